@@ -1,0 +1,68 @@
+"""What a virtual host wants done.  Perform the actions of a step in their order."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+
+class State(Enum):
+    """Where a virtual host stands (RFC 3768, 6.4, has the same three)."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+
+
+class Cause(Enum):
+    """Why a state changed; logs, metrics and timelines all use this word."""
+
+    STARTUP = "startup"
+    MASTER_DOWN = "master_down"
+    PREEMPTION = "preemption"
+    MASTER_TOO_SLOW = "master_too_slow"
+    BETTER_MASTER = "better_master"
+    LINK_DOWN = "link_down"
+    STEP_DOWN = "step_down"
+    ADDRESS_FAILED = "address_failed"
+    SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True, slots=True)
+class SendAdvert:
+    """Sign and send an advert; report `SendSucceeded` or `SendFailed`.
+
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits.
+    """
+
+    advbase: int
+    advskew: int
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireAddresses:
+    """Run the up script without waiting for it; report `AddressesAcquired`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddresses:
+    """Run the down script without waiting for it; report `AddressesReleased`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAddresses:
+    """Tell the neighbours who answers for the addresses now (gratuitous ARP)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """Already true when you read it: log it, count it, notify; nothing else."""
+
+    old: State
+    new: State
+    cause: Cause
+
+
+Action: TypeAlias = (
+    SendAdvert | AcquireAddresses | ReleaseAddresses | AnnounceAddresses | StateChanged
+)

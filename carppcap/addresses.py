@@ -1,0 +1,58 @@
+"""Ethernet and IPv4 addresses as the election and the wire use them."""
+
+from ipaddress import AddressValueError, IPv4Address
+
+from carppcap.errors import ConfigError
+
+CARP_GROUP = IPv4Address("224.0.0.18")
+"""Where adverts go unless told otherwise (assigned to VRRP, shared by CARP)."""
+
+ANY = IPv4Address("0.0.0.0")
+
+BROADCAST_MAC = b"\xff" * 6
+
+
+def parse_ipv4(text: str, what: str) -> IPv4Address:
+    """The address that `text` spells, in dotted-quad form only.
+
+    `what` names the setting in the error.  Raises `ConfigError`.
+    """
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        raise ConfigError(
+            "Invalid address: [{text}] for {what} (allowed: an IPv4 address such "
+            "as 10.1.1.252)",
+            text=text,
+            what=what,
+        ) from None
+
+
+def virtual_mac(vhid: int) -> bytes:
+    """Source of our adverts: 00:00:5e:00:00:vhid, as the original sends them.
+
+    Kernels use 00:00:5e:00:01:vhid; receivers look at neither.
+    """
+    return bytes((0x00, 0x00, 0x5E, 0x00, 0x00, vhid))
+
+
+def multicast_mac(group: IPv4Address) -> bytes:
+    """The Ethernet group of an IPv4 group: its low 23 bits (RFC 1112, 6.4)."""
+    low = int(group) & 0x7FFFFF
+    return b"\x01\x00\x5e" + low.to_bytes(3, "big")
+
+
+def tie_break(address: IPv4Address) -> int:
+    """Rank among equals: of two masters with one interval the lower rank stays.
+
+    The original compares the words as they lie in memory, so on a little-endian
+    host the last octet decides first: 10.0.1.1 goes before 10.0.0.2.  Any other
+    order on our side would leave two masters next to it, so we use this one on
+    every host.
+    """
+    return int.from_bytes(address.packed, "little")
+
+
+def format_mac(mac: bytes) -> str:
+    """Six lower-case hexadecimal octets, colon separated."""
+    return mac.hex(":")

@@ -1,0 +1,41 @@
+"""What can go wrong, sorted by who has to act.
+
+    CarpError
+    ├── ConfigError    the caller asked for something impossible: exit status 1
+    └── LinkError      the interface, the capture or a file failed us: exit status 2
+
+Bad frames are not here: they are normal input and become a `Rejection`.
+
+A message is a template and its values, kept apart so that the shell can translate
+the template; `str()` gives the English sentence.
+"""
+
+from typing import ClassVar
+
+
+class CarpError(Exception):
+    """Something the person who runs us must know, in one line.
+
+    `template` is a `str.format` template, `values` fill it; `exit_status` is what
+    the process should end with.
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template)
+        self.template = template
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
+
+
+class ConfigError(CarpError):
+    """A missing, impossible or misspelt setting."""
+
+
+class LinkError(CarpError):
+    """The interface, the capture handle or a file cannot be used."""
+
+    exit_status: ClassVar[int] = 2

@@ -1,0 +1,97 @@
+"""What can happen to a virtual host.  Each event is a plain fact; none carries time."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TypeAlias
+
+from carppcap.units import Interval, advert_interval_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The daemon begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The daemon wants to leave for good, and gently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed, nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertReceived:
+    """An authentic advert for this vhid (`verified` False: no key to check it with).
+
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits.
+    """
+
+    source: IPv4Address
+    advbase: int
+    advskew: int
+    counter: int
+    verified: bool = True
+
+    @property
+    def interval_ns(self) -> Interval:
+        """The interval the sender claims, which is also its rank."""
+        return advert_interval_ns(self.advbase, self.advskew)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The interface can carry frames again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The interface is without carrier, down, gone, or lost our source address."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """An operator asks us to hand over, and to leave it be for `hold_ns`."""
+
+    hold_ns: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SendFailed:
+    """An advert could not be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendSucceeded:
+    """An advert left this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesAcquired:
+    """The up script ended; `ok` tells whether this host answers for the addresses."""
+
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddressesReleased:
+    """The down script ended; `ok` tells whether this host let go of the addresses."""
+
+    ok: bool
+
+
+Event: TypeAlias = (
+    Start
+    | Stop
+    | Tick
+    | AdvertReceived
+    | LinkUp
+    | LinkDown
+    | StepDown
+    | SendFailed
+    | SendSucceeded
+    | AddressesAcquired
+    | AddressesReleased
+)
