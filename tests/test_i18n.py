@@ -1,0 +1,177 @@
+"""Catalogues are complete, and choosing one never fails."""
+
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+
+from carppcap import i18n
+from tools import catalogues
+
+LANGUAGES = ("de", "es", "fr")
+
+every_language = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def catalogue(language: str) -> Catalog:
+    return catalogues.read(
+        catalogues.TEMPLATE.parent / language / "LC_MESSAGES" / "carppcap.po"
+    )
+
+
+def messages(catalogue: Catalog) -> set[str]:
+    return {str(message.id) for message in catalogue if message.id}
+
+
+def placeholders(template: str) -> set[str | None]:
+    return {
+        field for _, field, _, _ in Formatter().parse(template) if field is not None
+    }
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory of catalogues that has German only, and only one word of it."""
+    path = tmp_path / "de" / "LC_MESSAGES" / "carppcap.mo"
+    path.parent.mkdir(parents=True)
+    german = Catalog(locale="de", charset="utf-8")
+    german.add("link is down", "Verbindung unterbrochen")
+    with path.open("wb") as file:
+        write_mo(file, german)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, []),
+        ({"LANG": ""}, []),
+        ({"LANG": "C"}, []),
+        ({"LANG": "C.UTF-8"}, []),
+        ({"LANG": "POSIX"}, []),
+        ({"LANG": "en_GB.UTF-8"}, []),
+        ({"LANG": "de_AT.UTF-8"}, ["de_AT.UTF-8"]),
+        ({"LANG": "de_DE@euro"}, ["de_DE@euro"]),
+        ({"LANG": "de_DE", "LC_MESSAGES": "fr_FR"}, ["fr_FR"]),
+        ({"LANG": "de_DE", "LC_MESSAGES": "fr_FR", "LC_ALL": "es_ES"}, ["es_ES"]),
+        ({"LANG": "de_DE", "LC_ALL": ""}, ["de_DE"]),
+        ({"LANG": "de_DE", "LC_ALL": "C"}, []),
+        ({"LANG": "de_DE", "LANGUAGE": "fr:es"}, ["fr", "es"]),
+        ({"LANG": "de_DE", "LANGUAGE": "fr:en:es"}, ["fr"]),
+        ({"LANG": "de_DE", "LANGUAGE": ":"}, ["de_DE"]),
+        ({"LANG": "en_US", "LANGUAGE": "fr"}, []),
+        ({"LANG": "C", "LANGUAGE": "fr"}, []),
+        ({"LANGUAGE": "fr"}, []),
+    ],
+)
+def test_wanted_languages(environment: dict[str, str], expected: list[str]) -> None:
+    """The variables count in the order of gettext, and C silences LANGUAGE."""
+    assert i18n.wanted_languages(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("languages", "expected"),
+    [
+        ([], "link is down"),
+        (["de_AT.UTF-8"], "Verbindung unterbrochen"),
+        (["xx", "de"], "Verbindung unterbrochen"),
+        (["xx"], "link is down"),
+        (["../../etc", "\0"], "link is down"),
+    ],
+)
+def test_load(directory: Path, languages: list[str], expected: str) -> None:
+    """The first language with a catalogue is spoken, English if there is none."""
+    assert i18n.load(str(directory), languages).gettext("link is down") == expected
+
+
+@pytest.mark.parametrize("size", [0, 3, 20, 40, 300])
+def test_damaged_catalogue(directory: Path, size: int) -> None:
+    """A catalogue cut short or overwritten means English, not an exception."""
+    path = directory / "de" / "LC_MESSAGES" / "carppcap.mo"
+    path.write_bytes(path.read_bytes()[:size].ljust(size, b"\xff"))
+
+    assert i18n.load(str(directory), ["de"]).gettext("link is up") == "link is up"
+
+
+def test_translate(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """The environment decides; the header of a catalogue is never shown."""
+    monkeypatch.setattr(i18n, "DIRECTORY", str(directory))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    i18n._catalogue.cache_clear()
+    try:
+        translated = [i18n.translate(text) for text in ("link is down", "other", "")]
+    finally:
+        i18n._catalogue.cache_clear()
+
+    assert translated == ["Verbindung unterbrochen", "other", ""]
+
+
+def test_extraction_finds_every_kind_of_message() -> None:
+    """Errors of the core, rows of the option table: each is there with its file."""
+    found = {message.id: message.locations for message in catalogues.extract()}
+
+    assert found["vhid must be between 1 and 255 (got {vhid})"] == [
+        ("carppcap/config.py", 0)
+    ]
+    assert found["take over from a live master that is less preferred"] == [
+        ("carppcap/options.py", 0)
+    ]
+
+
+def test_template_is_up_to_date() -> None:
+    """Run `make locales` when this fails."""
+    assert messages(catalogues.read(catalogues.TEMPLATE)) == messages(
+        catalogues.extract()
+    )
+
+
+def test_the_languages_are_these() -> None:
+    """No catalogue escapes the tests below."""
+    found = [path.parent.parent.name for path in catalogues.catalogue_paths()]
+
+    assert tuple(found) == LANGUAGES
+
+
+@every_language
+def test_catalogue_has_the_messages_of_the_template(language: str) -> None:
+    """Run `make locales` when this fails."""
+    assert messages(catalogue(language)) == messages(
+        catalogues.read(catalogues.TEMPLATE)
+    )
+
+
+@every_language
+def test_every_message_is_translated(language: str) -> None:
+    """Nothing missing, nothing that only looks similar."""
+    open_messages = [
+        message.id
+        for message in catalogue(language)
+        if message.id and (not message.string or message.fuzzy)
+    ]
+
+    assert open_messages == []
+
+
+@every_language
+def test_translations_keep_the_placeholders(language: str) -> None:
+    """A translation is filled with the same values as its original."""
+    differing = [
+        message.id
+        for message in catalogue(language)
+        if message.id
+        and message.string
+        and placeholders(str(message.id)) != placeholders(str(message.string))
+    ]
+
+    assert differing == []
+
+
+def test_the_build_compiles_every_catalogue() -> None:
+    """What is compiled can be read back by what the daemon uses."""
+    catalogues.compile_all()
+
+    for language in LANGUAGES:
+        loaded = i18n.load(i18n.DIRECTORY, [language])
+        assert loaded.info()["language"] == language
