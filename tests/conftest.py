@@ -1,0 +1,59 @@
+"""Which tests can run here, and surroundings that are the same for all of them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Generator
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REQUIRE_NETNS = "CARPPCAP_REQUIRE_NETNS"
+"""Set where skipping would hide something, as in CI: a skipped netns test fails."""
+
+# A noisy machine is no reason for a property to fail.
+settings.register_profile(
+    "carppcap", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("carppcap")
+
+
+def pytest_configure() -> None:
+    # Tests compare English words, in this process and in those they start.
+    os.environ["LC_ALL"] = "C.UTF-8"
+    os.environ.pop("LANGUAGE", None)
+    os.environ.pop("CARPPCAP_PASS", None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("netns") is not None and (reason := _obstacle()):
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    required = REQUIRE_NETNS in os.environ and item.get_closest_marker("netns")
+    if required and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_NETNS} forbids this skip: {report.longrepr}"
+    return report
+
+
+@cache
+def _obstacle() -> str:
+    """Why namespace tests cannot run here, or nothing."""
+    if os.geteuid() != 0:
+        return "needs root"
+    missing = [name for name in ("ip", "ucarp") if shutil.which(name) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    made = subprocess.run(
+        ["unshare", "--net", "true"], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        return f"no network namespaces here: {made.stderr.strip()}"
+    return ""
