@@ -1,0 +1,95 @@
+# Every target sets up what it needs; `make help` lists them.
+
+PYTHON ?= python3
+TESTS ?= tests
+
+VENV := .venv
+READY := $(VENV)/ready
+RUN := $(VENV)/bin/python
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard carppcap/locale/*/LC_MESSAGES/*.po))
+
+# command=package, as Debian calls them
+NETWORK := ip=iproute2 ping=iputils-ping
+REFERENCE := ucarp=ucarp tcpdump=tcpdump tshark=tshark
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Every day
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^##@/ { printf "%s%s\n", gap, substr($$0, 5); gap = "\n" } \
+	    /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "PYTHON=python3.13 chooses the interpreter, TESTS=tests/test_fsm.py the tests."
+
+.PHONY: format
+format: $(READY) ## bring the sources into shape
+	$(RUN) -m ruff check --quiet --fix-only
+	$(RUN) -m ruff format
+
+.PHONY: test
+test: $(READY) $(CATALOGUES) network reference ## run all tests, also those in namespaces when root
+	$(RUN) -m pytest $(TESTS)
+
+.PHONY: demo
+demo: $(READY) $(CATALOGUES) network ## watch an election, a crash and a gentle stop
+	@$(RUN) -m tests.demo
+
+##@ Before a commit
+.PHONY: check
+check: lint types cover ## all that must be true, as CI runs it
+
+.PHONY: lint
+lint: $(READY) ## look for mistakes and untidy sources
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+.PHONY: types
+types: $(READY) ## check the types
+	$(RUN) -m mypy
+
+.PHONY: cover
+cover: $(READY) $(CATALOGUES) network reference ## run all tests and demand coverage
+	$(RUN) -m pytest --cov --cov-report=term $(TESTS)
+	@$(RUN) -m tests.thresholds
+
+.PHONY: locales
+locales: $(READY) ## bring the catalogues of messages up to date
+	$(RUN) -m tools.catalogues
+
+##@ Now and then
+.PHONY: netns
+netns: $(READY) $(CATALOGUES) network reference ## run only the tests in namespaces (needs root)
+	$(RUN) -m pytest -m netns $(TESTS)
+
+.PHONY: bench
+bench: $(READY) $(CATALOGUES) network reference ## measure, side by side with ucarp (needs root)
+	@$(RUN) -m tests.bench
+
+.PHONY: timelines
+timelines: $(READY) ## rewrite the expected timelines; commit what you can explain
+	$(RUN) -m tests.timelines
+
+.PHONY: clean
+clean: ## remove everything that make made
+	rm -rf $(VENV) build dist htmlcov *.egg-info .coverage .coverage.* \
+	    .hypothesis .mypy_cache .pytest_cache .ruff_cache $(CATALOGUES)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made again when what it is made from changes, or for another PYTHON.
+ifneq ($(PYTHON),$(shell cat $(READY) 2> /dev/null))
+.PHONY: $(READY)
+endif
+$(READY): setup.cfg pyproject.toml tools/environment
+	@tools/environment $(PYTHON) $(VENV)
+
+%.mo: %.po | $(READY)
+	@$(RUN) -m tools.catalogues --compile-only
+
+.PHONY: network reference
+network:
+	@tools/debian $(NETWORK)
+reference:
+	@tools/debian $(REFERENCE)
