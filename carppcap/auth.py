@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from carppcap.advert import TYPE_ADVERT, VERSION
-from carppcap.errors import ConfigError
+from carppcap.errors import PasswordError
 
 try:  # hashlib would load OpenSSL, which costs 3.6 MB and 10 ms for one SHA-1.
     from _sha1 import sha1
@@ -31,16 +31,17 @@ _UNHASHED = frozenset((0, 0xFFFFFFFF))
 class Key:
     """A shared password, which no log, `repr` or traceback can show.
 
-    `password` is 1 to 19 bytes, or 20 where a kernel was given a raw key.
+    `password` is 1 to 19 bytes, or 20 where a kernel was given a raw key.  Raises
+    `PasswordError`.
     """
 
     __slots__ = ("_secret",)
 
     def __init__(self, password: bytes) -> None:
         if not password:
-            raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
+            raise PasswordError("You must supply a password (allowed: 1 to 19 bytes)")
         if len(password) > _KEY_LENGTH:
-            raise ConfigError(
+            raise PasswordError(
                 "Password too long: {length} bytes (allowed: 1 to 19)",
                 length=len(password),
             )
@@ -81,7 +82,8 @@ class Authenticator:
         inner.update(counter.to_bytes(8, "big"))
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return outer.digest()
+        digest: bytes = outer.digest()
+        return digest
 
     def verify(self, counter: int, digest: bytes) -> bool:
         """Whether `digest` belongs to `counter`, compared in constant time."""

@@ -12,7 +12,7 @@ VHID_MAX = 255
 ADVBASE_MAX = 255
 ADVSKEW_MAX = 255
 DEAD_RATIO_DEFAULT = 3
-DEAD_RATIO_MAX = 255
+DEAD_RATIO_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class VirtualHostConfig:
     """One vhid on one link, as this host takes part in it.
 
     vhid 1..255; advbase 0..255 s and advskew 0..255 (1/256 s), not both 0;
-    dead_ratio 1..255.  `key` is None only where captures are read without the
+    dead_ratio 1..65535.  `key` is None only where captures are read without the
     password: then digests are not checked.  `farewell` lets a master that goes
     away say so.  Raises `ConfigError` for anything else.
     """
@@ -61,7 +61,7 @@ class VirtualHostConfig:
             )
         if not 1 <= self.dead_ratio <= DEAD_RATIO_MAX:
             raise ConfigError(
-                "Dead ratio must be between 1 and 255 (got {dead_ratio})",
+                "Dead ratio must be between 1 and 65535 (got {dead_ratio})",
                 dead_ratio=self.dead_ratio,
             )
         if not self.group.is_multicast:

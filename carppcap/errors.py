@@ -1,8 +1,9 @@
 """What can go wrong, sorted by who has to act.
 
     CarpError
-    ├── ConfigError    the caller asked for something impossible: exit status 1
-    └── LinkError      the interface, the capture or a file failed us: exit status 2
+    ├── ConfigError        the caller asked for something impossible: exit status 1
+    │   └── PasswordError  the password cannot be a key: exit status 2, as it was
+    └── LinkError          the interface, the capture or a file failed us: status 2
 
 Bad frames are not here: they are normal input and become a `Rejection`.
 
@@ -33,6 +34,12 @@ class CarpError(Exception):
 
 class ConfigError(CarpError):
     """A missing, impossible or misspelt setting."""
+
+
+class PasswordError(ConfigError):
+    """A password of an impossible length."""
+
+    exit_status: ClassVar[int] = 2
 
 
 class LinkError(CarpError):

@@ -190,9 +190,22 @@ def decode_intact(frame: bytes) -> Datagram | None:
     """What `decode` says of an Ethernet frame of the usual shape; None of others."""
     if len(frame) < _INTACT.size:
         return None
-    (_, mac, ethertype, first, _, length, _, offset, ttl, protocol, _, src, dst, body) = (
-        _INTACT.unpack_from(frame)
-    )
+    (
+        _,
+        mac,
+        ethertype,
+        first,
+        _,
+        length,
+        _,
+        offset,
+        ttl,
+        protocol,
+        _,
+        src,
+        dst,
+        body,
+    ) = _INTACT.unpack_from(frame)
     if (
         protocol != PROTOCOL_CARP
         or ethertype != ETHERTYPE_IPV4
@@ -251,7 +264,9 @@ def build_gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
     return _build_ethernet(mac, BROADCAST_MAC, packet)
 
 
-def _build_ethernet(source_mac: bytes, destination_mac: bytes, packet: IP | ARP) -> bytes:
+def _build_ethernet(
+    source_mac: bytes, destination_mac: bytes, packet: IP | ARP
+) -> bytes:
     ethernet = Ethernet()
     ethernet.set_ether_shost(source_mac)
     ethernet.set_ether_dhost(destination_mac)

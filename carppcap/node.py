@@ -57,9 +57,7 @@ class Node:
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has something to do."""
         deadlines = [
-            host.deadline
-            for host in self._hosts.values()
-            if host.deadline is not None
+            host.deadline for host in self._hosts.values() if host.deadline is not None
         ]
         return min(deadlines, default=None)
 

@@ -1,0 +1,257 @@
+"""One live process: the wire, the scripts and the signals around one node.
+
+    signals, link, scripts, frames ──> node.handle ──> actions ──> wire, scripts, log
+
+One loop waits for all of them at once and owns no timer: it sleeps until the
+node's deadline, or until a script has run too long.  In each turn whatever has
+arrived is read before time is said to have passed, so that a process that was
+stopped does not take a master for dead whose adverts wait in the buffer.
+"""
+
+import gc
+import os
+import select
+import signal
+from collections import deque
+from collections.abc import Callable
+
+from carppcap.actions import (
+    AcquireAddresses,
+    Action,
+    AnnounceAddresses,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.config import VirtualHostConfig
+from carppcap.egress import Egress
+from carppcap.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    Event,
+    LinkDown,
+    SendFailed,
+    SendSucceeded,
+    Start,
+    StepDown,
+    Stop,
+)
+from carppcap.frames import decode
+from carppcap.ingress import Rejection
+from carppcap.journal import Journal
+from carppcap.node import Node, Step
+from carppcap.options import Settings
+from carppcap.system.capture import SendError, StampedFrame
+from carppcap.system.clock import CaptureClock, now_ns, wall_ns
+from carppcap.system.link import has_address
+from carppcap.system.process import SignalPipe
+from carppcap.system.scripts import Job, Outcome, ScriptRunner
+from carppcap.system.syslog import Log
+from carppcap.units import NS_PER_S, Instant
+from carppcap.wire import Wire
+
+STEP_DOWN_HOLD_NS = 3 * NS_PER_S
+"""How long SIGUSR2 keeps us from taking the address back."""
+
+READS_PER_TURN_MAX = 256
+"""Batches; more than the ring holds, so only a flood comes this far."""
+
+ENDING_SIGNALS = frozenset(
+    (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+)
+_SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
+
+
+class Daemon:
+    """One virtual host, alive.
+
+    Construction opens everything and may raise `LinkError`; `run` returns when the
+    process should end.
+    """
+
+    def __init__(self, settings: Settings, config: VirtualHostConfig, log: Log) -> None:
+        self._settings = settings
+        self._config = config
+        self._log = log
+        self._signals = SignalPipe(_SIGNALS)
+        self._wire = Wire(config, log, ignore_link_state=settings.ignore_link_state)
+        origin = now_ns()
+        self._journal = Journal(log, config, origin)
+        self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
+        self._node = Node([config], draw_counter=_draw(8))
+        self._egress = Egress(config, self._wire.mac, draw_ip_id=_draw(2))
+        arguments = [config.interface, *map(str, config.vips)]
+        if settings.xparam is not None:
+            arguments.append(settings.xparam)
+        self._scripts = ScriptRunner(
+            settings.upscript,
+            settings.downscript,
+            arguments,
+            settings.script_timeout_ns,
+        )
+        self._feedback: deque[Event] = deque()
+        self._ended_by: signal.Signals | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Enter the election, listening."""
+        now = now_ns()
+        self._handle(Start(), now)
+        if not self._wire.usable:
+            self._handle(LinkDown(), now)
+        gc.collect()
+        gc.freeze()  # What start-up made stays; collections need not look at it.
+
+    def run(self) -> signal.Signals | None:
+        """Take part until told to stop; the signal to end by, or None for status 0."""
+        while not self._is_finished():
+            self._turn(self._wait())
+        return self._ended_by
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._wire.close()
+        self._signals.close()
+
+    def _is_finished(self) -> bool:
+        if self._ended_by is not None:
+            return True
+        return self._stopping and self._state() is State.INIT and self._scripts.idle
+
+    def _wait(self) -> bool:
+        """Sleep until something happens or is due; whether the link has news."""
+        deadlines = [
+            deadline
+            for deadline in (self._node.deadline, self._scripts.deadline)
+            if deadline is not None
+        ]
+        timeout_s = None
+        if deadlines:
+            timeout_s = max(0, min(deadlines) - now_ns()) / NS_PER_S
+        sources = [self._signals, *self._wire.descriptors()]
+        ready, _, _ = select.select(sources, [], [], timeout_s)
+        return self._wire.monitor in ready
+
+    def _turn(self, link_has_news: bool) -> None:
+        now = now_ns()
+        self._clock.begin_turn(now, wall_ns())
+        drained = self._read_frames()
+        if link_has_news:
+            self._read_link(now)
+        self._read_signals(now)
+        self._tend_scripts(now)
+        if drained:
+            for step in self._node.tick(now):
+                self._perform(step)
+
+    def _read_frames(self) -> bool:
+        """Handle what has arrived until now; whether there was nothing older left."""
+        for _ in range(READS_PER_TURN_MAX):
+            frames = self._wire.read()
+            if not frames:
+                self._clock.buffer_is_empty()
+                return True
+            for stamped in frames:
+                self._receive(stamped)
+        return False
+
+    def _receive(self, stamped: StampedFrame) -> None:
+        stamp_ns, frame = stamped
+        at = self._clock.instant(stamp_ns)
+        datagram = decode(frame, self._wire.link_type)
+        outcome = self._node.receive(self._config.interface, datagram, at)
+        if isinstance(outcome, Rejection):
+            self._journal.rejection(outcome, at)
+        elif outcome is not None:
+            self._perform(outcome)
+
+    def _read_link(self, now: Instant) -> None:
+        event = self._wire.refresh()
+        self._egress.nic_mac = self._wire.mac
+        if event is not None:
+            self._handle(event, now)
+
+    def _read_signals(self, now: Instant) -> None:
+        for number in self._signals.read():
+            if number is signal.SIGUSR1:
+                self._journal.status(self._state())
+            elif number is signal.SIGUSR2:
+                self._log.debug("Caught signal (USR2) considering going down")
+                self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+            elif number in ENDING_SIGNALS and self._settings.shutdown:
+                self._stopping = True
+                self._handle(Stop(), now)
+            elif number in ENDING_SIGNALS:
+                self._ended_by = number
+
+    def _request(self, job: Job, now: Instant) -> None:
+        self._scripts.request(job, now)
+        self._say_started()
+
+    def _say_started(self) -> None:
+        while self._scripts.started:
+            self._journal.script_started(self._scripts.started.popleft())
+
+    def _tend_scripts(self, now: Instant) -> None:
+        self._scripts.kill_overdue(now)
+        self._scripts.reap(now)
+        self._say_started()
+        while self._scripts.outcomes:
+            self._script_ended(self._scripts.outcomes.popleft(), now)
+
+    def _script_ended(self, outcome: Outcome, now: Instant) -> None:
+        # A script may end badly and yet have done its work, or find it done.
+        acquired = outcome.job is Job.ACQUIRE
+        ok = outcome.succeeded or self._has_addresses() is acquired
+        self._journal.script_ended(outcome, ok)
+        self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
+
+    def _has_addresses(self) -> bool | None:
+        try:
+            return any(has_address(vip) for vip in self._config.vips)
+        except OSError:
+            return None
+
+    def _state(self) -> State:
+        return self._node.state(self._config.interface, self._config.vhid)
+
+    def _handle(self, event: Event, now: Instant) -> None:
+        config = self._config
+        self._perform(self._node.handle(config.interface, config.vhid, event, now))
+
+    def _perform(self, step: Step) -> None:
+        """Carry out a step, then pass on what came of its sending."""
+        self._journal.step(step)
+        for action in step.actions:
+            self._carry_out(action, step.at)
+        while self._feedback:
+            self._handle(self._feedback.popleft(), step.at)
+
+    def _carry_out(self, action: Action, at: Instant) -> None:
+        match action:
+            case SendAdvert():
+                sent = self._send(action, at)
+                self._feedback.append(SendSucceeded() if sent else SendFailed())
+            case AnnounceAddresses():
+                self._send(action, at)
+            case AcquireAddresses():
+                self._request(Job.ACQUIRE, at)
+            case ReleaseAddresses():
+                self._request(Job.RELEASE, at)
+            case StateChanged():
+                pass  # the journal has said so
+
+    def _send(self, action: SendAdvert | AnnounceAddresses, at: Instant) -> bool:
+        try:
+            for frame in self._egress.frames(action):
+                self._wire.send(frame)
+        except SendError as error:
+            self._journal.send_failure(error, at)
+            return False
+        return True
+
+
+def _draw(length: int) -> Callable[[], int]:
+    """A source of random numbers of `length` bytes, from the kernel."""
+    return lambda: int.from_bytes(os.urandom(length), "big")

@@ -1,0 +1,250 @@
+"""What the log says of steps, rejections and scripts, in the original's words.
+
+A fold over what has happened: it decides nothing.  What can come with every frame is
+said once and then once a minute, with a count of what was held back.
+"""
+
+from carppcap.actions import AnnounceAddresses, Cause, State, StateChanged
+from carppcap.advert import Advert
+from carppcap.auth import Authenticator
+from carppcap.config import VirtualHostConfig
+from carppcap.diagnose import is_ours_under_other_vhid
+from carppcap.events import AdvertReceived
+from carppcap.ingress import Rejection, RejectReason
+from carppcap.node import Step
+from carppcap.system.scripts import Job, Outcome
+from carppcap.system.syslog import Level, Log
+from carppcap.timeline import format_rejection, format_step
+from carppcap.units import NS_PER_S, Instant, Interval
+
+QUIET_PERIOD_NS = 60 * NS_PER_S
+LIMITED_KEYS_MAX = 256
+
+_CAUSE_LINES = {
+    Cause.PREEMPTION: "Putting MASTER down - preemption",
+    Cause.MASTER_TOO_SLOW: "Putting MASTER DOWN (going to time out)",
+    Cause.BETTER_MASTER: ("Preferred master advertised: going back to BACKUP state"),
+}
+
+
+class RateLimit:
+    """At most one line per key and period; counts the rest.  Bounded memory."""
+
+    def __init__(self, period_ns: Interval) -> None:
+        self._period_ns = period_ns
+        self._seen: dict[object, tuple[Instant, int]] = {}
+
+    def admit(self, key: object, now: Instant) -> int | None:
+        """How many were held back since the last line, or None: hold this back too."""
+        last, held = self._seen.get(key, (None, 0))
+        if last is not None and now - last < self._period_ns:
+            self._seen[key] = (last, held + 1)
+            return None
+        self._seen.pop(key, None)
+        if len(self._seen) >= LIMITED_KEYS_MAX:
+            del self._seen[next(iter(self._seen))]  # the one that was said longest ago
+        self._seen[key] = (now, 0)
+        return held
+
+
+class Journal:
+    """The log of one virtual host.  `origin` is the instant timelines count from."""
+
+    def __init__(self, log: Log, config: VirtualHostConfig, origin: Instant) -> None:
+        self._log = log
+        self._config = config
+        self._origin = origin
+        self._limit = RateLimit(QUIET_PERIOD_NS)
+        self._proof = (
+            None
+            if config.key is None
+            else Authenticator(config.key, config.vhid, config.vips)
+        )
+
+    def step(self, step: Step) -> None:
+        """Say what came of an event."""
+        change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
+        if change is not None:
+            self._change(step, change)
+        elif (
+            step.state is State.MASTER
+            and isinstance(step.event, AdvertReceived)
+            and AnnounceAddresses() in step.actions
+        ):
+            self._limited(
+                Level.WARNING,
+                step.at,
+                ("reassert", step.event.source),
+                "Non-preferred master advertising: reasserting control of VIP with "
+                "another gratuitous arp{limited}",
+            )
+        if self._log.is_debugging:
+            self._log.debug("{line}", line=format_step(step, self._origin))
+
+    def _change(self, step: Step, change: StateChanged) -> None:
+        line = _CAUSE_LINES.get(change.cause)
+        if line is not None:
+            self._log.warning(line)
+        if change.cause is Cause.ADDRESS_FAILED:
+            self._log.error(
+                "The up script failed and {address} is not on this host: stepping "
+                "aside so that a peer can take it",
+                address=", ".join(map(str, self._config.vips)),
+            )
+        self._log.warning("Switching to state: {state}", state=change.new.value)
+        self._log.info(
+            "{interface} id {vhid}: {old} -> {new} ({cause})",
+            interface=step.interface,
+            vhid=step.vhid,
+            old=change.old.value,
+            new=change.new.value,
+            cause=change.cause.value,
+        )
+
+    def status(self, state: State) -> None:
+        """The line that SIGUSR1 asks for."""
+        self._log.info(
+            "{state} on {interface} id {vhid}",
+            state=state.value,
+            interface=self._config.interface,
+            vhid=self._config.vhid,
+        )
+
+    def rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Say why a frame moved nothing, unless it was none of our business."""
+        if self._log.is_debugging:
+            line = format_rejection(rejection, at, self._origin)
+            self._log.debug("{line}", line=line)
+        source = rejection.source or "?"
+        key = (rejection.reason, source)
+        advert, datagram = rejection.advert, rejection.datagram
+        match rejection.reason:
+            case RejectReason.BADLEN:
+                text = "Bogus size: a frame of protocol 112 from {source}{limited}"
+                self._limited(Level.NOTICE, at, key, text, source=source)
+            case RejectReason.VRRP:
+                text = "VRRP from {source} shares this segment and is ignored{limited}"
+                self._limited(Level.INFO, at, key, text, source=source)
+            case RejectReason.BADTTL if datagram is not None:
+                text = "Bad TTL: [{ttl}] (from {source}){limited}"
+                self._limited(
+                    Level.NOTICE, at, key, text, ttl=datagram.ttl, source=source
+                )
+            case RejectReason.BADVER if advert is not None:
+                text = "Bad version: [{version}] (from {source}){limited}"
+                self._limited(
+                    Level.NOTICE, at, key, text, version=advert.version, source=source
+                )
+            case RejectReason.BADSUM:
+                text = "Bad IP checksum (from {source}){limited}"
+                self._limited(Level.WARNING, at, key, text, source=source)
+            case RejectReason.BADAUTH if advert is not None:
+                self._bad_digest(rejection, advert, at)
+            case RejectReason.BADVHID if advert is not None:
+                self._other_vhid(advert, at, key, source)
+            case RejectReason.WRONG_GROUP if advert is not None:
+                self._other_group(rejection, advert, at, key)
+
+    def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
+        expected = rejection.digest_expected or b""
+        self._limited(
+            Level.WARNING,
+            at,
+            (rejection.reason, rejection.source),
+            "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, password "
+            "and virtual IP address (from {source}){limited}",
+            expected=expected[:4].hex(),
+            found=advert.digest[:4].hex(),
+            source=rejection.source,
+        )
+
+    def _other_vhid(
+        self, advert: Advert, at: Instant, key: object, source: object
+    ) -> None:
+        """Other groups are silent; our own group under another number is not."""
+        # One digest a minute and sender is enough, however many frames there are.
+        if is_ours_under_other_vhid(self._config, advert):
+            self._limited(
+                Level.WARNING,
+                at,
+                key,
+                "{source} advertises our address under vhid {theirs}, ours is {ours}: "
+                "one of the two is wrong, and both may become master{limited}",
+                source=source,
+                theirs=advert.vhid,
+                ours=self._config.vhid,
+            )
+
+    def _other_group(
+        self, rejection: Rejection, advert: Advert, at: Instant, key: object
+    ) -> None:
+        datagram = rejection.datagram
+        if datagram is None or self._proof is None:
+            return
+        if self._proof.verify(advert.counter, advert.digest):
+            self._limited(
+                Level.WARNING,
+                at,
+                key,
+                "{source} advertises to {theirs}, we listen to {ours}: one --mcastip "
+                "is wrong, and both may become master{limited}",
+                source=rejection.source,
+                theirs=datagram.destination,
+                ours=self._config.group,
+            )
+
+    def send_failure(self, why: object, at: Instant) -> None:
+        """A frame could not be sent."""
+        self._limited(
+            Level.WARNING,
+            at,
+            ("send", str(why)),
+            "write() has failed: {why}{limited}",
+            why=why,
+        )
+
+    def script_started(self, command: tuple[str, ...]) -> None:
+        """A script was started."""
+        self._log.warning("Spawning [{command}]", command=" ".join(command))
+
+    def script_ended(self, outcome: Outcome, ok: bool) -> None:
+        """A script ended; `ok` tells whether the addresses are as it should be."""
+        command = " ".join(outcome.command)
+        if outcome.error:
+            self._log.error(
+                "Unable to exec {command}: {why}", command=command, why=outcome.error
+            )
+        elif outcome.overdue:
+            self._log.error(
+                "Script [{command}] took too long and was killed", command=command
+            )
+        elif outcome.exit_code is not None and outcome.exit_code < 0:
+            self._log.error(
+                "Script [{command}] was ended by signal {number}",
+                command=command,
+                number=-outcome.exit_code,
+            )
+        elif outcome.exit_code:
+            # A down script that finds nothing to take down is nothing to worry about.
+            harmless = ok and outcome.job is Job.RELEASE
+            say = self._log.info if harmless else self._log.warning
+            say(
+                "Script [{command}] exited with code {code}",
+                command=command,
+                code=outcome.exit_code,
+            )
+        else:
+            self._log.debug("Script [{command}] succeeded", command=command)
+        if not ok and outcome.job is Job.RELEASE:
+            self._log.error(
+                "The down script failed and this host still has {address}",
+                address=", ".join(map(str, self._config.vips)),
+            )
+
+    def _limited(
+        self, level: Level, at: Instant, key: object, template: str, **values: object
+    ) -> None:
+        held = self._limit.admit(key, at)
+        if held is not None:
+            limited = f" [{held} more in between]" if held else ""
+            self._log.write(level, template, limited=limited, **values)

@@ -1,0 +1,215 @@
+"""Frames from the wire or from a file, with the instant libpcap gave them.
+
+The only importer of pcapy, which also sends: `LiveCapture.send` uses the handle that
+listens, so that our own frames are not heard on it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from struct import iter_unpack
+from typing import Protocol, TypeAlias
+
+import pcapy
+
+from carppcap.errors import LinkError
+from carppcap.frames import LinkType
+from carppcap.units import NS_PER_S, NS_PER_US
+
+SNAPSHOT_LENGTH = 256
+"""Enough for a tag, all IP options, an advert and some stray bytes."""
+
+RING_BYTES = 256 * 1024
+"""Some hundreds of frames; libpcap's own 2 MiB would count as our memory."""
+
+READ_TIMEOUT_MS = 10
+READ_TIMEOUT_SUBSECOND_MS = 1
+"""How long the kernel may keep a frame to itself.  At 1 ms it wakes up a thousand
+times a second for it, which only sub-second adverts are worth."""
+
+BATCH = 64
+FILE_BATCH = 512
+
+StampedFrame: TypeAlias = tuple[int, bytes]
+"""Wall-clock nanoseconds of the capture, and the frame."""
+
+
+class FrameSource(Protocol):
+    """Where frames come from."""
+
+    link_type: LinkType
+
+    def read(self) -> list[StampedFrame]:
+        """What has arrived, oldest first; empty when there is nothing (left)."""
+
+
+class LinkGoneError(LinkError):
+    """The interface went down or away under an open handle."""
+
+
+class SendError(LinkError):
+    """One frame could not be sent; the next may."""
+
+
+def default_interface() -> str:
+    """The first interface that captures real frames, as the original picks it.
+
+    Raises `LinkError` where there is none, or none that we may see.
+    """
+    pseudo = {"any", "lo", "nflog", "nfqueue", "bluetooth-monitor", "usbmon0"}
+    try:
+        names = [name for name in pcapy.findalldevs() if name not in pseudo]
+    except pcapy.PcapError as error:
+        raise LinkError("Unable to list the interfaces: {why}", why=error) from None
+    if not names:
+        raise LinkError("You must supply a network interface (--interface): none found")
+    return str(names[0])
+
+
+class LiveCapture:
+    """An open interface: non-blocking, filtered in the kernel, ready for `epoll`.
+
+    `read_timeout_ms` is one of the two above.  Raises `LinkError` if the interface
+    cannot be opened.
+    """
+
+    link_type: LinkType
+
+    def __init__(self, interface: str, bpf: str, read_timeout_ms: int) -> None:
+        self._interface = interface
+        try:
+            self._handle = pcapy.create(interface)
+            self._handle.set_snaplen(SNAPSHOT_LENGTH)
+            self._handle.set_promisc(0)
+            self._handle.set_timeout(read_timeout_ms)
+            self._handle.set_buffer_size(RING_BYTES)
+            self._handle.activate()
+            self._handle.setnonblock(1)
+            self._handle.setfilter(bpf)
+            self.link_type = _link_type(self._handle, interface)
+        except pcapy.PcapError as error:
+            raise LinkError(
+                "Unable to open interface [{interface}]: {why}",
+                interface=interface,
+                why=error,
+            ) from None
+
+    def fileno(self) -> int:
+        """Readable when frames are there, or when the interface failed."""
+        descriptor: int = self._handle.getfd()
+        return descriptor
+
+    def read(self) -> list[StampedFrame]:
+        """The next few frames; empty once the buffer is.
+
+        Raises `LinkGoneError` when the interface went down or away.  The handle is of
+        use again when the same interface is up again.
+        """
+        try:
+            return list(_unpack(*self._handle.next_batch(BATCH)))
+        except pcapy.PcapError as error:
+            raise LinkGoneError("{why}", why=error) from None
+
+    def send(self, frame: bytes) -> None:
+        """Put `frame` on the wire.  Raises `SendError`."""
+        try:
+            self._handle.sendpacket(frame)
+        except pcapy.PcapError as error:
+            raise SendError("{why}", why=str(error).removeprefix("send: ")) from None
+
+    def close(self) -> None:
+        """Give the handle back; it is of no use afterwards."""
+        self._handle.close()
+
+
+class FileCapture:
+    """A .pcap or .pcapng file, read in batches, narrowed to `bpf` by libpcap.
+
+    Raises `LinkError` if it is no capture of a known kind.
+    """
+
+    link_type: LinkType
+
+    def __init__(self, path: str, bpf: str) -> None:
+        self._path = path
+        self._bpf = bpf
+        self._delivered = 0
+        self._one_by_one = False
+        self._handle = self._open()
+        self.link_type = _link_type(self._handle, path)
+
+    def _open(self) -> "pcapy.Reader":
+        try:
+            if stat.S_ISDIR(os.stat(self._path).st_mode):
+                raise LinkError("{path}: is a directory", path=self._path)
+            handle = pcapy.open_offline(self._path)
+        except OSError as error:
+            raise LinkError(
+                "{path}: {why}", path=self._path, why=error.strerror
+            ) from None
+        except pcapy.PcapError as error:
+            why = str(error).removeprefix(f"{self._path}: ")
+            raise LinkError("{path}: {why}", path=self._path, why=why) from None
+        if self._bpf:
+            # A link type that a part of the filter makes no sense on is read whole.
+            with suppress(pcapy.PcapError):
+                handle.setfilter(self._bpf)
+        return handle
+
+    def read(self) -> list[StampedFrame]:
+        """The next frames; empty at the end of the file.
+
+        Raises `LinkError` where the file breaks off, after every whole frame before
+        that was returned.
+        """
+        try:
+            frames = self._next_frame() if self._one_by_one else self._next_batch()
+        except pcapy.PcapError as error:
+            if not self._one_by_one:
+                # The batch that failed took its good frames with it: read again up
+                # to here, and from now on one by one.
+                self._skip_to_here()
+                return self.read()
+            raise LinkError("{path}: {why}", path=self._path, why=error) from None
+        self._delivered += len(frames)
+        return frames
+
+    def _next_batch(self) -> list[StampedFrame]:
+        return list(_unpack(*self._handle.next_batch(FILE_BATCH)))
+
+    def _next_frame(self) -> list[StampedFrame]:
+        header, data = self._handle.next()
+        if header is None:
+            return []
+        seconds, microseconds = header.getts()
+        return [(seconds * NS_PER_S + microseconds * NS_PER_US, data)]
+
+    def _skip_to_here(self) -> None:
+        self._one_by_one = True
+        self._handle = self._open()
+        for _ in range(self._delivered):
+            self._handle.next()
+
+    def __iter__(self) -> Iterator[StampedFrame]:
+        while frames := self.read():
+            yield from frames
+
+
+def _unpack(data: bytes, records: bytes) -> Iterator[StampedFrame]:
+    for seconds, microseconds, offset, length in iter_unpack("=IIII", records):
+        stamp_ns = seconds * NS_PER_S + microseconds * NS_PER_US
+        yield stamp_ns, data[offset : offset + length]
+
+
+def _link_type(handle: "pcapy.Reader", name: str) -> LinkType:
+    number = handle.datalink()
+    try:
+        return LinkType(number)
+    except ValueError:
+        raise LinkError(
+            "{name}: unknown link type {number} (allowed: Ethernet, Linux cooked, "
+            "raw IP)",
+            name=name,
+            number=number,
+        ) from None

@@ -1,0 +1,147 @@
+"""The up and down scripts: one at a time, in order, and nobody waits for them.
+
+A change of state while a script runs queues its script.  If the state changes back
+before that one has started, neither of the two is run: what runs now already leads
+where they would have ended.  So at most one script ever waits.
+"""
+
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from carppcap.units import Instant, Interval
+
+
+class Job(Enum):
+    """What a script is run for."""
+
+    ACQUIRE = "up"
+    RELEASE = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    `exit_code` is that of the script, the negative number of the signal that ended
+    it, or None where it never ran: `error` says why not, and is empty when there was
+    no script to run.  `overdue` tells that we killed it.
+    """
+
+    job: Job
+    command: tuple[str, ...]
+    exit_code: int | None
+    error: str = ""
+    overdue: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the script did its work, as far as it says; none needed is fine."""
+        return self.exit_code == 0 or (self.exit_code is None and not self.error)
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    command: tuple[str, ...]
+    process: "subprocess.Popen[bytes]"
+    kill_at: Instant | None
+    overdue: bool = False
+
+
+class ScriptRunner:
+    """Runs the scripts of one virtual host.
+
+    `arguments` follow the script's name.  `timeout_ns` 0 lets scripts take as long
+    as they like.  Call `request` for each job, `reap` when a child has ended, and
+    `kill_overdue` at `deadline`; started commands and outcomes wait in `started` and
+    `outcomes` until the caller takes them out.
+    """
+
+    def __init__(
+        self,
+        upscript: str | None,
+        downscript: str | None,
+        arguments: Sequence[str],
+        timeout_ns: Interval,
+    ) -> None:
+        self._scripts = {Job.ACQUIRE: upscript, Job.RELEASE: downscript}
+        self._arguments = tuple(arguments)
+        self._timeout_ns = timeout_ns
+        # The daemon may change its directory; scripts are named from where we began.
+        self._directory = os.getcwd()
+        self._running: _Running | None = None
+        self._waiting: Job | None = None
+        self.started: deque[tuple[str, ...]] = deque()
+        self.outcomes: deque[Outcome] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no script runs and all outcomes were taken."""
+        return self._running is None and not self.outcomes
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When the running script will have taken too long."""
+        return None if self._running is None else self._running.kill_at
+
+    def request(self, job: Job, now: Instant) -> None:
+        """Run the script of `job`, now or after the one that runs."""
+        if self._running is None:
+            self._start(job, now)
+        elif self._waiting is None:
+            self._waiting = job
+        elif self._waiting is not job:
+            self._waiting = None
+
+    def reap(self, now: Instant) -> None:
+        """Take note of a script that has ended, and start the one that waits."""
+        running = self._running
+        if running is None:
+            return
+        exit_code = running.process.poll()
+        if exit_code is None:
+            return
+        self._running = None
+        self.outcomes.append(
+            Outcome(running.job, running.command, exit_code, overdue=running.overdue)
+        )
+        if self._waiting is not None:
+            job, self._waiting = self._waiting, None
+            self._start(job, now)
+
+    def kill_overdue(self, now: Instant) -> None:
+        """End the running script, and all it started, if its time is up."""
+        running = self._running
+        if running is None or running.kill_at is None or now < running.kill_at:
+            return
+        running.kill_at = None
+        running.overdue = True
+        with suppress(ProcessLookupError):  # It may just have ended by itself.
+            os.killpg(running.process.pid, signal.SIGKILL)
+
+    def _start(self, job: Job, now: Instant) -> None:
+        script = self._scripts[job]
+        if script is None:
+            self.outcomes.append(Outcome(job, (), None))
+            return
+        command = (script, *self._arguments)
+        self.started.append(command)
+        try:
+            process = subprocess.Popen(
+                command,
+                executable=os.path.join(self._directory, script),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            self.outcomes.append(Outcome(job, command, None, error=why or str(error)))
+            return
+        kill_at = now + self._timeout_ns if self._timeout_ns else None
+        self._running = _Running(job, command, process, kill_at)

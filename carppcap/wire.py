@@ -1,0 +1,208 @@
+"""One interface, kept in use through whatever happens to it.
+
+Carrier lost and found, down and up, removed and made again under the same name,
+robbed of our address: the capture is opened anew where it has to be, and the core
+only ever hears `LinkDown` and `LinkUp`.
+"""
+
+from contextlib import suppress
+from ipaddress import IPv4Address
+
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.events import LinkDown, LinkUp
+from carppcap.frames import LinkType
+from carppcap.system.capture import (
+    READ_TIMEOUT_MS,
+    READ_TIMEOUT_SUBSECOND_MS,
+    LinkGoneError,
+    LiveCapture,
+    SendError,
+    StampedFrame,
+)
+from carppcap.system.link import LinkMonitor, LinkStatus, Membership
+from carppcap.system.syslog import Log
+from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+
+
+class Wire:
+    """Sends and receives for one virtual host.
+
+    `ignore_link_state` keeps `LinkDown` from the core (crossover cables).  Raises
+    `LinkError` if there is no such interface, or if it is up and cannot be opened.
+    """
+
+    def __init__(
+        self, config: VirtualHostConfig, log: Log, *, ignore_link_state: bool
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._ignore_link_state = ignore_link_state
+        self._bpf = f"ip proto 112 and not src host {config.source}"
+        self._read_timeout_ms = (
+            READ_TIMEOUT_MS
+            if config.interval_ns >= NS_PER_S
+            else READ_TIMEOUT_SUBSECOND_MS
+        )
+        self._capture: LiveCapture | None = None
+        self._membership: Membership | None = None
+        self._opened_index = 0
+        self.monitor = LinkMonitor(config.interface)
+        self.status = self.monitor.status()
+        if not self.status.exists:
+            raise LinkError(
+                "Unable to open interface [{interface}]: no such interface",
+                interface=config.interface,
+            )
+        self._source_seen = config.source in self.status.addresses
+        if not self._source_seen:
+            log.warning(
+                "{source} is not an address of {interface} (--srcip)",
+                source=config.source,
+                interface=config.interface,
+            )
+        if self.status.up:
+            self._open()
+        self.usable = self._is_usable()
+        if not self.usable:
+            self._say_unusable()
+
+    @property
+    def read_delay_ns(self) -> Interval:
+        """How long the kernel may hold a frame back from us, at the most."""
+        return 2 * self._read_timeout_ms * NS_PER_MS
+
+    @property
+    def mac(self) -> bytes:
+        """The interface's own MAC, or zeros while it has none."""
+        return self.status.mac or bytes(6)
+
+    @property
+    def link_type(self) -> LinkType:
+        """What frames begin with."""
+        return LinkType.ETHERNET if self._capture is None else self._capture.link_type
+
+    def descriptors(self) -> list[LinkMonitor | LiveCapture]:
+        """What to wait for; it changes with the interface, so ask each time."""
+        if self._capture is None:
+            return [self.monitor]
+        return [self.monitor, self._capture]
+
+    def read(self) -> list[StampedFrame]:
+        """The next few frames; empty once the buffer is."""
+        if self._capture is None:
+            return []
+        try:
+            return self._capture.read()
+        except LinkGoneError:
+            return []  # `refresh` hears of it from the kernel, with the reason.
+
+    def send(self, frame: bytes) -> None:
+        """Put `frame` on the wire.  Raises `SendError`."""
+        if self._capture is None:
+            raise SendError(
+                "{interface} is not there", interface=self._config.interface
+            )
+        self._capture.send(frame)
+
+    def refresh(self) -> LinkUp | LinkDown | None:
+        """Look at the interface again; what the core must know of it, if anything."""
+        self.monitor.drain()
+        before, self.status = self.status, self.monitor.status()
+        if self.status == before and self._opened_index in (0, self.status.index):
+            return None
+        if self._opened_index != self.status.index:
+            self._close()
+        if self.status.up and self._capture is None:
+            self._reopen()
+        self._source_seen |= self._config.source in self.status.addresses
+        self._say_address_lost(before)
+        was_usable, self.usable = self.usable, self._is_usable()
+        if self.usable == was_usable:
+            return None
+        if self.usable:
+            self._log.warning(
+                "{interface} can be used again", interface=self._config.interface
+            )
+            return LinkUp()
+        self._say_unusable()
+        return LinkDown()
+
+    def close(self) -> None:
+        """Leave the group and close the capture."""
+        self._close()
+        self.monitor.close()
+
+    def _is_usable(self) -> bool:
+        if self._ignore_link_state:
+            return True
+        address_ok = not self._source_seen or (
+            self._config.source in self.status.addresses
+        )
+        return self.status.up and self.status.carrier and address_ok
+
+    def _open(self) -> None:
+        config = self._config
+        self._capture = LiveCapture(config.interface, self._bpf, self._read_timeout_ms)
+        self._opened_index = self.status.index
+        if not self.status.mac:
+            self._close()
+            raise LinkError(
+                "Unable to find MAC address of [{interface}]: not Ethernet",
+                interface=config.interface,
+            )
+        self._log.info(
+            "Local advertised ethernet address is [{mac}]",
+            mac=self.status.mac.hex(":"),
+        )
+        self._log.debug("BPF rule: [{rule}]", rule=self._bpf)
+        if config.multicast:
+            self._join(config.group)
+
+    def _join(self, group: IPv4Address) -> None:
+        try:
+            self._membership = Membership(group, self.status.index)
+        except LinkError as error:
+            # Adverts may arrive all the same: not every switch filters.
+            self._log.warning(error.template, **error.values)
+
+    def _reopen(self) -> None:
+        # The interface may be on its way out again: the next event tries anew.
+        try:
+            self._open()
+        except LinkError as error:
+            self._log.warning(error.template, **error.values)
+
+    def _close(self) -> None:
+        self._opened_index = 0
+        if self._membership is not None:
+            self._membership.close()
+            self._membership = None
+        if self._capture is not None:
+            with suppress(LinkError):
+                self._capture.close()
+            self._capture = None
+
+    def _say_unusable(self) -> None:
+        interface, status = self._config.interface, self.status
+        if not status.exists:
+            self._log.warning("{interface} is gone", interface=interface)
+        elif not status.up:
+            self._log.warning("{interface} is down", interface=interface)
+        elif not status.carrier:
+            self._log.warning("{interface} has no carrier", interface=interface)
+        else:
+            self._log.warning(
+                "{interface} has lost our address {source}",
+                interface=interface,
+                source=self._config.source,
+            )
+
+    def _say_address_lost(self, before: LinkStatus) -> None:
+        for vip in self._config.vips:
+            if vip in before.addresses and vip not in self.status.addresses:
+                self._log.info(
+                    "{address} is no longer on {interface}",
+                    address=vip,
+                    interface=self._config.interface,
+                )
