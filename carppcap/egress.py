@@ -1,6 +1,7 @@
 """From an action to the frames that carry it out."""
 
 from collections.abc import Callable
+from typing import assert_never
 
 from carppcap import advert as wire
 from carppcap.actions import AnnounceAddresses, SendAdvert
@@ -40,6 +41,8 @@ class Egress:
                 return [
                     build_gratuitous_arp(self.nic_mac, vip) for vip in self._config.vips
                 ]
+            case _:
+                assert_never(action)
 
     def _advert(self, action: SendAdvert) -> bytes:
         config = self._config

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from struct import Struct
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from impacket.ImpactPacket import ARP, IP, Data, Ethernet, LinuxSLL
 
@@ -153,6 +153,8 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
             return _untagged(ethertype, frame[_SLL2_HEADER.size :], mac)
         case LinkType.RAW | LinkType.IPV4:
             return (ETHERTYPE_IPV4, frame, None) if frame else None
+        case _:
+            assert_never(link_type)
 
 
 def _network_of_ethernet(frame: bytes) -> Network | None:

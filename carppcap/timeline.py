@@ -6,6 +6,8 @@
 Times are seconds since the start of the run.
 """
 
+from typing import assert_never
+
 from carppcap.actions import (
     AcquireAddresses,
     Action,
@@ -97,6 +99,8 @@ def format_action(action: Action) -> str:
             return "announce"
         case StateChanged():
             return ""
+        case _:
+            assert_never(action)
 
 
 def format_rejection(rejection: Rejection, at: Instant, origin: Instant = 0) -> str:
