@@ -33,13 +33,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     required = REQUIRE_NETNS in os.environ and item.get_closest_marker("netns")
-    if required and report.skipped and not hasattr(report, "wasxfail"):
+    if required and call.excinfo and call.excinfo.errisinstance(pytest.skip.Exception):
         report.outcome = "failed"
-        report.longrepr = f"{REQUIRE_NETNS} forbids this skip: {report.longrepr}"
+        report.longrepr = f"{REQUIRE_NETNS} forbids this skip: {call.excinfo.value}"
     return report
 
 
