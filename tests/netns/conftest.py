@@ -1,0 +1,59 @@
+"""Runs the scenarios of this directory side by side: each mostly waits.
+
+A scenario is a test whose arguments all come from `parametrize`; it makes its own
+`Lab`, so it needs nothing of the others.  The first to be called starts them all, a
+few at a time, and every test then waits for its own outcome.
+
+NETNS_JOBS (8) is how many run at once.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+JOBS = int(os.environ.get("NETNS_JOBS", "8"))
+
+_futures = pytest.StashKey[dict[str, Future[None]]]()
+_pool = pytest.StashKey[ThreadPoolExecutor]()
+
+
+def _parameters(item: pytest.Function) -> dict[str, object]:
+    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
+
+
+def _scenarios(session: pytest.Session) -> Iterator[pytest.Function]:
+    for item in session.items:
+        if (
+            isinstance(item, pytest.Function)
+            and HERE in item.path.parents
+            and set(item.fixturenames) == set(_parameters(item))
+            and not any(item.iter_markers("skip"))
+            and not any(mark.args[0] for mark in item.iter_markers("skipif"))
+        ):
+            yield item
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if HERE not in pyfuncitem.path.parents:
+        return None
+    stash = pyfuncitem.session.stash
+    if _futures not in stash:
+        stash[_pool] = pool = ThreadPoolExecutor(JOBS)
+        stash[_futures] = {
+            item.nodeid: pool.submit(item.obj, **_parameters(item))
+            for item in _scenarios(pyfuncitem.session)
+        }
+    if (future := stash[_futures].get(pyfuncitem.nodeid)) is None:
+        return None
+    future.result()
+    return True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _pool in session.stash:
+        session.stash[_pool].shutdown(cancel_futures=True)

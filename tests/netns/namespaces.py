@@ -1,0 +1,106 @@
+"""Network namespaces that vanish with the process that made them.
+
+A namespace lives as long as its holder, a shell waiting on a pipe from us.  However
+we end, even by SIGKILL, the pipe closes; the holder then ends every process left in
+its network and goes, and the kernel removes the links.  Nothing is named in
+`/run/netns`, so this works as root and as the root of `unshare -Urnm` alike.
+"""
+
+import ctypes
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+CLONE_NEWNET = 0x40000000
+
+_HOLDER = """
+mount -t sysfs sysfs /sys 2>/dev/null
+echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/all/disable_ipv6
+echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6
+ip link set lo up
+echo ready
+cat >/dev/null
+found=yes
+while [ $found = yes ]; do
+    found=no
+    for net in /proc/[0-9]*/ns/net; do
+        pid=${net#/proc/}; pid=${pid%%/*}
+        [ $pid = $$ ] && continue
+        [ $net -ef /proc/self/ns/net ] && kill -KILL $pid && found=yes
+    done
+done
+"""
+
+
+class Namespace:
+    """A network of its own, and a view of the file system whose mounts stay private.
+
+    Raises `OSError` where the kernel does not let us make one.
+    """
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "--mount", "sh", "-c", _HOLDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is ours to handle, not the holder's.
+        )
+        assert self._holder.stdout
+        assert self._holder.stderr
+        if self._holder.stdout.readline() != b"ready\n":
+            reason = self._holder.stderr.read().decode().strip()
+            self.close()
+            raise OSError(f"cannot make a network namespace: {reason}")
+
+    @property
+    def pid(self) -> int:
+        """A process inside, as `ip link ... netns` and `nsenter` want it."""
+        return self._holder.pid
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """What to execute to have `arguments` run inside; the pid stays the same."""
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", *arguments]
+
+    def call(self, function: Callable[[], T]) -> T:
+        """What `function` returns when a thread inside calls it.
+
+        A socket belongs for ever to the namespace it was made in.  Raises the
+        `OSError` that `function` raised.
+        """
+        outcome: list[T] = []
+        failure: list[OSError] = []
+
+        def enter() -> None:
+            try:
+                handle = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY)
+                try:
+                    libc = ctypes.CDLL(None, use_errno=True)
+                    if libc.setns(handle, CLONE_NEWNET):
+                        raise OSError(ctypes.get_errno(), "setns")
+                finally:
+                    os.close(handle)
+                outcome.append(function())
+            except OSError as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure[0]
+        return outcome[0]
+
+    def close(self) -> None:
+        """Ends every process inside and returns once the holder is gone."""
+        assert self._holder.stdin
+        assert self._holder.stdout
+        assert self._holder.stderr
+        self._holder.stdin.close()
+        self._holder.wait()
+        self._holder.stdout.close()
+        self._holder.stderr.close()

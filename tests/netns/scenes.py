@@ -1,0 +1,90 @@
+"""What the scenarios have in common: who plays, and how a calm group looks.
+
+NETNS_PROGRAM=ucarp puts the original on both sides, to try the scenarios themselves.
+"""
+
+import os
+from itertools import pairwise
+
+import pytest
+
+from tests.netns.daemons import Daemon
+from tests.netns.lab import Host, Lab, wait_for
+
+OURS = os.environ.get("NETNS_PROGRAM", "carppcap")
+ORIGINAL = "ucarp"
+IS_OURS_TESTED = OURS != ORIGINAL
+
+MIXED = list(dict.fromkeys([(OURS, ORIGINAL), (ORIGINAL, OURS)]))
+ALL = list(dict.fromkeys([*MIXED, (OURS, OURS)]))
+
+mixed_pairs = pytest.mark.parametrize(("first", "second"), MIXED)
+"""Ours and the original, and the other way round."""
+
+all_pairs = pytest.mark.parametrize(("first", "second"), ALL)
+"""The mixed pairs, and ours alone."""
+
+any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([ORIGINAL, OURS])))
+"""Ours is tested beside the original, and beside itself."""
+
+any_program = pytest.mark.parametrize("program", list(dict.fromkeys([ORIGINAL, OURS])))
+"""The same is expected of both programs."""
+
+only_ours = pytest.mark.skipif(
+    not IS_OURS_TESTED, reason="a promise that the original does not make"
+)
+
+PATIENT = "-r 10"
+"""Flags of a backup that needs a reason other than silence to act within 10 s."""
+
+
+def await_state(daemon: Daemon, state: str) -> None:
+    """Returns when the last state that `daemon` logged is `state`."""
+    wait_for(f"{daemon.log.stem} to be {state}", lambda: daemon.state == state)
+
+
+def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
+    """Returns when `daemon` on `host` alone is master, and has been for `adverts`."""
+
+    def rules() -> bool:
+        if daemon.state != "MASTER" or lab.holders != (host,):
+            return False
+        latest = lab.wire.adverts()[-adverts:]
+        senders = {str(advert.source) for advert in latest}
+        return len(latest) == adverts and senders == {host.address}
+
+    wait_for(f"{host} to be the only master", rules)
+
+
+def await_adverts(lab: Lab, host: Host, count: int) -> None:
+    """Returns when `host` has sent `count` more adverts."""
+    wanted = len(lab.wire.adverts(host.address)) + count
+    wait_for(
+        f"{count} adverts of {host}",
+        lambda: len(lab.wire.adverts(host.address)) >= wanted,
+        timeout_s=10.0 + 3.0 * count,
+    )
+
+
+def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
+    """Starts (program, flags) on one host after the other; the first is master.
+
+    Each other one is a backup that has heard the master.
+    """
+    master = lab.hosts[0].start(*members[0])
+    await_rule(lab, lab.hosts[0], master, adverts=1)
+    others = [
+        host.start(*member)
+        for host, member in zip(lab.hosts[1:], members[1:], strict=True)
+    ]
+    for other in others:
+        await_state(other, "BACKUP")
+    await_adverts(lab, lab.hosts[0], 2)
+    assert [other.states for other in others] == [["BACKUP"]] * len(others)
+    return [master, *others]
+
+
+def longest_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
+    """The longest time between two adverts of `host`."""
+    times_ns = [advert.time_ns for advert in lab.wire.adverts(host.address, since_ns)]
+    return max(after - before for before, after in pairwise(times_ns))

@@ -1,0 +1,122 @@
+"""What goes over the wire, byte by byte, next to what the original sends."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.netns.lab import Lab
+from tests.netns.scenes import (
+    ORIGINAL,
+    OURS,
+    any_program,
+    await_adverts,
+    await_rule,
+    start_group,
+)
+from tests.netns.wire import Advert, Frame, read_capture
+
+# Where a frame may differ: IP id and checksum; CARP checksum, counter and digest.
+IP_ID, IP_CHECKSUM = slice(18, 20), slice(24, 26)
+CARP_CHECKSUM_TO_END = slice(40, 70)
+FREE = (IP_ID, IP_CHECKSUM, CARP_CHECKSUM_TO_END)
+
+
+def _comparable(advert: Advert) -> bytes:
+    """The frame with zeros where two honest senders differ."""
+    assert advert.checksums_good
+    data = bytearray(advert.frame.data)
+    for part in FREE:
+        data[part] = bytes(part.stop - part.start)
+    return bytes(data)
+
+
+def _frames_of_a_master(
+    program: str, flags: str
+) -> tuple[set[bytes], list[bytes], int]:
+    """(adverts, announcements, adverts between the two announcements)."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        master = host.start(program, flags)
+        await_rule(lab, host, master)
+        await_adverts(lab, host, 4)
+        adverts = lab.wire.adverts()
+        first, second = lab.wire.announcements()
+        between = [a for a in adverts if first.time_ns < a.time_ns < second.time_ns]
+        return (
+            {_comparable(advert) for advert in adverts},
+            [first.frame.data, second.frame.data],
+            len(between),
+        )
+
+
+def test_frames_equal_those_of_the_original() -> None:
+    """Adverts and announcements, with all that is said about rank in other values."""
+    flags = "-b 1 -k 37 -r 1"
+
+    adverts, announcements, between = _frames_of_a_master(OURS, flags)
+    expected, expected_announcements, _ = _frames_of_a_master(ORIGINAL, flags)
+
+    assert adverts == expected
+    assert len(adverts) == 1
+    assert announcements == expected_announcements
+    assert 1 <= between <= 3
+
+
+def test_broadcast_frames_equal_those_of_the_original() -> None:
+    """The same with -M and another group."""
+    flags = "-M --mcastip=239.1.2.3 -r 1"
+
+    adverts, announcements, _ = _frames_of_a_master(OURS, flags)
+    expected, expected_announcements, _ = _frames_of_a_master(ORIGINAL, flags)
+
+    assert (adverts, announcements) == (expected, expected_announcements)
+
+
+def _seen_by_tcpdump(capture: Path) -> str:
+    return subprocess.run(
+        ["tcpdump", "-nvvv", "-T", "carp", "-r", str(capture), "ip proto 112"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def _checksums_by_tshark(capture: Path) -> list[str]:
+    """One "IP CARP" line for each advert; 1 is good, 0 bad, 2 not checked."""
+    return subprocess.run(
+        [
+            *("tshark", "-r", str(capture), "-Y", "carp", "-T", "fields"),
+            *("-o", "ip.check_checksum:TRUE", "-d", "ip.proto==112,carp"),
+            *("-e", "ip.checksum.status", "-e", "carp.checksum.status"),
+            *("-E", "separator=/s"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+
+
+@any_program
+def test_foreign_decoders_find_no_fault(program: str) -> None:
+    """tcpdump and tshark agree that every checksum is right, farewell included."""
+    with Lab(2) as lab:
+        master, _ = start_group(lab, (program, "-z -k 10"), (program, "-k 100"))
+        await_adverts(lab, lab.hosts[0], 3)
+        master.signal(signal.SIGTERM)
+        master.wait()
+        await_adverts(lab, lab.hosts[1], 3)
+
+        capture = lab.wire.path
+        shown = _seen_by_tcpdump(capture)
+        statuses = _checksums_by_tshark(capture)
+
+        count = sum(1 for _ in filter(_is_carp, read_capture(capture)))
+        assert count >= 8
+        assert shown.count("CARPv2-advertise 36: vhid=7") >= count
+        assert "bad" not in shown.lower()
+        assert len(statuses) >= count
+        assert set(statuses) == {"1 1"}
+
+
+def _is_carp(frame: Frame) -> bool:
+    return frame.data[12:14] == b"\x08\x00" and frame.data[23] == 112

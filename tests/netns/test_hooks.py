@@ -1,0 +1,146 @@
+"""Up and down scripts: what they are told; what happens if they dawdle or fail."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.netns.lab import Lab, wait_for
+from tests.netns.scenes import (
+    ORIGINAL,
+    OURS,
+    any_peer,
+    any_program,
+    await_adverts,
+    await_rule,
+    await_state,
+    longest_gap_ns,
+    only_ours,
+)
+from tests.netns.wire import NS_PER_S
+
+
+def _words(notes: Path) -> list[list[str]]:
+    """The arguments of each call, without the date before them."""
+    if not notes.exists():
+        return []
+    return [line.split()[1:] for line in notes.read_text().splitlines()]
+
+
+@any_program
+@pytest.mark.parametrize(
+    ("flags", "extra"), [("", []), ("-x rack4", ["rack4"]), ("--xparam=a", ["a"])]
+)
+def test_scripts_are_told_interface_and_address(
+    program: str, flags: str, extra: list[str]
+) -> None:
+    """SCRIPT INTERFACE VIRTUAL-ADDRESS [XPARAM]; the down script also runs first."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        ups, downs = lab.directory / "ups", lab.directory / "downs"
+        daemon = host.start(
+            program,
+            f"-r 1 {flags}",
+            up=lab.script("up", notes=ups),
+            down=lab.script("down", notes=downs),
+        )
+        await_rule(lab, host, daemon)
+
+        arguments = ["eth0", lab.vip, *extra]
+        assert (_words(downs), _words(ups)) == ([arguments], [arguments])
+
+
+@any_program
+def test_neutral_start_runs_no_script(program: str) -> None:
+    """-n leaves things as they are until there is something to change."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        downs = lab.directory / "downs"
+        daemon = host.start(program, "-r 1 -n", down=lab.script("down", notes=downs))
+        await_rule(lab, host, daemon)
+
+        assert _words(downs) == []
+
+
+@only_ours
+@any_peer
+def test_slow_up_script_delays_no_advert(peer: str) -> None:
+    """We claim the address first, and announce it when it is really ours."""
+    with Lab(2) as lab:
+        slow_up = lab.script("up", sleep_s=4)
+        master = lab.hosts[0].start(OURS, "-r 1", up=slow_up)
+        await_state(master, "MASTER")
+        backup = lab.hosts[1].start(peer, "-k 50")
+
+        await_rule(lab, lab.hosts[0], master)
+        await_adverts(lab, lab.hosts[0], 3)
+
+        assert longest_gap_ns(lab, lab.hosts[0]) < 2 * NS_PER_S
+        assert backup.states == ["BACKUP"]
+        first_advert = lab.wire.adverts()[0]
+        first_announcement = lab.wire.announcements()[0]
+        assert first_announcement.time_ns - first_advert.time_ns > 3 * NS_PER_S
+
+
+@only_ours
+@any_peer
+def test_slow_down_script_delays_nothing_else(peer: str) -> None:
+    """It yields to a better master and keeps listening while the script runs."""
+    with Lab(2) as lab:
+        slow_down = lab.script("down", sleep_s=4)
+        old = lab.hosts[0].start(OURS, "-n -k 100", down=slow_down)
+        await_rule(lab, lab.hosts[0], old)
+        new = lab.hosts[1].start(peer, "-k 0 -P")
+
+        await_state(old, "BACKUP")
+        await_rule(lab, lab.hosts[1], new, adverts=5)
+
+        assert old.states == ["BACKUP", "MASTER", "BACKUP"]
+
+
+@only_ours
+@any_peer
+@pytest.mark.parametrize("missing", [False, True])
+def test_failing_up_script_leaves_it_to_the_peer(peer: str, missing: bool) -> None:
+    """A master without the address is no use: it steps down, and says why."""
+    with Lab(2) as lab:
+        up = lab.directory / "none.sh" if missing else lab.script("up", fails=True)
+        broken = lab.hosts[0].start(OURS, "-k 0", up=up)
+        wait_for("a master", lambda: "MASTER" in broken.states)
+        sound = lab.hosts[1].start(peer, "-k 100")
+
+        wait_for("the address somewhere", lambda: lab.holders == (lab.hosts[1],))
+        await_adverts(lab, lab.hosts[1], 3)
+
+        assert sound.state == "MASTER"
+        assert broken.state == "BACKUP"
+        complaints = [line for line in broken.lines if line.level == "ERROR"]
+        assert complaints or broken.logged("script")
+
+
+@any_program
+def test_missing_script_options_are_a_warning(program: str) -> None:
+    """Without scripts there is still an election."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        arguments = f"-i eth0 -s {host.address} -v 7 -p love -a {lab.vip} -r 1 -f none"
+        daemon = host.start_bare(program, arguments.split())
+
+        await_state(daemon, "MASTER")
+        await_adverts(lab, host, 2)
+
+        warnings = [line.text for line in daemon.lines if line.level == "WARNING"]
+        assert any("script" in text for text in warnings)
+
+
+@only_ours
+def test_script_over_its_time_is_ended() -> None:
+    """--script-timeout: a script that hangs counts as one that failed."""
+    with Lab(2) as lab:
+        endless = lab.script("up", sleep_s=600)
+        stuck = lab.hosts[0].start(OURS, "-k 0 --script-timeout=2", up=endless)
+        wait_for("a master", lambda: "MASTER" in stuck.states)
+        lab.hosts[1].start(ORIGINAL, "-k 100")
+
+        wait_for("the address somewhere", lambda: lab.holders == (lab.hosts[1],))
+
+        assert stuck.states[:3] == ["BACKUP", "MASTER", "BACKUP"]

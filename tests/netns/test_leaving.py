@@ -1,0 +1,159 @@
+"""How a daemon goes: by signal, with and without -z, with and without a farewell."""
+
+import signal
+import time
+
+import pytest
+
+from tests.netns.lab import Lab, wait_for
+from tests.netns.scenes import (
+    ORIGINAL,
+    OURS,
+    PATIENT,
+    any_peer,
+    any_program,
+    await_adverts,
+    await_rule,
+    await_state,
+    longest_gap_ns,
+    only_ours,
+    start_group,
+)
+from tests.netns.wire import NS_PER_S
+
+GENTLE = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
+
+
+@only_ours
+@any_peer
+def test_gentle_stop_hands_over_at_once(peer: str) -> None:
+    """Down script, then 255/255, then exit 0; nobody ever shares the address.
+
+    The peer would wait 10 s for a silent master, so it is the farewell that moves it.
+    """
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-z"), (peer, PATIENT))
+
+        master.signal(signal.SIGTERM)
+        assert master.wait() == 0
+        ended_ns = time.time_ns()
+        await_rule(lab, lab.hosts[1], backup)
+
+        farewell = lab.wire.adverts(lab.hosts[0].address)[-1]
+        claim = lab.wire.adverts(lab.hosts[1].address)[0]
+        [released] = [
+            change
+            for change in lab.addresses.changes
+            if change.host == lab.hosts[0].name and not change.held
+        ]
+        assert farewell.is_farewell
+        assert master.states == ["BACKUP", "MASTER", "BACKUP"]
+        # The watcher of addresses reads the clock later than the kernel dates frames.
+        assert released.time_ns < farewell.time_ns + NS_PER_S // 20
+        assert farewell.time_ns <= ended_ns
+        assert 0 < claim.time_ns - farewell.time_ns < 5 * NS_PER_S
+        assert lab.addresses.time_with(2) == 0
+
+
+@only_ours
+@any_peer
+def test_slow_down_script_delays_the_farewell(peer: str) -> None:
+    """While the script runs we still hold the address, so we still advertise."""
+    with Lab(2) as lab:
+        down = lab.script("down", sleep_s=3)
+        master = lab.hosts[0].start(OURS, "-z -n", down=down)
+        await_rule(lab, lab.hosts[0], master)
+        backup = lab.hosts[1].start(peer)
+        await_state(backup, "BACKUP")
+        await_adverts(lab, lab.hosts[0], 2)
+
+        master.signal(signal.SIGTERM)
+        assert master.wait() == 0
+        await_rule(lab, lab.hosts[1], backup)
+
+        assert longest_gap_ns(lab, lab.hosts[0]) < 2 * NS_PER_S
+        assert lab.wire.adverts(lab.hosts[0].address)[-1].is_farewell
+        assert lab.addresses.time_with(2) == 0
+
+
+@only_ours
+@any_peer
+def test_usr2_says_farewell(peer: str) -> None:
+    """With -z, the hand-over needs no time-out, and we then keep still for 3 s."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-z"), (peer, PATIENT))
+
+        master.signal(signal.SIGUSR2)
+        await_rule(lab, lab.hosts[1], backup, adverts=4)
+
+        assert lab.wire.adverts(lab.hosts[0].address)[-1].is_farewell
+        assert master.states == ["BACKUP", "MASTER", "BACKUP"]
+        assert lab.addresses.time_with(2) == 0
+
+
+@only_ours
+def test_no_farewell() -> None:
+    """--no-farewell goes as the original does: address released, not a word."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-z --no-farewell"), (ORIGINAL, ""))
+
+        master.signal(signal.SIGTERM)
+        assert master.wait() == 0
+        assert lab.holders == ()
+        await_rule(lab, lab.hosts[1], backup)
+
+        sent = lab.wire.adverts(lab.hosts[0].address)
+        assert not any(advert.is_farewell for advert in sent)
+        claim = lab.wire.adverts(lab.hosts[1].address)[0]
+        assert claim.time_ns - sent[-1].time_ns > 29 * NS_PER_S // 10
+
+
+@any_program
+@pytest.mark.parametrize("number", GENTLE)
+def test_without_shutdown_flag_signals_kill(
+    program: str, number: signal.Signals
+) -> None:
+    """Without -z the address stays where it is and the wire hears nothing."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        master = host.start(program, "-r 1")
+        await_rule(lab, host, master)
+
+        master.signal(number)
+
+        assert master.wait() == -number
+        assert lab.holders == (host,)
+        assert not any(advert.is_farewell for advert in lab.wire.adverts())
+
+
+@any_program
+@pytest.mark.parametrize("number", GENTLE)
+def test_with_shutdown_flag_signals_release(
+    program: str, number: signal.Signals
+) -> None:
+    """With -z each of the four runs the down script and ends in success."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        master = host.start(program, "-z -r 1")
+        await_rule(lab, host, master)
+
+        master.signal(number)
+
+        assert master.wait() == 0
+        wait_for("the address to be free", lambda: lab.holders == ())
+
+
+@any_program
+def test_backup_leaves_without_down_script(program: str) -> None:
+    """A backup has nothing to release: with -z, too, the script ran at start only."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        notes = lab.directory / "notes"
+        backup = host.start(program, "-z -r 20", down=lab.script("down", notes=notes))
+        wait_for("the first down script", notes.exists)
+
+        backup.signal(signal.SIGTERM)
+
+        assert backup.wait() == 0
+        assert len(notes.read_text().splitlines()) == 1
+        assert lab.wire.adverts() == []

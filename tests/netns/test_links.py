@@ -1,0 +1,168 @@
+"""Cables, interfaces and addresses that come and go, and processes that stand still."""
+
+import signal
+import time
+
+from tests.netns.lab import Lab, wait_for
+from tests.netns.scenes import (
+    ORIGINAL,
+    OURS,
+    all_pairs,
+    any_peer,
+    any_program,
+    await_adverts,
+    await_rule,
+    await_state,
+    mixed_pairs,
+    only_ours,
+    start_group,
+)
+from tests.netns.wire import NS_PER_S
+
+
+@all_pairs
+def test_cable_of_the_master(first: str, second: str) -> None:
+    """Deaf, it steps down; when the cable is back, the successor stays."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (first, "-k 20"), (second, "-k 20"))
+
+        lab.hosts[0].pull_cable()
+        await_state(master, "BACKUP")
+        await_rule(lab, lab.hosts[1], backup)
+        lab.hosts[0].plug_cable()
+        await_adverts(lab, lab.hosts[1], 6)
+        # Whoever of the two it is, the original may need 10 s to look at its link.
+        wait_for("one holder", lambda: len(lab.holders) == 1)
+
+        assert master.is_running
+        if OURS == first != ORIGINAL:
+            await_rule(lab, lab.hosts[1], backup, adverts=4)
+            assert master.states == ["BACKUP", "MASTER", "BACKUP"]
+
+
+@only_ours
+@any_peer
+def test_cable_of_the_backup(peer: str) -> None:
+    """Silence proves nothing to the deaf: it stays a backup for as long as it takes."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (peer, "-k 0"), (OURS, "-r 1 -k 100"))
+
+        lab.hosts[1].pull_cable()
+        await_adverts(lab, lab.hosts[0], 5)
+        lab.hosts[1].plug_cable()
+        await_adverts(lab, lab.hosts[0], 3)
+
+        assert (master.states, backup.states) == (["BACKUP", "MASTER"], ["BACKUP"])
+
+
+@only_ours
+def test_cable_missing_at_start() -> None:
+    """It waits for the carrier and is master one master-down time after it came."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        host.pull_cable()
+        daemon = host.start(OURS, "-r 1 -k 100")
+        await_state(daemon, "BACKUP")
+        time.sleep(2)  # More than deadratio * advbase + advskew/256 s.
+        assert daemon.states == ["BACKUP"]
+
+        plugged_ns = time.time_ns()
+        host.plug_cable()
+        await_rule(lab, host, daemon)
+
+        assert lab.wire.adverts()[0].time_ns - plugged_ns < 5 * NS_PER_S
+
+
+@any_program
+def test_carrier_can_be_ignored(program: str) -> None:
+    """-S: two hosts on a crossed cable, of which one is switched off."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(program, "-S -r 1")
+        await_rule(lab, host, daemon)
+
+        host.pull_cable()
+        time.sleep(3)
+        assert daemon.states == ["BACKUP", "MASTER"]
+
+        host.plug_cable()
+        await_adverts(lab, host, 2)
+        assert daemon.states == ["BACKUP", "MASTER"]
+
+
+@only_ours
+@any_peer
+def test_interface_set_down_and_up(peer: str) -> None:
+    """Where the original ends, we step down and come back."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
+
+        lab.hosts[0].link_down()
+        await_state(master, "BACKUP")
+        await_rule(lab, lab.hosts[1], backup)
+        lab.hosts[0].link_up()
+
+        await_rule(lab, lab.hosts[0], master)
+        await_state(backup, "BACKUP")
+
+
+@only_ours
+@any_peer
+def test_interface_removed_and_made_anew(peer: str) -> None:
+    """Also with another index, it is the interface of that name."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
+
+        lab.hosts[0].delete_interface()
+        await_state(master, "BACKUP")
+        await_rule(lab, lab.hosts[1], backup)
+        lab.hosts[0].create_interface()
+
+        await_rule(lab, lab.hosts[0], master)
+        await_state(backup, "BACKUP")
+
+
+@only_ours
+@any_peer
+def test_address_removed_and_added_again(peer: str) -> None:
+    """Without its own address a host cannot take part; with it, it does again."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
+
+        lab.hosts[0].delete_address()
+        await_state(master, "BACKUP")
+        await_rule(lab, lab.hosts[1], backup)
+        lab.hosts[0].add_address()
+
+        await_rule(lab, lab.hosts[0], master)
+        await_state(backup, "BACKUP")
+
+
+@only_ours
+@any_peer
+def test_backup_that_stood_still(peer: str) -> None:
+    """It reads what is queued before it judges: the master was there all the time."""
+    with Lab(2) as lab:
+        _, backup = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+
+        backup.signal(signal.SIGSTOP)
+        await_adverts(lab, lab.hosts[0], 6)
+        backup.signal(signal.SIGCONT)
+        await_adverts(lab, lab.hosts[0], 3)
+
+        assert backup.states == ["BACKUP"]
+
+
+@mixed_pairs
+def test_master_that_stood_still(first: str, second: str) -> None:
+    """Its successor has the worse rank, so one of them yields, and quickly."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
+
+        master.signal(signal.SIGSTOP)
+        await_state(backup, "MASTER")
+        await_adverts(lab, lab.hosts[1], 2)
+        master.signal(signal.SIGCONT)
+        await_rule(lab, lab.hosts[0], master, adverts=4)
+
+        assert backup.state == "BACKUP"

@@ -1,0 +1,143 @@
+"""The daemon as a process: verdicts, signals for people, secrets, Debian's hook."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.netns.daemons import PROGRAMS, UCARP, environment
+from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.scenes import (
+    IS_OURS_TESTED,
+    OURS,
+    any_program,
+    await_adverts,
+    await_rule,
+    await_state,
+    only_ours,
+)
+
+DEBIAN_HOOK = Path("/etc/network/if-up.d/ucarp")
+
+
+def _run(host: Host, program: str, flags: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program with what every start needs; later `flags` win."""
+    lab = host.lab
+    return host.run(
+        *PROGRAMS[program],
+        *("-i", "eth0", "-s", host.address, "-v", "7", "-p", "love", "-a", lab.vip),
+        *("-u", str(lab.up), "-d", str(lab.down), "-f", "none", *flags.split()),
+        check=False,
+        timeout_s=20,
+    )
+
+
+@any_program
+def test_usr1_logs_a_status_line(program: str) -> None:
+    """The line that people look for: STATE on INTERFACE id VHID."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(program, "-r 1")
+        await_state(daemon, "BACKUP")
+        daemon.signal(signal.SIGUSR1)
+        wait_for("a status line", lambda: daemon.logged("BACKUP on eth0 id 7"))
+
+        await_rule(lab, host, daemon)
+        daemon.signal(signal.SIGUSR1)
+        wait_for("another", lambda: daemon.logged("MASTER on eth0 id 7"))
+
+
+@any_program
+def test_daemonized_it_lives_on(program: str) -> None:
+    """-B returns 0 at once, and the daemon goes on without us."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+
+        assert _run(host, program, "-B -r 1").returncode == 0
+
+        await_adverts(lab, host, 3)
+        assert lab.holders == (host,)
+
+
+@only_ours
+@pytest.mark.parametrize("background", ["", "-B"])
+@pytest.mark.parametrize(
+    ("flags", "status"),
+    [("-i nothing0", 2), ("-v 0", 1), ("-b 0 -k 0", 1), ("-s 10.9.0.300", 1)],
+)
+def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
+    """With -B, too, the exit status is that of the start, and there is one line."""
+    with Lab(1) as lab:
+        ended = _run(lab.hosts[0], OURS, f"{flags} {background}")
+
+        assert ended.returncode == status
+        lines = ended.stderr.splitlines()
+        assert len(lines) == 1, ended.stderr
+
+
+@only_ours
+def test_password_does_not_stay_in_the_command_line() -> None:
+    """Anyone may read /proc/PID/cmdline, so -p must not be left there."""
+    with Lab(1) as lab:
+        daemon = lab.hosts[0].start(OURS, "--pass=tellnobody", password="keepitdark")
+        await_state(daemon, "BACKUP")
+
+        words = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
+
+        assert b"keepitdark" not in words
+        assert b"tellnobody" not in words
+        assert b"eth0" in words
+
+
+def _install_as_ucarp(host: Host) -> None:
+    """Puts ours in the place of the original, as this host alone sees it."""
+    stand_in = host.lab.directory / "ucarp"
+    stand_in.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom carppcap.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    stand_in.chmod(0o755)
+    host.run("mount", "--bind", str(stand_in), UCARP)
+
+
+@any_program
+def test_debian_hook(program: str) -> None:
+    """ifupdown calls it with the stanza in the environment, and starts either of us."""
+    if not DEBIAN_HOOK.exists():
+        pytest.skip("no hook of Debian's package here")
+    stanza = {
+        "IFACE": "eth0",
+        "IF_UCARP_VID": "7",
+        "IF_UCARP_PASSWORD": "love",
+        "IF_UCARP_MASTER": "yes",
+        "IF_UCARP_ADVSKEW": "12",
+        "IF_UCARP_ADVBASE": "1",
+        "IF_UCARP_DEADRATIO": "2",
+        "IF_UCARP_XPARAM": "rack4",
+    }
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        if program == OURS and IS_OURS_TESTED:
+            _install_as_ucarp(host)
+        notes = lab.directory / "notes"
+        stanza |= {
+            "IF_ADDRESS": host.address,
+            "IF_UCARP_VIP": lab.vip,
+            "IF_UCARP_UPSCRIPT": str(lab.script("up", notes=notes)),
+            "IF_UCARP_DOWNSCRIPT": str(lab.down),
+        }
+
+        called = subprocess.run(
+            host.command([str(DEBIAN_HOOK)]),
+            check=False,
+            timeout=20,
+            env=environment() | stanza,
+        )
+        assert called.returncode == 0
+        await_adverts(lab, host, 3)
+
+        assert notes.read_text().split()[1:] == ["eth0", lab.vip, "rack4"]
+        assert {a.advskew for a in lab.wire.adverts()} == {12}
+        assert lab.holders == (host,)

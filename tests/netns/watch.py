@@ -1,0 +1,135 @@
+"""Who holds an address, and since when, as the kernels of the hosts tell it."""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+RTMGRP_IPV4_IFADDR = 0x10
+RTM_NEWADDR = 20
+RTM_DELADDR = 21
+IFA_LOCAL = 2
+
+_MESSAGE_HEADER = struct.Struct("=IHHII")
+_ADDRESS_HEADER_LENGTH = 8
+_ATTRIBUTE_HEADER = struct.Struct("=HH")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A host took an address (`held`) or let go of it."""
+
+    time_ns: int
+    host: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `start_ns` to `end_ns` exactly `holders` had the address."""
+
+    start_ns: int
+    end_ns: int
+    holders: tuple[str, ...]
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+def open_address_socket() -> socket.socket:
+    """A socket told of every IPv4 address that comes or goes in its namespace."""
+    link = socket.socket(
+        socket.AF_NETLINK,
+        socket.SOCK_RAW | socket.SOCK_NONBLOCK,
+        socket.NETLINK_ROUTE,
+    )
+    link.bind((0, RTMGRP_IPV4_IFADDR))
+    return link
+
+
+class AddressWatcher:
+    """Follows one address on all hosts; call `read` when a host's socket has news."""
+
+    def __init__(self, address: str, sockets: dict[str, socket.socket]) -> None:
+        self._wanted = IPv4Address(address).packed
+        self.sockets = sockets
+        self._changes: list[Change] = []
+        self._holders: tuple[str, ...] = ()
+
+    def read(self, host: str) -> None:
+        """Takes in the news of one host."""
+        try:
+            data = self.sockets[host].recv(65536)
+        except BlockingIOError:
+            return
+        now_ns = time.time_ns()
+        for held, address in _address_changes(data):
+            if address == self._wanted and held != (host in self._holders):
+                self._changes.append(Change(now_ns, host, held))
+                others = [name for name in self._holders if name != host]
+                self._holders = tuple(sorted([*others, host] if held else others))
+
+    def close(self) -> None:
+        for link in self.sockets.values():
+            link.close()
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """Names of the hosts that have the address now."""
+        return self._holders
+
+    @property
+    def changes(self) -> list[Change]:
+        """All changes so far, oldest first."""
+        return list(self._changes)
+
+    def periods(self, since_ns: int = 0, until_ns: int | None = None) -> list[Period]:
+        """Time from `since_ns` (or the first change) to `until_ns` (or now), cut at
+        each change of holders."""
+        end_ns = time.time_ns() if until_ns is None else until_ns
+        holders: tuple[str, ...] = ()
+        start_ns = since_ns
+        periods: list[Period] = []
+        for change in self.changes:
+            if change.time_ns >= end_ns:
+                break
+            if start_ns and change.time_ns > start_ns:
+                periods.append(Period(start_ns, change.time_ns, holders))
+            start_ns = max(start_ns, change.time_ns)
+            others = [name for name in holders if name != change.host]
+            holders = tuple(sorted([*others, change.host] if change.held else others))
+        if start_ns:
+            periods.append(Period(start_ns, end_ns, holders))
+        return periods
+
+    def time_with(
+        self, count: int, since_ns: int = 0, until_ns: int | None = None
+    ) -> int:
+        """Nanoseconds during which exactly `count` hosts had the address."""
+        return sum(
+            period.duration_ns
+            for period in self.periods(since_ns, until_ns)
+            if len(period.holders) == count
+        )
+
+
+def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:
+    """(added, address) of each address message in what a netlink socket delivered."""
+    while len(data) >= _MESSAGE_HEADER.size:
+        length, kind, _, _, _ = _MESSAGE_HEADER.unpack_from(data)
+        if kind in (RTM_NEWADDR, RTM_DELADDR):
+            body = data[_MESSAGE_HEADER.size + _ADDRESS_HEADER_LENGTH : length]
+            while len(body) >= _ATTRIBUTE_HEADER.size:
+                size, attribute = _ATTRIBUTE_HEADER.unpack_from(body)
+                if attribute == IFA_LOCAL:
+                    yield kind == RTM_NEWADDR, body[_ATTRIBUTE_HEADER.size : size]
+                body = body[_aligned(size) :]
+        data = data[_aligned(length) :]
+
+
+def _aligned(length: int) -> int:
+    """Netlink pads everything to four bytes."""
+    return (length + 3) & ~3

@@ -1,0 +1,229 @@
+"""Frames seen on the bridge: recorded, dated and read, without help from carppcap.
+
+What carppcap sent is judged here, so nothing of carppcap is imported.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+NS_PER_S = 1_000_000_000
+SO_TIMESTAMPNS = 35
+ETH_P_ALL = 3
+PROTOCOL_CARP = 112
+BOW_OUT = 255
+
+_ADVERT = struct.Struct("!BBBBBBHQ20s")
+_ARP = struct.Struct("!HHBBH6s4s6s4s")
+_PCAP_HEADER = struct.Struct("<IHHiIII")
+_PCAP_MAGIC_US = 0xA1B2C3D4
+_LINKTYPE_ETHERNET = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One Ethernet frame; `time_ns` counts from 1970, as the kernel stamped it."""
+
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Advert:
+    """A CARP advert; `checksums_good` covers those of IP and of CARP."""
+
+    frame: Frame
+    ethernet_source: bytes
+    ethernet_destination: bytes
+    source: IPv4Address
+    destination: IPv4Address
+    ttl: int
+    vhid: int
+    advbase: int
+    advskew: int
+    counter: int
+    digest: bytes
+    checksums_good: bool
+
+    @property
+    def time_ns(self) -> int:
+        return self.frame.time_ns
+
+    @property
+    def is_farewell(self) -> bool:
+        return (self.advbase, self.advskew) == (BOW_OUT, BOW_OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Arp:
+    """An ARP packet over Ethernet and IPv4; `operation` 1 asks, 2 answers."""
+
+    frame: Frame
+    ethernet_source: bytes
+    ethernet_destination: bytes
+    operation: int
+    sender_mac: bytes
+    sender: IPv4Address
+    target_mac: bytes
+    target: IPv4Address
+
+    @property
+    def time_ns(self) -> int:
+        return self.frame.time_ns
+
+    @property
+    def is_gratuitous(self) -> bool:
+        return self.sender == self.target
+
+
+def checksum(data: bytes) -> int:
+    """Internet checksum (RFC 1071); 0 when a correct one is part of `data`."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def parse(frame: Frame) -> Advert | Arp | None:
+    """What `frame` says, or None for anything but adverts and ARP."""
+    data = frame.data
+    if data[12:14] == b"\x08\x06" and len(data) >= 14 + _ARP.size:
+        _, _, _, _, operation, sender_mac, sender, target_mac, target = (
+            _ARP.unpack_from(data, 14)
+        )
+        return Arp(
+            frame,
+            data[6:12],
+            data[:6],
+            operation,
+            sender_mac,
+            IPv4Address(sender),
+            target_mac,
+            IPv4Address(target),
+        )
+    if data[12:14] == b"\x08\x00" and data[23:24] == bytes((PROTOCOL_CARP,)):
+        return _parse_advert(frame)
+    return None
+
+
+def _parse_advert(frame: Frame) -> Advert | None:
+    data = frame.data
+    payload_at = 14 + 4 * (data[14] & 0x0F)
+    if len(data) < payload_at + _ADVERT.size:
+        return None
+    payload = data[payload_at : payload_at + _ADVERT.size]
+    _, vhid, advskew, _, _, advbase, _, counter, digest = _ADVERT.unpack(payload)
+    return Advert(
+        frame,
+        data[6:12],
+        data[:6],
+        IPv4Address(data[26:30]),
+        IPv4Address(data[30:34]),
+        data[22],
+        vhid,
+        advbase,
+        advskew,
+        counter,
+        digest,
+        checksum(data[14:payload_at]) == 0 and checksum(payload) == 0,
+    )
+
+
+def open_packet_socket(interface: str) -> socket.socket:
+    """A socket that sees every frame of `interface`, dated by the kernel."""
+    packets = socket.socket(
+        socket.AF_PACKET,
+        socket.SOCK_RAW | socket.SOCK_NONBLOCK,
+        socket.htons(ETH_P_ALL),
+    )
+    packets.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    packets.bind((interface, ETH_P_ALL))
+    return packets
+
+
+class Recorder:
+    """Keeps every frame, in memory and in the capture file `path`.
+
+    Call `read` whenever the socket is readable.
+    """
+
+    def __init__(self, packets: socket.socket, path: Path) -> None:
+        self.path = path
+        self._packets = packets
+        self._frames: list[Frame] = []
+        self._file = path.open("wb", buffering=0)
+        self._file.write(
+            _PCAP_HEADER.pack(_PCAP_MAGIC_US, 2, 4, 0, 0, 65535, _LINKTYPE_ETHERNET)
+        )
+
+    def fileno(self) -> int:
+        return self._packets.fileno()
+
+    def read(self) -> None:
+        """Takes in all frames that are waiting."""
+        while True:
+            try:
+                data, control, _, _ = self._packets.recvmsg(65535, 64)
+            except BlockingIOError:
+                return
+            except OSError:  # The bridge is gone: there is no more to see.
+                return
+            if not control:
+                continue
+            seconds, rest_ns = struct.unpack("@ll", control[0][2])
+            self._frames.append(Frame(seconds * NS_PER_S + rest_ns, data))
+            header = struct.pack(
+                "<IIII", seconds, rest_ns // 1000, len(data), len(data)
+            )
+            self._file.write(header + data)
+
+    def close(self) -> None:
+        self._packets.close()
+        self._file.close()
+
+    @property
+    def frames(self) -> list[Frame]:
+        """All frames so far, oldest first."""
+        return list(self._frames)
+
+    def adverts(
+        self, source: str | IPv4Address | None = None, since_ns: int = 0
+    ) -> list[Advert]:
+        """Adverts so far: of one source address, or of all; from an instant on."""
+        return [
+            packet
+            for packet in map(parse, self.frames)
+            if isinstance(packet, Advert)
+            and packet.time_ns >= since_ns
+            and (source is None or packet.source == IPv4Address(source))
+        ]
+
+    def announcements(
+        self, sender_mac: bytes | None = None, since_ns: int = 0
+    ) -> list[Arp]:
+        """Gratuitous ARP packets so far: of one sender, or of all."""
+        return [
+            packet
+            for packet in map(parse, self.frames)
+            if isinstance(packet, Arp)
+            and packet.is_gratuitous
+            and packet.time_ns >= since_ns
+            and (sender_mac is None or packet.sender_mac == sender_mac)
+        ]
+
+
+def read_capture(path: Path) -> Iterator[Frame]:
+    """Frames of a little-endian Ethernet capture file with microseconds."""
+    data = path.read_bytes()
+    magic, _, _, _, _, _, link_type = _PCAP_HEADER.unpack_from(data)
+    if (magic, link_type) != (_PCAP_MAGIC_US, _LINKTYPE_ETHERNET):
+        raise ValueError(f"{path} is not a capture of the kind we record")
+    offset = _PCAP_HEADER.size
+    while offset < len(data):
+        seconds, rest_us, length, _ = struct.unpack_from("<IIII", data, offset)
+        offset += 16
+        yield Frame(seconds * NS_PER_S + rest_us * 1000, data[offset : offset + length])
+        offset += length
