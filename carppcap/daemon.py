@@ -30,6 +30,7 @@ from carppcap.events import (
     AddressesAcquired,
     AddressesReleased,
     Event,
+    FramesLost,
     LinkDown,
     SendFailed,
     SendSucceeded,
@@ -48,7 +49,7 @@ from carppcap.system.link import has_address
 from carppcap.system.process import SignalPipe
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.system.syslog import Log
-from carppcap.units import NS_PER_S, Instant
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant
 from carppcap.wire import Wire
 
 STEP_DOWN_HOLD_NS = 3 * NS_PER_S
@@ -56,6 +57,9 @@ STEP_DOWN_HOLD_NS = 3 * NS_PER_S
 
 READS_PER_TURN_MAX = 256
 """Batches; more than the ring holds, so only a flood comes this far."""
+
+STALL_NS = 20 * NS_PER_MS
+"""Waking up later than this is no jitter: the process was stopped or starved."""
 
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -140,10 +144,19 @@ class Daemon:
         if link_has_news:
             self._read_link(now)
         self._read_signals(now)
-        self._tend_scripts(now)
+        self._doubt_silence(now)
         if drained:
             for step in self._node.tick(now):
                 self._perform(step)
+        # Last, because where there is no script its outcome is there already.
+        self._tend_scripts(now)
+
+    def _doubt_silence(self, now: Instant) -> None:
+        """After a stop, the adverts of a live master may be among the frames lost."""
+        lost_frames, deadline = self._wire.lost_frames(), self._node.deadline
+        if lost_frames and deadline is not None and now - deadline > STALL_NS:
+            self._log.notice("Frames were lost while this process was held up")
+            self._handle(FramesLost(), now)
 
     def _read_frames(self) -> bool:
         """Handle what has arrived until now; whether there was nothing older left."""

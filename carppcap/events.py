@@ -52,6 +52,11 @@ class LinkDown:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesLost:
+    """We were held up, and frames were dropped before we could read them."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepDown:
     """An operator asks us to hand over, and to leave it be for `hold_ns`."""
 
@@ -89,6 +94,7 @@ Event: TypeAlias = (
     | AdvertReceived
     | LinkUp
     | LinkDown
+    | FramesLost
     | StepDown
     | SendFailed
     | SendSucceeded

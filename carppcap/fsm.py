@@ -44,6 +44,7 @@ from carppcap.events import (
     AddressesReleased,
     AdvertReceived,
     Event,
+    FramesLost,
     LinkDown,
     LinkUp,
     SendFailed,
@@ -104,6 +105,7 @@ class VirtualHost:
         self._draw_counter = draw_counter
         self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
         self._link_up = True
+        self._doubted_silence = False
         self._hold_until: Instant | None = None
         self._leaving: Leaving | None = None
         self._acquired = False
@@ -139,6 +141,8 @@ class VirtualHost:
                 return self._master_is_down(now)
             case State.BACKUP, AdvertReceived() as theirs if self._link_up:
                 return self._heard_as_backup(theirs, now)
+            case State.BACKUP, FramesLost() if self._link_up:
+                self._doubt_silence(now)
             case State.BACKUP, StepDown(hold_ns):
                 self._hold(hold_ns, now)
             case State.BACKUP, Stop():
@@ -177,6 +181,7 @@ class VirtualHost:
         return actions
 
     def _heard_as_backup(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
+        self._doubted_silence = False
         if theirs.source == self._tie_yielded_to:
             self._tie_yielded_to = None
         # A master this slow is bound to time out, so treat it as down already: this
@@ -193,6 +198,15 @@ class VirtualHost:
             return self._become_master(Cause.MASTER_TOO_SLOW, now)
         self._rearm_master_down(now)
         return []
+
+    def _doubt_silence(self, now: Instant) -> None:
+        """Listen once more: the master's adverts may have been among the lost.
+
+        But only once, or a flood of frames could keep the addresses from everyone.
+        """
+        if not self._doubted_silence:
+            self._doubted_silence = True
+            self._rearm_master_down(now)
 
     def _hold(self, hold_ns: Interval, now: Instant) -> None:
         self._hold_until = now + hold_ns
@@ -325,7 +339,7 @@ class VirtualHost:
     def _enter_backup(self, cause: Cause, now: Instant) -> StateChanged:
         changed = StateChanged(self.state, State.BACKUP, cause)
         self.state, self._leaving, self._acquired = State.BACKUP, None, False
-        self._tie_kept_from = None
+        self._tie_kept_from, self._doubted_silence = None, False
         self.deadline = None
         if self._link_up:
             self._rearm_master_down(now)

@@ -21,6 +21,7 @@ from carppcap.events import (
     AddressesReleased,
     AdvertReceived,
     Event,
+    FramesLost,
     LinkDown,
     LinkUp,
     SendFailed,
@@ -81,6 +82,7 @@ _EVENT_WORDS: dict[type, str] = {
     Tick: "tick",
     LinkUp: "link_up",
     LinkDown: "link_down",
+    FramesLost: "frames_lost",
     SendFailed: "send_failed",
     SendSucceeded: "send_succeeded",
 }

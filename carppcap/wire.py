@@ -47,6 +47,7 @@ class Wire:
         self._capture: LiveCapture | None = None
         self._membership: Membership | None = None
         self._opened_index = 0
+        self._dropped = 0
         self.monitor = LinkMonitor(config.interface)
         self.status = self.monitor.status()
         if not self.status.exists:
@@ -96,6 +97,12 @@ class Wire:
             return self._capture.read()
         except LinkGoneError:
             return []  # `refresh` hears of it from the kernel, with the reason.
+
+    def lost_frames(self) -> bool:
+        """Whether frames were dropped, unread, since this was asked last."""
+        before = self._dropped
+        self._dropped = 0 if self._capture is None else self._capture.dropped()
+        return self._dropped > before
 
     def send(self, frame: bytes) -> None:
         """Put `frame` on the wire.  Raises `SendError`."""

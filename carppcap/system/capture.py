@@ -20,8 +20,11 @@ from carppcap.units import NS_PER_S, NS_PER_US
 SNAPSHOT_LENGTH = 256
 """Enough for a tag, all IP options, an advert and some stray bytes."""
 
-RING_BYTES = 256 * 1024
-"""Some hundreds of frames; libpcap's own 2 MiB would count as our memory."""
+RING_BYTES = 512 * 1024
+"""Two blocks: a thousand frames and more in a burst, but of frames that come one by
+one, each takes a block when its timeout is over.  What gets lost while the process
+is held up is counted (`LiveCapture.dropped`), so it need not all find room; libpcap's
+own 2 MiB would count as our memory."""
 
 READ_TIMEOUT_MS = 10
 READ_TIMEOUT_SUBSECOND_MS = 1
@@ -78,6 +81,7 @@ class LiveCapture:
 
     def __init__(self, interface: str, bpf: str, read_timeout_ms: int) -> None:
         self._interface = interface
+        self._dropped = 0
         try:
             self._handle = pcapy.create(interface)
             self._handle.set_snaplen(SNAPSHOT_LENGTH)
@@ -110,6 +114,12 @@ class LiveCapture:
             return list(_unpack(*self._handle.next_batch(BATCH)))
         except pcapy.PcapError as error:
             raise LinkGoneError("{why}", why=error) from None
+
+    def dropped(self) -> int:
+        """How many frames the kernel had no room for, since the handle was opened."""
+        with suppress(pcapy.PcapError):
+            self._dropped = self._handle.stats()[1]
+        return self._dropped
 
     def send(self, frame: bytes) -> None:
         """Put `frame` on the wire.  Raises `SendError`."""
