@@ -31,7 +31,7 @@ format: $(READY) ## bring the sources into shape
 
 .PHONY: test
 test: $(READY) $(CATALOGUES) network reference ## run all tests, also those in namespaces when root
-	$(RUN) -m pytest $(TESTS)
+	$(RUN) -m pytest $(MEASURE) $(TESTS)
 
 .PHONY: demo
 demo: $(READY) $(CATALOGUES) network ## watch an election, a crash and a gentle stop
@@ -51,13 +51,13 @@ types: $(READY) ## check the types
 	$(RUN) -m mypy
 
 .PHONY: cover
-cover: $(READY) $(CATALOGUES) network reference ## run all tests and demand coverage
-	$(RUN) -m pytest --cov --cov-report=term $(TESTS)
+cover: ## run all tests and demand coverage
+	@$(MAKE) test MEASURE="--cov --cov-report=term"
 	@$(RUN) -m tests.thresholds
 
 .PHONY: locales
 locales: $(READY) ## bring the catalogues of messages up to date
-	$(RUN) -m tools.catalogues
+	$(RUN) -m carppcap.locale.catalogues
 
 ##@ Now and then
 .PHONY: netns
@@ -82,14 +82,14 @@ clean: ## remove everything that make made
 ifneq ($(PYTHON),$(shell cat $(READY) 2> /dev/null))
 .PHONY: $(READY)
 endif
-$(READY): setup.cfg pyproject.toml tools/environment
-	@tools/environment $(PYTHON) $(VENV)
+$(READY): setup.cfg pyproject.toml .ci/environment
+	@.ci/environment $(PYTHON) $(VENV)
 
 %.mo: %.po | $(READY)
-	@$(RUN) -m tools.catalogues --compile-only
+	@$(RUN) -m carppcap.locale.catalogues --compile-only
 
 .PHONY: network reference
 network:
-	@tools/debian $(NETWORK)
+	@.ci/debian $(NETWORK)
 reference:
-	@tools/debian $(REFERENCE)
+	@.ci/debian $(REFERENCE)

@@ -8,7 +8,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
 from carppcap import i18n
-from tools import catalogues
+from carppcap.locale import catalogues
 
 LANGUAGES = ("de", "es", "fr")
 

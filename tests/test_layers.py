@@ -22,8 +22,9 @@ PURE = (
 """The pure levels, lowest first; "" is the package itself."""
 
 SHELL = (
-    ("i18n", "system"),
+    ("i18n", "locale", "system"),
     (
+        "locale.catalogues",  # no part of the daemon: how its catalogues are made
         "system.capture",
         "system.clock",
         "system.inject",

@@ -19,8 +19,8 @@ from babel.messages.pofile import read_po, write_po
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "carppcap"
+PACKAGE = Path(__file__).resolve().parent.parent
+ROOT = PACKAGE.parent
 TEMPLATE = PACKAGE / "locale" / "carppcap.pot"
 HEADER = """\
 # Template for translations of carppcap.
@@ -144,7 +144,7 @@ def _as_text(catalogue: Catalog) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="tools.catalogues", description=__doc__)
+    parser = argparse.ArgumentParser(prog="catalogues", description=__doc__)
     parser.add_argument("--compile-only", action="store_true")
     if not parser.parse_args().compile_only:
         for path in update():
