@@ -56,7 +56,7 @@ STEP_DOWN_HOLD_NS = 3 * NS_PER_S
 """How long SIGUSR2 keeps us from taking the address back."""
 
 READS_PER_TURN_MAX = 256
-"""Batches; more than the ring holds, so only a flood comes this far."""
+"""Batches; more than the ring holds, so all that is older was read by then."""
 
 STALL_NS = 20 * NS_PER_MS
 """Waking up later than this is no jitter: the process was stopped or starved."""
@@ -140,14 +140,13 @@ class Daemon:
     def _turn(self, link_has_news: bool) -> None:
         now = now_ns()
         self._clock.begin_turn(now, wall_ns())
-        drained = self._read_frames()
+        self._read_frames()
         if link_has_news:
             self._read_link(now)
         self._read_signals(now)
         self._doubt_silence(now)
-        if drained:
-            for step in self._node.tick(now):
-                self._perform(step)
+        for step in self._node.tick(now):
+            self._perform(step)
         # Last, because where there is no script its outcome is there already.
         self._tend_scripts(now)
 
@@ -158,16 +157,21 @@ class Daemon:
             self._log.notice("Frames were lost while this process was held up")
             self._handle(FramesLost(), now)
 
-    def _read_frames(self) -> bool:
-        """Handle what has arrived until now; whether there was nothing older left."""
+    def _read_frames(self) -> None:
+        """Handle what had arrived when the turn began.
+
+        Not what arrives meanwhile: under a flood there would be no end to it, and
+        our own adverts would be late.
+        """
         for _ in range(READS_PER_TURN_MAX):
             frames = self._wire.read()
             if not frames:
                 self._clock.buffer_is_empty()
-                return True
+                return
             for stamped in frames:
                 self._receive(stamped)
-        return False
+            if self._clock.is_of_next_turn(frames[-1][0]):
+                return
 
     def _receive(self, stamped: StampedFrame) -> None:
         stamp_ns, frame = stamped
@@ -193,10 +197,18 @@ class Daemon:
                 self._log.debug("Caught signal (USR2) considering going down")
                 self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
             elif number in ENDING_SIGNALS and self._settings.shutdown:
-                self._stopping = True
-                self._handle(Stop(), now)
+                self._stop(now)
             elif number in ENDING_SIGNALS:
                 self._ended_by = number
+
+    def _stop(self, now: Instant) -> None:
+        """Leave gently; asked again, do not wait for a script that hangs."""
+        if self._stopping:
+            self._scripts.kill()
+            return
+        self._stopping = True
+        self._handle(Stop(), now)
+        self._journal.waiting_for(self._scripts.command)
 
     def _request(self, job: Job, now: Instant) -> None:
         self._scripts.request(job, now)

@@ -207,6 +207,14 @@ class Journal:
         """A script was started."""
         self._log.warning("Spawning [{command}]", command=" ".join(command))
 
+    def waiting_for(self, command: tuple[str, ...]) -> None:
+        """We are to leave, and a script still runs."""
+        if command:
+            self._log.info(
+                "Waiting for [{command}] before leaving; signal again to kill it",
+                command=" ".join(command),
+            )
+
     def script_ended(self, outcome: Outcome, ok: bool) -> None:
         """A script ended; `ok` tells whether the addresses are as it should be."""
         command = " ".join(outcome.command)

@@ -50,6 +50,10 @@ class CaptureClock:
         self._offset_ns = offset_ns
         self._now = now
 
+    def is_of_next_turn(self, stamp_ns: int) -> bool:
+        """Whether a frame arrived after this turn began, as far as can be told."""
+        return self._trusted and stamp_ns - self._offset_ns > self._now
+
     def instant(self, stamp_ns: int) -> Instant:
         """When a frame with this stamp arrived; never earlier than the one before."""
         at = stamp_ns - self._offset_ns

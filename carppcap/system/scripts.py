@@ -90,6 +90,11 @@ class ScriptRunner:
         """When the running script will have taken too long."""
         return None if self._running is None else self._running.kill_at
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The script that runs, with its arguments; empty where none does."""
+        return () if self._running is None else self._running.command
+
     def request(self, job: Job, now: Instant) -> None:
         """Run the script of `job`, now or after the one that runs."""
         if self._running is None:
@@ -120,8 +125,15 @@ class ScriptRunner:
         running = self._running
         if running is None or running.kill_at is None or now < running.kill_at:
             return
-        running.kill_at = None
         running.overdue = True
+        self.kill()
+
+    def kill(self) -> None:
+        """End the running script, and all it started, now."""
+        running = self._running
+        if running is None:
+            return
+        running.kill_at = None
         with suppress(ProcessLookupError):  # It may just have ended by itself.
             os.killpg(running.process.pid, signal.SIGKILL)
 
