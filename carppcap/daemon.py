@@ -221,9 +221,9 @@ class Daemon:
     def _tend_scripts(self, now: Instant) -> None:
         self._scripts.kill_overdue(now)
         self._scripts.reap(now)
-        self._say_started()
         while self._scripts.outcomes:
             self._script_ended(self._scripts.outcomes.popleft(), now)
+        self._say_started()
 
     def _script_ended(self, outcome: Outcome, now: Instant) -> None:
         # A script may end badly and yet have done its work, or find it done.
