@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.netns.daemons import Daemon
-from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
     ORIGINAL,
     OURS,
@@ -143,14 +143,15 @@ def test_equals_started_together_end_with_one_master(first: str, second: str) ->
             for host, program in zip(lab.hosts, (first, second), strict=True)
         ]
 
-        def rulers() -> list[tuple[Host, Daemon]]:
-            pairs = zip(lab.hosts, daemons, strict=True)
-            return [pair for pair in pairs if pair[1].state == "MASTER"]
+        def rulers() -> set[str]:
+            return {str(advert.source) for advert in lab.wire.adverts()[-4:]}
 
-        wait_for("a master", rulers)
-        await_adverts(lab, rulers()[0][0], 3)
-        [(host, master)] = rulers()
-        await_rule(lab, host, master, adverts=4)
+        wait_for("four adverts", lambda: len(lab.wire.adverts()) >= 4)
+        wait_for("one master", lambda: len(rulers()) == 1)
+        [ruler] = rulers()
+        [index] = [i for i in (0, 1) if lab.hosts[i].address == ruler]
+        await_rule(lab, lab.hosts[index], daemons[index], adverts=4)
+        assert daemons[1 - index].state == "BACKUP"
 
 
 @all_pairs

@@ -47,7 +47,6 @@ def test_gentle_stop_hands_over_at_once(peer: str) -> None:
             if change.host == lab.hosts[0].name and not change.held
         ]
         assert farewell.is_farewell
-        assert master.states == ["BACKUP", "MASTER", "BACKUP"]
         # The watcher of addresses reads the clock later than the kernel dates frames.
         assert released.time_ns < farewell.time_ns + NS_PER_S // 20
         assert farewell.time_ns <= ended_ns

@@ -154,6 +154,7 @@ class Recorder:
         self.path = path
         self._packets = packets
         self._frames: list[Frame] = []
+        self._packets_read: list[Advert | Arp] = []
         self._file = path.open("wb", buffering=0)
         self._file.write(
             _PCAP_HEADER.pack(_PCAP_MAGIC_US, 2, 4, 0, 0, 65535, _LINKTYPE_ETHERNET)
@@ -174,7 +175,10 @@ class Recorder:
             if not control:
                 continue
             seconds, rest_ns = struct.unpack("@ll", control[0][2])
-            self._frames.append(Frame(seconds * NS_PER_S + rest_ns, data))
+            frame = Frame(seconds * NS_PER_S + rest_ns, data)
+            self._frames.append(frame)
+            if packet := parse(frame):
+                self._packets_read.append(packet)
             header = struct.pack(
                 "<IIII", seconds, rest_ns // 1000, len(data), len(data)
             )
@@ -189,13 +193,18 @@ class Recorder:
         """All frames so far, oldest first."""
         return list(self._frames)
 
+    @property
+    def packets(self) -> list[Advert | Arp]:
+        """All adverts and ARP packets so far, oldest first."""
+        return list(self._packets_read)
+
     def adverts(
         self, source: str | IPv4Address | None = None, since_ns: int = 0
     ) -> list[Advert]:
         """Adverts so far: of one source address, or of all; from an instant on."""
         return [
             packet
-            for packet in map(parse, self.frames)
+            for packet in self.packets
             if isinstance(packet, Advert)
             and packet.time_ns >= since_ns
             and (source is None or packet.source == IPv4Address(source))
@@ -207,7 +216,7 @@ class Recorder:
         """Gratuitous ARP packets so far: of one sender, or of all."""
         return [
             packet
-            for packet in map(parse, self.frames)
+            for packet in self.packets
             if isinstance(packet, Arp)
             and packet.is_gratuitous
             and packet.time_ns >= since_ns

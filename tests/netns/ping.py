@@ -1,0 +1,106 @@
+"""A client that pings an address, and how long it was without answers."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+from tests.netns.daemons import environment
+from tests.netns.lab import Host, wait_for
+from tests.netns.wire import NS_PER_S
+
+_ANSWER = re.compile(r"\[(\d+)\.(\d{6})\] \d+ bytes from .* icmp_seq=(\d+) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answered ping; `time_ns` counts from 1970."""
+
+    time_ns: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """`lost` pings in a row: after `start_ns` came no answer until `end_ns`."""
+
+    start_ns: int
+    end_ns: int
+    lost: int
+
+    @property
+    def duration_ns(self) -> int:
+        """How long nobody answered.
+
+        The service failed somewhere between two pings and returned between two
+        others, so the answers around the gap are one interval too far apart.
+        """
+        return (self.end_ns - self.start_ns) * self.lost // (self.lost + 1)
+
+
+def answers(output: str) -> list[Answer]:
+    """The answers in what `ping -D` printed, in the order of their requests."""
+    found = [
+        Answer(int(match[1]) * NS_PER_S + int(match[2]) * 1000, int(match[3]))
+        for match in map(_ANSWER.match, output.splitlines())
+        if match
+    ]
+    return sorted(found, key=lambda answer: answer.number)
+
+
+def outages(answered: Iterable[Answer]) -> list[Outage]:
+    """Every run of lost pings between two answers."""
+    return [
+        Outage(before.time_ns, after.time_ns, after.number - before.number - 1)
+        for before, after in pairwise(answered)
+        if after.number > before.number + 1
+    ]
+
+
+class Pinger:
+    """Pings `address` from `host` every `interval_s` until the end of the context."""
+
+    def __init__(self, host: Host, address: str, interval_s: float) -> None:
+        self._output = host.lab.directory / f"{host.name}.ping"
+        # Numbers start anew at 65536; no scenario lasts that long.
+        command = ["ping", "-n", "-D", "-i", str(interval_s), address]
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                host.command(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All answers so far."""
+        return answers(self._output.read_text())
+
+    def outages(self, since_ns: int = 0) -> list[Outage]:
+        """All outages so far that ended after `since_ns`."""
+        return [one for one in outages(self.answers) if one.end_ns > since_ns]
+
+    def await_answer(self, since_ns: int) -> None:
+        """Returns when an answer has come that is later than `since_ns`."""
+        wait_for(
+            "an answer to a ping",
+            lambda: any(answer.time_ns > since_ns for answer in self.answers[-1:]),
+        )
