@@ -206,12 +206,18 @@ class VirtualHost:
         """
         if not self._doubted_silence:
             self._doubted_silence = True
-            self._rearm_master_down(now)
+            patience_ns = self.config.master_down_interval_ns
+            self.deadline = max(self.deadline or now, now + patience_ns)
 
     def _hold(self, hold_ns: Interval, now: Instant) -> None:
+        """Pause, and only then begin to listen for a master, as the original does.
+
+        Were both to run at once, a peer that waits longer than we do would never
+        get its turn.
+        """
         self._hold_until = now + hold_ns
         if self.deadline is not None:
-            self.deadline = max(self.deadline, self._hold_until)
+            self.deadline = self._hold_until + self.config.master_down_interval_ns
 
     def _rearm_master_down(self, now: Instant) -> None:
         self.deadline = now + self.config.master_down_interval_ns

@@ -1,0 +1,138 @@
+"""Values that many tests start from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from ipaddress import IPv4Address
+from itertools import count
+from struct import pack
+from typing import Any
+
+from carppcap.actions import Action, StateChanged
+from carppcap.advert import Advert, checksum, encode
+from carppcap.auth import Authenticator, Key
+from carppcap.config import VirtualHostConfig
+from carppcap.frames import build_advert
+from carppcap.timeline import format_action
+from carppcap.units import NS_PER_S
+
+OURS = IPv4Address("10.1.1.5")
+LOWER = IPv4Address("10.1.1.4")
+HIGHER = IPv4Address("10.1.1.6")
+VIP = IPv4Address("10.1.1.252")
+GROUP = IPv4Address("224.0.0.18")
+PASSWORD = b"love"
+NIC_MAC = bytes.fromhex("0200000a0105")
+
+_DEFAULT = VirtualHostConfig(
+    interface="eth0", vhid=7, source=OURS, vips=(VIP,), key=Key(PASSWORD)
+)
+
+
+def config(**changes: Any) -> VirtualHostConfig:
+    """vhid 7 on eth0, 10.1.1.5 sharing 10.1.1.252, one advert a second."""
+    return replace(_DEFAULT, **changes)
+
+
+def ns(seconds: float) -> int:
+    """Nanoseconds; exact, as long as the seconds are whole multiples of 1/256."""
+    return round(Fraction(seconds) * NS_PER_S)
+
+
+def counters() -> Callable[[], int]:
+    """A generator of counters that anybody can predict: 1, 2, 3 and so on."""
+    return count(1).__next__
+
+
+def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:
+    """Actions as a reader says them, the change of a state among them."""
+    return [
+        f"{action.old.value} -> {action.new.value} {action.cause.value}"
+        if isinstance(action, StateChanged)
+        else format_action(action)
+        for action in actions
+    ]
+
+
+def payload(
+    host: VirtualHostConfig,
+    counter: int = 1,
+    *,
+    password: bytes = PASSWORD,
+    **changes: Any,
+) -> bytes:
+    """The 36 bytes that `host` would send, but for `changes` to its fields."""
+    signer = Authenticator(Key(password), host.vhid, host.vips)
+    advert = Advert(
+        vhid=host.vhid,
+        advbase=host.advbase,
+        advskew=host.advskew,
+        counter=counter,
+        digest=signer.digest(counter),
+    )
+    return encode(replace(advert, **changes))
+
+
+def frame(
+    body: bytes, source: IPv4Address = LOWER, destination: IPv4Address = GROUP
+) -> bytes:
+    """An Ethernet frame around `body`, as the original builds it."""
+    return build_advert(
+        source_mac=bytes.fromhex("00005e000007"),
+        destination_mac=bytes.fromhex("01005e000012"),
+        source=source,
+        destination=destination,
+        ip_id=0x4242,
+        payload=body,
+    )
+
+
+def ipv4(
+    body: bytes,
+    *,
+    options: bytes = b"",
+    ttl: int = 255,
+    protocol: int = 112,
+    source: IPv4Address = LOWER,
+    destination: IPv4Address = GROUP,
+    fragment: int = 0x4000,
+    total_length: int | None = None,
+) -> bytes:
+    """An IPv4 packet written by hand, independent of the code under test."""
+    words_in_header = 5 + len(options) // 4
+    total = 4 * words_in_header + len(body) if total_length is None else total_length
+    start = pack(
+        "!BBHHHBB", 0x40 | words_in_header, 0x10, total, 1, fragment, ttl, protocol
+    )
+    addresses = source.packed + destination.packed + options
+    header_sum = checksum(start + b"\0\0" + addresses)
+    return start + header_sum.to_bytes(2, "big") + addresses + body
+
+
+def ethernet(packet: bytes, *, tags: bytes = b"", ethertype: int = 0x0800) -> bytes:
+    """An Ethernet frame written by hand; `tags` are whole 802.1Q tags."""
+    macs = bytes.fromhex("01005e000012") + bytes.fromhex("00005e000107")
+    return macs + tags + ethertype.to_bytes(2, "big") + packet
+
+
+def vrrp_v2(addresses: int, *, vrid: int = 7, auth: bytes | None = bytes(8)) -> bytes:
+    """A VRRP version 2 advert (RFC 3768, 5.1); `auth` None leaves the field out."""
+    listed = b"".join(bytes((10, 1, 1, last)) for last in range(1, addresses + 1))
+    head = bytes((0x21, vrid, 100, addresses, 0 if auth in (None, bytes(8)) else 1, 1))
+    rest = listed + (auth or b"")
+    return head + checksum(head + b"\0\0" + rest).to_bytes(2, "big") + rest
+
+
+def vrrp_v3(
+    addresses: int,
+    *,
+    vrid: int = 7,
+    source: IPv4Address = LOWER,
+    destination: IPv4Address = GROUP,
+) -> bytes:
+    """A VRRP version 3 advert over IPv4 (RFC 5798, 5.1 and 5.2.8)."""
+    listed = b"".join(bytes((10, 1, 1, last)) for last in range(1, addresses + 1))
+    head = bytes((0x31, vrid, 100, addresses, 0, 100))
+    length = (8 + len(listed)).to_bytes(2, "big")
+    pseudo = source.packed + destination.packed + b"\0\x70" + length
+    return head + checksum(pseudo + head + b"\0\0" + listed).to_bytes(2, "big") + listed

@@ -1,0 +1,377 @@
+"""Dated conversations: what is said to a virtual host, and exactly what it answers.
+
+A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advertise
+1/0, so our patience is 3 s, unless a conversation says otherwise.
+"""
+
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+
+from carppcap.actions import SendAdvert
+from carppcap.events import AdvertReceived, Event, SendFailed, SendSucceeded, StepDown
+from carppcap.fsm import OWN_COUNTERS_MAX, VirtualHost
+from tests.builders import config, counters, ns, words
+from tests.test_fsm import EVENTS
+
+
+def event_named(text: str) -> Event:
+    """`tick`, `hear 1/0 .4` (an advert from 10.1.1.4), `step_down 5` and so on."""
+    match text.split():
+        case ["hear", interval, source]:
+            advbase, advskew = map(int, interval.split("/"))
+            return AdvertReceived(IPv4Address(f"10.1.1{source}"), advbase, advskew, 99)
+        case ["step_down", seconds]:
+            return StepDown(ns(float(seconds)))
+        case ["tick"]:
+            return EVENTS["tick_due"]
+        case [word]:
+            return EVENTS[word]
+    raise ValueError(text)
+
+
+def converse(host: VirtualHost, script: str) -> None:
+    """Say each line of `script` to `host`, and insist on its answer."""
+    for line in script.strip().splitlines():
+        said, after, actions = line.split("|")
+        at, event = said.split(maxsplit=1)
+        state, deadline = after.split()
+
+        answered = host.handle(event_named(event), ns(float(at)))
+
+        assert ", ".join(words(answered)) == actions.strip(), line
+        assert host.state.value == state, line
+        assert host.deadline == (None if deadline == "-" else ns(float(deadline))), line
+
+
+TOO_SLOW = "BACKUP -> MASTER master_too_slow, advert 1/0, acquire"
+PREEMPT = "BACKUP -> MASTER preemption, advert 1/0, acquire"
+CLAIM = "BACKUP -> MASTER master_down, advert 1/0, acquire"
+YIELD = "advert 1/0, MASTER -> BACKUP better_master, release"
+START = "0 start | BACKUP 3 | INIT -> BACKUP startup, release"
+MASTER_AT_3 = f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3.125  acquired        | MASTER 4      | announce"""
+
+FAREWELL = {"farewell": True}
+
+CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "announced when acquired and again two adverts later": ({}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0, announce
+6      tick            | MASTER 7      | advert 1/0
+7      tick            | MASTER 8      | advert 1/0"""),
+    "adverts do not wait for a slow up script": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0
+5.5    acquired        | MASTER 6      | announce
+6      tick            | MASTER 7      | advert 1/0
+7      tick            | MASTER 8      | advert 1/0, announce"""),
+    "a contest starts the repetition anew": ({}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+4.5    hear 1/1 .4     | MASTER 5      | announce
+5      tick            | MASTER 6      | advert 1/0
+6      tick            | MASTER 7      | advert 1/0, announce"""),
+    "a repetition is forgotten with the mastership": ({}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+4.5    hear 0/9 .4     | BACKUP 7.5    | {YIELD}
+7.5    tick            | MASTER 8.5    | {CLAIM}
+8      hear 1/1 .4     | MASTER 8.5    |
+8.5    tick            | MASTER 9.5    | advert 1/0
+9.5    tick            | MASTER 10.5   | advert 1/0"""),
+    "an up script that ends after we yielded announces nothing": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3.5    hear 0/9 .4     | BACKUP 6.5    | {YIELD}
+4      acquired        | BACKUP 6.5    |
+5      acquire_failed  | BACKUP 6.5    |"""),
+    "neutral: no release at start, but later": ({"neutral": True}, f"""
+0      start           | BACKUP 3      | INIT -> BACKUP startup
+3      tick            | MASTER 4      | {CLAIM}
+3.5    hear 0/9 .4     | BACKUP 6.5    | {YIELD}"""),
+    "a late tick delays, but does not add up": ({}, f"""{START}
+3.75   tick            | MASTER 4.75   | {CLAIM}
+5      tick            | MASTER 5.75   | advert 1/0
+6.5    tick            | MASTER 6.75   | advert 1/0"""),
+    "after a stall one advert, not a volley": ({}, f"""{MASTER_AT_3}
+9.75   tick            | MASTER 10.75  | advert 1/0
+11.75  tick            | MASTER 12.75  | advert 1/0, announce"""),
+    "without preemption any master that comes in time is good": ({}, f"""{START}
+1      hear 3/0 .6     | BACKUP 4      |
+2      hear 1/0 .6     | BACKUP 5      |
+3      hear 0/9 .6     | BACKUP 6      |
+3.5    hear 3/1 .6     | MASTER 4.5    | {TOO_SLOW}"""),
+    "preemption of a longer interval only": ({"preempt": True}, f"""{START}
+1      hear 1/0 .6     | BACKUP 4      |
+2      hear 0/9 .6     | BACKUP 5      |
+3      hear 1/1 .6     | MASTER 4      | {PREEMPT}"""),
+    "preemption is named before slowness": ({"preempt": True}, f"""{START}
+1      hear 255/255 .6 | MASTER 2      | {PREEMPT}"""),
+    "a hold keeps preemption back to its last instant": ({"preempt": True}, f"""{START}
+1      step_down 2     | BACKUP 6      |
+2      hear 2/0 .6     | BACKUP 5      |
+2.75   hear 2/0 .6     | BACKUP 5.75   |
+3      hear 2/0 .6     | MASTER 4      | {PREEMPT}"""),
+    "a farewell during a hold is followed when it ends": ({}, f"""{START}
+1      step_down 4     | BACKUP 8      |
+2      hear 255/255 .6 | BACKUP 5      |
+5      tick            | MASTER 6      | {CLAIM}"""),
+    "a farewell during a hold, but another master after it": ({}, f"""{START}
+1      step_down 1     | BACKUP 5      |
+1.5    hear 255/255 .6 | BACKUP 2      |
+1.75   hear 1/0 .4     | BACKUP 4.75   |"""),
+    "a hold does not survive mastership": ({"preempt": True}, f"""{START}
+1      step_down 9     | BACKUP 13     |
+2      hear 255/255 .6 | BACKUP 10     |
+10     tick            | MASTER 11     | {CLAIM}
+10.5   hear 0/9 .4     | BACKUP 13.5   | {YIELD}
+11     hear 2/0 .6     | MASTER 12     | {PREEMPT}"""),
+    "handing over: release, farewell, pause, patience": (FAREWELL, f"""{MASTER_AT_3}
+3.5    step_down 3     | MASTER 4      | release
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0
+5.5    released        | BACKUP 11.5   | advert 255/255, MASTER -> BACKUP step_down
+6      hear 1/100 .6   | BACKUP 9      |
+9      tick            | MASTER 10     | {CLAIM}"""),
+    "handing over without a farewell": ({}, f"""{MASTER_AT_3}
+3.5    step_down 3     | MASTER 4      | release
+3.75   released        | BACKUP 9.75   | MASTER -> BACKUP step_down
+9.75   tick            | MASTER 10.75  | {CLAIM}"""),
+    "no farewell while we may still hold the addresses": (FAREWELL, f"""{MASTER_AT_3}
+3.5    stop            | MASTER 4      | release
+3.75   release_failed  | INIT   -      | MASTER -> INIT shutdown"""),
+    "stepping down turns into leaving for good": (FAREWELL, f"""{MASTER_AT_3}
+3.5    step_down 3     | MASTER 4      | release
+3.625  stop            | MASTER 4      |
+3.75   released        | INIT   -      | advert 255/255, MASTER -> INIT shutdown
+5      released        | INIT   -      |
+9      start           | BACKUP 12     | INIT -> BACKUP startup, release"""),
+    "who leaves for good does not come back for a step down": ({}, f"""{MASTER_AT_3}
+3.5    stop            | MASTER 4      | release
+3.625  step_down 3     | MASTER 4      |
+3.75   released        | INIT   -      | MASTER -> INIT shutdown"""),
+    "the first hold counts": ({}, f"""{MASTER_AT_3}
+3.5    step_down 3     | MASTER 4      | release
+3.625  step_down 30    | MASTER 4      |
+3.75   released        | BACKUP 9.75   | MASTER -> BACKUP step_down"""),
+    "who hands over before it has the addresses never announces": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3.5    step_down 3     | MASTER 4      | release
+3.625  acquired        | MASTER 4      |
+4.5    hear 1/9 .4     | MASTER 4      |
+5      tick            | MASTER 6      | advert 1/0"""),
+    "a hand-over is not undone by a cable": ({}, f"""{MASTER_AT_3}
+3.5    step_down 5     | MASTER 4      | release
+3.75   link_down       | BACKUP -      | MASTER -> BACKUP link_down
+4      released        | BACKUP -      |
+4.5    link_up         | BACKUP 8.75   |
+9      link_up         | BACKUP 8.75   |"""),
+    "on return of the link a full patience": ({}, f"""{START}
+2.5    link_down       | BACKUP -      |
+3      tick            | BACKUP -      |
+4      hear 255/255 .4 | BACKUP -      |
+5      link_up         | BACKUP 8      |
+5.5    link_up         | BACKUP 8      |
+8      tick            | MASTER 9      | {CLAIM}"""),
+    "frames lost: patience once more, but once only": ({}, f"""{START}
+3.5    frames_lost     | BACKUP 6.5    |
+6      frames_lost     | BACKUP 6.5    |
+6.25   hear 1/0 .4     | BACKUP 9.25   |
+9.5    frames_lost     | BACKUP 12.5   |
+12.5   tick            | MASTER 13.5   | {CLAIM}
+13     hear 0/9 .4     | BACKUP 16     | {YIELD}
+16.5   frames_lost     | BACKUP 19.5   |"""),
+    "frames lost never shorten a wait": ({}, f"""{START}
+1      step_down 9     | BACKUP 13     |
+2      frames_lost     | BACKUP 13     |"""),
+    "no base: the ratio multiplies the skew": ({"advbase": 0, "advskew": 64}, """
+0      start           | BACKUP 0.75   | INIT -> BACKUP startup, release
+0.5    hear 0/192 .4   | BACKUP 1.25   |
+0.75   hear 0/193 .4 | MASTER 1 | BACKUP -> MASTER master_too_slow, advert 0/64, acquire
+1      tick            | MASTER 1.25   | advert 0/64"""),
+    "a tie is kept from who yielded to us": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0
+7      acquired        | MASTER 7.5    | announce
+7.25   hear 1/0 .4     | BACKUP 10.25  | {YIELD}"""),
+    "a tie kept is announced once we have the addresses": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.625  acquired        | MASTER 7.5    | announce
+6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0, announce"""),
+    "a tie is not kept from who was heard meanwhile": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+4.5    hear 1/0 .4     | BACKUP 7.5    |
+7.5    tick            | MASTER 8.5    | {CLAIM}
+8      hear 1/0 .4     | BACKUP 11     | {YIELD}"""),
+    "hearing somebody else is not hearing the peer": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+4.5    hear 1/0 .3     | BACKUP 7.5    |
+7.5    tick            | MASTER 8.5    | {CLAIM}
+8      hear 1/0 .4     | MASTER 8.5    | advert 1/0"""),
+    "a tie is kept from that peer only": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   hear 1/0 .3     | BACKUP 9.75   | {YIELD}"""),
+    "a better master is never kept out": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   hear 0/9 .4     | BACKUP 9.75   | {YIELD}
+9.75   tick            | MASTER 10.75  | {CLAIM}
+10     hear 1/0 .4     | BACKUP 13     | {YIELD}"""),
+    "yielding to a better master is yielding no tie": ({}, f"""{MASTER_AT_3}
+3.5    hear 0/9 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   hear 1/0 .4     | BACKUP 9.75   | {YIELD}"""),
+    "a farewell proves the peer alive": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+4      hear 255/255 .4 | MASTER 5      | {TOO_SLOW}
+4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD}"""),
+    "taking over by preemption keeps no tie": ({"preempt": True}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+4      hear 2/0 .6     | MASTER 5      | {PREEMPT}
+4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD}"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_conversation(name: str) -> None:
+    """Each answer exactly, and the deadline to the nanosecond."""
+    changes, script = CONVERSATIONS[name]
+
+    converse(VirtualHost(config(**changes), counters()), script)
+
+
+def test_a_failing_up_script_holds_us_back_longer_each_time() -> None:
+    """3, 6, 12, 24, 48 and then always 60 s, until it succeeds."""
+    host = VirtualHost(config(farewell=True), counters())
+    converse(host, START)
+    at, holds = 0.0, []
+    for _ in range(12):
+        at += 1000.0
+        converse(host, f"{at} tick | MASTER {at + 1} | {CLAIM}")
+        host.handle(event_named("acquire_failed"), ns(at))
+        assert host.deadline is not None
+        holds.append((host.deadline - ns(at + 3)) / ns(1))
+    assert holds == [3, 6, 12, 24, 48, 60, 60, 60, 60, 60, 60, 60]
+
+    failed = "advert 255/255, MASTER -> BACKUP address_failed, release"
+    converse(
+        host,
+        f"""
+20000  tick            | MASTER 20001  | {CLAIM}
+20000  acquired        | MASTER 20001  | announce
+20000  acquire_failed  | BACKUP 20006  | {failed}""",
+    )
+
+
+FAILED, SENT = SendFailed(), SendSucceeded()
+
+
+@pytest.mark.parametrize(
+    ("feedback", "advskew", "expected"),
+    [
+        pytest.param([FAILED] * 2, 0, 0, id="two-are-bad-luck"),
+        pytest.param([FAILED] * 3, 0, 240, id="three-suppress"),
+        pytest.param([FAILED] * 9, 0, 240, id="more-do-no-more"),
+        pytest.param([FAILED] * 3, 250, 250, id="never-lowered"),
+        pytest.param([FAILED, FAILED, SENT, FAILED, FAILED], 0, 0, id="in-a-row"),
+        pytest.param([FAILED] * 3 + [SENT] * 2, 0, 240, id="two-are-no-cure"),
+        pytest.param([FAILED] * 3 + [SENT] * 3, 0, 0, id="three-cure"),
+        pytest.param([FAILED] * 9 + [SENT] * 3, 0, 0, id="three-cure-any-number"),
+        pytest.param(
+            [FAILED] * 3 + [SENT] * 2 + [FAILED] + [SENT] * 2, 0, 240, id="in-a-row-too"
+        ),
+        pytest.param(
+            [FAILED] * 3 + [SENT] * 3 + [FAILED] * 2, 0, 0, id="cured-counts-from-zero"
+        ),
+        pytest.param(
+            ([FAILED] * 3 + [SENT] * 3) * 2, 0, 0, id="cured-twice"
+        ),
+        pytest.param(
+            [FAILED] * 3 + [SENT] * 3 + [FAILED] * 3 + [SENT] * 2, 0, 240, id="again"
+        ),
+    ],
+)  # fmt: skip
+def test_who_cannot_send_is_a_poor_master(
+    feedback: list[Event], advskew: int, expected: int
+) -> None:
+    """Three failures in a row raise the skew to 240, three successes undo it."""
+    host = VirtualHost(config(advskew=advskew), counters())
+    for event in feedback:
+        assert host.handle(event, 0) == []
+
+    assert host.advskew == expected
+    assert host.interval_ns == ns(1 + expected / 256)
+
+
+def test_a_raised_skew_is_advertised_and_compared() -> None:
+    """The next advert says it, the one after comes later, and others are better."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{MASTER_AT_3}
+3.25   send_failed     | MASTER 4      |
+3.5    send_failed     | MASTER 4      |
+3.75   send_failed     | MASTER 4      |
+4      tick            | MASTER 5.9375 | advert 1/240
+4.5    hear 1/241 .4   | MASTER 5.9375 | announce
+4.75   hear 1/240 .6   | MASTER 5.9375 | announce
+5      hear 1/239 .6   | BACKUP 8      | {YIELD.replace("1/0", "1/240")}
+8      tick            | MASTER 9.9375 | {CLAIM.replace("1/0", "1/240")}""",
+    )
+
+
+def test_a_raised_skew_does_not_preempt() -> None:
+    """Who cannot send has no claim against who can."""
+    host = VirtualHost(config(preempt=True), counters())
+    converse(
+        host,
+        f"""{START}
+1      send_failed     | BACKUP 3      |
+1      send_failed     | BACKUP 3      |
+1      send_failed     | BACKUP 3      |
+2      hear 1/240 .6   | BACKUP 5      |
+3      hear 1/241 .6   | MASTER 4.9375 | {PREEMPT.replace("1/0", "1/240")}""",
+    )
+
+
+def test_own_counters_are_remembered_for_a_while() -> None:
+    """Those of adverts and of farewells; the oldest are forgotten first."""
+    host = VirtualHost(config(farewell=True), counters())
+    converse(
+        host,
+        f"""{MASTER_AT_3}
+3.5    step_down 0     | MASTER 4      | release
+3.5    released        | BACKUP 6.5    | advert 255/255, MASTER -> BACKUP step_down""",
+    )
+
+    assert [host.is_own(counter) for counter in range(4)] == [False, True, True, False]
+
+    converse(host, f"6.5 tick | MASTER 7.5 | {CLAIM}")
+    for second in range(OWN_COUNTERS_MAX - 1):
+        host.handle(event_named("tick"), ns(7.5 + second))
+
+    newest = 2 + OWN_COUNTERS_MAX
+    assert not host.is_own(2)
+    assert all(host.is_own(counter) for counter in range(3, newest + 1))
+    assert not host.is_own(newest + 1)
+
+
+def test_every_advert_has_a_counter_of_its_own() -> None:
+    """Also the extra ones, to a contender and to say farewell."""
+    host = VirtualHost(config(farewell=True), counters())
+    said: list[int] = []
+    for at, event in [
+        (0, "start"), (3, "tick"), (3, "hear 1/0 .4"), (6, "tick"),
+        (6, "hear 1/0 .4"), (7, "tick"), (7, "stop"), (7, "released"),
+    ]:  # fmt: skip
+        said += [
+            action.counter
+            for action in host.handle(event_named(event), ns(at))
+            if isinstance(action, SendAdvert)
+        ]
+
+    assert said == [1, 2, 3, 4, 5, 6]
