@@ -1,0 +1,54 @@
+"""Actions, states and causes: values without behaviour."""
+
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import get_args
+
+import pytest
+
+from carppcap.actions import (
+    AcquireAddresses,
+    Action,
+    AnnounceAddresses,
+    Cause,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+
+EXAMPLES: list[Action] = [
+    SendAdvert(1, 100, 42),
+    AcquireAddresses(),
+    ReleaseAddresses(),
+    AnnounceAddresses(),
+    StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN),
+]
+
+
+def test_examples_are_complete() -> None:
+    """One example of each action stands above."""
+    assert {type(action) for action in EXAMPLES} == set(get_args(Action))
+
+
+@pytest.mark.parametrize("action", EXAMPLES, ids=lambda a: type(a).__name__)
+def test_actions_are_values(action: Action) -> None:
+    """Equal and hashed by content, and immutable."""
+    twin = replace(action)
+
+    assert twin is not action
+    assert (twin, hash(twin)) == (action, hash(action))
+    for field in fields(action):
+        with pytest.raises(FrozenInstanceError):
+            setattr(action, field.name, None)
+
+
+@pytest.mark.parametrize("state", State)
+def test_states_are_written_as_they_are_named(state: State) -> None:
+    """The original's logs say INIT, BACKUP and MASTER."""
+    assert state.value == state.name
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_causes_are_written_as_they_are_named(cause: Cause) -> None:
+    """One word in small letters, for logs and metric labels alike."""
+    assert cause.value == cause.name.lower()

@@ -1,0 +1,187 @@
+"""The one format in which steps are read and compared."""
+
+from typing import get_args
+
+import pytest
+
+from carppcap import timeline
+from carppcap.actions import (
+    AcquireAddresses,
+    Action,
+    AnnounceAddresses,
+    Cause,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    AdvertReceived,
+    Event,
+    FramesLost,
+    LinkDown,
+    LinkUp,
+    SendFailed,
+    SendSucceeded,
+    Start,
+    StepDown,
+    Stop,
+    Tick,
+)
+from carppcap.frames import Datagram
+from carppcap.ingress import Ingress, Rejection, RejectReason
+from carppcap.node import Step
+from tests.builders import GROUP, LOWER, config, ns, payload
+
+EVENTS: list[tuple[Event, str]] = [
+    (Start(), "start"),
+    (Stop(), "stop"),
+    (Tick(), "tick"),
+    (AdvertReceived(LOWER, 1, 100, 9), "advert 1/100 from 10.1.1.4"),
+    (AdvertReceived(LOWER, 1, 0, 9, False), "advert 1/0 from 10.1.1.4 unverified"),
+    (LinkUp(), "link_up"),
+    (LinkDown(), "link_down"),
+    (FramesLost(), "frames_lost"),
+    (StepDown(ns(3)), "step_down 3.000000"),
+    (SendFailed(), "send_failed"),
+    (SendSucceeded(), "send_succeeded"),
+    (AddressesAcquired(True), "acquired"),
+    (AddressesAcquired(False), "acquire_failed"),
+    (AddressesReleased(True), "released"),
+    (AddressesReleased(False), "release_failed"),
+]
+
+TO_MASTER = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
+
+ACTIONS: list[tuple[Action, str]] = [
+    (SendAdvert(1, 100, 5), "advert 1/100"),
+    (SendAdvert(255, 255, 5), "advert 255/255"),
+    (AcquireAddresses(), "acquire"),
+    (ReleaseAddresses(), "release"),
+    (AnnounceAddresses(), "announce"),
+    (TO_MASTER, ""),
+]
+
+
+def test_every_event_and_action_has_a_word() -> None:
+    """The tables here leave none out."""
+    assert {type(event) for event, _ in EVENTS} == set(get_args(Event))
+    assert {type(action) for action, _ in ACTIONS} == set(get_args(Action))
+
+
+@pytest.mark.parametrize(("event", "expected"), EVENTS, ids=[w for _, w in EVENTS])
+def test_format_event(event: Event, expected: str) -> None:
+    """A word, or a few where the event carries more."""
+    assert timeline.format_event(event) == expected
+
+
+@pytest.mark.parametrize(("action", "expected"), ACTIONS, ids=[w for _, w in ACTIONS])
+def test_format_action(action: Action, expected: str) -> None:
+    """A word; the change of state has a column of its own."""
+    assert timeline.format_action(action) == expected
+
+
+def step(event: Event, *actions: Action, deadline: int | None = ns(4)) -> Step:
+    return Step(ns(3), "eth0", 7, event, actions, State.MASTER, deadline)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(
+            step(Tick(), TO_MASTER, SendAdvert(1, 0, 1), AcquireAddresses()),
+            "3.000000  vhid 7  BACKUP -> MASTER  master_down  advert 1/0 acquire  "
+            "next 4.000000",
+            id="change",
+        ),
+        pytest.param(
+            step(
+                AdvertReceived(LOWER, 0, 50, 1),
+                SendAdvert(1, 0, 1),
+                StateChanged(State.MASTER, State.BACKUP, Cause.BETTER_MASTER),
+            ),
+            "3.000000  vhid 7  MASTER -> BACKUP  better_master by advert 0/50 from "
+            "10.1.1.4  advert 1/0  next 4.000000",
+            id="change-by-an-advert",
+        ),
+        pytest.param(
+            step(LinkDown(), StateChanged(State.MASTER, State.BACKUP, Cause.LINK_DOWN),
+                 deadline=None),
+            "3.000000  vhid 7  MASTER -> BACKUP  link_down",
+            id="change-alone",
+        ),
+        pytest.param(
+            step(Tick(), SendAdvert(1, 0, 1)),
+            "3.000000  vhid 7  MASTER  tick  advert 1/0  next 4.000000",
+            id="no-change",
+        ),
+        pytest.param(
+            step(LinkUp()),
+            "3.000000  vhid 7  MASTER  link_up  next 4.000000",
+            id="no-action",
+        ),
+        pytest.param(
+            step(Stop(), deadline=None), "3.000000  vhid 7  MASTER  stop", id="bare"
+        ),
+    ],
+)  # fmt: skip
+def test_format_step(line: Step, expected: str) -> None:
+    """Two spaces between columns, none left empty."""
+    assert timeline.format_step(line) == expected
+
+
+def test_times_count_from_the_origin() -> None:
+    """Instant and deadline alike."""
+    line = timeline.format_step(step(LinkUp()), origin=ns(2.5))
+
+    assert line == "0.500000  vhid 7  MASTER  link_up  next 1.500000"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [(step(LinkUp()), True), (step(Tick(), SendAdvert(1, 0, 1)), False)],
+    ids=["no-action", "an-action"],
+)
+def test_is_quiet(line: Step, expected: bool) -> None:
+    """A step without actions can be left out of a timeline."""
+    assert timeline.is_quiet(line) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            {"payload": b""},
+            "1.500000  vhid -  rejected badlen  from 10.1.1.4",
+            id="short",
+        ),
+        pytest.param(
+            {"ttl": 64},
+            "1.500000  vhid 7  rejected badttl  from 10.1.1.4  ttl 64",
+            id="ttl",
+        ),
+        pytest.param(
+            {"header_ok": False},
+            "1.500000  vhid 7  rejected badsum  from 10.1.1.4",
+            id="sum",
+        ),
+    ],
+)
+def test_format_rejection(changes: dict[str, object], expected: str) -> None:
+    """What could be read of the frame, and why it moved nothing."""
+    fields = {"ttl": 255, "header_ok": True, "payload": payload(config())} | changes
+    rejection = Ingress([config()]).judge(Datagram(LOWER, GROUP, **fields))  # type: ignore[arg-type]
+
+    assert isinstance(rejection, Rejection)
+    assert timeline.format_rejection(rejection, ns(2), origin=ns(0.5)) == expected
+
+
+def test_format_rejection_of_a_defect() -> None:
+    """A frame of which nothing could be read has neither source nor vhid."""
+    rejection = Rejection(RejectReason.BADLEN)
+
+    line = timeline.format_rejection(rejection, ns(1))
+
+    assert line == "1.000000  vhid -  rejected badlen"
