@@ -11,6 +11,7 @@ from tests.netns.scenes import (
     ORIGINAL,
     OURS,
     all_pairs,
+    any_program,
     await_adverts,
     await_rule,
     await_state,
@@ -165,6 +166,21 @@ def test_usr2_hands_over(first: str, second: str) -> None:
 
         assert master.states == ["BACKUP", "MASTER", "BACKUP"]
         assert master.is_running
+
+
+@any_program
+def test_usr2_leaves_the_backup_time(program: str) -> None:
+    """After the pause of 3 s comes a whole master-down time, as after a start."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(program, "-r 2")
+        await_rule(lab, host, daemon)
+
+        daemon.signal(signal.SIGUSR2)
+        wait_for("its return", lambda: len(daemon.states) == 4)
+
+        down, up = daemon.logged("Switching to state")[-2:]
+        assert up.time_ns - down.time_ns > 5 * NS_PER_S - SLACK_NS
 
 
 @pytest.mark.parametrize(

@@ -78,16 +78,28 @@ def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
 
 
 @only_ours
-def test_password_does_not_stay_in_the_command_line() -> None:
-    """Anyone may read /proc/PID/cmdline, so -p must not be left there."""
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "-p keepitdark",
+        "-pkeepitdark",
+        "-zpkeepitdark",
+        "--pass keepitdark",
+        "--pass=keepitdark",
+        "-p keepitdark --pass=keepitalsodark",
+    ],
+)
+def test_password_does_not_stay_in_the_command_line(spelling: str) -> None:
+    """Anyone may read /proc/PID/cmdline, so nothing of -p must be left there."""
     with Lab(1) as lab:
-        daemon = lab.hosts[0].start(OURS, "--pass=tellnobody", password="keepitdark")
+        [host] = lab.hosts
+        flags = f"-i eth0 -s {host.address} -v 7 -a {lab.vip} -f none {spelling}"
+        daemon = host.start_bare(OURS, flags.split())
         await_state(daemon, "BACKUP")
 
         words = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
 
-        assert b"keepitdark" not in words
-        assert b"tellnobody" not in words
+        assert b"dark" not in words
         assert b"eth0" in words
 
 
