@@ -19,6 +19,7 @@ from carppcap.units import NS_PER_S, Instant, Interval
 
 QUIET_PERIOD_NS = 60 * NS_PER_S
 LIMITED_KEYS_MAX = 256
+_OTHERS = object()
 
 _CAUSE_LINES = {
     Cause.PREEMPTION: "Putting MASTER down - preemption",
@@ -42,7 +43,11 @@ class RateLimit:
             return None
         self._seen.pop(key, None)
         if len(self._seen) >= LIMITED_KEYS_MAX:
-            del self._seen[next(iter(self._seen))]  # the one that was said longest ago
+            oldest = next(iter(self._seen))
+            if key is not _OTHERS and now - self._seen[oldest][0] < self._period_ns:
+                # A flood under ever new names gets one line for all of them.
+                return self.admit(_OTHERS, now)
+            del self._seen[oldest]
         self._seen[key] = (now, 0)
         return held
 
@@ -128,12 +133,12 @@ class Journal:
             case RejectReason.BADTTL if datagram is not None:
                 text = "Bad TTL: [{ttl}] (from {source}){limited}"
                 self._limited(
-                    Level.NOTICE, at, key, text, ttl=datagram.ttl, source=source
+                    Level.WARNING, at, key, text, ttl=datagram.ttl, source=source
                 )
             case RejectReason.BADVER if advert is not None:
                 text = "Bad version: [{version}] (from {source}){limited}"
                 self._limited(
-                    Level.NOTICE, at, key, text, version=advert.version, source=source
+                    Level.WARNING, at, key, text, version=advert.version, source=source
                 )
             case RejectReason.BADSUM:
                 text = "Bad IP checksum (from {source}){limited}"

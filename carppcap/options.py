@@ -5,14 +5,14 @@ they mean together (`VirtualHostConfig`) is checked when a virtual host is made 
 them.  Nothing is read or opened: a password file is only named.
 """
 
-import getopt
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-from carppcap.addresses import CARP_GROUP, parse_ipv4
+from carppcap.addresses import ANY, CARP_GROUP, parse_ipv4
 from carppcap.auth import PASSWORD_LENGTH_MAX, Key
 from carppcap.config import (
     ADVBASE_MAX,
@@ -87,9 +87,9 @@ class Settings:
                 "You must supply an advertisement time base: --advbase and --advskew "
                 "cannot both be 0"
             )
-        if self.source is None:
+        if self.source in (None, ANY):
             raise ConfigError("You must supply a persistent source address (--srcip)")
-        if self.vip is None:
+        if self.vip in (None, ANY):
             raise ConfigError("You must supply a virtual host address (--addr)")
         return VirtualHostConfig(
             interface=interface,
@@ -130,9 +130,9 @@ def parse_number(text: str, what: str, low: int, high: int) -> int:
 
 
 def parse_password(password: bytes) -> bytes:
-    """`password` if kernels and the original can use it, else `PasswordError`."""
+    """`password` if kernels and the original can use it, else `ConfigError`."""
     if not password:
-        raise PasswordError("You must supply a password (allowed: 1 to 19 bytes)")
+        raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
     if len(password) > PASSWORD_LENGTH_MAX:
         raise PasswordError(
             "Password too long: {length} bytes (allowed: 1 to 19)", length=len(password)
@@ -157,7 +157,12 @@ def _any_text(text: str, what: str) -> str:
 
 
 def _password(text: str, what: str) -> bytes:
-    return parse_password(text.encode("utf-8", "surrogateescape"))
+    return parse_password(_encode(text))
+
+
+def _encode(text: str) -> bytes:
+    # The bytes that were typed: they are the key, whether or not they are UTF-8.
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _facility(text: str, what: str) -> str:
@@ -235,12 +240,9 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
     Options may be bundled, abbreviated and mixed with words, as `getopt_long` has
     it; the last of two contradicting ones holds.  Raises `ConfigError`.
     """
-    pairs, words = _split(arguments)
-    rows = {f"-{row.short}": row for row in OPTIONS if row.short}
-    rows |= {f"--{row.long}": row for row in OPTIONS}
+    given, words = _split(arguments)
     values: dict[str, Any] = {}
-    for name, text in pairs:
-        row = rows[name]
+    for row, name, text in given:
         values[row.field] = True if row.parse is None else row.parse(text, name)
         if row.field == "passfile":
             values.pop("password", None)
@@ -249,22 +251,78 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
     return Settings(**values), words
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+def passwords(arguments: Sequence[str]) -> list[bytes]:
+    """Every password on the command line, also those that a later one replaces.
+
+    Raises `ConfigError`, where `parse` does too.
+    """
+    given, _ = _split(arguments)
+    return [_encode(text) for row, _, text in given if row.field == "password"]
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[tuple[Option, str, str]], list[str]]:
+    """Each option as (row, the name it was called by, value), and all other words."""
+    given: list[tuple[Option, str, str]] = []
+    words: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        word = rest.popleft()
+        if word == "--":
+            words.extend(rest)
+            break
+        if word.startswith("--"):
+            given.append(_long(word, rest))
+        elif word.startswith("-") and word != "-":
+            given.extend(_bundle(word, rest))
+        else:
+            words.append(word)
+    return given, words
+
+
+def _long(word: str, rest: deque[str]) -> tuple[Option, str, str]:
+    abbreviation, equals, text = word[2:].partition("=")
+    row = _find_long(abbreviation)
+    name = f"--{row.long}"
+    if row.parse is None and equals:
+        raise ConfigError("Option {name} takes no value (see --help)", name=name)
+    if row.parse is not None and not equals:
+        text = _next_word(name, rest)
+    return row, name, text
+
+
+def _bundle(word: str, rest: deque[str]) -> Iterator[tuple[Option, str, str]]:
+    for position, letter in enumerate(word[1:], start=2):
+        name = f"-{letter}"
+        row = next((row for row in OPTIONS if row.short == letter), None)
+        if row is None:
+            raise ConfigError("Unknown option: {name} (see --help)", name=name)
+        if row.parse is None:
+            yield row, name, ""
+        else:
+            yield row, name, word[position:] or _next_word(name, rest)
+            return
+
+
+def _next_word(name: str, rest: deque[str]) -> str:
+    if not rest:
+        raise ConfigError("Option {name} needs a value (see --help)", name=name)
+    return rest.popleft()
+
+
+def _find_long(name: str) -> Option:
+    for row in OPTIONS:
+        if row.long == name:
+            return row
+    meant = [row for row in OPTIONS if row.long.startswith(name)]
     # An abbreviation that was unique among the original's options stays what it was:
     # --no is --nomcast, whatever we have added since.
-    try:
-        return _getopt(arguments, [row for row in OPTIONS if row.original])
-    except getopt.GetoptError:
-        pass
-    try:
-        return _getopt(arguments, OPTIONS)
-    except getopt.GetoptError as error:
-        raise ConfigError("{reason} (see --help)", reason=error.msg) from None
-
-
-def _getopt(
-    arguments: Sequence[str], rows: Sequence[Option]
-) -> tuple[list[tuple[str, str]], list[str]]:
-    short = "".join(row.short + (":" if row.parse else "") for row in rows if row.short)
-    long = [row.long + ("=" if row.parse else "") for row in rows]
-    return getopt.gnu_getopt(list(arguments), short, long)
+    meant = [row for row in meant if row.original] or meant
+    if not meant:
+        raise ConfigError("Unknown option: {name} (see --help)", name=f"--{name}")
+    if len(meant) > 1:
+        raise ConfigError(
+            "Option {name} may mean {names} (see --help)",
+            name=f"--{name}",
+            names=", ".join(f"--{row.long}" for row in meant),
+        )
+    return meant[0]

@@ -4,13 +4,22 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from carppcap.errors import CarpError, LinkError
+from carppcap.errors import LinkError
 
 PASSWORD_VARIABLE = "CARPPCAP_PASS"
+
+
+def fill_standard_streams() -> None:
+    """Give the null device to standard streams that whoever started us has closed.
+
+    Otherwise the next socket would get the number, and what scripts print.
+    """
+    while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(null, True)
+    os.close(null)
 
 
 def hide_from_ps(secrets: Iterable[bytes]) -> None:
@@ -46,12 +55,33 @@ def _blank(area: bytes, secrets: Iterable[bytes]) -> bytes:
     return area
 
 
-def become_daemon() -> int:
+class Verdict:
+    """How start-up ended, for the process that waits to tell its caller."""
+
+    def __init__(self, writing: int) -> None:
+        self._writing: int | None = writing
+
+    def report(self, exit_status: int) -> None:
+        """Tell it, once, and cut the last ties if all is well."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        with suppress(OSError):  # It may have been killed while it waited.
+            os.write(writing, bytes((exit_status,)))
+        os.close(writing)
+        if exit_status == 0:
+            os.chdir("/")
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(null, stream)
+            os.close(null)
+
+
+def become_daemon() -> Verdict:
     """Go on in the background; the caller's process waits for our verdict.
 
-    Returns the descriptor to give to `report_readiness`, in the child only.  The
-    first process ends inside, with status 0 once the child is ready, and otherwise
-    with the child's own.  Raises `LinkError`.
+    Returns in the child only.  The first process ends inside, with status 0 once the
+    child is ready, and otherwise with the child's own.  Raises `LinkError`.
     """
     reading, writing = os.pipe()
     try:
@@ -67,7 +97,7 @@ def become_daemon() -> int:
         raise LinkError(
             "Unable to get in background: {why}", why=error.strerror
         ) from None
-    return writing
+    return Verdict(writing)
 
 
 def _await_verdict(reading: int) -> None:
@@ -76,41 +106,33 @@ def _await_verdict(reading: int) -> None:
     os._exit(verdict[0] if verdict else 2)
 
 
-def report_readiness(writing: int, exit_status: int) -> None:
-    """Tell the waiting parent how start-up ended, and cut the last ties to it."""
-    with suppress(OSError):
-        os.write(writing, bytes((exit_status,)))
-    os.close(writing)
-    if exit_status == 0:
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (sys.stdin, sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                os.dup2(null, stream.fileno())
-        if null > 2:
-            os.close(null)
-
-
 class PidFile:
     """The process id in a file, for as long as the process runs.
 
-    Raises `CarpError` if it cannot be written.
+    Raises `LinkError` if it cannot be written.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = os.path.abspath(path)
+        self._content = f"{os.getpid()}\n"
         try:
+            self._path = os.path.abspath(path)
             with open(self._path, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
+                file.write(self._content)
         except OSError as error:
-            raise CarpError(
+            raise LinkError(
                 "Unable to write {path}: {why}", path=path, why=error.strerror
             ) from None
 
-    def remove(self) -> None:
-        """Take the file away again."""
-        with suppress(OSError):
-            os.unlink(self._path)
+    def __enter__(self) -> None:
+        """The file is there already."""
+
+    def __exit__(self, *failure: object) -> None:
+        """Take the file away again, unless another process has it by now."""
+        with suppress(OSError, ValueError):
+            with open(self._path, encoding="ascii") as file:
+                is_ours = file.read() == self._content
+            if is_ours:
+                os.unlink(self._path)
 
 
 class SignalPipe:

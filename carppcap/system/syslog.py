@@ -4,13 +4,13 @@
     ucarp[6103]: [WARNING] text                     syslog
 
 The words of the original's messages are kept, because people's log watchers match
-them.  The syslog socket never blocks: a log that is full must not stop adverts, so
-what it cannot take is counted and owned up to later.
+them.  Nothing here ever blocks: a log that is full, or a terminal that is held with
+Ctrl-S, must not stop adverts.  What they cannot take is counted and owned up to later.
 """
 
 import os
+import select
 import socket
-import sys
 import time
 from contextlib import suppress
 from enum import Enum
@@ -18,6 +18,7 @@ from enum import Enum
 from carppcap.i18n import translate
 
 _SYSLOG_SOCKET = "/dev/log"
+_STDOUT, _STDERR = 1, 2
 
 
 class Level(Enum):
@@ -45,6 +46,7 @@ class Log:
         self._facility = facility
         self._socket: socket.socket | None = None
         self._lost = 0
+        self._unread = 0
         self.terminal = True
 
     def debug(self, template: str, **values: object) -> None:
@@ -77,14 +79,32 @@ class Log:
             self._write_syslog(level, text)
 
     def _write_terminal(self, level: Level, text: str) -> None:
+        if self._unread:
+            unread, self._unread = self._unread, 0
+            self._send_terminal(
+                Level.WARNING,
+                translate("the terminal could not take {count} lines").format(
+                    count=unread
+                ),
+            )
+            if self._unread:
+                self._unread = unread + 1
+                return
+        self._send_terminal(level, text)
+
+    def _send_terminal(self, level: Level, text: str) -> None:
         now_ns = time.time_ns()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now_ns // 10**9))
-        stream = sys.stderr if level.value <= Level.WARNING.value else sys.stdout
-        line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}\n"
+        line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}"
+        stream = _STDERR if level.value <= Level.WARNING.value else _STDOUT
         # A closed terminal or a full disk is no reason to stop.
-        with suppress(OSError, ValueError):
-            stream.write(line)
-            stream.flush()
+        with suppress(OSError):
+            if not select.select([], [stream], [], 0)[1]:
+                self._unread += 1
+                return
+            # As much as a pipe takes at once when it takes anything.
+            encoded = line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF - 1]
+            os.write(stream, encoded + b"\n")
 
     def _write_syslog(self, level: Level, text: str) -> None:
         if self._lost:
