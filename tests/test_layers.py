@@ -18,6 +18,7 @@ PURE = (
     ("egress", "fsm", "ingress", "options"),
     ("node",),
     ("diagnose", "timeline"),
+    ("records", "tally"),
 )
 """The pure levels, lowest first; "" is the package itself."""
 
@@ -33,7 +34,7 @@ SHELL = (
         "system.scripts",
         "system.syslog",
     ),
-    ("journal", "wire"),
+    ("journal", "password", "usage", "wire"),
     ("daemon", "replay"),
     ("tool",),
     ("cli",),

@@ -1,0 +1,54 @@
+"""The password: from the command line, from a file or from the environment."""
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
+
+from carppcap.errors import ConfigError
+from carppcap.options import Settings, parse_password, passwords
+from carppcap.system.process import PASSWORD_VARIABLE, hide_from_ps
+from carppcap.system.syslog import Log
+
+
+def hide_passwords(arguments: Sequence[str]) -> None:
+    """Blank every password of the command line and the environment, as others see it.
+
+    Raises `ConfigError` for a command line that cannot be understood.
+    """
+    from_environment = os.environb.get(PASSWORD_VARIABLE.encode(), b"")
+    hide_from_ps([*passwords(arguments), from_environment])
+
+
+def with_password(settings: Settings, log: Log) -> Settings:
+    """`settings` with the password of --passfile or of the environment filled in.
+
+    The variable is taken out of the environment, so that scripts do not inherit it.
+    Raises `ConfigError`.
+    """
+    from_environment = os.environb.pop(PASSWORD_VARIABLE.encode(), None)
+    if settings.passfile is not None:
+        return replace(settings, password=_read_passfile(settings.passfile, log))
+    if settings.password is None and from_environment is not None:
+        return replace(settings, password=parse_password(from_environment))
+    return settings
+
+
+def _read_passfile(path: str, log: Log) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(4096)
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise ConfigError(
+            "unable to open passfile {path} for reading: {why}",
+            path=path,
+            why=error.strerror,
+        ) from None
+    if mode & stat.S_IROTH:
+        log.warning("passfile {path} can be read by every user: chmod o-r", path=path)
+    if not line:
+        raise ConfigError(
+            "error reading passfile {path}: unexpected end of file", path=path
+        )
+    return parse_password(line.rstrip(b"\r\n"))

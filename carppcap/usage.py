@@ -1,0 +1,41 @@
+"""The help texts, in the reader's language."""
+
+from carppcap.i18n import translate
+from carppcap.options import OPTIONS, Option
+
+_HELP_COLUMN = 30
+
+
+def usage(name: str) -> str:
+    """What the daemon's --help says."""
+    head = translate(
+        "Usage: {name} [OPTIONS]\n"
+        "       carppcap replay FILE [OPTIONS]\n"
+        "\n"
+        "Shares a virtual IP address with other hosts: one of them holds it, and when\n"
+        "that one falls silent another takes it over (CARP, IP protocol 112).\n"
+        "\n"
+        "Needed: --srcip, --vhid, --addr, and --passfile or --pass.\n"
+    ).format(name=name)
+    example = translate(
+        "Example: two hosts, 10.1.1.1 and 10.1.1.2, share 10.1.1.252.  On the first:\n"
+        "\n"
+        "  {name} -i eth0 -s 10.1.1.1 -v 42 -o /etc/vip.pass -a 10.1.1.252 \\\n"
+        "         -u /etc/vip-up.sh -d /etc/vip-down.sh -z\n"
+        "\n"
+        "and the same with -s 10.1.1.2 -k 100 on the second, which then stands by.\n"
+        "The scripts are called as: /etc/vip-up.sh eth0 10.1.1.252\n"
+        "\n"
+        "Signals: USR1 logs the state; USR2 hands the address over; TERM, INT, QUIT\n"
+        "and HUP end the process, with -z after the down script and a farewell.\n"
+        "The password may also be in the environment, as CARPPCAP_PASS."
+    ).format(name=name)
+    return "\n".join((head, *map(option_row, OPTIONS), "", example))
+
+
+def option_row(row: Option) -> str:
+    """One option as a line of help."""
+    short = f"-{row.short}, " if row.short else "    "
+    value = f"={row.metavar}" if row.metavar else ""
+    left = f"  {short}--{row.long}{value}"
+    return f"{left:<{_HELP_COLUMN}}  {translate(row.help)}"
