@@ -4,6 +4,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.netns.lab import Lab
 from tests.netns.scenes import (
     ORIGINAL,
@@ -19,6 +21,9 @@ from tests.netns.wire import Advert, Frame, read_capture
 IP_ID, IP_CHECKSUM = slice(18, 20), slice(24, 26)
 CARP_CHECKSUM_TO_END = slice(40, 70)
 FREE = (IP_ID, IP_CHECKSUM, CARP_CHECKSUM_TO_END)
+
+REAL_ROOT = ["0", "0", "4294967295"]
+"""The map of user ids outside any user namespace."""
 
 
 def _comparable(advert: Advert) -> bytes:
@@ -99,6 +104,8 @@ def _checksums_by_tshark(capture: Path) -> list[str]:
 @any_program
 def test_foreign_decoders_find_no_fault(program: str) -> None:
     """tcpdump and tshark agree that every checksum is right, farewell included."""
+    if Path("/proc/self/uid_map").read_text().split() != REAL_ROOT:
+        pytest.skip("tcpdump insists on giving up privileges, which a user cannot")
     with Lab(2) as lab:
         master, _ = start_group(lab, (program, "-z -k 10"), (program, "-k 100"))
         await_adverts(lab, lab.hosts[0], 3)
