@@ -78,7 +78,7 @@ class Daemon:
         self._settings = settings
         self._config = config
         self._log = log
-        self._signals = SignalPipe(_SIGNALS)
+        self._signals = SignalPipe(_heeded_signals(settings))
         self._wire = Wire(config, log, ignore_link_state=settings.ignore_link_state)
         origin = now_ns()
         self._journal = Journal(log, config, origin)
@@ -275,6 +275,17 @@ class Daemon:
             self._journal.send_failure(error, at)
             return False
         return True
+
+
+def _heeded_signals(settings: Settings) -> list[signal.Signals]:
+    # Without -z the original does not touch what ends it, so `nohup` keeps working.
+    return [
+        number
+        for number in _SIGNALS
+        if settings.shutdown
+        or number not in ENDING_SIGNALS
+        or signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
 
 def _draw(length: int) -> Callable[[], int]:

@@ -96,7 +96,8 @@ class Journal:
                 "aside so that a peer can take it",
                 address=", ".join(map(str, self._config.vips)),
             )
-        self._log.warning("Switching to state: {state}", state=change.new.value)
+        level = Level.INFO if change.new is State.INIT else Level.WARNING
+        self._log.write(level, "Switching to state: {state}", state=change.new.value)
         self._log.info(
             "{interface} id {vhid}: {old} -> {new} ({cause})",
             interface=step.interface,
@@ -167,7 +168,6 @@ class Journal:
         self, advert: Advert, at: Instant, key: object, source: object
     ) -> None:
         """Other groups are silent; our own group under another number is not."""
-        # One digest a minute and sender is enough, however many frames there are.
         if is_ours_under_other_vhid(self._config, advert):
             self._limited(
                 Level.WARNING,

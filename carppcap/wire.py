@@ -48,6 +48,7 @@ class Wire:
         self._membership: Membership | None = None
         self._opened_index = 0
         self._dropped = 0
+        self._failure = ""
         self.monitor = LinkMonitor(config.interface)
         self.status = self.monitor.status()
         if not self.status.exists:
@@ -115,8 +116,12 @@ class Wire:
     def refresh(self) -> LinkUp | LinkDown | None:
         """Look at the interface again; what the core must know of it, if anything."""
         self.monitor.drain()
-        before, self.status = self.status, self.monitor.status()
-        if self.status == before and self._opened_index in (0, self.status.index):
+        before = self.status
+        try:
+            self.status = self.monitor.status()
+        except LinkError as error:
+            # What we knew holds until the next event lets us ask again.
+            self._log.warning(error.template, **error.values)
             return None
         if self._opened_index != self.status.index:
             self._close()
@@ -146,7 +151,8 @@ class Wire:
         address_ok = not self._source_seen or (
             self._config.source in self.status.addresses
         )
-        return self.status.up and self.status.carrier and address_ok
+        is_open = self._capture is not None
+        return is_open and self.status.up and self.status.carrier and address_ok
 
     def _open(self) -> None:
         config = self._config
@@ -177,8 +183,11 @@ class Wire:
         # The interface may be on its way out again: the next event tries anew.
         try:
             self._open()
+            self._failure = ""
         except LinkError as error:
-            self._log.warning(error.template, **error.values)
+            if str(error) != self._failure:
+                self._log.warning(error.template, **error.values)
+            self._failure = str(error)
 
     def _close(self) -> None:
         self._opened_index = 0
@@ -196,6 +205,8 @@ class Wire:
             self._log.warning("{interface} is gone", interface=interface)
         elif not status.up:
             self._log.warning("{interface} is down", interface=interface)
+        elif self._capture is None:
+            pass  # said already, when it could not be opened
         elif not status.carrier:
             self._log.warning("{interface} has no carrier", interface=interface)
         else:

@@ -33,6 +33,7 @@ _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
 _SO_RCVBUFFORCE = 33
 _RECEIVE_BYTES = 65_536
+_NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class LinkStatus:
 class LinkMonitor:
     """Watches one interface by name, through its removal and return.
 
-    `fileno` is readable when something changed; call `read` then.  Raises
-    `LinkError` where rtnetlink is not to be had.
+    `fileno` is readable when something changed; call `drain` and `status` then.
+    Raises `LinkError` where rtnetlink is not to be had.
     """
 
     def __init__(self, interface: str) -> None:
@@ -66,10 +67,7 @@ class LinkMonitor:
         try:
             self._events = _open_netlink(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR)
         except OSError as error:
-            raise LinkError(
-                "Unable to get hardware info about an interface: {why}",
-                why=error.strerror,
-            ) from None
+            raise _no_info(error) from None
         self._events.setblocking(False)
 
     def fileno(self) -> int:
@@ -78,24 +76,27 @@ class LinkMonitor:
 
     def drain(self) -> None:
         """Throw away the pending events; follow it with `status`."""
-        while True:
-            try:
+        # Until none is left, or some were lost: the question makes up for them.
+        with suppress(OSError):
+            while True:
                 self._events.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                # Events were lost; the question that follows makes up for them.
 
     def status(self) -> LinkStatus:
-        """What the interface is like now."""
-        name = self._interface.encode()
+        """What the interface is like now.  Raises `LinkError`."""
+        try:
+            return self._ask_status()
+        except OSError as error:
+            raise _no_info(error) from None
+
+    def _ask_status(self) -> LinkStatus:
+        name = os.fsencode(self._interface)
+        if len(name) > _NAME_LENGTH_MAX:
+            return LinkStatus()
         request = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _attribute(
             _IFLA_IFNAME, name + b"\0"
         )
         for kind, body in _ask(_RTM_GETLINK, 0, request):
-            if kind != _RTM_NEWLINK:
+            if kind != _RTM_NEWLINK or len(body) < _LINK.size:
                 continue
             _, hardware, index, flags, _ = _LINK.unpack_from(body)
             mac = dict(_attributes(body, _LINK.size)).get(_IFLA_ADDRESS, b"")
@@ -115,21 +116,33 @@ class LinkMonitor:
         self._events.close()
 
 
+def _no_info(error: OSError) -> LinkError:
+    return LinkError(
+        "Unable to get hardware info about an interface: {why}", why=error.strerror
+    )
+
+
 def host_addresses() -> Iterator[tuple[int, IPv4Address]]:
-    """Every IPv4 address of this host, with the index of its interface."""
+    """Every IPv4 address of this host, with the index of its interface.
+
+    Raises `OSError`.
+    """
     request = _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0)
     for kind, body in _ask(_RTM_GETADDR, _NLM_F_DUMP, request):
-        if kind == _RTM_NEWADDR:
+        if kind == _RTM_NEWADDR and len(body) >= _ADDRESS.size:
             index = _ADDRESS.unpack_from(body)[4]
             found = dict(_attributes(body, _ADDRESS.size))
             # On a point-to-point link the plain address is that of the far end.
             packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
-            if packed is not None:
+            if packed is not None and len(packed) == 4:
                 yield index, IPv4Address(packed)
 
 
 def has_address(address: IPv4Address) -> bool:
-    """Whether this host answers for `address`, on whatever interface."""
+    """Whether this host answers for `address`, on whatever interface.
+
+    Raises `OSError`.
+    """
     return any(found == address for _, found in host_addresses())
 
 
@@ -185,7 +198,7 @@ def _ask(kind: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
                 if answer_kind == _NLMSG_DONE:
                     return
                 if answer_kind == _NLMSG_ERROR:
-                    number = -_ERROR.unpack_from(answer_body)[0]
+                    number = -_ERROR.unpack(answer_body[:4].ljust(4, b"\0"))[0]
                     if number in (0, errno.ENODEV):
                         return
                     raise OSError(number, os.strerror(number))

@@ -73,8 +73,11 @@ class ScriptRunner:
         self._scripts = {Job.ACQUIRE: upscript, Job.RELEASE: downscript}
         self._arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
-        # The daemon may change its directory; scripts are named from where we began.
-        self._directory = os.getcwd()
+        # The daemon may change its directory; scripts are named from where we began,
+        # or, if that is no more, by their full path.
+        self._directory = ""
+        with suppress(OSError):
+            self._directory = os.getcwd()
         self._running: _Running | None = None
         self._waiting: Job | None = None
         self.started: deque[tuple[str, ...]] = deque()
@@ -134,7 +137,7 @@ class ScriptRunner:
         if running is None:
             return
         running.kill_at = None
-        with suppress(ProcessLookupError):  # It may just have ended by itself.
+        with suppress(OSError):  # It may have ended, or have put itself beyond us.
             os.killpg(running.process.pid, signal.SIGKILL)
 
     def _start(self, job: Job, now: Instant) -> None:
