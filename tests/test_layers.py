@@ -11,7 +11,7 @@ import carppcap
 PACKAGE = Path(carppcap.__file__).parent
 
 PURE = (
-    ("", "errors", "units"),
+    ("", "errors", "jobs", "units"),
     ("addresses", "advert"),
     ("auth",),
     ("actions", "config", "events", "frames"),

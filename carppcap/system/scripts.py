@@ -1,8 +1,6 @@
-"""The up and down scripts: one at a time, in order, and nobody waits for them.
+"""The up and down scripts as child processes, in the order of `JobQueue`.
 
-A change of state while a script runs queues its script.  If the state changes back
-before that one has started, neither of the two is run: what runs now already leads
-where they would have ended.  So at most one script ever waits.
+Nobody waits for them.
 """
 
 import os
@@ -12,37 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 
+from carppcap.jobs import Job, JobQueue, Outcome
 from carppcap.units import Instant, Interval
 
-
-class Job(Enum):
-    """What a script is run for."""
-
-    ACQUIRE = "up"
-    RELEASE = "down"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a job ended.
-
-    `exit_code` is that of the script, the negative number of the signal that ended
-    it, or None where it never ran: `error` says why not, and is empty when there was
-    no script to run.  `overdue` tells that we killed it.
-    """
-
-    job: Job
-    command: tuple[str, ...]
-    exit_code: int | None
-    error: str = ""
-    overdue: bool = False
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the script did its work, as far as it says; none needed is fine."""
-        return self.exit_code == 0 or (self.exit_code is None and not self.error)
+__all__ = ["Job", "Outcome", "ScriptRunner"]
 
 
 @dataclass(slots=True)
@@ -78,8 +50,8 @@ class ScriptRunner:
         self._directory = ""
         with suppress(OSError):
             self._directory = os.getcwd()
+        self._queue = JobQueue()
         self._running: _Running | None = None
-        self._waiting: Job | None = None
         self.started: deque[tuple[str, ...]] = deque()
         self.outcomes: deque[Outcome] = deque()
 
@@ -100,12 +72,7 @@ class ScriptRunner:
 
     def request(self, job: Job, now: Instant) -> None:
         """Run the script of `job`, now or after the one that runs."""
-        if self._running is None:
-            self._start(job, now)
-        elif self._waiting is None:
-            self._waiting = job
-        elif self._waiting is not job:
-            self._waiting = None
+        self._start(self._queue.request(job), now)
 
     def reap(self, now: Instant) -> None:
         """Take note of a script that has ended, and start the one that waits."""
@@ -119,9 +86,7 @@ class ScriptRunner:
         self.outcomes.append(
             Outcome(running.job, running.command, exit_code, overdue=running.overdue)
         )
-        if self._waiting is not None:
-            job, self._waiting = self._waiting, None
-            self._start(job, now)
+        self._start(self._queue.finished(), now)
 
     def kill_overdue(self, now: Instant) -> None:
         """End the running script, and all it started, if its time is up."""
@@ -140,11 +105,16 @@ class ScriptRunner:
         with suppress(OSError):  # It may have ended, or have put itself beyond us.
             os.killpg(running.process.pid, signal.SIGKILL)
 
-    def _start(self, job: Job, now: Instant) -> None:
+    def _start(self, job: Job | None, now: Instant) -> None:
+        while job is not None and not self._spawn(job, now):
+            job = self._queue.finished()
+
+    def _spawn(self, job: Job, now: Instant) -> bool:
+        """Start the script of `job`; False: that is its outcome already."""
         script = self._scripts[job]
         if script is None:
             self.outcomes.append(Outcome(job, (), None))
-            return
+            return False
         command = (script, *self._arguments)
         self.started.append(command)
         try:
@@ -157,6 +127,7 @@ class ScriptRunner:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             self.outcomes.append(Outcome(job, command, None, error=why or str(error)))
-            return
+            return False
         kill_at = now + self._timeout_ns if self._timeout_ns else None
         self._running = _Running(job, command, process, kill_at)
+        return True
