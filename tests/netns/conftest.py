@@ -4,7 +4,7 @@ A scenario is a test whose arguments all come from `parametrize`; it makes its o
 `Lab`, so it needs nothing of the others.  The first to be called starts them all, a
 few at a time, and every test then waits for its own outcome.
 
-NETNS_JOBS (8) is how many run at once.
+NETNS_JOBS (12) is how many run at once.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-JOBS = int(os.environ.get("NETNS_JOBS", "8"))
+JOBS = int(os.environ.get("NETNS_JOBS", "12"))
 
 _futures = pytest.StashKey[dict[str, Future[None]]]()
 _pool = pytest.StashKey[ThreadPoolExecutor]()

@@ -60,6 +60,9 @@ class Daemon:
                 start_new_session=True,
             )
 
+    def __repr__(self) -> str:
+        return f"{self.log.stem} {self.program}"
+
     @property
     def pid(self) -> int:
         return self._process.pid

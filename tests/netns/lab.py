@@ -200,7 +200,8 @@ class Lab:
 
     `wire` records every frame on the bridge, also in `directory`/wire.pcap;
     `addresses` follows `vip`.  `up` and `down` are hook scripts that add and remove
-    it.  Raises `OSError` where namespaces are not allowed.
+    it.  Raises `OSError` where namespaces are not allowed, and on leaving
+    `AssertionError` if the log of a daemon shows a traceback.
     """
 
     def __init__(
@@ -234,9 +235,13 @@ class Lab:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is None and (crashes := self._crashes()):
+            error = AssertionError(f"a daemon fell over: {crashes}")
         if error is not None:
             error.add_note(self.story())
         self.close()
+        if error is not None and kind is None:
+            raise error
 
     def _build(self) -> None:
         self.bridge_run(
@@ -290,6 +295,10 @@ class Lab:
         if hasattr(self, "wire"):
             self.wire.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _crashes(self) -> list[str]:
+        daemons = [daemon for host in self.hosts for daemon in host.daemons]
+        return [str(daemon) for daemon in daemons if daemon.logged("Traceback")]
 
     def bridge_run(self, *arguments: str) -> str:
         """What a command in the namespace of the bridge prints."""

@@ -48,7 +48,7 @@ def test_gentle_stop_hands_over_at_once(peer: str) -> None:
         ]
         assert farewell.is_farewell
         # The watcher of addresses reads the clock later than the kernel dates frames.
-        assert released.time_ns < farewell.time_ns + NS_PER_S // 20
+        assert released.time_ns < farewell.time_ns + NS_PER_S // 4
         assert farewell.time_ns <= ended_ns
         assert 0 < claim.time_ns - farewell.time_ns < 5 * NS_PER_S
         assert lab.addresses.time_with(2) == 0
@@ -73,6 +73,21 @@ def test_slow_down_script_delays_the_farewell(peer: str) -> None:
         assert longest_gap_ns(lab, lab.hosts[0]) < 2 * NS_PER_S
         assert lab.wire.adverts(lab.hosts[0].address)[-1].is_farewell
         assert lab.addresses.time_with(2) == 0
+
+
+@only_ours
+def test_failed_release_is_no_farewell() -> None:
+    """Never invite a successor while we still have the address."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        master = host.start(OURS, "-z -n -r 1", down=lab.script("down", fails=True))
+        await_rule(lab, host, master)
+
+        master.signal(signal.SIGTERM)
+
+        assert master.wait() == 0
+        assert lab.holders == (host,)
+        assert not any(advert.is_farewell for advert in lab.wire.adverts())
 
 
 @only_ours
