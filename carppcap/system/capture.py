@@ -34,6 +34,12 @@ times a second for it, which only sub-second adverts are worth."""
 BATCH = 64
 FILE_BATCH = 512
 
+_ACTIVATION_ERRORS = {
+    -5: "no such interface",
+    -8: "permission denied (only root may, or who has CAP_NET_RAW)",
+    -9: "the interface is down",
+}
+
 StampedFrame: TypeAlias = tuple[int, bytes]
 """Wall-clock nanoseconds of the capture, and the frame."""
 
@@ -88,7 +94,7 @@ class LiveCapture:
             self._handle.set_promisc(0)
             self._handle.set_timeout(read_timeout_ms)
             self._handle.set_buffer_size(RING_BYTES)
-            self._handle.activate()
+            _activate(self._handle)
             self._handle.setnonblock(1)
             self._handle.setfilter(bpf)
             self.link_type = _link_type(self._handle, interface)
@@ -131,6 +137,13 @@ class LiveCapture:
     def close(self) -> None:
         """Give the handle back; it is of no use afterwards."""
         self._handle.close()
+
+
+def _activate(handle: "pcapy.Reader") -> None:
+    # pcapy returns the code of libpcap and raises nothing (pcap_activate(3)).
+    code = handle.activate()
+    if code < 0:
+        raise pcapy.PcapError(_ACTIVATION_ERRORS.get(code, f"error {code} of libpcap"))
 
 
 class FileCapture:

@@ -192,8 +192,7 @@ def _ask(kind: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
             _MESSAGE.size + len(body), kind, flags | _NLM_F_REQUEST, 1, 0
         )
         conversation.send(header + body)
-        while True:
-            answer = conversation.recv(_RECEIVE_BYTES)
+        while answer := conversation.recv(_RECEIVE_BYTES):
             for answer_kind, answer_body in _messages(answer):
                 if answer_kind == _NLMSG_DONE:
                     return

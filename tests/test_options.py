@@ -1,0 +1,464 @@
+"""The command line: every spelling, every value, and what it comes to."""
+
+import os
+import subprocess
+from dataclasses import replace
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap.auth import Authenticator
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import ConfigError, PasswordError
+from carppcap.options import (
+    OPTIONS,
+    Option,
+    Settings,
+    parse,
+    parse_number,
+    parse_password,
+    passwords,
+)
+from tests.builders import config
+from tests.shell import UCARP
+
+VALUES: dict[str, tuple[str, Any]] = {
+    "interface": ("eth7", "eth7"),
+    "srcip": ("10.1.1.5", IPv4Address("10.1.1.5")),
+    "vhid": ("42", 42),
+    "addr": ("10.1.1.252", IPv4Address("10.1.1.252")),
+    "passfile": ("/etc/pass", "/etc/pass"),
+    "pass": ("love", b"love"),
+    "upscript": ("up.sh", "up.sh"),
+    "downscript": ("down.sh", "down.sh"),
+    "xparam": ("rack 4", "rack 4"),
+    "advbase": ("2", 2),
+    "advskew": ("100", 100),
+    "deadratio": ("5", 5),
+    "preempt": ("", True),
+    "neutral": ("", True),
+    "shutdown": ("", True),
+    "ignoreifstate": ("", True),
+    "nomcast": ("", True),
+    "mcastip": ("224.0.0.77", IPv4Address("224.0.0.77")),
+    "daemonize": ("", True),
+    "facility": ("LOCAL3", "local3"),
+    "syslog": ("none", "none"),
+    "debug": ("", True),
+    "script-timeout": ("30", 30_000_000_000),
+    "pidfile": ("/run/x.pid", "/run/x.pid"),
+    "no-farewell": ("", True),
+    "help": ("", True),
+    "version": ("", True),
+}
+"""A word for each option, and the setting that it makes."""
+
+ABBREVIATIONS = {
+    "--i": None,
+    "--in": "interface",
+    "--ig": "ignoreifstate",
+    "--sr": "srcip",
+    "--sh": "shutdown",
+    "--v": "vhid",
+    "--vh": "vhid",
+    "--ve": "version",
+    "--ad": None,
+    "--add": "addr",
+    "--advb": "advbase",
+    "--advs": "advskew",
+    "--adv": None,
+    "--pass": "pass",
+    "--passf": "passfile",
+    "--pas": None,
+    "--p": None,
+    "--pr": "preempt",
+    "--pi": "pidfile",
+    "--u": "upscript",
+    "--dow": "downscript",
+    "--dea": "deadratio",
+    "--deb": "debug",
+    "--da": "daemonize",
+    "--d": None,
+    "--de": None,
+    "--x": "xparam",
+    "--ne": "neutral",
+    "--no": "nomcast",
+    "--no-": "no-farewell",
+    "--n": None,
+    "--m": "mcastip",
+    "--mcast": "mcastip",
+    "--f": "facility",
+    "--sy": "syslog",
+    "--sc": "script-timeout",
+    "--s": None,
+    "--h": "help",
+    "--": None,
+}
+"""What a beginning stands for; None where it stands for several."""
+
+
+def long(name: str) -> Option:
+    return next(row for row in OPTIONS if row.long == name)
+
+
+def spellings(row: Option) -> list[list[str]]:
+    word = VALUES[row.long][0]
+    short, name = f"-{row.short}", f"--{row.long}"
+    if row.parse is None:
+        found = [[name]]
+        return [*found, [short], [f"{short}D"]] if row.short else found
+    found = [[name, word], [f"{name}={word}"]]
+    if row.short:
+        found += [[short, word], [short + word], [f"-D{row.short}", word]]
+    return found
+
+
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.long)
+def test_every_spelling_makes_the_setting(row: Option) -> None:
+    """Long, short, bundled, with the value attached or in a word of its own."""
+    expected = VALUES[row.long][1]
+
+    for spelling in spellings(row):
+        settings, words = parse(["-S", *spelling])
+        assert getattr(settings, row.field) == expected, spelling
+        assert settings.ignore_link_state
+        assert words == []
+
+
+def test_every_option_is_tried() -> None:
+    """A new option needs a word in VALUES."""
+    assert sorted(VALUES) == sorted(row.long for row in OPTIONS)
+
+
+def test_what_was_not_said_has_the_default_of_the_original() -> None:
+    """Nothing of ours changes anything for who does not ask for it."""
+    settings, words = parse([])
+
+    assert settings == Settings()
+    assert words == []
+    assert (settings.advbase, settings.advskew, settings.dead_ratio) == (1, 0, 3)
+    assert (settings.script_timeout_ns, settings.pidfile) == (0, None)
+    assert settings.facility == "daemon"
+
+
+@pytest.mark.parametrize(
+    ("abbreviation", "name"), [item for item in ABBREVIATIONS.items() if item[1]]
+)
+@pytest.mark.parametrize("also", [[], ["--pidfile=x"]], ids=["alone", "beside ours"])
+def test_abbreviation(abbreviation: str, name: str, also: list[str]) -> None:
+    """An abbreviation means one option, whichever others stand beside it."""
+    row = long(name)
+    word = VALUES[name][0]
+    spelling = abbreviation if row.parse is None else f"{abbreviation}={word}"
+
+    settings, _ = parse([*also, spelling])
+
+    assert getattr(settings, row.field) == VALUES[name][1]
+
+
+@pytest.mark.parametrize(
+    "abbreviation",
+    [name for name, meant in ABBREVIATIONS.items() if meant is None and name != "--"],
+)
+def test_ambiguous_abbreviation(abbreviation: str) -> None:
+    """What may mean several is refused, and they are named."""
+    with pytest.raises(ConfigError, match=r"^Option --\w+ may mean --\w+, --"):
+        parse([f"{abbreviation}=1"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["-PznBSMD"], {"preempt", "shutdown", "neutral", "daemonize"}, []),
+        (["-zk5", "-nk", "6"], {"shutdown", "neutral"}, []),
+        (["one", "-P", "two"], {"preempt"}, ["one", "two"]),
+        (["-P", "--", "-z", "--bogus"], {"preempt"}, ["-z", "--bogus"]),
+        (["-P", "-"], {"preempt"}, ["-"]),
+        (["-x", "--", "-P"], {"preempt"}, []),
+        (["--xparam=", "-P"], {"preempt"}, []),
+        (["-x", "-z", "-P"], {"preempt"}, []),
+    ],
+)
+def test_words(arguments: list[str], settings: set[str], words: list[str]) -> None:
+    """As `getopt_long`: a value may look like an option, and -- ends them."""
+    parsed, rest = parse(arguments)
+
+    flags = ("preempt", "shutdown", "neutral", "daemonize")
+    assert {flag for flag in flags if getattr(parsed, flag)} == settings
+    assert rest == words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "password", "passfile"),
+    [
+        (["-p", "a", "-p", "b"], b"b", None),
+        (["-p", "a", "-o", "f"], None, "f"),
+        (["-o", "f", "-p", "a"], b"a", None),
+    ],
+)
+def test_the_last_password_holds(
+    arguments: list[str], password: bytes | None, passfile: str | None
+) -> None:
+    """Debian's hook and a hand-written flag behind it, for example."""
+    settings, _ = parse(arguments)
+
+    assert (settings.password, settings.passfile) == (password, passfile)
+
+
+def test_passwords_finds_all_that_ps_would_show() -> None:
+    """Also those that a later option replaces, and whatever their bytes."""
+    arguments = [
+        "-Ppone",
+        "--pass=two",
+        "-p",
+        "-z",
+        "-x",
+        "-p",
+        "-pf\udcfcnf",
+        "-o",
+        "f",
+    ]
+
+    assert passwords(arguments) == [b"one", b"two", b"-z", b"f\xfcnf"]
+
+
+BAD = [
+    (["-Z"], "Unknown option: -Z (see --help)"),
+    (["-zZ"], "Unknown option: -Z (see --help)"),
+    (["-é"], "Unknown option: -é (see --help)"),
+    (["--bogus=1"], "Unknown option: --bogus (see --help)"),
+    (["--preempt=1"], "Option --preempt takes no value (see --help)"),
+    (["--preem="], "Option --preempt takes no value (see --help)"),
+    (["-v"], "Option -v needs a value (see --help)"),
+    (["-Pv"], "Option -v needs a value (see --help)"),
+    (["--vhid"], "Option --vhid needs a value (see --help)"),
+    (["--n"], "Option --n may mean --neutral, --nomcast (see --help)"),
+    (["-i", ""], "-i is empty"),
+    (["-u", ""], "-u is empty"),
+    (["-d", ""], "-d is empty"),
+    (["--passfile="], "--passfile is empty"),
+    (["--pidfile="], "--pidfile is empty"),
+    (["-v", "0"], "Invalid number: [0] for -v (allowed: 1 to 255)"),
+    (["-v", "256"], "Invalid number: [256] for -v (allowed: 1 to 255)"),
+    (["-v", "42abc"], "Invalid number: [42abc] for -v (allowed: 1 to 255)"),
+    (["-v", "٣"], "Invalid number: [٣] for -v (allowed: 1 to 255)"),
+    (["--vhid="], "Invalid number: [] for --vhid (allowed: 1 to 255)"),
+    (["-b", "300"], "Invalid number: [300] for -b (allowed: 0 to 255)"),
+    (["-b", "-1"], "Invalid number: [-1] for -b (allowed: 0 to 255)"),
+    (["-b", "1.5"], "Invalid number: [1.5] for -b (allowed: 0 to 255)"),
+    (["-k", "256"], "Invalid number: [256] for -k (allowed: 0 to 255)"),
+    (["-k", "9" * 5000], f"Invalid number: [{'9' * 5000}] for -k (allowed: 0 to 255)"),
+    (["-r", "0"], "Invalid number: [0] for -r (allowed: 1 to 65535)"),
+    (["-r", "-1"], "Invalid number: [-1] for -r (allowed: 1 to 65535)"),
+    (["-r", "65536"], "Invalid number: [65536] for -r (allowed: 1 to 65535)"),
+    (
+        ["--script-timeout=-1"],
+        "Invalid number: [-1] for --script-timeout (allowed: 0 to 86400)",
+    ),
+    (["-p", ""], "You must supply a password (allowed: 1 to 19 bytes)"),
+]  # fmt: skip
+"""Command lines that are refused, each with what is said (exit status 1)."""
+
+NO_ADDRESS = (
+    "Invalid address: [{}] for {} (allowed: an IPv4 address such as 10.1.1.252)"
+)
+
+BAD += [
+    (
+        [option, word],
+        NO_ADDRESS.format(word, option),
+    )
+    for option, word in [
+        ("-s", "10.1.1.300"),
+        ("-s", ""),
+        ("-a", "10.1.1"),
+        ("-a", "10.1.1.252/24"),
+        ("-a", "fe80::1"),
+        ("-m", "zzz"),
+    ]
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD)
+def test_bad_arguments(arguments: list[str], sentence: str) -> None:
+    """One sentence: what it was, where, and what would be allowed."""
+    with pytest.raises(ConfigError) as caught:
+        parse(arguments)
+
+    assert str(caught.value) == sentence
+    assert caught.value.exit_status == 1
+
+
+def test_unknown_facility_names_those_there_are() -> None:
+    """The original says so, too, but runs on, without the log one asked for."""
+    with pytest.raises(ConfigError, match=r"\[bogus\] \(allowed: kern, .*, none\)$"):
+        parse(["-f", "bogus"])
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        (b"x" * 20, "Password too long: 20 bytes (allowed: 1 to 19)"),
+        (b"a\0b", "Password contains a zero byte (allowed: any other)"),
+    ],
+)
+def test_bad_password(password: bytes, sentence: str) -> None:
+    """What no key can be made of ends with the original's status 2."""
+    with pytest.raises(PasswordError) as caught:
+        parse_password(password)
+
+    assert str(caught.value) == sentence
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0), ("-0", 0), ("+7", 7), (" 7", 7), ("\t7", 7), ("255", 255),
+        ("0x10", 16), ("0XfF", 255), ("010", 8), ("+017", 15), ("00", 0),
+    ],
+)  # fmt: skip
+def test_number_of_base_0(text: str, number: int) -> None:
+    """0x10 is 16 and 010 is 8, as strtol(3) with base 0 reads them."""
+    assert parse_number(text, "-k", 0, 255) == number
+
+
+@pytest.mark.parametrize("text", ["08", "0x", "1 ", "7\n", "1_0", "--1", "0b1", "0o7"])
+def test_no_number(text: str) -> None:
+    """What strtol(3) would cut short is refused; so is what only Python knows."""
+    with pytest.raises(ConfigError, match="Invalid number"):
+        parse_number(text, "-k", 0, 255)
+
+
+@given(st.integers(-300, 600), st.sampled_from(["{}", "{:#x}", "0{:o}", "+{}"]))
+def test_numbers(number: int, form: str) -> None:
+    """In any base and form, a number is itself or is out of range."""
+    text = form.format(number)
+    try:
+        parsed = parse_number(text, "-k", 0, 255)
+    except ConfigError:
+        assert not 0 <= number <= 255
+    else:
+        assert parsed == number
+
+
+WORDS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from([f"-{row.short}" for row in OPTIONS if row.short]),
+    st.sampled_from([f"--{row.long}" for row in OPTIONS]),
+    st.builds("--{}={}".format, st.sampled_from([r.long for r in OPTIONS]), st.text()),
+    st.sampled_from(["--", "-", "7", "10.1.1.5", "--no", "--p"]),
+)
+
+
+@given(st.lists(WORDS, max_size=8))
+def test_any_words_are_parsed_or_refused(arguments: list[str]) -> None:
+    """Whatever stands on a command line: settings, or one sentence."""
+    try:
+        settings, _ = parse(arguments)
+    except ConfigError:
+        return
+    else:
+        assert 0 <= settings.advbase <= 255
+
+
+COMPLETE = ["-s", "10.1.1.5", "-v", "7", "-p", "love", "-a", "10.1.1.252"]
+
+
+def without_key(settings: Settings) -> VirtualHostConfig:
+    return replace(settings.virtual_host("eth0"), key=None)
+
+
+def test_virtual_host() -> None:
+    """Every setting of the election arrives where the core looks for it."""
+    plain, _ = parse(COMPLETE)
+    rich, _ = parse([*COMPLETE, *"-b 2 -k 100 -r 5 -P -n -z -m 224.0.0.77 -M".split()])
+    silent, _ = parse([*COMPLETE, "-z", "--no-farewell"])
+
+    assert without_key(plain) == config(key=None)
+    assert without_key(silent) == config(key=None)
+    assert without_key(rich) == config(
+        key=None,
+        advbase=2,
+        advskew=100,
+        dead_ratio=5,
+        preempt=True,
+        neutral=True,
+        farewell=True,
+        group=IPv4Address("224.0.0.77"),
+        multicast=False,
+    )
+    signers = [
+        Authenticator(host.key, host.vhid, host.vips)
+        for host in (plain.virtual_host("eth0"), config())
+        if host.key is not None
+    ]
+    assert signers[0].digest(1) == signers[1].digest(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("", "a valid virtual host id"),
+        ("-s 10.1.1.5", "a valid virtual host id"),
+        ("-v 7", "a password"),
+        ("-v 7 -p love -b 0 -k 0", "an advertisement time base"),
+        ("-v 7 -p love", "a persistent source address"),
+        ("-v 7 -p love -s 0.0.0.0", "a persistent source address"),
+        ("-v 7 -p love -s 10.1.1.5", "a virtual host address"),
+        ("-v 7 -p love -s 10.1.1.5 -a 0.0.0.0", "a virtual host address"),
+    ],
+)
+def test_something_is_missing(arguments: str, words: str) -> None:
+    """In the order and the words of the original, and where to say it."""
+    settings, _ = parse(arguments.split())
+
+    with pytest.raises(ConfigError, match=rf"^You must supply {words}.*--") as caught:
+        settings.virtual_host("eth0")
+
+    assert caught.value.exit_status == 1
+
+
+def accepts(arguments: list[str]) -> bool:
+    """Whether the original's getopt_long takes these; vhid 0 ends it before work."""
+    ended = subprocess.run(
+        [UCARP, *arguments, "-f", "none", "-v", "0"],
+        capture_output=True,
+        check=False,
+        timeout=10,
+    )
+    return ended.returncode == 1  # help, which it shows for the unknown, is 0
+
+
+@pytest.mark.skipif(not os.path.exists(UCARP), reason="not installed: ucarp")
+def test_the_original_takes_what_we_take() -> None:
+    """Every option and abbreviation that it has means something to it as well."""
+    ours = {"syslog", "script-timeout", "pidfile", "no-farewell", "version"}
+    known = [row for row in OPTIONS if row.long not in {*ours, "help"}]
+    # -m is in its documentation but not in its code; -o would be read at once.
+    spelt = [
+        [spelling if spelling != "/etc/pass" else "/etc/hostname" for spelling in words]
+        for row in known
+        for words in spellings(row)
+        if not row.parse or row.long not in {"mcastip", "passfile"}
+    ]
+    spelt += [["--mcastip=224.0.0.9"], ["--mcast", "224.0.0.9"]]
+    spelt += [
+        [name if long(meant).parse is None else f"{name}=1.1.1.1"]
+        for name, meant in ABBREVIATIONS.items()
+        if meant is not None and meant not in {*ours, "help", "passfile"}
+    ]
+
+    assert [words for words in spelt if not accepts(words)] == []
+
+
+@pytest.mark.skipif(not os.path.exists(UCARP), reason="not installed: ucarp")
+@pytest.mark.parametrize("word", ["--n", "--p", "--d", "--ad", "--s", "-Z", "--bogus"])
+def test_the_original_refuses_what_we_refuse(word: str) -> None:
+    """Only that it then shows its help and calls that success."""
+    assert not accepts([word])
+    with pytest.raises(ConfigError):
+        parse([word])

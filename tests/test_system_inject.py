@@ -1,0 +1,58 @@
+"""Frames into a file."""
+
+from pathlib import Path
+from struct import pack
+
+import pytest
+
+from carppcap.errors import LinkError
+from carppcap.system.capture import FileCapture
+from carppcap.system.inject import FileInjector
+from carppcap.units import NS_PER_S
+
+
+def test_a_file_of_frames(tmp_path: Path) -> None:
+    """A capture file with nanoseconds, whose stamps count from the origin."""
+    path = tmp_path / "sent.pcap"
+    injector = FileInjector(str(path), origin_ns=1_700_000_000 * NS_PER_S)
+    injector.send(b"first", 0)
+    injector.send(b"second", 3 * NS_PER_S + 7)
+    injector.close()
+
+    assert path.read_bytes() == (
+        pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
+        + pack("=IIII", 1_700_000_000, 0, 5, 5)
+        + b"first"
+        + pack("=IIII", 1_700_000_003, 7, 6, 6)
+        + b"second"
+    )
+
+
+def test_libpcap_reads_it(tmp_path: Path) -> None:
+    """What we write, we can read; libpcap gives microseconds."""
+    path = tmp_path / "sent.pcap"
+    injector = FileInjector(str(path))
+    injector.send(b"x" * 60, 5 * NS_PER_S + 7_001)
+    injector.close()
+
+    assert list(FileCapture(str(path), "")) == [(5 * NS_PER_S + 7_000, b"x" * 60)]
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/x.pcap", "/"])
+def test_a_file_that_cannot_be_made(path: str) -> None:
+    """Said at once, with the path and the reason."""
+    with pytest.raises(LinkError, match=rf"^Unable to write {path}: "):
+        FileInjector(path)
+
+
+def test_a_full_disk() -> None:
+    """It may show only when a buffer is written out: at the end, or before."""
+    injector = FileInjector("/dev/full")
+    with pytest.raises(LinkError, match=r"^Unable to write /dev/full: No space left"):
+        injector.close()
+
+    injector = FileInjector("/dev/full")
+    with pytest.raises(LinkError, match=r"^Unable to write /dev/full: No space left"):
+        injector.send(bytes(2_000_000), 0)
+    with pytest.raises(LinkError):
+        injector.close()
