@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from carppcap import frames
@@ -76,6 +76,10 @@ ETHERNET_SHAPES = [
     ),
     pytest.param(ethernet(ipv4(b"")), replace(EXPECTED, payload=b""), id="empty"),
     pytest.param(ethernet(ipv4(BODY, protocol=17)), Defect.FOREIGN, id="udp"),
+    pytest.param(
+        ethernet(ipv4(BODY, protocol=17), tags=TAG), Defect.FOREIGN, id="udp-tagged"
+    ),
+    pytest.param(ethernet(ipv4(BODY))[:33], Defect.TRUNCATED, id="short-of-ip"),
     pytest.param(ethernet(PACKET, ethertype=0x86DD), Defect.FOREIGN, id="ipv6-type"),
     pytest.param(ethernet(b"\x60" + PACKET[1:]), Defect.FOREIGN, id="ip-version-6"),
     pytest.param(ethernet(b""), Defect.FOREIGN, id="bare-header"),
@@ -254,6 +258,20 @@ def test_any_bytes_are_an_answer(raw: bytes, link_type: LinkType) -> None:
         and decoded.source.packed + decoded.destination.packed in raw
     )
     assert announced is None or announced.mac + announced.address.packed in raw
+
+
+@given(mutated() | st.binary(max_size=60).map(PLAIN[:14].__add__))
+def test_a_glance_at_ethernet_agrees_with_a_full_look(raw: bytes) -> None:
+    """The same packet is read the same behind a cooked header, which gets no glance."""
+    assume(len(raw) >= 14 and raw[12:14] not in (b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
+    ethertype = int.from_bytes(raw[12:14], "big")
+
+    at_a_glance = frames.decode(raw, LinkType.ETHERNET)
+    in_full = frames.decode(sll(raw[14:], ethertype), LinkType.LINUX_SLL)
+
+    if isinstance(at_a_glance, Datagram) and isinstance(in_full, Datagram):
+        in_full = replace(in_full, source_mac=raw[6:12])
+    assert at_a_glance == in_full
 
 
 @given(st.binary(max_size=120) | mutated())

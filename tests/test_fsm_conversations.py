@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from carppcap.actions import SendAdvert
-from carppcap.events import AdvertReceived, Event, SendFailed, SendSucceeded, StepDown
-from carppcap.fsm import OWN_COUNTERS_MAX, VirtualHost
+from carppcap.events import AdvertReceived, Event, StepDown
+from carppcap.fsm import VirtualHost
 from tests.builders import config, counters, ns, words
 from tests.test_fsm import EVENTS
 
@@ -133,7 +132,8 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5      tick            | MASTER 6      | advert 1/0
 5.5    released        | BACKUP 11.5   | advert 255/255, MASTER -> BACKUP step_down
 6      hear 1/100 .6   | BACKUP 9      |
-9      tick            | MASTER 10     | {CLAIM}"""),
+9      tick            | MASTER 10     | {CLAIM}
+9.5    acquired        | MASTER 10     | announce"""),
     "handing over without a farewell": ({}, f"""{MASTER_AT_3}
 3.5    step_down 3     | MASTER 4      | release
 3.75   released        | BACKUP 9.75   | MASTER -> BACKUP step_down
@@ -215,6 +215,19 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 6.5    tick            | MASTER 7.5    | {CLAIM}
 6.75   hear 1/0 .3     | BACKUP 9.75   | {YIELD}"""),
+    "a tie to be kept is forgotten with the mastership": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   hear 0/9 .6     | BACKUP 9.75   | {YIELD}
+7      hear 255/255 .6 | MASTER 8      | {TOO_SLOW}
+7.5    hear 1/0 .4     | BACKUP 10.5   | {YIELD}"""),
+    "a tie yielded counts for the next mastership only": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+7      link_down       | BACKUP -      | MASTER -> BACKUP link_down, release
+8      link_up         | BACKUP 11     |
+11     tick            | MASTER 12     | {CLAIM}
+11.5   hear 1/0 .4     | BACKUP 14.5   | {YIELD}"""),
     "a better master is never kept out": ({}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 6.5    tick            | MASTER 7.5    | {CLAIM}
@@ -265,113 +278,3 @@ def test_a_failing_up_script_holds_us_back_longer_each_time() -> None:
 20000  acquired        | MASTER 20001  | announce
 20000  acquire_failed  | BACKUP 20006  | {failed}""",
     )
-
-
-FAILED, SENT = SendFailed(), SendSucceeded()
-
-
-@pytest.mark.parametrize(
-    ("feedback", "advskew", "expected"),
-    [
-        pytest.param([FAILED] * 2, 0, 0, id="two-are-bad-luck"),
-        pytest.param([FAILED] * 3, 0, 240, id="three-suppress"),
-        pytest.param([FAILED] * 9, 0, 240, id="more-do-no-more"),
-        pytest.param([FAILED] * 3, 250, 250, id="never-lowered"),
-        pytest.param([FAILED, FAILED, SENT, FAILED, FAILED], 0, 0, id="in-a-row"),
-        pytest.param([FAILED] * 3 + [SENT] * 2, 0, 240, id="two-are-no-cure"),
-        pytest.param([FAILED] * 3 + [SENT] * 3, 0, 0, id="three-cure"),
-        pytest.param([FAILED] * 9 + [SENT] * 3, 0, 0, id="three-cure-any-number"),
-        pytest.param(
-            [FAILED] * 3 + [SENT] * 2 + [FAILED] + [SENT] * 2, 0, 240, id="in-a-row-too"
-        ),
-        pytest.param(
-            [FAILED] * 3 + [SENT] * 3 + [FAILED] * 2, 0, 0, id="cured-counts-from-zero"
-        ),
-        pytest.param(
-            ([FAILED] * 3 + [SENT] * 3) * 2, 0, 0, id="cured-twice"
-        ),
-        pytest.param(
-            [FAILED] * 3 + [SENT] * 3 + [FAILED] * 3 + [SENT] * 2, 0, 240, id="again"
-        ),
-    ],
-)  # fmt: skip
-def test_who_cannot_send_is_a_poor_master(
-    feedback: list[Event], advskew: int, expected: int
-) -> None:
-    """Three failures in a row raise the skew to 240, three successes undo it."""
-    host = VirtualHost(config(advskew=advskew), counters())
-    for event in feedback:
-        assert host.handle(event, 0) == []
-
-    assert host.advskew == expected
-    assert host.interval_ns == ns(1 + expected / 256)
-
-
-def test_a_raised_skew_is_advertised_and_compared() -> None:
-    """The next advert says it, the one after comes later, and others are better."""
-    host = VirtualHost(config(), counters())
-    converse(
-        host,
-        f"""{MASTER_AT_3}
-3.25   send_failed     | MASTER 4      |
-3.5    send_failed     | MASTER 4      |
-3.75   send_failed     | MASTER 4      |
-4      tick            | MASTER 5.9375 | advert 1/240
-4.5    hear 1/241 .4   | MASTER 5.9375 | announce
-4.75   hear 1/240 .6   | MASTER 5.9375 | announce
-5      hear 1/239 .6   | BACKUP 8      | {YIELD.replace("1/0", "1/240")}
-8      tick            | MASTER 9.9375 | {CLAIM.replace("1/0", "1/240")}""",
-    )
-
-
-def test_a_raised_skew_does_not_preempt() -> None:
-    """Who cannot send has no claim against who can."""
-    host = VirtualHost(config(preempt=True), counters())
-    converse(
-        host,
-        f"""{START}
-1      send_failed     | BACKUP 3      |
-1      send_failed     | BACKUP 3      |
-1      send_failed     | BACKUP 3      |
-2      hear 1/240 .6   | BACKUP 5      |
-3      hear 1/241 .6   | MASTER 4.9375 | {PREEMPT.replace("1/0", "1/240")}""",
-    )
-
-
-def test_own_counters_are_remembered_for_a_while() -> None:
-    """Those of adverts and of farewells; the oldest are forgotten first."""
-    host = VirtualHost(config(farewell=True), counters())
-    converse(
-        host,
-        f"""{MASTER_AT_3}
-3.5    step_down 0     | MASTER 4      | release
-3.5    released        | BACKUP 6.5    | advert 255/255, MASTER -> BACKUP step_down""",
-    )
-
-    assert [host.is_own(counter) for counter in range(4)] == [False, True, True, False]
-
-    converse(host, f"6.5 tick | MASTER 7.5 | {CLAIM}")
-    for second in range(OWN_COUNTERS_MAX - 1):
-        host.handle(event_named("tick"), ns(7.5 + second))
-
-    newest = 2 + OWN_COUNTERS_MAX
-    assert not host.is_own(2)
-    assert all(host.is_own(counter) for counter in range(3, newest + 1))
-    assert not host.is_own(newest + 1)
-
-
-def test_every_advert_has_a_counter_of_its_own() -> None:
-    """Also the extra ones, to a contender and to say farewell."""
-    host = VirtualHost(config(farewell=True), counters())
-    said: list[int] = []
-    for at, event in [
-        (0, "start"), (3, "tick"), (3, "hear 1/0 .4"), (6, "tick"),
-        (6, "hear 1/0 .4"), (7, "tick"), (7, "stop"), (7, "released"),
-    ]:  # fmt: skip
-        said += [
-            action.counter
-            for action in host.handle(event_named(event), ns(at))
-            if isinstance(action, SendAdvert)
-        ]
-
-    assert said == [1, 2, 3, 4, 5, 6]

@@ -103,6 +103,8 @@ def test_rejected(changes: dict[str, Any], expected: RejectReason) -> None:
     assert isinstance(verdict, Rejection)
     assert (verdict.reason, verdict.datagram) == (expected, datagram)
     assert verdict.source == datagram.source
+    before_decoding = (RejectReason.OWN, RejectReason.VRRP, RejectReason.BADLEN)
+    assert (verdict.advert is None) == (expected in before_decoding)
 
 
 CHECKS_IN_ORDER: list[tuple[RejectReason, dict[str, Any]]] = [
