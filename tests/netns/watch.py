@@ -3,7 +3,7 @@
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -90,20 +90,7 @@ class AddressWatcher:
         """Time from `since_ns` (or the first change) to `until_ns` (or now), cut at
         each change of holders."""
         end_ns = time.time_ns() if until_ns is None else until_ns
-        holders: tuple[str, ...] = ()
-        start_ns = since_ns
-        periods: list[Period] = []
-        for change in self.changes:
-            if change.time_ns >= end_ns:
-                break
-            if start_ns and change.time_ns > start_ns:
-                periods.append(Period(start_ns, change.time_ns, holders))
-            start_ns = max(start_ns, change.time_ns)
-            others = [name for name in holders if name != change.host]
-            holders = tuple(sorted([*others, change.host] if change.held else others))
-        if start_ns:
-            periods.append(Period(start_ns, end_ns, holders))
-        return periods
+        return periods(self.changes, since_ns, end_ns)
 
     def time_with(
         self, count: int, since_ns: int = 0, until_ns: int | None = None
@@ -114,6 +101,24 @@ class AddressWatcher:
             for period in self.periods(since_ns, until_ns)
             if len(period.holders) == count
         )
+
+
+def periods(changes: Iterable[Change], since_ns: int, until_ns: int) -> list[Period]:
+    """Time from `since_ns` (0: the first change) to `until_ns`, cut at each change."""
+    holders: tuple[str, ...] = ()
+    start_ns = since_ns
+    found: list[Period] = []
+    for change in changes:
+        if change.time_ns >= until_ns:
+            break
+        if start_ns and change.time_ns > start_ns:
+            found.append(Period(start_ns, change.time_ns, holders))
+        start_ns = max(start_ns, change.time_ns)
+        others = [name for name in holders if name != change.host]
+        holders = tuple(sorted([*others, change.host] if change.held else others))
+    if start_ns:
+        found.append(Period(start_ns, until_ns, holders))
+    return found
 
 
 def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:

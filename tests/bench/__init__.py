@@ -1,0 +1,1 @@
+"""carppcap and the original measured side by side: `make bench`."""

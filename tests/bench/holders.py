@@ -1,0 +1,320 @@
+"""How long two hosts have the address, or none, while things go wrong.
+
+One scenario for each weakness of the original that was measured.  A scenario plays on
+two hosts and returns the instants between which its consequences fall.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.bench.report import Row
+from tests.bench.stage import (
+    BOTH,
+    ORIGINAL,
+    OURS,
+    at_once,
+    await_adverts,
+    await_holder,
+    await_state,
+)
+from tests.netns.daemons import PROGRAMS, Daemon
+from tests.netns.lab import PASSWORD, VHID, Host, Lab, LateError, wait_for
+from tests.netns.wire import NS_PER_S
+
+JOBS = 8
+SPREAD_S = 0.37
+"""Between rounds, so that they begin at different phases of a second."""
+
+FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
+
+
+class UnplayableError(Exception):
+    """Something that a scenario needs is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What happened from `since_ns` to `until_ns` is what counts."""
+
+    since_ns: int
+    until_ns: int
+
+
+Scenario = Callable[[Lab, str], Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A row: what happens, and the longest times that we aim at, in seconds."""
+
+    what: str
+    play: Scenario | None
+    two_limit_s: float | None = None
+    none_limit_s: float | None = None
+    note: str = ""
+
+
+def lasting(since_ns: int, duration_s: float) -> Span:
+    """Waits until `duration_s` after `since_ns`, which is then the span."""
+    until_ns = since_ns + round(duration_s * NS_PER_S)
+    time.sleep(max(0, until_ns - time.time_ns()) / NS_PER_S)
+    return Span(since_ns, until_ns)
+
+
+def calm(lab: Lab, program: str, first: str, second: str) -> list[Daemon]:
+    """The first host is master, the second a backup that has heard it."""
+    master = lab.hosts[0].start(program, first)
+    await_holder(lab, lab.hosts[0])
+    backup = lab.hosts[1].start(program, second)
+    await_state(backup, "BACKUP")
+    await_adverts(lab, lab.hosts[0], 2)
+    return [master, backup]
+
+
+def first_held_ns(lab: Lab) -> int:
+    """When the address was first taken, after waiting for that."""
+    return wait_for("a holder", lambda: lab.addresses.changes)[0].time_ns
+
+
+def slow_up(lab: Lab, program: str) -> Span:
+    up = lab.directory / "slow-up.sh"
+    # The address is there at once; what takes so long comes after it.
+    up.write_text('#!/bin/sh\nip address add "$2/32" dev "$1"\nexec sleep 10\n')
+    up.chmod(0o755)
+    lab.hosts[0].start(program, "-k 0", up=up)
+    lab.hosts[1].start(program, "-k 100")
+    return lasting(first_held_ns(lab), 13)
+
+
+def slow_down_stopped(lab: Lab, program: str) -> Span:
+    down = lab.script("down", sleep_s=10)
+    master = lab.hosts[0].start(program, "-z -n", down=down)
+    await_holder(lab, lab.hosts[0])
+    backup = lab.hosts[1].start(program, "-z")
+    await_state(backup, "BACKUP")
+    await_adverts(lab, lab.hosts[0], 2)
+    now_ns = time.time_ns()
+    master.signal(signal.SIGTERM)
+    return lasting(now_ns, 15)
+
+
+def slow_down_preempted(lab: Lab, program: str) -> Span:
+    down = lab.script("down", sleep_s=10)
+    lab.hosts[0].start(program, "-n -k 100", down=down)
+    await_holder(lab, lab.hosts[0])
+    now_ns = time.time_ns()
+    lab.hosts[1].start(program, "-P -k 0")
+    return lasting(now_ns, 15)
+
+
+def killed(lab: Lab, program: str) -> Span:
+    calm(lab, program, "-k 0", "-k 0")
+    now_ns = time.time_ns()
+    lab.hosts[0].power_off()
+    return lasting(now_ns, 7)
+
+
+def stopped(lab: Lab, program: str) -> Span:
+    master, _ = calm(lab, program, "-z -k 0", "-z -k 0")
+    now_ns = time.time_ns()
+    master.signal(signal.SIGTERM)
+    return lasting(now_ns, 6)
+
+
+def clock_set_back(step_s: int) -> Scenario:
+    def play(lab: Lab, program: str) -> Span:
+        clock = lab.directory / "clock"
+        clock.write_text("+0\n")
+        start_with_clock(lab.hosts[0], program, clock)
+        await_holder(lab, lab.hosts[0])
+        backup = lab.hosts[1].start(program, "-k 100")
+        await_state(backup, "BACKUP")
+        await_adverts(lab, lab.hosts[0], 2)
+        now_ns = time.time_ns()
+        clock.write_text(f"-{step_s}\n")
+        return lasting(now_ns, 12)
+
+    return play
+
+
+def start_with_clock(host: Host, program: str, clock: Path) -> None:
+    """Starts a daemon for which the wall clock is what the file `clock` says.
+
+    The clock of the machine, which all its namespaces share, stays as it is.
+    """
+    libraries = sorted(Path("/").glob(FAKETIME))
+    if not libraries:
+        raise UnplayableError("needs the package faketime")
+    settings = [
+        f"LD_PRELOAD={libraries[0]}",
+        f"FAKETIME_TIMESTAMP_FILE={clock}",
+        "FAKETIME_NO_CACHE=1",
+        "DONT_FAKE_MONOTONIC=1",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    ]
+    lab = host.lab
+    arguments = [
+        *("-i", "eth0", "-s", host.address, "-v", str(VHID), "-p", PASSWORD),
+        *("-a", lab.vip, "-f", "none", "-u", str(lab.up), "-d", str(lab.down)),
+    ]
+    command = host.command(["env", *settings, *PROGRAMS[program], *arguments])
+    log = lab.directory / f"{host.name}-faketime.log"
+    host.daemons.append(Daemon(program, command, log))
+
+
+def carrier_lost(lab: Lab, program: str) -> Span:
+    calm(lab, program, "-k 0 -P", "-k 100")
+    now_ns = time.time_ns()
+    lab.hosts[0].pull_cable()
+    time.sleep(2)
+    lab.hosts[0].plug_cable()
+    return lasting(now_ns, 16)
+
+
+def link_down(lab: Lab, program: str) -> Span:
+    calm(lab, program, "-k 0 -P", "-k 100")
+    now_ns = time.time_ns()
+    lab.hosts[0].link_down()
+    time.sleep(2)
+    lab.hosts[0].link_up()
+    return lasting(now_ns, 12)
+
+
+def subsecond(lab: Lab, program: str) -> Span:
+    lab.hosts[0].start(program, "-b 0 -k 20")
+    lab.hosts[1].start(program, "-b 0 -k 40")
+    return lasting(first_held_ns(lab) + NS_PER_S, 15)
+
+
+def equals(lab: Lab, program: str) -> Span:
+    for host in lab.hosts:
+        host.start(program, "-k 0")
+    return lasting(first_held_ns(lab), 6)
+
+
+def preferred_joins(lab: Lab, program: str) -> Span:
+    lab.hosts[0].start(program, "-k 100")
+    await_holder(lab, lab.hosts[0])
+    await_adverts(lab, lab.hosts[0], 1)
+    now_ns = time.time_ns()
+    lab.hosts[1].start(program, "-k 0 -P")
+    return lasting(now_ns, 7)
+
+
+def handed_over(lab: Lab, program: str) -> Span:
+    master, _ = calm(lab, program, "-z -k 0", "-z -k 0")
+    now_ns = time.time_ns()
+    master.signal(signal.SIGUSR2)
+    return lasting(now_ns, 8)
+
+
+def up_fails(lab: Lab, program: str) -> Span:
+    lab.hosts[0].start(program, "-k 0", up=lab.script("up", fails=True))
+    lab.hosts[1].start(program, "-k 100")
+    wait_for("the first claim", lambda: lab.wire.adverts(lab.hosts[0].address))
+    return lasting(lab.wire.adverts()[0].time_ns, 10)
+
+
+def wrong_password(lab: Lab, program: str) -> Span:
+    calm(lab, program, "-k 0", "-k 100 -p hate")
+    return lasting(time.time_ns(), 12)
+
+
+def wrong_vhid(lab: Lab, program: str) -> Span:
+    calm(lab, program, "-k 0", f"-k 100 -v {VHID + 1}")
+    return lasting(time.time_ns(), 12)
+
+
+CASES = (
+    Case("up script takes 10 s", slow_up, 0.05, 0.05),
+    Case("down script takes 10 s, told to stop", slow_down_stopped, 0.05, 0.05),
+    Case(
+        "down script takes 10 s, preferred node joins",
+        slow_down_preempted,
+        note="who yields to a better advert has the address until its script ends",
+    ),
+    Case("killed, and off the network", killed, 0.05, 3.1),
+    Case("told to stop", stopped, 0.05, 0.05),
+    Case("clock set back 1 h", clock_set_back(3600), 0.05, 0.05),
+    Case("clock set back 5 s", clock_set_back(5), 0.05, 0.05),
+    Case("carrier lost for 2 s", carrier_lost),
+    Case("ip link set down for 2 s", link_down),
+    Case("advbase 0, skew 20 against 40", subsecond, 0.05, 0.05),
+    Case("two equal nodes start together", equals, 0.05, 0.05),
+    Case("preferred node joins (-P)", preferred_joins, 0.05, 0.05),
+    Case("USR2 hand-over", handed_over, 0.05, 0.05),
+    Case("up script fails", up_fails, 0.05, 4.0),
+    Case("wrong password", wrong_password, note="misconfiguration: said in the log"),
+    Case("wrong vhid", wrong_vhid, note="misconfiguration: said in the log"),
+    Case("one advert replayed each second", None, note="not yet"),
+)
+
+SECTIONS = (
+    ("Time with two holders of the address", "s"),
+    ("Time with no holder of the address", "s"),
+    ("Changes of holder", ""),
+)
+
+Outcome = tuple[float, float, float] | str
+"""What goes into each of `SECTIONS`, or why there is nothing."""
+
+
+def run(quick: bool) -> list[Row]:
+    plays = [
+        (case, name, number)
+        for number in range(1 if quick else 3)
+        for case in CASES
+        if case.play
+        for name in BOTH
+    ]
+    outcomes = at_once(
+        (partial(outcome, case, name, number) for case, name, number in plays),
+        JOBS,
+    )
+    by_row: dict[tuple[Case, str], list[Outcome]] = {}
+    for (case, name, _), found in zip(plays, outcomes, strict=True):
+        by_row.setdefault((case, name), []).append(found)
+    return [
+        row(case, index, by_row.get((case, OURS), []), by_row.get((case, ORIGINAL), []))
+        for index in range(len(SECTIONS))
+        for case in CASES
+    ]
+
+
+def row(case: Case, index: int, ours: list[Outcome], theirs: list[Outcome]) -> Row:
+    section, unit = SECTIONS[index]
+    failures = {found for found in (*ours, *theirs) if isinstance(found, str)}
+    return Row(
+        section,
+        case.what,
+        unit,
+        tuple(found[index] for found in ours if not isinstance(found, str)),
+        tuple(found[index] for found in theirs if not isinstance(found, str)),
+        limit=(case.two_limit_s, case.none_limit_s, None)[index],
+        note="" if index else "; ".join(filter(None, (case.note, *sorted(failures)))),
+    )
+
+
+def outcome(case: Case, program: str, number: int) -> Outcome:
+    """Plays a case in a lab of its own."""
+    assert case.play
+    time.sleep(number * SPREAD_S)
+    try:
+        with Lab(2) as lab:
+            span = case.play(lab, program)
+            two_ns, none_ns = (
+                lab.addresses.time_with(count, span.since_ns, span.until_ns)
+                for count in (2, 0)
+            )
+            changes = [
+                change
+                for change in lab.addresses.changes
+                if span.since_ns < change.time_ns < span.until_ns
+            ]
+    except (LateError, UnplayableError) as error:
+        return f"{program}: {error}"
+    return two_ns / NS_PER_S, none_ns / NS_PER_S, float(len(changes))

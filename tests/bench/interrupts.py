@@ -1,0 +1,110 @@
+"""How often the kernel wakes up for an idle capture, which no process is billed for.
+
+With a read timeout the kernel looks at the ring of the capture again and again.  The
+expirations of that timer are counted by the kernel's own tracing, one timer apart
+from another, so that nothing else on the machine is counted.
+"""
+
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from tests.bench.reaction import PACES
+from tests.bench.report import Row
+from tests.bench.stage import NO_SCRIPTS, ORIGINAL, OURS, await_state
+from tests.netns.lab import Host, Lab
+
+SECTION = "Timer interrupts of an idle capture"
+TIMER = "prb_retire_rx_blk_timer_expired"
+EVENTS = ("timer/hrtimer_expire_entry", "timer/timer_expire_entry")
+"""The ring's timer is a high-resolution one from Linux 6.18 on."""
+
+Expirations = Counter[str]
+"""How often each timer, known by its address, expired."""
+
+
+class TraceError(Exception):
+    """The kernel does not let us trace."""
+
+
+def run(quick: bool) -> list[Row]:
+    duration_s = 2.0 if quick else 6.0
+    rows = []
+    for pace in PACES:
+        what = f"adverts every {pace.name}"
+        try:
+            ours, theirs = (
+                interrupts(name, pace.flags, duration_s) for name in (OURS, ORIGINAL)
+            )
+        except TraceError as error:
+            rows.append(Row(SECTION, what, "1/s", note=f"not counted: {error}"))
+        else:
+            rows.append(Row(SECTION, what, "1/s", (ours,), (theirs,)))
+    return rows
+
+
+def interrupts(program: str, flags: str, duration_s: float) -> float:
+    """How many a second the capture of a daemon causes.  Raises `TraceError`."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        trace = Trace(host)
+        try:
+            before = trace.count(0.5)
+            arguments = f"{NO_SCRIPTS} -s {host.address} -n {flags}"
+            daemon = host.start_bare(program, arguments.split())
+            await_state(daemon, "BACKUP")
+            during = trace.count(duration_s)
+            daemon.kill()
+            after = trace.count(0.5)
+        finally:
+            trace.close()
+    # A timer that comes and goes with the daemon is its own.
+    own = set(during) - set(before) - set(after)
+    return sum(during[timer] for timer in own) / duration_s
+
+
+class Trace:
+    """A trace of the ring timers of all captures.  Raises `TraceError`."""
+
+    def __init__(self, host: Host) -> None:
+        host.run(
+            *("mount", "-t", "tracefs", "nodev", "/sys/kernel/tracing"), check=False
+        )
+        tracing = Path(f"/proc/{host.namespace.pid}/root/sys/kernel/tracing")
+        self._instance = tracing / "instances" / f"carppcap-{host.namespace.pid}"
+        try:
+            self._instance.mkdir()
+        except OSError as error:
+            raise TraceError(str(error)) from None
+        self._switches = []
+        for event in EVENTS:
+            directory = self._instance / "events" / event
+            with suppress(OSError):
+                (directory / "filter").write_text(f"function.function == {TIMER}")
+                self._switches.append(directory / "enable")
+        if not self._switches:
+            self.close()
+            raise TraceError("no filter by function")
+
+    def count(self, duration_s: float) -> Expirations:
+        """What expired in the time to come."""
+        trace = self._instance / "trace"
+        trace.write_text("")
+        for switch in self._switches:
+            switch.write_text("1")
+        time.sleep(duration_s)
+        for switch in self._switches:
+            switch.write_text("0")
+        timers = (
+            word.partition("=")[2]
+            for line in trace.read_text().splitlines()
+            if TIMER in line
+            for word in line.split()
+            if word.startswith(("hrtimer=", "timer="))
+        )
+        return Counter(timers)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._instance.rmdir()

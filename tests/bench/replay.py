@@ -1,0 +1,134 @@
+"""A capture of many adverts: `carppcap replay` against tshark's dissector of CARP.
+
+tshark checks no digest and decides nothing, but it is what else there is.  Memory is
+flat if ten times the frames need no more of it.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from struct import Struct
+
+from carppcap.actions import SendAdvert
+from carppcap.advert import checksum
+from carppcap.auth import Authenticator, Key
+from carppcap.egress import Egress
+from tests.bench.report import Row
+from tests.bench.stage import config_of
+from tests.netns.daemons import ROOT, environment
+from tests.netns.lab import PASSWORD, VHID, VIP
+
+SECTION = "Replay of a file, whole process"
+FLAGS = f"-i eth0 -s 10.9.0.2 -v {VHID} -p {PASSWORD} -a {VIP} -k 100".split()
+PARTS = 10
+
+_FILE_HEADER = Struct("=IHHiIII")
+_RECORD_HEADER = Struct("=IIII")
+_CARP_OFFSET = 34
+_COUNTER = slice(_CARP_OFFSET + 8, _CARP_OFFSET + 16)
+_DIGEST = slice(_CARP_OFFSET + 16, _CARP_OFFSET + 36)
+_CHECKSUM = slice(_CARP_OFFSET + 6, _CARP_OFFSET + 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process needed; `peak_mb` is the most memory it had."""
+
+    took_s: float
+    peak_mb: float
+
+
+def run(quick: bool) -> list[Row]:
+    count = 200_000 if quick else 1_000_000
+    rounds = 1 if quick else 3
+    with tempfile.TemporaryDirectory(prefix="carp-bench-") as name:
+        whole, part = Path(name, "whole.pcap"), Path(name, "part.pcap")
+        write_adverts(part, count // PARTS)
+        write_adverts(whole, count)
+        ours_part, theirs_part = carppcap(part), tshark(part)
+        ours: list[Run] = []
+        theirs: list[Run] = []
+        for _ in range(rounds):
+            ours.append(carppcap(whole))
+            theirs.append(tshark(whole))
+    return [
+        Row(
+            SECTION,
+            f"{count:,} adverts",
+            "s",
+            tuple(run.took_s for run in ours),
+            tuple(run.took_s for run in theirs),
+            median(run.took_s for run in theirs),
+            rival="tshark",
+        ),
+        Row(
+            SECTION,
+            f"peak memory, {count:,} adverts",
+            "MB",
+            tuple(run.peak_mb for run in ours),
+            tuple(run.peak_mb for run in theirs),
+            rival="tshark",
+        ),
+        Row(
+            SECTION,
+            f"more than with {count // PARTS:,} adverts",
+            "MB",
+            tuple(run.peak_mb - ours_part.peak_mb for run in ours),
+            tuple(run.peak_mb - theirs_part.peak_mb for run in theirs),
+            1.0,
+            rival="tshark",
+        ),
+    ]
+
+
+def carppcap(path: Path) -> Run:
+    return measured([sys.executable, "-m", "carppcap", "replay", str(path), *FLAGS])
+
+
+def tshark(path: Path) -> Run:
+    return measured(
+        ["tshark", "-r", str(path), "-d", "ip.proto==112,carp", "-Y", "carp"]
+    )
+
+
+def measured(command: list[str]) -> Run:
+    """Runs `command` to its end.  Raises `subprocess.CalledProcessError`."""
+    started_s = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    took_s = time.monotonic() - started_s
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(took_s, usage.ru_maxrss * 1024 / 1e6)
+
+
+def write_adverts(path: Path, count: int) -> None:
+    """A capture of `count` authentic adverts, one a second, no two of them alike."""
+    config = config_of("10.9.0.1")
+    # Only what differs is made for each: building whole frames would take a minute.
+    egress = Egress(config, bytes(6), lambda: 0x4242)
+    frame = bytearray(egress.frames(SendAdvert(1, 0, 0))[0])
+    signer = Authenticator(Key(PASSWORD.encode()), VHID, config.vips)
+    length = len(frame)
+    with path.open("wb") as file:
+        file.write(_FILE_HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for number in range(count):
+            frame[_COUNTER] = number.to_bytes(8, "big")
+            frame[_DIGEST] = signer.digest(number)
+            frame[_CHECKSUM] = b"\0\0"
+            frame[_CHECKSUM] = checksum(frame[_CARP_OFFSET:]).to_bytes(2, "big")
+            file.write(_RECORD_HEADER.pack(1_700_000_000 + number, 0, length, length))
+            file.write(frame)

@@ -1,0 +1,145 @@
+"""Samples, medians, verdicts, and the table they make.  Pure: nothing is measured here.
+
+A row compares two sets of samples of the same quantity, for which less is better.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+NOTHING = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One quantity in `unit`, of carppcap (`ours`) and of the original (`theirs`).
+
+    `limit` is the target: our median must be less, in magnitude.  `note` says what a
+    reader must know, such as why samples are missing.  `rival` is another program
+    where the original has nothing to compare.
+    """
+
+    section: str
+    what: str
+    unit: str
+    ours: tuple[float, ...] = ()
+    theirs: tuple[float, ...] = ()
+    limit: float | None = None
+    note: str = ""
+    rival: str = "ucarp"
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the target is met; None without a target or samples."""
+        if self.limit is None or not self.ours:
+            return None
+        return abs(median(self.ours)) < self.limit
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times more the original has; None where that says nothing."""
+        if not self.ours or not self.theirs or median(self.ours) <= 0:
+            return None
+        return median(self.theirs) / median(self.ours)
+
+    @property
+    def verdict(self) -> str:
+        return {None: "", True: "met", False: "NOT MET"}[self.is_met]
+
+
+def significant(value: float) -> str:
+    """Three digits that matter, never in scientific notation: 0.123, 4.56, 7890."""
+    for limit, digits in ((9.995, 2), (99.95, 1)):
+        if abs(value) < limit:
+            return f"{value:.{digits}f}"
+    return f"{value:.0f}"
+
+
+def summary(samples: Sequence[float]) -> tuple[str, str, str]:
+    """Median, range and count, as text."""
+    if not samples:
+        return NOTHING, "", ""
+    low, high = significant(min(samples)), significant(max(samples))
+    spread = f"{low}..{high}" if len(samples) > 1 else ""
+    return significant(median(samples)), spread, f"{len(samples)}"
+
+
+def table(rows: Iterable[Row]) -> str:
+    """All rows, under the names of their sections, in columns."""
+    blocks: list[list[tuple[str, ...]]] = []
+    notes: list[list[str]] = []
+    titles: list[str] = []
+    for section, members in groupby(rows, lambda row: row.section):
+        listed = list(members)
+        titles.append(section)
+        blocks.append([_head(listed[0].rival), *map(_cells, listed)])
+        notes.append([f"{row.what}: {row.note}" for row in listed if row.note])
+    everything = [line for block in blocks for line in block]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    parts = [
+        "\n".join(
+            (
+                title,
+                *(_line(cells, widths) for cells in block),
+                *(f"  * {note}" for note in remarks),
+            )
+        )
+        for title, block, remarks in zip(titles, blocks, notes, strict=True)
+    ]
+    return "\n\n".join(parts)
+
+
+def _head(rival: str) -> tuple[str, ...]:
+    ours = ("", "unit", "carppcap", "range", "n")
+    return *ours, rival, "range", "n", "ratio", "target", ""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    limit = "" if row.limit is None else f"< {significant(row.limit)}"
+    ratio = NOTHING if row.ratio is None else significant(row.ratio)
+    return (
+        *(row.what, row.unit, *summary(row.ours), *summary(row.theirs)),
+        *(ratio, limit, row.verdict),
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    # Words to the left, numbers to the right; ranges follow their medians.
+    left = {0, 1, 3, 6, 10}
+    padded = (
+        f"{cell:<{width}}" if column in left else f"{cell:>{width}}"
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return ("  " + "  ".join(padded)).rstrip()
+
+
+def closing_line(rows: Iterable[Row]) -> str:
+    """How many targets there are, and which were not met."""
+    judged = [row for row in rows if row.is_met is not None]
+    missed = [row for row in judged if not row.is_met]
+    line = f"{len(judged) - len(missed)} of {len(judged)} targets met"
+    if missed:
+        line += "; not met: " + ", ".join(f"{r.section} / {r.what}" for r in missed)
+    return line
+
+
+def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Rows with all their samples, for a machine to read."""
+    return [
+        {
+            "section": row.section,
+            "what": row.what,
+            "unit": row.unit,
+            "carppcap": list(row.ours),
+            "rival": row.rival,
+            "rivals": list(row.theirs),
+            "carppcap_median": median(row.ours) if row.ours else None,
+            "rival_median": median(row.theirs) if row.theirs else None,
+            "limit": row.limit,
+            "met": row.is_met,
+            "note": row.note,
+        }
+        for row in rows
+    ]

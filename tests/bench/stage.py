@@ -1,0 +1,104 @@
+"""What the benchmarks have in common: both programs at once, and forged adverts."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import IPv4Address
+from typing import TypeVar
+
+from carppcap.actions import SendAdvert
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from carppcap.egress import Egress
+from tests.netns.daemons import Daemon
+from tests.netns.lab import PASSWORD, VHID, VIP, Host, Lab, wait_for
+from tests.netns.wire import NS_PER_S, Advert, open_packet_socket
+
+T = TypeVar("T")
+
+OURS = "carppcap"
+ORIGINAL = "ucarp"
+BOTH = (OURS, ORIGINAL)
+
+NS_PER_MS = NS_PER_S // 1000
+
+NO_SCRIPTS = f"-i eth0 -v {VHID} -p {PASSWORD} -a {VIP} -f none"
+"""Flags of a daemon that moves no address, so that no script takes part in a time."""
+
+chance = random.Random()
+"""Phases are random on purpose; what is reported are medians."""
+
+
+def at_once(calls: Iterable[Callable[[], T]], jobs: int | None = None) -> list[T]:
+    """What all `calls` return, run side by side, in their order."""
+    listed = list(calls)
+    with ThreadPoolExecutor(jobs or len(listed)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in listed]]
+
+
+def for_both(measure: Callable[[str], T]) -> tuple[T, T]:
+    """What `measure` returns for carppcap and for the original, at the same time."""
+    ours, theirs = at_once(partial(measure, name) for name in BOTH)
+    return ours, theirs
+
+
+def pause(longest_s: float, shortest_s: float = 0.0) -> None:
+    """Sleeps at random, so that no two samples meet the same phase of a timer."""
+    time.sleep(chance.uniform(shortest_s, longest_s))
+
+
+def config_of(address: str) -> VirtualHostConfig:
+    """The virtual host of a lab, as the host with `address` would configure it."""
+    return VirtualHostConfig(
+        interface="eth0",
+        vhid=VHID,
+        source=IPv4Address(address),
+        vips=(IPv4Address(VIP),),
+        key=Key(PASSWORD.encode()),
+    )
+
+
+class Forger:
+    """Sends authentic adverts of any rank from `host`, at any moment."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._egress = Egress(config_of(host.address), host.mac, lambda: 0x4242)
+        self._packets = host.namespace.call(lambda: open_packet_socket("eth0"))
+
+    def send(self, advbase: int, advskew: int) -> Advert:
+        """The advert as it was seen on the bridge."""
+        counter = chance.getrandbits(64)
+        [frame] = self._egress.frames(SendAdvert(advbase, advskew, counter))
+        since_ns = time.time_ns() - NS_PER_S
+        self._packets.send(frame)
+
+        def seen() -> list[Advert]:
+            adverts = self._host.lab.wire.adverts(self._host.address, since_ns)
+            return [advert for advert in adverts if advert.counter == counter]
+
+        return wait_for("a forged advert", seen)[0]
+
+    def close(self) -> None:
+        self._packets.close()
+
+
+def await_state(daemon: Daemon, state: str) -> None:
+    """Returns when the last state that `daemon` logged is `state`."""
+    wait_for(f"{daemon.log.stem} to be {state}", lambda: daemon.state == state)
+
+
+def await_holder(lab: Lab, host: Host) -> None:
+    """Returns when `host` alone has the address."""
+    wait_for(f"{host} to hold the address", lambda: lab.holders == (host,))
+
+
+def await_adverts(lab: Lab, host: Host, count: int) -> None:
+    """Returns when `host` has sent `count` more adverts."""
+    since_ns = time.time_ns()
+    wait_for(
+        f"{count} adverts of {host}",
+        lambda: len(lab.wire.adverts(host.address, since_ns)) >= count,
+    )
