@@ -12,13 +12,14 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 
 from carppcap.i18n import translate
 
 _SYSLOG_SOCKET = "/dev/log"
-_STDOUT, _STDERR = 1, 2
 
 
 class Level(Enum):
@@ -29,6 +30,28 @@ class Level(Enum):
     NOTICE = 5
     WARNING = 4
     ERROR = 3
+
+
+class _Outlet:
+    """A place for lines that may be full; `send` says whether it took one.
+
+    What it could not take is counted, and `confess` makes a line of the number,
+    which goes before the next one that it can.
+    """
+
+    def __init__(
+        self, send: Callable[[Level, str], bool], confess: Callable[[int], str]
+    ) -> None:
+        self._send = send
+        self._confess = confess
+        self._lost = 0
+
+    def write(self, level: Level, text: str) -> None:
+        """Write a line, or count it."""
+        if self._lost and self._send(Level.WARNING, self._confess(self._lost)):
+            self._lost = 0
+        if self._lost or not self._send(level, text):
+            self._lost += 1
 
 
 class Log:
@@ -45,8 +68,9 @@ class Log:
         self.is_debugging = debug
         self._facility = facility
         self._socket: socket.socket | None = None
-        self._lost = 0
-        self._unread = 0
+        self._syslog = _Outlet(self._send_syslog, _lost_by_syslog)
+        self._stdout = _Outlet(partial(_send_terminal, 1), _lost_by_terminal)
+        self._stderr = _Outlet(partial(_send_terminal, 2), _lost_by_terminal)
         self.terminal = True
 
     def debug(self, template: str, **values: object) -> None:
@@ -74,51 +98,18 @@ class Log:
         """Log `template`, translated and filled with `values`, at `level`."""
         text = translate(template).format(**values)
         if self.terminal:
-            self._write_terminal(level, text)
+            is_urgent = level.value <= Level.WARNING.value
+            (self._stderr if is_urgent else self._stdout).write(level, text)
         if self._facility is not None:
-            self._write_syslog(level, text)
+            self._syslog.write(level, text)
 
-    def _write_terminal(self, level: Level, text: str) -> None:
-        if self._unread:
-            unread, self._unread = self._unread, 0
-            self._send_terminal(
-                Level.WARNING,
-                translate("the terminal could not take {count} lines").format(
-                    count=unread
-                ),
-            )
-            if self._unread:
-                self._unread = unread + 1
-                return
-        self._send_terminal(level, text)
+    def close(self) -> None:
+        """Leave syslog; the next line would connect again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def _send_terminal(self, level: Level, text: str) -> None:
-        now_ns = time.time_ns()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now_ns // 10**9))
-        line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}"
-        stream = _STDERR if level.value <= Level.WARNING.value else _STDOUT
-        # A closed terminal or a full disk is no reason to stop.
-        with suppress(OSError):
-            if not select.select([], [stream], [], 0)[1]:
-                self._unread += 1
-                return
-            # As much as a pipe takes at once when it takes anything.
-            encoded = line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF - 1]
-            os.write(stream, encoded + b"\n")
-
-    def _write_syslog(self, level: Level, text: str) -> None:
-        if self._lost:
-            lost, self._lost = self._lost, 0
-            self._send_syslog(
-                Level.WARNING,
-                translate("syslog could not take {count} lines").format(count=lost),
-            )
-            if self._lost:
-                self._lost = lost + 1
-                return
-        self._send_syslog(level, text)
-
-    def _send_syslog(self, level: Level, text: str) -> None:
+    def _send_syslog(self, level: Level, text: str) -> bool:
         assert self._facility is not None
         priority = self._facility << 3 | level.value
         # Like syslog(3): RFC 3164's stamp, in English whatever the locale.
@@ -128,10 +119,9 @@ class Log:
         try:
             self._connected().send(line.encode("utf-8", "replace"))
         except OSError:
-            self._lost += 1
-            if self._socket is not None:  # The daemon was restarted: connect again.
-                self._socket.close()
-                self._socket = None
+            self.close()  # It may have been restarted: connect again.
+            return False
+        return True
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
@@ -147,3 +137,25 @@ class Log:
 
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def _send_terminal(stream: int, level: Level, text: str) -> bool:
+    now_ns = time.time_ns()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now_ns // 10**9))
+    line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}"
+    # As much as a pipe takes at once when it takes anything.
+    encoded = line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF - 1]
+    # A closed terminal or a full disk is no reason to stop, nor to count.
+    with suppress(OSError):
+        if not select.select([], [stream], [], 0)[1]:
+            return False
+        os.write(stream, encoded + b"\n")
+    return True
+
+
+def _lost_by_syslog(count: int) -> str:
+    return translate("syslog could not take {count} lines").format(count=count)
+
+
+def _lost_by_terminal(count: int) -> str:
+    return translate("the terminal could not take {count} lines").format(count=count)

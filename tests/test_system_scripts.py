@@ -1,0 +1,326 @@
+"""The up and down scripts as processes: in order, in time, and with clean hands."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from carppcap.jobs import Job, Outcome
+from carppcap.system.scripts import ScriptRunner
+from tests.shell import environment, wait_for
+
+UP, DOWN = Job.ACQUIRE, Job.RELEASE
+
+
+class Scripts:
+    """A directory of scripts, and a runner that is tended until all have ended."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.notes = directory / "notes"
+        self.notes.touch()
+
+    def write(self, name: str, body: str, *, shebang: str = "#!/bin/sh\n") -> str:
+        path = self.directory / name
+        path.write_text(f"{shebang}{body}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    def noting(self, name: str, body: str = "") -> str:
+        """A script that notes its name and arguments, and then does `body`."""
+        return self.write(name, f'echo "{name} $*" >> {self.notes}\n{body}')
+
+    def held(self, name: str) -> tuple[str, Callable[[], None]]:
+        """A script that ends only when told to, and what tells it."""
+        gate = self.directory / f"{name}.gate"
+        os.mkfifo(gate)
+        path = self.noting(name, f"read word < {gate}")
+
+        def let_go() -> None:
+            gate.write_text("go\n")
+
+        return path, let_go
+
+    @property
+    def noted(self) -> list[str]:
+        return self.notes.read_text().splitlines()
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Scripts:
+    return Scripts(tmp_path)
+
+
+def runner(
+    up: str | None = None, down: str | None = None, *, timeout_ns: int = 0
+) -> ScriptRunner:
+    return ScriptRunner(up, down, ["eth0", "10.1.1.252", "rack 4"], timeout_ns)
+
+
+def settle(runner: ScriptRunner, now: int = 0) -> list[Outcome]:
+    """Every outcome, once nothing runs any more."""
+
+    def is_over() -> bool:
+        runner.reap(now)
+        return not runner.command
+
+    wait_for(is_over, "the scripts")
+    outcomes = list(runner.outcomes)
+    runner.outcomes.clear()
+    assert runner.idle
+    return outcomes
+
+
+def codes(outcomes: list[Outcome]) -> list[tuple[Job, int | None]]:
+    return [(outcome.job, outcome.exit_code) for outcome in outcomes]
+
+
+@pytest.mark.parametrize(
+    ("requests", "expected"),
+    [
+        ([UP], [UP]),
+        ([UP, DOWN], [UP, DOWN]),
+        ([UP, DOWN, UP], [UP]),
+        ([UP, DOWN, UP, DOWN], [UP, DOWN]),
+        ([DOWN, UP, DOWN, UP, DOWN], [DOWN]),
+    ],
+)
+def test_order(scripts: Scripts, requests: list[Job], expected: list[Job]) -> None:
+    """One after the other; a pair that cancels out while one runs is not run."""
+    up, let_up = scripts.held("up")
+    down, let_down = scripts.held("down")
+    subject = runner(up, down)
+    for job in requests:
+        subject.request(job, 0)
+
+    for job in expected:
+        wait_for(lambda: subject.command)
+        assert subject.command[0] == (up if job is UP else down)
+        (let_up if job is UP else let_down)()
+        before = len(subject.outcomes)
+        while len(subject.outcomes) == before:
+            subject.reap(0)
+            time.sleep(0.001)
+
+    assert codes(settle(subject)) == [(job, 0) for job in expected]
+    assert [line.split()[0] for line in scripts.noted] == [j.value for j in expected]
+    assert [command[0] for command in subject.started] == [
+        up if job is UP else down for job in expected
+    ]
+
+
+def test_arguments(scripts: Scripts) -> None:
+    """Interface, address and the extra parameter, which may contain a space."""
+    up = scripts.write("up", f'printf "%s|" "$@" > {scripts.notes}')
+    subject = runner(up)
+
+    subject.request(UP, 0)
+
+    assert list(subject.started) == [(up, "eth0", "10.1.1.252", "rack 4")]
+    assert settle(subject) == [Outcome(UP, subject.started[0], 0)]
+    assert scripts.noted == ["eth0|10.1.1.252|rack 4|"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9), ("false", 1)]
+)
+def test_exit_code(scripts: Scripts, body: str, code: int) -> None:
+    """That of the script, or the signal that ended it."""
+    subject = runner(scripts.write("up", body))
+    subject.request(UP, 0)
+
+    [outcome] = settle(subject)
+
+    assert outcome.exit_code == code
+    assert outcome.succeeded is (code == 0)
+    assert not outcome.overdue
+
+
+def test_no_script() -> None:
+    """Nothing to run is nothing that could fail, and nothing is started."""
+    subject = runner(None, None)
+    subject.request(UP, 0)
+    subject.request(DOWN, 0)
+
+    outcomes = settle(subject)
+
+    assert codes(outcomes) == [(UP, None), (DOWN, None)]
+    assert all(outcome.succeeded for outcome in outcomes)
+    assert not subject.started
+
+
+def test_scripts_that_cannot_run(scripts: Scripts) -> None:
+    """Each says why, at once, and the one that waits behind it gets its turn."""
+    not_executable = scripts.write("plain", "true")
+    os.chmod(not_executable, 0o644)
+    broken = scripts.write("broken", "", shebang="#!/nonexistent/sh\n")
+    cases = {
+        "/nonexistent/up": "No such file or directory",
+        not_executable: "Permission denied",
+        scripts.write("bare", "true", shebang=""): "Exec format error",
+        broken: "No such file or directory",
+        str(scripts.directory): "Permission denied",
+        "a\0b": "embedded null byte",
+    }
+    for script, why in cases.items():
+        subject = runner(script, scripts.noting("down"))
+        subject.request(UP, 0)
+        subject.request(DOWN, 0)
+
+        outcomes = settle(subject)
+
+        assert codes(outcomes) == [(UP, None), (DOWN, 0)], script
+        assert outcomes[0].error == why
+        assert not outcomes[0].succeeded
+
+
+def test_time_limit(scripts: Scripts) -> None:
+    """The script and all it started are killed, then, and not a moment before."""
+    child = scripts.directory / "child"
+    up = scripts.noting("up", f"sleep 1000 & echo $! > {child}\nwait")
+    subject = runner(up, timeout_ns=5)
+    subject.request(UP, 100)
+    wait_for(lambda: child.exists() and child.read_text().endswith("\n"))
+
+    deadlines = [subject.deadline]
+    subject.kill_overdue(104)
+    subject.reap(104)
+    assert subject.command
+
+    subject.kill_overdue(105)
+    deadlines.append(subject.deadline)
+
+    assert deadlines == [105, None]  # or the loop would spin until it has ended
+    assert settle(subject) == [
+        Outcome(UP, subject.started[0], -signal.SIGKILL, overdue=True)
+    ]
+    pid = int(child.read_text())
+    wait_for(lambda: not is_alive(pid), "the end of the script's own child")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_no_time_limit(scripts: Scripts) -> None:
+    """By default a script takes as long as it likes."""
+    up, let = scripts.held("up")
+    subject = runner(up)
+    subject.request(UP, 0)
+
+    subject.kill_overdue(1 << 62)
+
+    assert subject.deadline is None
+    let()
+    assert codes(settle(subject)) == [(UP, 0)]
+
+
+def test_kill(scripts: Scripts) -> None:
+    """On demand, too; with nothing to kill, or too late, nothing happens."""
+    up, _ = scripts.held("up")
+    subject = runner(up, scripts.noting("down"))
+    subject.kill()
+    subject.request(UP, 0)
+    subject.request(DOWN, 0)
+
+    subject.kill()
+    subject.kill()
+
+    assert codes(settle(subject)) == [(UP, -signal.SIGKILL), (DOWN, 0)]
+    subject.kill()
+
+
+def test_an_ended_script_is_no_zombie(scripts: Scripts) -> None:
+    """Nothing of it is left once its outcome is known."""
+    subject = runner(scripts.write("up", f"echo $$ > {scripts.notes}"))
+    subject.request(UP, 0)
+    settle(subject)
+
+    assert not Path(f"/proc/{scripts.noted[0]}").exists()
+
+
+def test_reap_without_script() -> None:
+    """Somebody else's child may have ended: none of ours is there."""
+    subject = runner()
+
+    subject.reap(0)
+    subject.kill_overdue(0)
+
+    assert subject.idle
+    assert subject.command == ()
+
+
+def test_clean_hands(scripts: Scripts) -> None:
+    """A script inherits no socket, no terminal, and no signal that we ignore."""
+    up = scripts.write(
+        "up",
+        f"exec > {scripts.notes}\n"
+        "ls -l /proc/$$/fd\n"
+        "grep -E 'SigIgn|SigBlk' /proc/$$/status\n"
+        "cut -d ' ' -f 6 /proc/$$/stat\n"
+        "echo $$",
+    )
+    with socket.socket(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0):
+        subject = runner(up)
+        subject.request(UP, 0)
+        settle(subject)
+
+    *lines, session, pid = scripts.noted
+    opened = [line.partition(" -> ")[2] for line in lines if " -> " in line]
+    assert len(opened) == 4
+    assert {"/dev/null", str(scripts.notes), up} < set(opened)
+    signals = dict(line.split(":\t") for line in lines if line.startswith("Sig"))
+    assert signals == {"SigBlk": "0" * 16, "SigIgn": "0" * 16}
+    assert session == pid
+
+
+RELATIVE = """
+import os, shutil, sys
+from carppcap.jobs import Job
+from carppcap.system.scripts import ScriptRunner
+os.chdir(sys.argv[1])
+if sys.argv[2] == "gone":
+    shutil.rmtree(sys.argv[1])
+runner = ScriptRunner(sys.argv[3], None, [], 0)
+os.chdir("/")
+runner.request(Job.ACQUIRE, 0)
+while runner.command:
+    runner.reap(0)
+print(runner.outcomes[0].exit_code, runner.outcomes[0].error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("directory", "name", "expected"),
+    [
+        ("there", "up.sh", "0 "),
+        ("there", "./up.sh", "0 "),
+        ("there", "/bin/true", "0 "),
+        ("gone", "/bin/true", "0 "),
+        ("gone", "up.sh", "None No such file or directory"),
+    ],
+)
+def test_working_directory(
+    scripts: Scripts, directory: str, name: str, expected: str
+) -> None:
+    """A script is named from where we began, even if we have moved to / since."""
+    scripts.write("up.sh", "true")
+    ended = subprocess.run(
+        [sys.executable, "-c", RELATIVE, str(scripts.directory), directory, name],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+
+    assert ended.stdout == f"{expected}\n"

@@ -1,0 +1,280 @@
+"""Log lines on the terminal and in syslog, and nothing that could hold us up."""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from carppcap.system import syslog
+from carppcap.system.syslog import Level, Log
+
+DAEMON = 3
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
+
+
+@pytest.mark.parametrize(
+    ("level", "stream"),
+    [
+        (Level.ERROR, "err"),
+        (Level.WARNING, "err"),
+        (Level.NOTICE, "out"),
+        (Level.INFO, "out"),
+        (Level.DEBUG, "out"),
+    ],
+)
+def test_terminal(capfd: pytest.CaptureFixture[str], level: Level, stream: str) -> None:
+    """The original's format; warnings and errors on stderr, the rest on stdout."""
+    Log("ucarp").write(level, "hello {who}", who="{you}")
+
+    captured = capfd.readouterr()
+    line = getattr(captured, stream)
+    assert re.fullmatch(rf"{STAMP}: \[{level.name}\] hello {{you}}\n", line)
+    assert captured.out + captured.err == line
+
+
+def test_the_time_is_local_and_to_the_microsecond(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As people's clocks have it."""
+    monkeypatch.setenv("TZ", "XXX-05:30")
+    time.tzset()
+    try:
+        before_s = time.time()
+        Log("ucarp").info("now")
+        stamp = capfd.readouterr().out.partition(": [")[0]
+        whole, _, fraction = stamp.partition(".")
+        said_s = time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert before_s - 0.000_001 <= said_s + int(fraction) / 1e6 <= before_s + 5
+
+
+def test_levels(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each method has its level, and debug needs to be asked for."""
+    for debug in (False, True):
+        log = Log("ucarp", debug=debug)
+        for say in (log.debug, log.info, log.notice, log.warning, log.error):
+            say("x")
+
+    captured = capfd.readouterr()
+    said = (
+        re.findall(r"\[(\w+)\]", captured.out),
+        re.findall(r"\[(\w+)\]", captured.err),
+    )
+    assert said == (
+        ["INFO", "NOTICE", "DEBUG", "INFO", "NOTICE"],
+        ["WARNING", "ERROR", "WARNING", "ERROR"],
+    )
+
+
+def test_background(capfd: pytest.CaptureFixture[str]) -> None:
+    """Once the terminal is given up, nothing is written to it."""
+    log = Log("ucarp")
+    log.terminal = False
+
+    log.error("unheard")
+
+    assert capfd.readouterr() == ("", "")
+
+
+class Terminal:
+    """A pipe in the place of stdout that nobody reads, unless asked.
+
+    Not a fixture: between a fixture and its test pytest puts its own stdout back.
+    """
+
+    def __enter__(self) -> Self:
+        self.reading, writing = os.pipe()
+        self._before = os.dup(1)
+        os.dup2(writing, 1)
+        os.close(writing)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        os.dup2(self._before, 1)
+        os.close(self._before)
+        with suppress(OSError):
+            os.close(self.reading)
+
+    def read(self) -> list[str]:
+        return os.read(self.reading, 1 << 20).decode().splitlines()
+
+
+def test_a_full_terminal_holds_nobody_up() -> None:
+    """What it could not take is counted, and owned up to when it can again."""
+    with Terminal() as terminal:
+        log = Log("ucarp")
+        for number in range(5000):
+            log.info("line {number} {filler}", number=number, filler="x" * 60)
+        before = terminal.read()
+        log.info("after")
+        lost, after = terminal.read()
+        log.info("and so on")
+        [later] = terminal.read()
+
+    missing = 5000 - len(before)
+    assert 0 < missing < 5000
+    assert lost.endswith(f"[WARNING] the terminal could not take {missing} lines")
+    assert after.endswith("[INFO] after")
+    assert later.endswith("[INFO] and so on")
+
+
+def test_a_line_longer_than_a_pipe_takes() -> None:
+    """It is cut, or the rest of it would wait for a reader."""
+    with Terminal() as terminal:
+        log = Log("ucarp")
+        for _ in range(100):
+            log.info("x" * 100_000)
+        lengths = {len(line) for line in terminal.read()}
+
+    assert lengths == {4095}
+
+
+def test_a_closed_terminal_is_no_reason_to_stop() -> None:
+    """Neither closed by the reader nor by ourselves."""
+    with Terminal() as terminal:
+        log = Log("ucarp")
+        os.close(terminal.reading)
+        log.info("to nobody")
+        os.close(1)
+        log.info("to nothing")
+
+
+def test_bytes_that_are_no_text() -> None:
+    """A file name in a forgotten encoding is shown, not swallowed with its line."""
+    with Terminal() as terminal:
+        Log("ucarp").info("{name}", name=os.fsdecode(b"/etc/f\xfcr"))
+        [line] = terminal.read()
+
+    assert line.endswith("[INFO] /etc/f\\udcfcr")
+
+
+class Daemon:
+    """Somebody who listens where syslogd does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.start()
+
+    def start(self) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.setblocking(False)
+
+    def stop(self) -> None:
+        self.socket.close()
+        self.path.unlink(missing_ok=True)
+
+    def heard(self) -> list[str]:
+        lines = []
+        while True:
+            try:
+                lines.append(self.socket.recv(1 << 20).decode())
+            except BlockingIOError:
+                return lines
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    path = tmp_path / "log"
+    monkeypatch.setattr(syslog, "_SYSLOG_SOCKET", str(path))
+    listening = Daemon(path)
+    yield listening
+    listening.stop()
+
+
+@pytest.fixture
+def quiet() -> Iterator[Log]:
+    """A log that speaks to syslog only, as in the background."""
+    with closing(Log("ucarp", facility=DAEMON)) as log:
+        log.terminal = False
+        yield log
+
+
+@pytest.mark.parametrize(
+    ("facility", "level", "priority"),
+    [
+        (DAEMON, Level.WARNING, 28),
+        (DAEMON, Level.DEBUG, 31),
+        (16, Level.ERROR, 131),
+        (0, Level.INFO, 6),
+    ],
+)
+def test_syslog(daemon: Daemon, facility: int, level: Level, priority: int) -> None:
+    """RFC 3164's priority and stamp, the name, the process, the original's text."""
+    with closing(Log("ucarp", facility=facility)) as log:
+        log.write(level, "Switching to state: {state}", state="MASTER")
+
+    [line] = daemon.heard()
+    pattern = (
+        rf"<{priority}>(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d "
+        rf"\d\d:\d\d:\d\d ucarp\[{os.getpid()}\]: "
+        rf"\[{level.name}\] Switching to state: MASTER"
+    )
+    assert re.fullmatch(pattern, line)
+
+
+def test_no_syslog(daemon: Daemon, capfd: pytest.CaptureFixture[str]) -> None:
+    """`--facility none`: only the terminal."""
+    Log("ucarp", facility=None).info("hello")
+
+    assert daemon.heard() == []
+    assert capfd.readouterr().out.endswith("hello\n")
+
+
+def test_syslog_starts_late(daemon: Daemon, quiet: Log) -> None:
+    """At boot we may well be first; the lines until then are counted."""
+    daemon.stop()
+    for _ in range(3):
+        quiet.info("unheard")
+    daemon.start()
+    quiet.info("heard")
+
+    lost, heard = daemon.heard()
+    assert lost.endswith("[WARNING] syslog could not take 3 lines")
+    assert heard.endswith("[INFO] heard")
+
+
+def test_syslog_is_restarted(daemon: Daemon, quiet: Log) -> None:
+    """One line meets the closed socket; the next finds the new one."""
+    quiet.info("before")
+    daemon.stop()
+    daemon.start()
+    quiet.info("lost")
+    quiet.info("after")
+
+    texts = [line.partition("]: ")[2] for line in daemon.heard()]
+    assert texts == ["[WARNING] syslog could not take 1 lines", "[INFO] after"]
+
+
+def test_a_full_syslog_holds_nobody_up(daemon: Daemon, quiet: Log) -> None:
+    """A log that is stuck must not stop adverts; the loss is told afterwards."""
+    for number in range(5000):
+        quiet.info("line {number}", number=number)
+    before = len(daemon.heard())
+    quiet.info("after")
+
+    lost, after = daemon.heard()
+
+    assert 0 < before < 5000
+    assert lost.endswith(f"[WARNING] syslog could not take {5000 - before} lines")
+    assert after.endswith("[INFO] after")
+
+
+def test_a_broken_locale(
+    daemon: Daemon, quiet: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a catalogue there is English, and the stamp is English in any case."""
+    monkeypatch.setenv("LC_ALL", "xx_XX.broken")
+
+    quiet.info("Switching to state: {state}", state="BACKUP")
+
+    assert daemon.heard()[0].endswith("Switching to state: BACKUP")
