@@ -4,9 +4,10 @@ The digest covers version, type, vhid, every virtual address in ascending order 
 the counter.  It does not cover advbase, advskew, demotion or who sent it.
 """
 
-from _operator import _compare_digest  # what hmac.compare_digest is, without OpenSSL
-from collections.abc import Iterable
+from _operator import _compare_digest
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
+from typing import Any
 
 from carppcap.advert import TYPE_ADVERT, VERSION
 from carppcap.errors import PasswordError
@@ -15,6 +16,9 @@ try:  # hashlib would load OpenSSL, which costs 3.6 MB and 10 ms for one SHA-1.
     from _sha1 import sha1
 except ImportError:  # pragma: no cover - a Python built without it
     from hashlib import sha1
+
+same_digest = _compare_digest
+"""Equality in a time that tells nothing; `hmac.compare_digest`, without OpenSSL."""
 
 PASSWORD_LENGTH_MAX = 19
 """The kernels keep 20 bytes with a closing zero: 19 characters take effect."""
@@ -57,6 +61,7 @@ class Authenticator:
     Both hash states are kept ready up to the counter, so that a digest costs two
     copies and two short updates.  `link_address` is empty but for an OpenBSD sender
     whose carp interface was given a MAC by hand: then those 6 bytes are signed too.
+    `hash_function` is any SHA-1 whose states can be copied.
     """
 
     __slots__ = ("_inner", "_outer")
@@ -67,19 +72,24 @@ class Authenticator:
         vhid: int,
         vips: Iterable[IPv4Address],
         link_address: bytes = b"",
+        hash_function: Callable[[bytes], Any] = sha1,
     ) -> None:
         addresses = sorted({int(vip) for vip in vips} - _UNHASHED)
-        self._inner = sha1(key._secret.translate(_INNER_PAD))
+        self._inner = hash_function(key._secret.translate(_INNER_PAD))
         self._inner.update(bytes((VERSION, TYPE_ADVERT)) + link_address)
         self._inner.update(bytes((vhid,)))
         for address in addresses:
             self._inner.update(address.to_bytes(4, "big"))
-        self._outer = sha1(key._secret.translate(_OUTER_PAD))
+        self._outer = hash_function(key._secret.translate(_OUTER_PAD))
 
     def digest(self, counter: int) -> bytes:
         """The 20 bytes that belong to `counter`, a number of 64 bits."""
+        return self.digest_of(counter.to_bytes(8, "big"))
+
+    def digest_of(self, counter: bytes) -> bytes:
+        """The same for a counter as it is on the wire."""
         inner = self._inner.copy()
-        inner.update(counter.to_bytes(8, "big"))
+        inner.update(counter)
         outer = self._outer.copy()
         outer.update(inner.digest())
         digest: bytes = outer.digest()
@@ -87,4 +97,4 @@ class Authenticator:
 
     def verify(self, counter: int, digest: bytes) -> bool:
         """Whether `digest` belongs to `counter`, compared in constant time."""
-        return _compare_digest(self.digest(counter), digest)
+        return same_digest(self.digest(counter), digest)

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from enum import Enum
 from ipaddress import IPv4Address
 
+from carppcap import advert as wire
 from carppcap.advert import Advert
 from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
+from carppcap.frames import TTL, Announcement, Datagram
 
 
 class Misfit(Enum):
@@ -33,24 +35,50 @@ def is_ours_under_other_vhid(config: VirtualHostConfig, advert: Advert) -> bool:
 
 
 def find_misfit(
-    config: VirtualHostConfig, advert: Advert, announced: Iterable[IPv4Address]
-) -> tuple[Misfit, IPv4Address | None]:
-    """Which flag of ours an advert contradicts, and the address that would fit.
+    config: VirtualHostConfig, advert: Advert, announced: Iterable[Announcement]
+) -> tuple[Misfit, tuple[IPv4Address, ...]]:
+    """Which flag of ours an advert contradicts, and the addresses that would fit.
 
-    `announced` are the addresses that gratuitous ARP packets were seen to claim: the
-    candidates for the address the sender really has.
+    `announced` is the gratuitous ARP that was seen.  What it claims are candidates
+    for what the sender signed: one address, or all that one MAC claims, as a kernel
+    does for the addresses of a vhid.  Without a key nothing can be proved.
     """
+    if config.key is None:
+        return Misfit.UNKNOWN, ()
     if _fits(config, advert, config.vips):
         other = advert.vhid != config.vhid
-        return (Misfit.VHID if other else Misfit.NONE), None
-    candidates = list(announced)
-    for address in candidates:
-        if _fits(config, advert, (address,)):
-            return Misfit.ADDRESS, address
-    if any(vip in candidates for vip in config.vips):
+        return (Misfit.VHID if other else Misfit.NONE), ()
+    by_mac: dict[bytes, set[IPv4Address]] = {}
+    for announcement in announced:
+        by_mac.setdefault(announcement.mac, set()).add(announcement.address)
+    claimed = set().union(*by_mac.values())
+    alone = ({address} for address in sorted(claimed))
+    for addresses in (*alone, *by_mac.values()):
+        if _fits(config, advert, addresses):
+            return Misfit.ADDRESS, tuple(sorted(addresses))
+    if claimed.intersection(config.vips):
         # Somebody answers for our very address, so that much is right.
-        return Misfit.PASSWORD, None
-    return Misfit.UNKNOWN, None
+        return Misfit.PASSWORD, ()
+    return Misfit.UNKNOWN, ()
+
+
+def plausible_vhid(datagram: Datagram) -> int | None:
+    """The vhid of what anybody would take for an advert, but for its digest."""
+    advert = wire.decode(datagram.payload)
+    if (
+        advert is None
+        or advert.vhid == 0
+        or advert.version != wire.VERSION
+        or datagram.ttl != TTL
+        or not datagram.header_ok
+        or not wire.has_valid_checksum(datagram.payload)
+        or wire.looks_like_vrrp(
+            datagram.payload, datagram.source.packed, datagram.destination.packed
+        )
+        or wire.is_vrrp_v2_with_seven_addresses(datagram.payload)
+    ):
+        return None
+    return advert.vhid
 
 
 def _fits(

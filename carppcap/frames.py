@@ -31,6 +31,9 @@ TOS_LOW_DELAY = 0x10
 IP_HEADER_LENGTH = 20
 ARP_LENGTH = 28
 _VLAN_TAGS_MAX = 2
+_TAGS = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
+"""What impacket takes for a tag: 802.1Q, 802.1ad and what was there before it."""
+_ARP_OR_TAGS = _TAGS | {b"\x08\x06"}
 _SLL2_HEADER = Struct("!HHIHBB8s")
 
 
@@ -78,6 +81,8 @@ Network: TypeAlias = tuple[int, bytes, bytes | None]
 
 def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
     """The CARP (or VRRP) datagram in `frame`.  Any bytes at all are an answer."""
+    if link_type is LinkType.ETHERNET and _is_plainly_foreign(frame):
+        return Defect.FOREIGN
     network = _network(frame, link_type)
     if network is None:
         return Defect.TRUNCATED if _starts_like_carp(frame) else Defect.FOREIGN
@@ -111,8 +116,18 @@ def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
     )
 
 
+def _is_plainly_foreign(frame: bytes) -> bool:
+    """Whether a glance is enough: untagged, and neither protocol 112 nor too short."""
+    ethertype = frame[12:14]
+    if ethertype == b"\x08\x00":
+        return len(frame) >= 34 and frame[23] != PROTOCOL_CARP
+    return len(frame) >= 14 and ethertype not in _TAGS
+
+
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
     """The gratuitous ARP in `frame`, or None: sender and target are one address."""
+    if link_type is LinkType.ETHERNET and frame[12:14] not in _ARP_OR_TAGS:
+        return None
     network = _network(frame, link_type)
     if network is None:
         return None

@@ -102,6 +102,7 @@ class VirtualHost:
         self.config = config
         self.state = State.INIT
         self.deadline: Instant | None = None
+        self._patience_ns = config.master_down_interval_ns
         self._draw_counter = draw_counter
         self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
         self._link_up = True
@@ -182,11 +183,11 @@ class VirtualHost:
 
     def _heard_as_backup(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._doubted_silence = False
-        if theirs.source == self._tie_yielded_to:
+        if self._tie_yielded_to is not None and self._tie_yielded_to == theirs.source:
             self._tie_yielded_to = None
         # A master this slow is bound to time out, so treat it as down already: this
         # is how a farewell works on receivers that know nothing of farewells.
-        too_slow = self.config.master_down_interval_ns < theirs.interval_ns
+        too_slow = self._patience_ns < theirs.interval_ns
         if self._hold_until is not None and now < self._hold_until:
             self.deadline = self._hold_until
             if not too_slow:
@@ -206,7 +207,7 @@ class VirtualHost:
         """
         if not self._doubted_silence:
             self._doubted_silence = True
-            patience_ns = self.config.master_down_interval_ns
+            patience_ns = self._patience_ns
             self.deadline = max(self.deadline or now, now + patience_ns)
 
     def _hold(self, hold_ns: Interval, now: Instant) -> None:
@@ -217,10 +218,10 @@ class VirtualHost:
         """
         self._hold_until = now + hold_ns
         if self.deadline is not None:
-            self.deadline = self._hold_until + self.config.master_down_interval_ns
+            self.deadline = self._hold_until + self._patience_ns
 
     def _rearm_master_down(self, now: Instant) -> None:
-        self.deadline = now + self.config.master_down_interval_ns
+        self.deadline = now + self._patience_ns
         if self._hold_until is not None:
             self.deadline = max(self.deadline, self._hold_until)
 

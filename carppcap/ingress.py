@@ -24,7 +24,7 @@ from ipaddress import IPv4Address
 
 from carppcap import advert as wire
 from carppcap.advert import Advert
-from carppcap.auth import Authenticator
+from carppcap.auth import Authenticator, same_digest
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
 from carppcap.frames import TTL, Datagram, Defect
@@ -126,7 +126,7 @@ class Ingress:
         authenticator = self._authenticators.get(advert.vhid)
         if authenticator is not None:
             expected = authenticator.digest(advert.counter)
-            if not authenticator.verify(advert.counter, advert.digest):
+            if not same_digest(expected, advert.digest):
                 if wire.is_vrrp_v2_with_seven_addresses(datagram.payload):
                     return Rejection(RejectReason.VRRP, datagram)
                 return Rejection(RejectReason.BADAUTH, datagram, advert, expected)

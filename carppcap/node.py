@@ -56,10 +56,16 @@ class Node:
     @property
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has something to do."""
-        deadlines = [
-            host.deadline for host in self._hosts.values() if host.deadline is not None
-        ]
-        return min(deadlines, default=None)
+        earliest: Instant | None = None
+        for host in self._hosts.values():
+            due = host.deadline
+            if due is not None and (earliest is None or due < earliest):
+                earliest = due
+        return earliest
+
+    def host(self, interface: str, vhid: int) -> VirtualHost:
+        """One virtual host, for those who need no `Step`."""
+        return self._hosts[interface, vhid]
 
     def state(self, interface: str, vhid: int) -> State:
         """Where one virtual host stands."""

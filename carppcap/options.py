@@ -240,7 +240,15 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
     Options may be bundled, abbreviated and mixed with words, as `getopt_long` has
     it; the last of two contradicting ones holds.  Raises `ConfigError`.
     """
-    given, words = _split(arguments)
+    values, words = parse_values(arguments, OPTIONS)
+    return Settings(**values), words
+
+
+def parse_values(
+    arguments: Sequence[str], rows: Sequence[Option]
+) -> tuple[dict[str, Any], list[str]]:
+    """The same by the names of the fields, for a table with rows of its own."""
+    given, words = _split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
         values[row.field] = True if row.parse is None else row.parse(text, name)
@@ -248,19 +256,23 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
             values.pop("password", None)
         elif row.field == "password":
             values.pop("passfile", None)
-    return Settings(**values), words
+    return values, words
 
 
-def passwords(arguments: Sequence[str]) -> list[bytes]:
+def passwords(
+    arguments: Sequence[str], rows: Sequence[Option] = OPTIONS
+) -> list[bytes]:
     """Every password on the command line, also those that a later one replaces.
 
     Raises `ConfigError`, where `parse` does too.
     """
-    given, _ = _split(arguments)
+    given, _ = _split(arguments, rows)
     return [_encode(text) for row, _, text in given if row.field == "password"]
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[tuple[Option, str, str]], list[str]]:
+def _split(
+    arguments: Sequence[str], rows: Sequence[Option]
+) -> tuple[list[tuple[Option, str, str]], list[str]]:
     """Each option as (row, the name it was called by, value), and all other words."""
     given: list[tuple[Option, str, str]] = []
     words: list[str] = []
@@ -271,17 +283,19 @@ def _split(arguments: Sequence[str]) -> tuple[list[tuple[Option, str, str]], lis
             words.extend(rest)
             break
         if word.startswith("--"):
-            given.append(_long(word, rest))
+            given.append(_long(word, rest, rows))
         elif word.startswith("-") and word != "-":
-            given.extend(_bundle(word, rest))
+            given.extend(_bundle(word, rest, rows))
         else:
             words.append(word)
     return given, words
 
 
-def _long(word: str, rest: deque[str]) -> tuple[Option, str, str]:
+def _long(
+    word: str, rest: deque[str], rows: Sequence[Option]
+) -> tuple[Option, str, str]:
     abbreviation, equals, text = word[2:].partition("=")
-    row = _find_long(abbreviation)
+    row = _find_long(abbreviation, rows)
     name = f"--{row.long}"
     if row.parse is None and equals:
         raise ConfigError("Option {name} takes no value (see --help)", name=name)
@@ -290,10 +304,12 @@ def _long(word: str, rest: deque[str]) -> tuple[Option, str, str]:
     return row, name, text
 
 
-def _bundle(word: str, rest: deque[str]) -> Iterator[tuple[Option, str, str]]:
+def _bundle(
+    word: str, rest: deque[str], rows: Sequence[Option]
+) -> Iterator[tuple[Option, str, str]]:
     for position, letter in enumerate(word[1:], start=2):
         name = f"-{letter}"
-        row = next((row for row in OPTIONS if row.short == letter), None)
+        row = next((row for row in rows if row.short == letter), None)
         if row is None:
             raise ConfigError("Unknown option: {name} (see --help)", name=name)
         if row.parse is None:
@@ -309,11 +325,11 @@ def _next_word(name: str, rest: deque[str]) -> str:
     return rest.popleft()
 
 
-def _find_long(name: str) -> Option:
-    for row in OPTIONS:
+def _find_long(name: str, rows: Sequence[Option]) -> Option:
+    for row in rows:
         if row.long == name:
             return row
-    meant = [row for row in OPTIONS if row.long.startswith(name)]
+    meant = [row for row in rows if row.long.startswith(name)]
     # An abbreviation that was unique among the original's options stays what it was:
     # --no is --nomcast, whatever we have added since.
     meant = [row for row in meant if row.original] or meant

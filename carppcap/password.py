@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carppcap.errors import ConfigError
-from carppcap.options import Settings, parse_password, passwords
+from carppcap.options import OPTIONS, Option, Settings, parse_password, passwords
 from carppcap.system.process import PASSWORD_VARIABLE, hide_from_ps
 from carppcap.system.syslog import Log
 
 
-def hide_passwords(arguments: Sequence[str]) -> None:
+def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -> None:
     """Blank every password of the command line and the environment, as others see it.
 
     Raises `ConfigError` for a command line that cannot be understood.
     """
     from_environment = os.environb.get(PASSWORD_VARIABLE.encode(), b"")
-    hide_from_ps([*passwords(arguments), from_environment])
+    hide_from_ps([*passwords(arguments, rows), from_environment])
 
 
 def with_password(settings: Settings, log: Log) -> Settings:

@@ -1,5 +1,7 @@
 """The help texts, in the reader's language."""
 
+from collections.abc import Sequence
+
 from carppcap.i18n import translate
 from carppcap.options import OPTIONS, Option
 
@@ -39,3 +41,30 @@ def option_row(row: Option) -> str:
     value = f"={row.metavar}" if row.metavar else ""
     left = f"  {short}--{row.long}{value}"
     return f"{left:<{_HELP_COLUMN}}  {translate(row.help)}"
+
+
+def replay_usage(rows: Sequence[Option]) -> str:
+    """What `carppcap replay --help` says; `rows` are the options that count there."""
+    head = translate(
+        "Usage: carppcap replay FILE [OPTIONS]\n"
+        "\n"
+        "Shows what a host with these options would have done, had it heard what is\n"
+        "recorded in FILE, a .pcap or .pcapng.  Sends nothing, runs no script, needs\n"
+        "no privileges.  The command line of a daemon can be given as it is: options\n"
+        "that mean nothing here are ignored.\n"
+        "\n"
+        "Without --vhid the first one in FILE counts.  Without --addr or a password\n"
+        "adverts are believed and marked unverified.  Without --srcip this host is\n"
+        "255.255.255.255, which loses every tie.\n"
+    )
+    example = translate(
+        "Example: would this host have taken over, and when?\n"
+        "\n"
+        "  carppcap replay night.pcap -s 10.1.1.2 -v 42 -o /etc/vip.pass \\\n"
+        "         -a 10.1.1.252 -k 100\n"
+        "\n"
+        "Each line of the answer: seconds since the first frame, vhid, state, why,\n"
+        "what would have been done, and the next deadline.  Exit status 2 says that\n"
+        "FILE, or a part of it, could not be read."
+    )
+    return "\n".join((head, *map(option_row, rows), "", example))

@@ -18,7 +18,8 @@ PURE = (
     ("egress", "fsm", "ingress", "options"),
     ("node",),
     ("diagnose", "timeline"),
-    ("records", "tally"),
+    ("shortcut", "tally"),
+    ("report",),
 )
 """The pure levels, lowest first; "" is the package itself."""
 

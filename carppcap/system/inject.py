@@ -1,4 +1,4 @@
-"""Where our frames go: onto the wire, into a capture file, or nowhere."""
+"""Where our frames go: onto the wire, or into a capture file."""
 
 from struct import Struct
 from typing import Protocol
@@ -18,13 +18,6 @@ class Injector(Protocol):
 
     def send(self, frame: bytes, at: Instant) -> None:
         """Send `frame`, which is of the instant `at`.  Raises `LinkError`."""
-
-
-class NullInjector:
-    """Sends nothing."""
-
-    def send(self, frame: bytes, at: Instant) -> None:
-        """Let `frame` go."""
 
 
 class FileInjector:

@@ -1,0 +1,233 @@
+"""One capture file: what a node would have done, had it been there.
+
+    file ──> decode ──> node ──> actions ──> report, file
+
+Packet time is the clock: the first frame is instant 0, and between two frames time
+passes from deadline to deadline.  A frame at instant t is handled before a deadline
+at t and after every earlier one.  No script runs and nothing is sent; whatever is
+asked for succeeds at once.
+"""
+
+from collections.abc import Iterator
+from itertools import cycle
+
+from carppcap.actions import (
+    AcquireAddresses,
+    Action,
+    AnnounceAddresses,
+    ReleaseAddresses,
+    SendAdvert,
+    StateChanged,
+)
+from carppcap.config import VirtualHostConfig
+from carppcap.egress import Egress
+from carppcap.errors import LinkError
+from carppcap.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    AdvertReceived,
+    Event,
+    SendSucceeded,
+    Start,
+)
+from carppcap.frames import (
+    Datagram,
+    Defect,
+    LinkType,
+    decode,
+    decode_announcement,
+    decode_intact,
+)
+from carppcap.ingress import Rejection
+from carppcap.node import Node, Step
+from carppcap.report import End, Report
+from carppcap.shortcut import SOURCE, Familiar
+from carppcap.system.capture import FrameSource
+from carppcap.system.inject import Injector
+from carppcap.tally import SENDERS_MAX, Sender, Tally
+from carppcap.timeline import is_quiet
+from carppcap.units import Instant, format_seconds
+
+TICKS_PER_GAP_MAX = 1_000_000
+"""Deadlines between two frames; more than that and a stamp must be wrong."""
+
+
+class Replay:
+    """One virtual host before a capture.
+
+    `injector` takes what we would have sent, stamped as the capture is.  `verbose`
+    reports also the steps that nothing came of.
+    """
+
+    def __init__(
+        self,
+        config: VirtualHostConfig,
+        capture: FrameSource,
+        report: Report,
+        injector: Injector | None = None,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        self.tally = Tally()
+        self._config = config
+        self._capture = capture
+        self._report = report
+        self._injector = injector
+        self._verbose = verbose
+        self._node = Node([config], draw_counter=_counters().__next__)
+        self._host = self._node.host(config.interface, config.vhid)
+        self._egress = Egress(
+            config,
+            invented_mac(config),
+            draw_ip_id=cycle(range(1, 1 << 16)).__next__,
+        )
+        self._now: Instant = 0
+        self._first_ns = 0
+        self._frames = 0
+        self._familiar: dict[bytes, tuple[Familiar, Sender]] = {}
+
+    def run(self) -> LinkError | None:
+        """Replay the whole capture; what broke it off, or None at its proper end."""
+        broken_off = None
+        self._handle(Start())
+        try:
+            while frames := self._capture.read():
+                if self._frames == 0:
+                    self._first_ns = frames[0][0]
+                self._frames += len(frames)
+                for stamp_ns, frame in frames:
+                    self._receive(stamp_ns, frame)
+        except LinkError as error:
+            broken_off = error
+        self._pass_time(self._now + 1)
+        self._report.summary(self._end(), self.tally)
+        return broken_off
+
+    def _pass_time(self, until: Instant) -> None:
+        """Meet every deadline before `until`.  Raises `LinkError` if that is absurd."""
+        ticks = 0
+        while (deadline := self._host.deadline) is not None and deadline < until:
+            self._now = deadline
+            for step in self._node.tick(deadline):
+                self._perform(step)
+            ticks += 1
+            if ticks > TICKS_PER_GAP_MAX:
+                raise LinkError(
+                    "No frame for {gap} s, {last} s after the first: too long a gap",
+                    gap=format_seconds(until - self._now),
+                    last=format_seconds(self._now),
+                )
+
+    def _receive(self, stamp_ns: int, frame: bytes) -> None:
+        at = stamp_ns - self._first_ns
+        due = self._host.deadline
+        if due is not None and due < at:
+            self._pass_time(at)
+        if at > self._now:  # noqa: PLR1730 - `max` takes longer, a million times
+            self._now = at  # A stamp that runs backwards stops time, no more.
+        known = self._familiar.get(frame[SOURCE])
+        if known is None:
+            self._judge(frame)
+            return
+        familiar, sender = known
+        actions = familiar.hear(frame, self._now)
+        if actions is None:
+            self._judge(frame)
+            return
+        sender.accepted += 1
+        if actions:
+            self._perform(familiar.step(frame, actions, self._now))
+
+    def _judge(self, frame: bytes) -> None:
+        link_type = self._capture.link_type
+        intact = decode_intact(frame) if link_type is LinkType.ETHERNET else None
+        datagram = decode(frame, link_type) if intact is None else intact
+        if datagram is Defect.FOREIGN:
+            announcement = decode_announcement(frame, link_type)
+            if announcement is not None:
+                self.tally.announcement(announcement)
+            return
+        outcome = self._node.receive(self._config.interface, datagram, self._now)
+        if isinstance(outcome, Rejection):
+            self.tally.rejection(outcome)
+            self._report.rejection(outcome, self._now)
+        elif outcome is not None:
+            assert isinstance(outcome.event, AdvertReceived)
+            assert isinstance(datagram, Datagram)  # a Defect is never accepted
+            sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
+            if intact is not None and not self._verbose:
+                self._remember(frame, outcome.event, sender)
+            self._perform(outcome)
+
+    def _remember(self, frame: bytes, event: AdvertReceived, sender: Sender) -> None:
+        if len(self._familiar) >= SENDERS_MAX:
+            self._familiar.clear()
+        self._familiar[frame[SOURCE]] = Familiar(frame, event, self._host), sender
+
+    def _handle(self, event: Event) -> None:
+        config = self._config
+        self._perform(
+            self._node.handle(config.interface, config.vhid, event, self._now)
+        )
+
+    def _perform(self, step: Step) -> None:
+        # That an advert left is not worth a line.
+        is_told = self._verbose and step.event != SendSucceeded()
+        if is_told or not is_quiet(step):
+            self._report.step(step)
+        self.tally.step(step)
+        feedback = [self._carry_out(action) for action in step.actions]
+        for event in feedback:
+            if event is not None:
+                self._handle(event)
+
+    def _carry_out(self, action: Action) -> Event | None:
+        """Do as if all went well; what is to be reported back."""
+        match action:
+            case SendAdvert():
+                self._send(action)
+                return SendSucceeded()
+            case AnnounceAddresses():
+                self._send(action)
+            case AcquireAddresses():
+                return AddressesAcquired(ok=True)
+            case ReleaseAddresses():
+                return AddressesReleased(ok=True)
+            case StateChanged():
+                pass  # the report has said so
+        return None
+
+    def _send(self, action: SendAdvert | AnnounceAddresses) -> None:
+        if self._injector is not None:
+            for frame in self._egress.frames(action):
+                self._injector.send(frame, self._first_ns + self._now)
+
+    def _end(self) -> End:
+        return End(
+            at=self._now,
+            interface=self._config.interface,
+            vhid=self._config.vhid,
+            state=self._host.state,
+            deadline=self._host.deadline,
+            frames=self._frames,
+        )
+
+
+def invented_mac(config: VirtualHostConfig) -> bytes:
+    """02:00 and the four bytes of --srcip: locally administered, and told apart.
+
+    A capture does not say which MAC we would have had.
+    """
+    return b"\x02\x00" + config.source.packed
+
+
+def _counters() -> Iterator[int]:
+    """The same 64-bit numbers in every run, as far apart as random ones would be.
+
+    Knuth's linear congruential generator (MMIX).  Counting from 1 could meet small
+    counters of others, which would then pass for our own.
+    """
+    counter = 0
+    while True:
+        counter = (counter * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        yield counter
