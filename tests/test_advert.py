@@ -184,6 +184,13 @@ def test_vrrp_version_3(count: int) -> None:
     assert looks_like_vrrp(vrrp_v3(count))
 
 
+def test_vrrp_version_3_may_be_summed_as_version_2_was() -> None:
+    """Some routers leave the pseudo-header out; the length tells enough."""
+    three = vrrp_v3(3)
+
+    assert looks_like_vrrp(three[:6] + b"\0\0" + three[8:])
+
+
 def test_vrrp_version_3_with_seven_addresses_needs_its_checksum() -> None:
     """Otherwise it is an advert of another version, and has to be said so."""
     seven = vrrp_v3(7)

@@ -80,6 +80,12 @@ ETHERNET_SHAPES = [
         ethernet(ipv4(BODY, protocol=17), tags=TAG), Defect.FOREIGN, id="udp-tagged"
     ),
     pytest.param(ethernet(ipv4(BODY))[:33], Defect.TRUNCATED, id="short-of-ip"),
+    pytest.param(
+        ethernet(ipv4(BODY, protocol=17))[:30], Defect.TRUNCATED, id="short-of-udp"
+    ),
+    pytest.param(
+        ethernet(PACKET, tags=TAG)[:17], Defect.TRUNCATED, id="short-of-its-tag"
+    ),
     pytest.param(ethernet(PACKET, ethertype=0x86DD), Defect.FOREIGN, id="ipv6-type"),
     pytest.param(ethernet(b"\x60" + PACKET[1:]), Defect.FOREIGN, id="ip-version-6"),
     pytest.param(ethernet(b""), Defect.FOREIGN, id="bare-header"),
@@ -304,6 +310,11 @@ def test_the_quick_reader_agrees(raw: bytes) -> None:
         pytest.param(ethernet(PACKET, ethertype=0x86DD), None, id="type"),
         pytest.param(ethernet(PACKET, tags=TAG), None, id="tagged"),
         pytest.param(ethernet(ipv4(BODY, options=b"\1\1\1\0")), None, id="options"),
+        pytest.param(
+            ethernet(ipv4(BODY[4:], options=b"\1\1\1\0")),
+            None,
+            id="options-same-length",
+        ),
         pytest.param(ethernet(ipv4(BODY + b"\0")), None, id="longer"),
         pytest.param(ethernet(ipv4(BODY, fragment=0x2000)), None, id="more-come"),
         pytest.param(ethernet(ipv4(BODY, fragment=0x0001)), None, id="offset"),
