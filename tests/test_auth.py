@@ -72,6 +72,8 @@ def test_digest_is_the_hmac_of_the_standard_library(
     digest = Authenticator(Key(key), vhid, vips).digest(counter)
 
     assert digest == oracle(key, vhid, vips, counter)
+    on_the_wire = counter.to_bytes(8, "big")
+    assert digest == Authenticator(Key(key), vhid, vips).digest_of(on_the_wire)
 
 
 @given(st.lists(ADDRESSES, min_size=1, max_size=6), st.randoms(use_true_random=False))

@@ -102,6 +102,17 @@ def test_handle_all_reaches_one_interface() -> None:
     assert node.handle_all("eth9", LinkDown(), ns(2)) == []
 
 
+def test_a_host_can_be_asked_directly() -> None:
+    """It is the one that the steps tell of."""
+    node = started()
+    step = node.handle("eth0", 2, LinkDown(), ns(2))
+
+    host = node.host("eth0", 2)
+
+    assert host.config is TWO
+    assert (host.state, host.deadline) == (step.state, step.deadline)
+
+
 def test_receive_finds_the_host() -> None:
     """By the vhid of the advert."""
     node = started()
