@@ -45,7 +45,6 @@ from carppcap.node import Node, Step
 from carppcap.options import Settings
 from carppcap.system.capture import SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
-from carppcap.system.link import has_address
 from carppcap.system.process import SignalPipe
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.system.syslog import Log
@@ -234,7 +233,7 @@ class Daemon:
 
     def _has_addresses(self) -> bool | None:
         try:
-            return any(has_address(vip) for vip in self._config.vips)
+            return self._wire.monitor.has_any(self._config.vips)
         except OSError:
             return None
 

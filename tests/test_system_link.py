@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -11,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
-from struct import pack, unpack_from
-from typing import Any, Self
+from struct import pack, pack_into, unpack_from
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,13 +21,7 @@ from hypothesis import strategies as st
 
 from carppcap.errors import LinkError
 from carppcap.system import link
-from carppcap.system.link import (
-    LinkMonitor,
-    LinkStatus,
-    Membership,
-    has_address,
-    host_addresses,
-)
+from carppcap.system.link import LinkMonitor, LinkStatus, Membership
 from tests.builders import GROUP, HIGHER, LOWER, OURS, VIP
 from tests.shell import ip, make_link, network, wait_for
 
@@ -39,8 +34,8 @@ def attribute(kind: int, value: bytes) -> bytes:
     return whole + bytes(-len(whole) % 4)
 
 
-def message(kind: int, body: bytes) -> bytes:
-    whole = pack("=IHHII", 16 + len(body), kind, 0, 1, 0) + body
+def message(kind: int, body: bytes, *, flags: int = 0) -> bytes:
+    whole = pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
     return whole + bytes(-len(whole) % 4)
 
 
@@ -58,28 +53,36 @@ def address_message(address: bytes, *, index: int = 3, kind: int = 2) -> bytes:
 DONE_MESSAGE = message(DONE, bytes(4))
 
 
-class Conversation:
-    """The kernel's end of a netlink socket; `answers` by the type of the question."""
+def numbered(answer: bytes, number: int) -> bytes:
+    """As an answer to the question of that number."""
+    made, position = bytearray(answer), 0
+    while position + 16 <= len(made):
+        pack_into("=I", made, position + 8, number)
+        length: int = unpack_from("=I", made, position)[0]
+        position += max(-(-length // 4) * 4, 16)
+    return bytes(made)
 
-    def __init__(self, answers: dict[int, list[bytes]]) -> None:
+
+class Kernel:
+    """The far end of a netlink socket; `answers` by the type of the question.
+
+    What is in `stale` comes first, as it is.
+    """
+
+    def __init__(self, answers: dict[int, list[bytes]], stale: bytes = b"") -> None:
         self._answers = answers
-        self._pending: list[bytes] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._pending.clear()
-
-    def setblocking(self, flag: bool) -> None:
-        assert not flag
+        self._pending = [stale] if stale else []
+        self.questions = 0
 
     def send(self, question: bytes) -> None:
-        kind: int = unpack_from("=IH", question)[1]
-        self._pending = list(self._answers[kind])
+        _, kind, _, number, _ = unpack_from("=IHHII", question)
+        self.questions += 1
+        self._pending += [numbered(answer, number) for answer in self._answers[kind]]
 
     def recv(self, length: int) -> bytes:
-        return self._pending.pop(0) if self._pending else b""
+        if not self._pending:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return self._pending.pop(0)
 
     def close(self) -> None:
         self._pending.clear()
@@ -92,7 +95,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bytes]]:
         GETLINK: [link_message()],
         GETADDR: [address_message(OURS.packed), DONE_MESSAGE],
     }
-    monkeypatch.setattr(link, "_open_netlink", lambda _: Conversation(made))
+    monkeypatch.setattr(link, "_open_netlink", lambda _: Kernel(made))
     return made
 
 
@@ -136,9 +139,46 @@ def test_addresses(answers: dict[int, list[bytes]]) -> None:
         message(NEWADDR, both) + DONE_MESSAGE,
     ]
 
-    assert list(host_addresses()) == [(3, OURS), (3, VIP), (4, HIGHER)]
-    assert has_address(VIP)
-    assert not has_address(LOWER)
+    monitor = LinkMonitor("a0")
+    assert list(monitor.host_addresses()) == [(3, OURS), (3, VIP), (4, HIGHER)]
+    assert monitor.has_any([LOWER, VIP])
+    assert not monitor.has_any([LOWER])
+
+
+def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier question left unread is not taken for the answer to this one."""
+    made = {GETADDR: [address_message(OURS.packed), DONE_MESSAGE]}
+    late = numbered(address_message(VIP.packed) + DONE_MESSAGE, 77)
+    monkeypatch.setattr(link, "_open_netlink", lambda _: Kernel(made, late))
+
+    assert list(LinkMonitor("a0").host_addresses()) == [(3, OURS)]
+
+
+def test_no_answer(answers: dict[int, list[bytes]]) -> None:
+    """Nobody waits for a kernel that had no memory for its answer."""
+    answers[GETADDR] = []
+
+    with pytest.raises(BlockingIOError):
+        LinkMonitor("a0").has_any([VIP])
+
+
+def test_a_list_that_changed_while_it_was_read(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[int, list[bytes]]
+) -> None:
+    """An address may be missing in it: ask again, though not for ever."""
+    overtaken = message(DONE, bytes(4), flags=0x10)
+    answers[GETADDR] = [address_message(OURS.packed), overtaken]
+    kernel = Kernel(answers)
+    monkeypatch.setattr(link, "_open_netlink", lambda _: kernel)
+    monitor = LinkMonitor("a0")
+
+    with pytest.raises(BlockingIOError):
+        monitor.has_any([OURS])
+    assert kernel.questions == 5
+
+    answers[GETADDR] = [address_message(OURS.packed), DONE_MESSAGE]
+    assert monitor.has_any([OURS])
+    assert kernel.questions == 6
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, 0])
@@ -212,11 +252,11 @@ SHORT = [
 
 @pytest.mark.parametrize("answer", SHORT)
 def test_answers_cut_short(answers: dict[int, list[bytes]], answer: bytes) -> None:
-    """They say nothing, and neither raise nor are read for ever."""
-    answers[GETADDR] = [answer]
-    assert list(host_addresses()) == []
+    """They say nothing, and are not read for ever."""
+    answers[GETADDR] = [answer, DONE_MESSAGE]
+    assert list(LinkMonitor("a0").host_addresses()) == []
 
-    answers[GETLINK] = [answer]
+    answers[GETLINK] = [answer, DONE_MESSAGE]
     assert LinkMonitor("a0").status() == LinkStatus()
 
 
@@ -224,9 +264,9 @@ def test_answers_cut_short(answers: dict[int, list[bytes]], answer: bytes) -> No
 def test_any_answer(pieces: list[bytes]) -> None:
     """Whatever comes: a status, or a sentence about why there is none."""
     answer = b"".join(pieces)
-    conversation = {GETLINK: [answer], GETADDR: [answer, answer]}
+    made = {GETLINK: [answer], GETADDR: [answer, answer]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(link, "_open_netlink", lambda _: Conversation(conversation))
+        patch.setattr(link, "_open_netlink", lambda _: Kernel(made))
         with suppress(LinkError):
             assert isinstance(LinkMonitor("a0").status(), LinkStatus)
 
@@ -328,8 +368,26 @@ def test_loopback() -> None:
     """The one interface that every machine has: no MAC, and an address."""
     monitor = LinkMonitor("lo")
     status = monitor.status()
-    monitor.close()
 
     assert status.index == 1
     assert status.mac == b""
-    assert has_address(IPv4Address("127.0.0.1"))
+    assert monitor.has_any([IPv4Address("127.0.0.1")])
+    monitor.close()
+
+
+def test_no_descriptor_left() -> None:
+    """Whether we hold an address can be told even then."""
+    monitor = LinkMonitor("lo")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.dup(0)
+        held = monitor.has_any([IPv4Address("127.0.0.1")])
+        status = monitor.status()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monitor.close()
+
+    assert held
+    assert status.index == 1
