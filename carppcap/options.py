@@ -248,7 +248,7 @@ def parse_values(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[dict[str, Any], list[str]]:
     """The same by the names of the fields, for a table with rows of its own."""
-    given, words = _split(arguments, rows)
+    given, words = split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
         values[row.field] = True if row.parse is None else row.parse(text, name)
@@ -266,14 +266,17 @@ def passwords(
 
     Raises `ConfigError`, where `parse` does too.
     """
-    given, _ = _split(arguments, rows)
+    given, _ = split(arguments, rows)
     return [_encode(text) for row, _, text in given if row.field == "password"]
 
 
-def _split(
+def split(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[list[tuple[Option, str, str]], list[str]]:
-    """Each option as (row, the name it was called by, value), and all other words."""
+    """Each option as (row, the name it was called by, value), and all other words.
+
+    Values are not looked at yet.  Raises `ConfigError`.
+    """
     given: list[tuple[Option, str, str]] = []
     words: list[str] = []
     rest = deque(arguments)

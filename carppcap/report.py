@@ -136,42 +136,11 @@ class JsonReport:
 
     def step(self, step: Step) -> None:
         """A `step`."""
-        record: dict[str, Any] = {
-            "kind": "step",
-            "at_ns": step.at,
-            "interface": step.interface,
-            "vhid": step.vhid,
-            "event": format_event(step.event),
-            "state": step.state.value,
-            "actions": list(_action_words(step)),
-            "next_ns": step.deadline,
-        }
-        for action in step.actions:
-            if isinstance(action, StateChanged):
-                record |= {"old_state": action.old.value, "cause": action.cause.value}
-        if isinstance(step.event, AdvertReceived):
-            record |= {
-                "event": "advert",
-                "source": str(step.event.source),
-                "advbase": step.event.advbase,
-                "advskew": step.event.advskew,
-                "counter": step.event.counter,
-                "verified": step.event.verified,
-            }
-        self._put(record)
+        self._put(step_record(step))
 
     def rejection(self, rejection: Rejection, at: Instant) -> None:
         """A `rejection`."""
-        source = rejection.source
-        self._put(
-            {
-                "kind": "rejection",
-                "at_ns": at,
-                "reason": rejection.reason.value,
-                "source": None if source is None else str(source),
-                "vhid": rejection.vhid,
-            }
-        )
+        self._put(rejection_record(rejection, at))
 
     def summary(self, end: End, tally: Tally) -> None:
         """A `summary`."""
@@ -193,6 +162,45 @@ class JsonReport:
 
     def _put(self, record: dict[str, Any]) -> None:
         self._write(json.dumps(record, ensure_ascii=False))
+
+
+def step_record(step: Step) -> dict[str, Any]:
+    """A step as an object of JSON."""
+    record: dict[str, Any] = {
+        "kind": "step",
+        "at_ns": step.at,
+        "interface": step.interface,
+        "vhid": step.vhid,
+        "event": format_event(step.event),
+        "state": step.state.value,
+        "actions": list(_action_words(step)),
+        "next_ns": step.deadline,
+    }
+    for action in step.actions:
+        if isinstance(action, StateChanged):
+            record |= {"old_state": action.old.value, "cause": action.cause.value}
+    if isinstance(step.event, AdvertReceived):
+        record |= {
+            "event": "advert",
+            "source": str(step.event.source),
+            "advbase": step.event.advbase,
+            "advskew": step.event.advskew,
+            "counter": step.event.counter,
+            "verified": step.event.verified,
+        }
+    return record
+
+
+def rejection_record(rejection: Rejection, at: Instant) -> dict[str, Any]:
+    """A rejection as an object of JSON."""
+    source = rejection.source
+    return {
+        "kind": "rejection",
+        "at_ns": at,
+        "reason": rejection.reason.value,
+        "source": None if source is None else str(source),
+        "vhid": rejection.vhid,
+    }
 
 
 def _action_words(step: Step) -> Iterable[str]:
