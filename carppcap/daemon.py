@@ -22,12 +22,12 @@ from carppcap.actions import (
     ReleaseAddresses,
     SendAdvert,
     State,
-    StateChanged,
 )
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     Event,
     FramesLost,
@@ -187,6 +187,8 @@ class Daemon:
         self._egress.nic_mac = self._wire.mac
         if event is not None:
             self._handle(event, now)
+        if self._wire.vip_lost:
+            self._handle(AddressesLost(), now)
 
     def _read_signals(self, now: Instant) -> None:
         for number in self._signals.read():
@@ -245,26 +247,31 @@ class Daemon:
         self._perform(self._node.handle(config.interface, config.vhid, event, now))
 
     def _perform(self, step: Step) -> None:
-        """Carry out a step, then pass on what came of its sending."""
+        """Carry out a step, then pass on what came of its sending.
+
+        What goes onto the wire goes first: the log takes its time, and starting a
+        script takes more.
+        """
+        for action in step.actions:
+            self._transmit(action, step.at)
         self._journal.step(step)
         for action in step.actions:
-            self._carry_out(action, step.at)
+            self._run_script_for(action, step.at)
         while self._feedback:
             self._handle(self._feedback.popleft(), step.at)
 
-    def _carry_out(self, action: Action, at: Instant) -> None:
-        match action:
-            case SendAdvert():
-                sent = self._send(action, at)
-                self._feedback.append(SendSucceeded() if sent else SendFailed())
-            case AnnounceAddresses():
-                self._send(action, at)
-            case AcquireAddresses():
-                self._request(Job.ACQUIRE, at)
-            case ReleaseAddresses():
-                self._request(Job.RELEASE, at)
-            case StateChanged():
-                pass  # the journal has said so
+    def _transmit(self, action: Action, at: Instant) -> None:
+        if isinstance(action, SendAdvert):
+            sent = self._send(action, at)
+            self._feedback.append(SendSucceeded() if sent else SendFailed())
+        elif isinstance(action, AnnounceAddresses):
+            self._send(action, at)
+
+    def _run_script_for(self, action: Action, at: Instant) -> None:
+        if isinstance(action, AcquireAddresses):
+            self._request(Job.ACQUIRE, at)
+        elif isinstance(action, ReleaseAddresses):
+            self._request(Job.RELEASE, at)
 
     def _send(self, action: SendAdvert | AnnounceAddresses, at: Instant) -> bool:
         try:

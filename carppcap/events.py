@@ -87,6 +87,11 @@ class AddressesReleased:
     ok: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AddressesLost:
+    """An address is no longer on its interface, whoever took it away."""
+
+
 Event: TypeAlias = (
     Start
     | Stop
@@ -100,4 +105,5 @@ Event: TypeAlias = (
     | SendSucceeded
     | AddressesAcquired
     | AddressesReleased
+    | AddressesLost
 )

@@ -16,7 +16,8 @@ Beyond the original.
    when the up script has succeeded.
  * A master that is told to go adverts until its down script has ended, and only
    then says farewell, so that there is no second holder while it still holds.
- * A master whose up script failed steps aside, for longer each time.
+ * A master whose up script failed steps aside, for longer each time.  One whose
+   addresses were taken away takes them again.
  * A kernel yields every tie.  Whoever yielded one, and then heard nothing more of
    that peer, keeps the next, or the two would yield to each other for ever.
 """
@@ -41,6 +42,7 @@ from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     AdvertReceived,
     Event,
@@ -111,6 +113,7 @@ class VirtualHost:
         self._leaving: Leaving | None = None
         self._acquired = False
         self._acquire_failures = 0
+        self._regained_at: Instant | None = None
         self._adverts_until_announce = 0  # 0: no repetition is due
         self._send_failures = 0
         self._send_successes = 0
@@ -154,6 +157,8 @@ class VirtualHost:
                 return self._heard_as_master(theirs, now)
             case State.MASTER, AddressesAcquired(ok) if self._leaving is None:
                 return self._announce() if ok else self._address_failed(now)
+            case State.MASTER, AddressesLost() if self._acquired:
+                return self._addresses_lost(now)
             case State.MASTER, AddressesReleased(ok) if self._leaving is not None:
                 return self._leave(self._leaving, ok, now)
             case State.MASTER, StepDown(hold_ns):
@@ -330,6 +335,17 @@ class VirtualHost:
         self._hold(hold_ns, now)
         return [*farewell, *yielding]
 
+    def _addresses_lost(self, now: Instant) -> list[Action]:
+        """Take them again; but not over and over, if something wants them gone."""
+        if self._leaving is not None:
+            return []  # the down script at work
+        self._acquired, self._adverts_until_announce = False, 0
+        regained_at, self._regained_at = self._regained_at, now
+        patience_ns = self.config.master_down_interval_ns
+        if regained_at is not None and now - regained_at < patience_ns:
+            return self._address_failed(now)
+        return [AcquireAddresses()]
+
     # The states, and the only writers of `state`.
 
     def _become_init(self) -> list[Action]:
@@ -355,7 +371,7 @@ class VirtualHost:
     def _become_master(self, cause: Cause, now: Instant) -> list[Action]:
         assert self.state is State.BACKUP  # INIT never leads straight to MASTER
         self.state, self._hold_until, self._tie_yielded_to = State.MASTER, None, None
-        self._adverts_until_announce = 0
+        self._adverts_until_announce, self._regained_at = 0, None
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
         first_advert = self._our_advert()
         self.deadline = now + self.interval_ns

@@ -9,7 +9,7 @@ from carppcap.advert import Advert
 from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_ours_under_other_vhid
-from carppcap.events import AdvertReceived
+from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.system.scripts import Job, Outcome
@@ -71,6 +71,11 @@ class Journal:
         change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
         if change is not None:
             self._change(step, change)
+        elif isinstance(step.event, AddressesLost) and step.actions:
+            self._log.warning(
+                "{address} was taken away from this master: taking it again",
+                address=", ".join(map(str, self._config.vips)),
+            )
         elif (
             step.state is State.MASTER
             and isinstance(step.event, AdvertReceived)

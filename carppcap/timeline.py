@@ -18,6 +18,7 @@ from carppcap.actions import (
 )
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     AdvertReceived,
     Event,
@@ -83,6 +84,7 @@ _EVENT_WORDS: dict[type, str] = {
     LinkUp: "link_up",
     LinkDown: "link_down",
     FramesLost: "frames_lost",
+    AddressesLost: "addresses_lost",
     SendFailed: "send_failed",
     SendSucceeded: "send_succeeded",
 }

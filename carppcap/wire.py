@@ -48,6 +48,7 @@ class Wire:
         self._membership: Membership | None = None
         self._opened_index = 0
         self._dropped = 0
+        self.vip_lost = False
         self._failure = ""
         self.monitor = LinkMonitor(config.interface)
         self.status = self.monitor.status()
@@ -114,7 +115,11 @@ class Wire:
         self._capture.send(frame)
 
     def refresh(self) -> LinkUp | LinkDown | None:
-        """Look at the interface again; what the core must know of it, if anything."""
+        """Look at the interface again; what the core must know of it, if anything.
+
+        Sets `vip_lost` when a virtual address has gone from it.
+        """
+        self.vip_lost = False
         self.monitor.drain()
         before = self.status
         try:
@@ -128,7 +133,7 @@ class Wire:
         if self.status.up and self._capture is None:
             self._reopen()
         self._source_seen |= self._config.source in self.status.addresses
-        self._say_address_lost(before)
+        self._watch_vips(before)
         was_usable, self.usable = self.usable, self._is_usable()
         if self.usable == was_usable:
             return None
@@ -216,9 +221,10 @@ class Wire:
                 source=self._config.source,
             )
 
-    def _say_address_lost(self, before: LinkStatus) -> None:
+    def _watch_vips(self, before: LinkStatus) -> None:
         for vip in self._config.vips:
             if vip in before.addresses and vip not in self.status.addresses:
+                self.vip_lost = True
                 self._log.info(
                     "{address} is no longer on {interface}",
                     address=vip,

@@ -8,6 +8,7 @@ import pytest
 
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     AdvertReceived,
     Event,
@@ -37,6 +38,7 @@ EXAMPLES: list[Event] = [
     SendSucceeded(),
     AddressesAcquired(True),
     AddressesReleased(False),
+    AddressesLost(),
 ]
 
 

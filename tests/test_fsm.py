@@ -12,6 +12,7 @@ import pytest
 from carppcap.actions import State
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     AdvertReceived,
     Event,
@@ -49,6 +50,7 @@ EVENTS: dict[str, Event] = {
     "acquire_failed": AddressesAcquired(False),
     "released": AddressesReleased(True),
     "release_failed": AddressesReleased(False),
+    "lost": AddressesLost(),
 }
 
 TABLE = {
@@ -57,11 +59,11 @@ BACKUP 13.25 | start          | INIT -> BACKUP startup, release
 INIT   -     | stop tick_early tick_due better tie_lower tie_higher worse |
 INIT   -     | too_slow farewell link_up link_down frames_lost step_down |
 INIT   -     | send_failed send_succeeded acquired acquire_failed released |
-INIT   -     | release_failed |
+INIT   -     | release_failed lost |
     """,
     "backup": """
 BACKUP 13    | start tick_early link_up send_failed send_succeeded acquired |
-BACKUP 13    | acquire_failed released release_failed |
+BACKUP 13    | acquire_failed released release_failed lost |
 INIT   -     | stop           | BACKUP -> INIT shutdown
 MASTER 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
 BACKUP 13.25 | better tie_lower tie_higher worse frames_lost |
@@ -72,7 +74,7 @@ BACKUP 18.25 | step_down |
     """,
     "held": """
 BACKUP 18    | start tick_early link_up frames_lost send_failed send_succeeded |
-BACKUP 18    | acquired acquire_failed released release_failed |
+BACKUP 18    | acquired acquire_failed released release_failed lost |
 INIT   -     | stop           | BACKUP -> INIT shutdown
 MASTER 19    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
 BACKUP 15    | better tie_lower tie_higher worse too_slow farewell |
@@ -83,12 +85,14 @@ BACKUP 18.25 | step_down |
 BACKUP -     | start tick_early tick_due better tie_lower tie_higher worse |
 BACKUP -     | too_slow farewell link_down frames_lost step_down send_failed |
 BACKUP -     | send_succeeded acquired acquire_failed released release_failed |
+BACKUP -     | lost |
 INIT   -     | stop           | BACKUP -> INIT shutdown
 BACKUP 13.25 | link_up |
     """,
     "claiming": """
 MASTER 11    | start tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost send_failed send_succeeded released release_failed |
+MASTER 11    | lost |
 MASTER 11    | stop           | release
 MASTER 11    | step_down      | release
 MASTER 12    | tick_due       | advert 1/0
@@ -101,6 +105,7 @@ BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed,
     "master": """
 MASTER 11    | start tick_early link_up frames_lost send_failed send_succeeded |
 MASTER 11    | released release_failed |
+MASTER 11    | lost           | acquire
 MASTER 11    | stop           | release
 MASTER 11    | step_down      | release
 MASTER 12    | tick_due       | advert 1/0
@@ -117,7 +122,7 @@ BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed,
     "stepping_down": """
 MASTER 11    | start stop tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost step_down send_failed send_succeeded acquired |
-MASTER 11    | acquire_failed |
+MASTER 11    | acquire_failed lost |
 MASTER 12    | tick_due       | advert 1/0
 BACKUP 18.25 | better         | advert 1/0, MASTER -> BACKUP better_master
 BACKUP 18.25 | tie_lower      | advert 1/0, MASTER -> BACKUP better_master
@@ -128,7 +133,7 @@ BACKUP 18.25 | release_failed | MASTER -> BACKUP step_down
     "shutting_down": """
 MASTER 11    | start stop tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost step_down send_failed send_succeeded acquired |
-MASTER 11    | acquire_failed |
+MASTER 11    | acquire_failed lost |
 MASTER 12    | tick_due       | advert 1/0
 INIT   -     | better         | advert 1/0, MASTER -> INIT shutdown
 INIT   -     | tie_lower      | advert 1/0, MASTER -> INIT shutdown

@@ -80,6 +80,20 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 8      hear 1/1 .4     | MASTER 8.5    |
 8.5    tick            | MASTER 9.5    | advert 1/0
 9.5    tick            | MASTER 10.5   | advert 1/0"""),
+    "a lost address is taken and announced again": ({}, f"""{MASTER_AT_3}
+3.5    lost            | MASTER 4      | acquire
+3.75   hear 1/1 .4     | MASTER 4      |
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0
+5.5    acquired        | MASTER 6      | announce
+6.5    lost            | MASTER 6      | acquire"""),
+    "whose address is lost again and again steps aside": ({}, f"""{MASTER_AT_3}
+3.5    lost            | MASTER 4      | acquire
+3.6    acquired        | MASTER 4      | announce
+3.7    lost            | BACKUP 9.7    | MASTER -> BACKUP address_failed, release
+9.7    tick            | MASTER 10.7   | {CLAIM}
+9.8    acquired        | MASTER 10.7   | announce
+9.9    lost            | MASTER 10.7   | acquire"""),
     "an up script that ends after we yielded announces nothing": ({}, f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
 3.5    hear 0/9 .4     | BACKUP 6.5    | {YIELD}

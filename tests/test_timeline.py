@@ -17,6 +17,7 @@ from carppcap.actions import (
 )
 from carppcap.events import (
     AddressesAcquired,
+    AddressesLost,
     AddressesReleased,
     AdvertReceived,
     Event,
@@ -51,6 +52,7 @@ EVENTS: list[tuple[Event, str]] = [
     (AddressesAcquired(False), "acquire_failed"),
     (AddressesReleased(True), "released"),
     (AddressesReleased(False), "release_failed"),
+    (AddressesLost(), "addresses_lost"),
 ]
 
 TO_MASTER = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)

@@ -166,3 +166,18 @@ def test_master_that_stood_still(first: str, second: str) -> None:
         await_rule(lab, lab.hosts[0], master, adverts=4)
 
         assert backup.state == "BACKUP"
+
+
+@only_ours
+def test_address_of_the_master_is_taken_away() -> None:
+    """Somebody deletes it by hand: the master takes it again, and says so."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(OURS, "-r 1 -k 100")
+        await_rule(lab, host, daemon)
+
+        host.run("ip", "address", "flush", "dev", "eth0", "to", lab.vip)
+        wait_for("a word about it", lambda: daemon.logged("taking it again"))
+        wait_for("the address back", lambda: lab.holders == (host,))
+
+        assert daemon.states == ["BACKUP", "MASTER"]
