@@ -2,7 +2,8 @@
 
 A scenario is a test whose arguments all come from `parametrize`; it makes its own
 `Lab`, so it needs nothing of the others.  The first to be called starts them all, a
-few at a time, and every test then waits for its own outcome.
+few at a time, and every test then waits for its own outcome.  What it returns, if
+anything, is what it measured, in words; `tests.netns.survival` makes a table of it.
 
 NETNS_JOBS (12) is how many run at once.
 """
@@ -17,7 +18,7 @@ import pytest
 HERE = Path(__file__).parent
 JOBS = int(os.environ.get("NETNS_JOBS", "12"))
 
-_futures = pytest.StashKey[dict[str, Future[None]]]()
+FUTURES = pytest.StashKey[dict[str, Future[object]]]()
 _pool = pytest.StashKey[ThreadPoolExecutor]()
 
 
@@ -37,18 +38,23 @@ def _scenarios(session: pytest.Session) -> Iterator[pytest.Function]:
             yield item
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if HERE in item.path.parents:
+        item.add_marker(pytest.mark.netns)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if HERE not in pyfuncitem.path.parents:
         return None
     stash = pyfuncitem.session.stash
-    if _futures not in stash:
+    if FUTURES not in stash:
         stash[_pool] = pool = ThreadPoolExecutor(JOBS)
-        stash[_futures] = {
+        stash[FUTURES] = {
             item.nodeid: pool.submit(item.obj, **_parameters(item))
             for item in _scenarios(pyfuncitem.session)
         }
-    if (future := stash[_futures].get(pyfuncitem.nodeid)) is None:
+    if (future := stash[FUTURES].get(pyfuncitem.nodeid)) is None:
         return None
     future.result()
     return True
@@ -56,4 +62,4 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _pool in session.stash:
-        session.stash[_pool].shutdown(cancel_futures=True)
+        session.stash[_pool].shutdown(cancelFUTURES=True)
