@@ -105,7 +105,7 @@ class Replay:
 
     def _pass_time(self, until: Instant) -> None:
         """Meet every deadline before `until`.  Raises `LinkError` if that is absurd."""
-        ticks = 0
+        since, ticks = self._now, 0
         while (deadline := self._host.deadline) is not None and deadline < until:
             self._now = deadline
             for step in self._node.tick(deadline):
@@ -114,8 +114,8 @@ class Replay:
             if ticks > TICKS_PER_GAP_MAX:
                 raise LinkError(
                     "No frame for {gap} s, {last} s after the first: too long a gap",
-                    gap=format_seconds(until - self._now),
-                    last=format_seconds(self._now),
+                    gap=format_seconds(until - since),
+                    last=format_seconds(since),
                 )
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:

@@ -158,8 +158,9 @@ class FileCapture:
         self._path = path
         self._bpf = bpf
         self._delivered = 0
-        self._one_by_one = False
         self._handle = self._open()
+        # A pipe cannot be read again, as a file can that turns out to break off.
+        self._one_by_one = not stat.S_ISREG(os.stat(path).st_mode)
         self.link_type = _link_type(self._handle, path)
 
     def _open(self) -> "pcapy.Reader":

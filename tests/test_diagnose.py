@@ -1,0 +1,154 @@
+"""Which flag does not fit, by proof."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from carppcap.advert import Advert, decode
+from carppcap.auth import Authenticator, Key
+from carppcap.config import VirtualHostConfig
+from carppcap.diagnose import (
+    Misfit,
+    find_misfit,
+    is_ours_under_other_vhid,
+    plausible_vhid,
+)
+from carppcap.frames import Announcement, Datagram
+from tests.builders import (
+    GROUP,
+    LOWER,
+    VIP,
+    config,
+    payload,
+    vrrp_v2,
+    vrrp_v3,
+)
+
+MAC, OTHER_MAC = bytes.fromhex("00005e00012a"), bytes.fromhex("020000000001")
+NINE, TEN = IPv4Address("10.1.1.9"), IPv4Address("10.1.1.10")
+
+
+def advert(vhid: int = 7, password: bytes = b"love", vips: object = (VIP,)) -> Advert:
+    sent = decode(payload(config(vhid=vhid, vips=vips), 5, password=password))
+    assert sent is not None
+    return sent
+
+
+ALONE = [Announcement(NINE, OTHER_MAC), Announcement(VIP, MAC)]
+TOGETHER = [
+    Announcement(VIP, MAC),
+    Announcement(TEN, OTHER_MAC),
+    Announcement(NINE, MAC),
+]
+
+
+@pytest.mark.parametrize(
+    ("host", "sent", "announced", "expected"),
+    [
+        pytest.param(config(), advert(), ALONE, (Misfit.NONE, ()), id="none"),
+        pytest.param(config(), advert(8), ALONE, (Misfit.VHID, ()), id="vhid"),
+        pytest.param(
+            config(vips=(TEN,)), advert(), ALONE, (Misfit.ADDRESS, (VIP,)), id="address"
+        ),
+        pytest.param(
+            config(vips=()), advert(), ALONE, (Misfit.ADDRESS, (VIP,)), id="no address"
+        ),
+        pytest.param(
+            config(),
+            advert(vips=(NINE, VIP)),
+            TOGETHER,
+            (Misfit.ADDRESS, (NINE, VIP)),
+            id="several addresses",
+        ),
+        pytest.param(
+            config(),
+            advert(password=b"hate"),
+            ALONE,
+            (Misfit.PASSWORD, ()),
+            id="password",
+        ),
+        pytest.param(
+            config(vips=(TEN,)),
+            advert(password=b"hate"),
+            ALONE,
+            (Misfit.UNKNOWN, ()),
+            id="password and address",
+        ),
+        pytest.param(
+            config(vips=(TEN,)), advert(), [], (Misfit.UNKNOWN, ()), id="no candidates"
+        ),
+        pytest.param(
+            config(key=None), advert(), ALONE, (Misfit.UNKNOWN, ()), id="no key"
+        ),
+    ],
+)
+def test_find_misfit(
+    host: VirtualHostConfig,
+    sent: Advert,
+    announced: list[Announcement],
+    expected: tuple[Misfit, tuple[IPv4Address, ...]],
+) -> None:
+    """One flag changed, and the digest on the wire comes out."""
+    assert find_misfit(host, sent, announced) == expected
+
+
+def test_ours_under_another_vhid() -> None:
+    """Only who knows the password and the address can sign so."""
+    assert is_ours_under_other_vhid(config(), advert(8))
+    assert not is_ours_under_other_vhid(config(), advert(8, b"hate"))
+    assert not is_ours_under_other_vhid(config(), advert(8, vips=(NINE,)))
+    assert not is_ours_under_other_vhid(config(key=None), advert(8))
+
+
+BODY = payload(config(), 5)
+
+
+@pytest.mark.parametrize(
+    ("datagram", "expected"),
+    [
+        pytest.param(Datagram(LOWER, GROUP, 255, True, BODY), 7, id="advert"),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, payload(config(), 5, password=b"x")),
+            7,
+            id="any password",
+        ),
+        pytest.param(Datagram(LOWER, NINE, 255, True, BODY), 7, id="any group"),
+        pytest.param(Datagram(LOWER, GROUP, 254, True, BODY), None, id="ttl"),
+        pytest.param(Datagram(LOWER, GROUP, 255, False, BODY), None, id="IP sum"),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, BODY[:-1] + b"?"), None, id="sum"
+        ),
+        pytest.param(Datagram(LOWER, GROUP, 255, True, BODY[:35]), None, id="length"),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, payload(config(), 5, version=3)),
+            None,
+            id="version",
+        ),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, payload(config(), 5, vhid=0)),
+            None,
+            id="vhid 0",
+        ),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, vrrp_v2(1)), None, id="VRRP 2, short"
+        ),
+        pytest.param(Datagram(LOWER, GROUP, 255, True, vrrp_v2(8)), None, id="VRRP 2"),
+        pytest.param(
+            Datagram(LOWER, GROUP, 255, True, vrrp_v2(7)), None, id="VRRP 2, like ours"
+        ),
+        pytest.param(Datagram(LOWER, GROUP, 255, True, vrrp_v3(8)), None, id="VRRP 3"),
+    ],
+)
+def test_plausible_vhid(datagram: Datagram, expected: int | None) -> None:
+    """What it takes to be an advert, but for the digest."""
+    assert plausible_vhid(datagram) == expected
+
+
+def test_the_key_of_a_kernel_counts_too() -> None:
+    """Nothing here depends on how long the password is."""
+    host = config(key=Key(b"k" * 20))
+    signer = Authenticator(Key(b"k" * 20), 8, (VIP,))
+
+    sent = Advert(8, 1, 0, 5, signer.digest(5))
+
+    assert find_misfit(host, sent, []) == (Misfit.VHID, ())

@@ -1,0 +1,357 @@
+"""A capture through the node: time, feedback, what would have been sent."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import carppcap.replay as replay_module
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.frames import Datagram, LinkType, decode, decode_announcement
+from carppcap.replay import Replay, invented_mac
+from carppcap.report import TextReport
+from carppcap.system.capture import FileCapture, StampedFrame
+from carppcap.tally import SENDERS_MAX
+from carppcap.units import NS_PER_S
+from tests import captures
+from tests.builders import HIGHER, LOWER, OURS, VIP, config, frame, ns, payload
+from tests.timelines import FIXTURES
+
+EPOCH_NS = 1_700_000_000 * NS_PER_S
+
+
+SILENT = TextReport(list[str]().append)
+
+
+class ListCapture:
+    """Frames from a list, a few at a time; it may end badly."""
+
+    def __init__(
+        self,
+        frames: list[StampedFrame],
+        *,
+        link_type: LinkType = LinkType.ETHERNET,
+        error: LinkError | None = None,
+    ) -> None:
+        self.link_type = link_type
+        self._batches = [frames[i : i + 3] for i in range(0, len(frames), 3)]
+        self._error = error
+
+    def read(self) -> list[StampedFrame]:
+        if self._batches:
+            return self._batches.pop(0)
+        if self._error is not None:
+            raise self._error
+        return []
+
+
+class ListInjector:
+    """Keeps what would have been sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, bytes]] = []
+
+    def send(self, frame: bytes, at: int) -> None:
+        self.sent.append((at, frame))
+
+
+def at(seconds: float, body: bytes, source: IPv4Address = LOWER) -> StampedFrame:
+    return EPOCH_NS + ns(seconds), frame(body, source)
+
+
+def lines_of(
+    host: VirtualHostConfig,
+    frames: list[StampedFrame],
+    *,
+    verbose: bool = False,
+    **capture: Any,
+) -> list[str]:
+    lines: list[str] = []
+    source = ListCapture(frames, **capture)
+    Replay(host, source, TextReport(lines.append), verbose=verbose).run()
+    return lines
+
+
+def timeline(lines: list[str]) -> list[str]:
+    """Without the closing lines."""
+    return [line for line in lines if line[0].isdigit()]
+
+
+ADVERT = payload(config(advskew=0), 77)
+HOST = config(advskew=128)  # 0.5 s: waits 3.5 s, adverts each 1.5 s
+HEARD = "advert 1/0 from 10.1.1.4"
+YIELDING = (
+    f"5.500000  vhid 7  MASTER -> BACKUP  better_master by {HEARD}  "
+    "advert 1/128 release  next 9.000000"
+)
+TAKE_OVER = """\
+3.500000  vhid 7  BACKUP -> MASTER  master_down  advert 1/128 acquire  next 5.000000
+3.500000  vhid 7  MASTER  acquired  announce  next 5.000000
+""".splitlines()
+
+
+def test_time_passes_from_deadline_to_deadline() -> None:
+    """Between two frames 5.5 s apart: a take-over, and the adverts of a master."""
+    frames = [at(0, ADVERT), at(5.5, ADVERT)]
+
+    assert timeline(lines_of(HOST, frames)) == [
+        "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.500000",
+        *TAKE_OVER,
+        "5.000000  vhid 7  MASTER  tick  advert 1/128  next 6.500000",
+        YIELDING,
+        "5.500000  vhid 7  BACKUP  end of capture  next 9.000000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "takes_over"), [(3.5, False), (3.5 + 1 / 256, True)]
+)
+def test_a_frame_goes_before_a_deadline_of_its_instant(
+    second: float, takes_over: bool
+) -> None:
+    """And after every earlier one."""
+    lines = lines_of(HOST, [at(0, ADVERT), at(second, ADVERT)])
+
+    assert any("master_down" in line for line in lines) is takes_over
+
+
+def test_the_last_frame_is_the_end() -> None:
+    """A deadline of its instant is still met, no later one."""
+    foreign = (EPOCH_NS + ns(3.5), b"\xff" * 60)
+
+    lines = timeline(lines_of(HOST, [at(0, ADVERT), foreign]))
+
+    assert lines[-3:] == [
+        *TAKE_OVER,
+        "3.500000  vhid 7  MASTER  end of capture  next 5.000000",
+    ]
+
+
+def test_time_never_runs_backwards() -> None:
+    """A stamp from before the last one counts as that one's."""
+    frames = [at(1, ADVERT), at(3, ADVERT), at(0, payload(HOST, 5, advskew=255))]
+
+    lines = timeline(lines_of(HOST, frames))
+
+    assert lines[-1].startswith("2.000000  vhid 7  BACKUP  end of capture")
+
+
+def test_an_absurd_gap_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stamp in another century would make millions of lines."""
+    monkeypatch.setattr(replay_module, "TICKS_PER_GAP_MAX", 50)
+    capture = ListCapture([at(0, ADVERT), at(40, ADVERT), at(10_000, ADVERT)])
+    lines: list[str] = []
+
+    broken_off = Replay(HOST, capture, TextReport(lines.append)).run()
+
+    assert str(broken_off) == (
+        "No frame for 9960.000000 s, 40.000000 s after the first: too long a gap"
+    )
+    assert "end of capture" in lines[-3]
+
+
+def test_nothing_at_all() -> None:
+    """An empty capture has a beginning and an end."""
+    assert timeline(lines_of(HOST, [])) == [
+        "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.500000",
+        "0.000000  vhid 7  BACKUP  end of capture  next 3.500000",
+    ]
+
+
+def test_what_breaks_off_is_told_after_what_was_read() -> None:
+    """The readable part is as if the file ended there."""
+    frames = [at(0, ADVERT), at(1, ADVERT)]
+    error = LinkError("broken")
+    whole: list[str] = []
+    part: list[str] = []
+
+    assert Replay(HOST, ListCapture(frames), TextReport(whole.append)).run() is None
+    broken = Replay(HOST, ListCapture(frames, error=error), TextReport(part.append))
+    assert broken.run() is error
+
+    assert part == whole
+
+
+def test_verbose_tells_quiet_steps_too() -> None:
+    """All but that an advert left."""
+    frames = [at(0, ADVERT), at(1, ADVERT), at(5, b"")]
+
+    lines = timeline(lines_of(HOST, frames, verbose=True))
+
+    assert lines[1] == "0.000000  vhid 7  BACKUP  released  next 3.500000"
+    assert lines[3] == f"1.000000  vhid 7  BACKUP  {HEARD}  next 4.500000"
+    assert not any("send_succeeded" in line for line in lines)
+
+
+def test_rejections_and_foreign_frames() -> None:
+    """The former are told with their reason, the latter are only counted."""
+    frames = [
+        at(0, ADVERT),
+        at(0.25, payload(HOST, 8, password=b"hate")),
+        (EPOCH_NS + ns(0.5), b""),
+        (EPOCH_NS + ns(0.75), b"\0" * 60),
+        at(1, ADVERT, OURS),
+    ]
+
+    lines = lines_of(HOST, frames)
+
+    assert timeline(lines)[1:3] == [
+        "0.250000  vhid 7  rejected badauth  from 10.1.1.4",
+        "1.000000  vhid -  rejected own  from 10.1.1.5",
+    ]
+    assert lines[-1] == (
+        "total  frames 5  accepted 1  rejected 2 (own 1, badauth 1)  transitions 1"
+    )
+
+
+def test_an_advert_of_ours_that_returns() -> None:
+    """What we would have sent, heard from somewhere: known by its counter."""
+    injector = ListInjector()
+    host = replace(HOST, key=Key(b"love"))
+    first = [at(0, ADVERT), at(4, b"")]
+    Replay(host, ListCapture(first), SILENT, injector).run()
+    ours = decode(injector.sent[0][1], LinkType.ETHERNET)
+    assert isinstance(ours, Datagram)
+
+    lines = lines_of(host, [*first, at(4.25, ours.payload, HIGHER)])
+
+    assert "4.250000  vhid -  rejected own  from 10.1.1.6" in lines
+
+
+def test_what_would_have_been_sent() -> None:
+    """Stamped as the capture is, from a MAC that tells our address."""
+    injector = ListInjector()
+    capture = ListCapture([at(0, ADVERT), at(5.5, ADVERT)])
+
+    Replay(HOST, capture, SILENT, injector).run()
+
+    stamps = [(stamp - EPOCH_NS) / NS_PER_S for stamp, _ in injector.sent]
+    assert stamps == [3.5, 3.5, 5.0, 5.5]
+    kinds = [
+        type(decode(sent, LinkType.ETHERNET)).__name__ for _, sent in injector.sent
+    ]
+    assert kinds == ["Datagram", "Defect", "Datagram", "Datagram"]
+    announcement = decode_announcement(injector.sent[1][1], LinkType.ETHERNET)
+    assert announcement is not None
+    assert (announcement.address, announcement.mac) == (VIP, invented_mac(HOST))
+    assert invented_mac(HOST).hex(":") == "02:00:0a:01:01:05"
+
+
+def test_one_capture_one_output() -> None:
+    """Counters and IP ids too."""
+
+    def sent() -> list[tuple[int, bytes]]:
+        injector = ListInjector()
+        capture = ListCapture([at(0, ADVERT), at(20, ADVERT)])
+        Replay(HOST, capture, SILENT, injector).run()
+        return injector.sent
+
+    assert sent() == sent()
+    assert len({frame for _, frame in sent()}) > 10
+
+
+def test_more_senders_than_are_remembered() -> None:
+    """Forged sources by the thousand are still judged, one by one."""
+    sources = [IPv4Address(0x0A020000 + i) for i in range(SENDERS_MAX + 44)]
+    frames = [at(i / 256, ADVERT, source) for i, source in enumerate(sources * 2)]
+
+    lines = lines_of(HOST, frames)
+
+    assert f"accepted {2 * len(sources)}  rejected 0" in lines[-1]
+    assert sum(line.startswith("sender") for line in lines) == SENDERS_MAX
+
+
+SENDERS = st.sampled_from([LOWER, HIGHER, OURS])
+BODIES = st.sampled_from(
+    [
+        payload(config(), 5),
+        payload(config(), 6),
+        payload(config(advskew=200), 7),
+        payload(config(), 8, advbase=255, advskew=255),
+        payload(config(), 9, password=b"hate"),
+        payload(config(vhid=8), 10),
+        payload(config(), 5)[:-1] + b"\0",
+        payload(config(), 5) + b"stray",
+        payload(config(), 5, authlen=9),
+    ]
+)
+DAMAGE = st.one_of(st.none(), st.tuples(st.integers(0, 69), st.integers(1, 255)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1024), SENDERS, BODIES, DAMAGE), max_size=30),
+    st.booleans(),
+)
+def test_the_shortcut_changes_nothing(
+    story: list[tuple[int, IPv4Address, bytes, tuple[int, int] | None]], preempt: bool
+) -> None:
+    """Verbose runs judge every frame anew; all that both tell is the same."""
+    now, frames = 0.0, []
+    for steps, source, body, damage in story:
+        now += steps / 256
+        stamp, sent = at(now, body, source)
+        if damage is not None and damage[0] < len(sent):
+            spoilt = bytearray(sent)
+            spoilt[damage[0]] ^= damage[1]
+            sent = bytes(spoilt)
+        frames.append((stamp, sent))
+    host = replace(HOST, preempt=preempt)
+
+    told = lines_of(host, frames)
+    verbose = lines_of(host, frames, verbose=True)
+
+    assert [line for line in verbose if line in told] == told
+
+
+Variant: TypeAlias = tuple[
+    Callable[[Iterable[captures.Record], int], bytes], int, Callable[[bytes], bytes]
+]
+VARIANTS: dict[str, Variant] = {
+    "pcapng": (captures.pcapng, captures.ETHERNET, bytes),
+    "tagged": (captures.pcap, captures.ETHERNET, captures.tagged),
+    "tagged twice": (captures.pcap, captures.ETHERNET, captures.tagged_twice),
+    "cooked": (captures.pcap, captures.SLL, captures.cooked),
+    "cooked, tagged": (captures.pcap, captures.SLL, captures.cooked_and_tagged),
+    "cooked again": (captures.pcap, captures.SLL2, captures.cooked_again),
+    "cooked pcapng": (captures.pcapng, captures.SLL2, captures.cooked_again),
+    "bare": (captures.pcap, captures.RAW, captures.bare),
+}
+
+
+def told_of(path: Path) -> list[str]:
+    host = VirtualHostConfig(
+        "eth0",
+        42,
+        IPv4Address("10.1.1.5"),
+        (IPv4Address("10.1.1.252"),),
+        Key(b"pw1"),
+        advskew=150,
+    )
+    lines: list[str] = []
+    assert (
+        Replay(host, FileCapture(str(path), ""), TextReport(lines.append)).run() is None
+    )
+    return lines
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_same_in_every_wrapping(tmp_path: Path, variant: str) -> None:
+    """File formats and link types change nothing of the timeline."""
+    write, link_type, change = VARIANTS[variant]
+    whole = captures.read(FIXTURES / "netbsd-injected" / "capture.pcap")
+    records = list(filter(captures.is_ipv4, whole))
+    plain, wrapped = tmp_path / "plain", tmp_path / "wrapped"
+    plain.write_bytes(captures.pcap(records))
+    wrapped.write_bytes(write(captures.rewritten(records, change), link_type))
+
+    told = told_of(wrapped)
+
+    assert len(told) > 25
+    assert told == told_of(plain)

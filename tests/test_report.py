@@ -1,0 +1,185 @@
+"""What a replay tells, for people and for programs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.advert import Advert
+from carppcap.events import AdvertReceived, Start
+from carppcap.frames import Datagram, Defect
+from carppcap.ingress import Ingress, Rejection, RejectReason
+from carppcap.node import Step
+from carppcap.report import End, JsonReport, Report, TextReport
+from carppcap.tally import Tally
+from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload
+
+STARTED = Step(
+    ns(0),
+    "eth0",
+    7,
+    Start(),
+    (StateChanged(State.INIT, State.BACKUP, Cause.STARTUP), ReleaseAddresses()),
+    State.BACKUP,
+    ns(3),
+)
+HEARD = Step(
+    ns(1.5),
+    "eth0",
+    7,
+    AdvertReceived(LOWER, 1, 20, 99, verified=False),
+    (),
+    State.BACKUP,
+    None,
+)
+REJECTED = Rejection(
+    RejectReason.BADAUTH,
+    Datagram(HIGHER, GROUP, 255, True, b""),
+    Advert(7, 1, 0, 5, bytes(20)),
+)
+NAMELESS = Rejection(RejectReason.BADLEN)
+
+
+def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
+    """A run with one of everything."""
+    lines: list[str] = []
+    report = make(lines.append)
+    tally = Tally()
+    report.note("grüß dich")
+    for step in (STARTED, HEARD):
+        tally.step(step)
+        report.step(step)
+    datagram = Datagram(LOWER, GROUP, 255, True, payload(config(), 99))
+    assert isinstance(HEARD.event, AdvertReceived)
+    tally.advert(7, HEARD.event, datagram)
+    for rejection in (REJECTED, REJECTED, NAMELESS):
+        tally.rejection(rejection)
+    report.rejection(REJECTED, ns(2))
+    report.rejection(NAMELESS, ns(2.5))
+    report.summary(End(ns(3), "eth0", 7, State.BACKUP, ns(4), 12), tally)
+    return lines
+
+
+def test_text() -> None:
+    """The timeline, and closing lines that align with it."""
+    assert told(TextReport) == [
+        "note: grüß dich",
+        "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.000000",
+        "1.500000  vhid 7  BACKUP  advert 1/20 from 10.1.1.4 unverified",
+        "2.000000  vhid 7  rejected badauth  from 10.1.1.6",
+        "2.500000  vhid -  rejected badlen",
+        "3.000000  vhid 7  BACKUP  end of capture  next 4.000000",
+        "sender 10.1.1.4  vhid 7  accepted 1 unverified  last 1/20",
+        "sender 10.1.1.6  vhid 7  rejected 2 (badauth 2)",
+        "total  frames 12  accepted 1  rejected 3 (badlen 1, badauth 2)  transitions 1",
+    ]
+
+
+def test_json() -> None:
+    """One object a line, with the keys that the module promises."""
+    records: list[dict[str, Any]] = [json.loads(line) for line in told(JsonReport)]
+
+    assert records == [
+        {"kind": "note", "text": "grüß dich"},
+        {
+            "kind": "step",
+            "at_ns": 0,
+            "interface": "eth0",
+            "vhid": 7,
+            "event": "start",
+            "state": "BACKUP",
+            "actions": ["release"],
+            "next_ns": 3_000_000_000,
+            "old_state": "INIT",
+            "cause": "startup",
+        },
+        {
+            "kind": "step",
+            "at_ns": 1_500_000_000,
+            "interface": "eth0",
+            "vhid": 7,
+            "event": "advert",
+            "state": "BACKUP",
+            "actions": [],
+            "next_ns": None,
+            "source": "10.1.1.4",
+            "advbase": 1,
+            "advskew": 20,
+            "counter": 99,
+            "verified": False,
+        },
+        {
+            "kind": "rejection",
+            "at_ns": 2_000_000_000,
+            "reason": "badauth",
+            "source": "10.1.1.6",
+            "vhid": 7,
+        },
+        {
+            "kind": "rejection",
+            "at_ns": 2_500_000_000,
+            "reason": "badlen",
+            "source": None,
+            "vhid": None,
+        },
+        {
+            "kind": "summary",
+            "at_ns": 3_000_000_000,
+            "interface": "eth0",
+            "vhid": 7,
+            "state": "BACKUP",
+            "next_ns": 4_000_000_000,
+            "frames": 12,
+            "accepted": 1,
+            "rejected": {"badlen": 1, "badauth": 2},
+            "transitions": 1,
+            "senders": [
+                {
+                    "source": "10.1.1.4",
+                    "vhid": 7,
+                    "accepted": 1,
+                    "verified": False,
+                    "rejected": {},
+                    "advbase": 1,
+                    "advskew": 20,
+                },
+                {
+                    "source": "10.1.1.6",
+                    "vhid": 7,
+                    "accepted": 0,
+                    "verified": True,
+                    "rejected": {"badauth": 2},
+                    "advbase": None,
+                    "advskew": None,
+                },
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("datagram", "expected"),
+    [
+        (
+            Datagram(LOWER, GROUP, 255, True, b""),
+            "sender 10.1.1.4  vhid -  rejected 1 (badlen 1)",
+        ),
+        (Defect.FOREIGN, None),
+    ],
+)
+def test_sender_without_a_vhid(
+    datagram: Datagram | Defect, expected: str | None
+) -> None:
+    """A frame too short for one still has an address."""
+    tally, lines = Tally(), list[str]()
+    verdict = Ingress([config()]).judge(datagram)
+    if isinstance(verdict, Rejection):
+        tally.rejection(verdict)
+
+    TextReport(lines.append).summary(End(0, "eth0", 7, State.INIT, None, 0), tally)
+
+    assert lines[0] == "0.000000  vhid 7  INIT  end of capture"
+    assert lines[1:-1] == ([] if expected is None else [expected])
+    assert lines[-1].startswith("total  frames 0  accepted 0  rejected ")

@@ -1,0 +1,108 @@
+"""The short way leads where the long one does, or nowhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from carppcap.actions import State
+from carppcap.config import VirtualHostConfig
+from carppcap.events import AdvertReceived, Start
+from carppcap.frames import decode_intact
+from carppcap.fsm import VirtualHost
+from carppcap.ingress import Accepted, Ingress
+from carppcap.shortcut import SOURCE, Familiar
+from tests.builders import LOWER, PASSWORD, config, counters, frame, ns, payload, words
+
+HOST = config(advskew=128)
+FIRST = frame(payload(config(), 1))
+
+
+def familiar(
+    config_: VirtualHostConfig = HOST, first: bytes = FIRST
+) -> tuple[Familiar, VirtualHost]:
+    host = VirtualHost(config_, counters())
+    host.handle(Start(), ns(0))
+    datagram = decode_intact(first)
+    assert datagram is not None
+    verdict = Ingress([config_]).judge(datagram)
+    assert isinstance(verdict, Accepted)
+    return Familiar(first, verdict.event, host), host
+
+
+def test_an_equal_advert_reaches_the_host() -> None:
+    """With another counter, digest, IP id and sums; padding is nothing to it."""
+    known, host = familiar()
+    body = payload(config(), 2**64 - 1)
+    again = bytearray(frame(body))
+    again[18:20], again[24:26] = b"\x12\x34", b"\0\0"
+    total = int.from_bytes(again[14:34], "big")
+    again[24:26] = (0xFFFF - total % 0xFFFF).to_bytes(2, "big")
+
+    assert known.hear(bytes(again) + b"padding", ns(2)) == []
+    assert host.deadline == ns(2) + HOST.master_down_interval_ns
+
+
+@pytest.mark.parametrize("length", [0, 1, 34, 69])
+def test_short_frames_are_strange(length: int) -> None:
+    """They have to be judged."""
+    known, _ = familiar()
+
+    assert known.hear(FIRST[:length], ns(1)) is None
+
+
+@pytest.mark.parametrize("position", range(len(FIRST)))
+def test_any_other_byte_makes_a_stranger(position: int) -> None:
+    """Damage, another sender, another rank: the host hears nothing of it."""
+    known, host = familiar()
+    before = host.deadline
+    changed = bytearray(FIRST)
+    changed[position] ^= 0x01
+
+    assert known.hear(bytes(changed), ns(1)) is None
+    assert host.deadline == before
+
+
+def test_forgeries_are_strangers() -> None:
+    """The sums may be as good as they like."""
+    known, _ = familiar()
+
+    assert known.hear(frame(payload(config(), 1, password=b"hate")), ns(1)) is None
+
+
+def test_an_advert_of_ours_is_a_stranger() -> None:
+    """The node has a name for it."""
+    known, host = familiar()
+    host.handle(AdvertReceived(LOWER, 255, 255, 9), ns(1))
+    assert host.state is State.MASTER
+    assert host.is_own(1)
+
+    assert known.hear(FIRST, ns(2)) is None
+
+
+def test_without_a_key_digests_do_not_count() -> None:
+    """As in the long way."""
+    known, _ = familiar(replace(HOST, key=None))
+
+    assert known.hear(frame(payload(config(), 1, password=b"hate")), ns(1)) == []
+
+
+def test_what_came_of_it_is_a_step() -> None:
+    """Of the advert that was heard, not of the one that was learnt."""
+    slower = payload(config(), 3, advskew=200)
+    known, host = familiar(replace(HOST, preempt=True), frame(slower))
+    again = frame(payload(config(), 4, advskew=200))
+
+    actions = known.hear(again, ns(2))
+
+    assert actions is not None
+    step = known.step(again, actions, ns(2))
+    assert words(step.actions)[0] == "BACKUP -> MASTER preemption"
+    assert (step.at, step.interface, step.vhid) == (ns(2), "eth0", 7)
+    assert step.event == AdvertReceived(LOWER, 1, 200, 4)
+    assert (step.state, step.deadline) == (host.state, host.deadline)
+
+
+def test_the_source_is_where_it_should_be() -> None:
+    """A replay finds the familiar of a frame by it."""
+    assert FIRST[SOURCE] == LOWER.packed
+    assert PASSWORD not in FIRST

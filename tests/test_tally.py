@@ -1,0 +1,215 @@
+"""Counting, in bounded memory, and saying what does not fit."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from carppcap.events import AdvertReceived, Start
+from carppcap.frames import Announcement, Datagram, Defect
+from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node import Step
+from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
+from tests.builders import GROUP, HIGHER, LOWER, VIP, config, ns, payload
+
+MAC = bytes.fromhex("00005e000107")
+OTHER_VIP = IPv4Address("10.1.1.253")
+OTHER_GROUP = IPv4Address("224.0.0.99")
+HOST = config()
+
+
+def tally_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Tally:
+    """What a replay counts of these, announcements of both addresses included."""
+    tally, ingress = Tally(), Ingress([host])
+    for datagram in datagrams:
+        verdict = ingress.judge(datagram)
+        if isinstance(verdict, Rejection):
+            tally.rejection(verdict)
+        elif isinstance(verdict, Accepted):
+            assert isinstance(datagram, Datagram)
+            tally.advert(verdict.vhid, verdict.event, datagram)
+    tally.announcement(Announcement(VIP, MAC))
+    return tally
+
+
+def sent(
+    host: VirtualHostConfig = HOST,
+    *,
+    source: IPv4Address = LOWER,
+    password: bytes = b"love",
+    group: IPv4Address = GROUP,
+    ttl: int = 255,
+) -> Datagram:
+    return Datagram(source, group, ttl, True, payload(host, 5, password=password))
+
+
+def test_counts_by_sender_and_reason() -> None:
+    """In order of address and vhid; frames without a sender count as well."""
+    other = config(vhid=8, advskew=3)
+    tally = tally_of(
+        HOST,
+        sent(source=HIGHER),
+        sent(config(advskew=9), source=HIGHER),
+        sent(other),
+        sent(ttl=1),
+        sent(),
+        Defect.TRUNCATED,
+        Defect.FOREIGN,
+    )
+
+    lower, foreign, higher = tally.senders
+
+    assert (lower.source, lower.vhid, lower.accepted) == (LOWER, 7, 1)
+    assert lower.rejected == {RejectReason.BADTTL: 1}
+    assert (foreign.source, foreign.vhid, foreign.accepted) == (LOWER, 8, 0)
+    assert foreign.rejected == {RejectReason.BADVHID: 1}
+    assert (higher.accepted, higher.rank, higher.verified) == (2, (1, 9), True)
+    assert tally.accepted == 3
+    assert tally.rejected == {
+        RejectReason.BADTTL: 1,
+        RejectReason.BADVHID: 1,
+        RejectReason.BADLEN: 1,
+    }
+
+
+def test_counts_transitions() -> None:
+    """And nothing else that a step may hold."""
+    tally = Tally()
+    changed = StateChanged(State.INIT, State.BACKUP, Cause.STARTUP)
+    for actions in ((changed, ReleaseAddresses()), (), (ReleaseAddresses(),)):
+        tally.step(Step(ns(0), "eth0", 7, Start(), actions, State.BACKUP, None))
+
+    assert tally.transitions == 1
+
+
+def test_memory_is_bounded() -> None:
+    """Senders beyond the limit are still counted, though not by name."""
+    tally = Tally()
+    event = AdvertReceived(LOWER, 1, 0, 5)
+    for number in range(SENDERS_MAX + 7):
+        source = IPv4Address(number + 1)
+        tally.advert(7, replace(event, source=source), sent())
+        tally.announcement(Announcement(source, MAC))
+
+    assert len(tally.senders) == SENDERS_MAX
+    assert len(tally.announced) == ANNOUNCED_MAX
+    assert tally.accepted == SENDERS_MAX + 7
+
+
+ELSEWHERE = config(vips=(OTHER_VIP,))
+
+
+@pytest.mark.parametrize(
+    ("host", "datagrams", "expected"),
+    [
+        pytest.param(HOST, [sent()], "", id="all fits"),
+        pytest.param(HOST, [], "no CARP over IPv4 in this capture", id="nothing"),
+        pytest.param(
+            ELSEWHERE,
+            [sent()],
+            "adverts from 10.1.1.4 fit address 10.1.1.252, not --addr 10.1.1.253",
+            id="address",
+        ),
+        pytest.param(
+            HOST,
+            [sent(password=b"hate")],
+            (
+                "adverts from 10.1.1.4 do not fit the password; --addr 10.1.1.252 is "
+                "announced here, so that much seems right"
+            ),
+            id="password",
+        ),
+        pytest.param(
+            ELSEWHERE,
+            [sent(password=b"hate")],
+            (
+                "adverts from 10.1.1.4 fit neither --addr 10.1.1.253 nor any address "
+                "announced here: the password differs, or an address"
+            ),
+            id="password or address",
+        ),
+        pytest.param(
+            HOST,
+            [sent(config(vhid=8)), sent(source=HIGHER)],
+            (
+                "adverts from 10.1.1.4 fit password and address, but have vhid 8, not "
+                "--vhid 7"
+            ),
+            id="vhid",
+        ),
+        pytest.param(
+            HOST,
+            [sent(config(vhid=8), password=b"hate")],
+            "no advert has --vhid 7; seen: 8",
+            id="only another group",
+        ),
+        pytest.param(
+            HOST,
+            [sent(config(vhid=8), password=b"hate"), sent(source=HIGHER)],
+            "",
+            id="another group beside ours",
+        ),
+        pytest.param(
+            HOST,
+            [sent(group=OTHER_GROUP)],
+            "adverts from 10.1.1.4 go to 224.0.0.99, not --mcastip 224.0.0.18",
+            id="group",
+        ),
+        pytest.param(
+            HOST, [sent(password=b"hate"), sent()], "", id="forged among good ones"
+        ),
+        pytest.param(HOST, [sent(ttl=1)], "", id="no flag of ours"),
+    ],
+)
+def test_explain(
+    host: VirtualHostConfig, datagrams: list[Datagram | Defect], expected: str
+) -> None:
+    """One sentence for each sender whom a flag of ours shuts out."""
+    assert "\n".join(explain(host, tally_of(host, *datagrams))) == expected
+
+
+ANY = config(vips=(), key=None)
+
+
+@pytest.mark.parametrize(
+    ("key", "password", "expected"),
+    [
+        (
+            Key(b"love"),
+            b"love",
+            "adverts from 10.1.1.4 fit address 10.1.1.252 (there is no --addr)",
+        ),
+        (
+            Key(b"love"),
+            b"hate",
+            (
+                "adverts from 10.1.1.4 fit neither the password nor any address "
+                "announced here: the password differs, or an address"
+            ),
+        ),
+        (None, b"love", ""),
+    ],
+)
+def test_explain_without_an_address(
+    key: Key | None, password: bytes, expected: str
+) -> None:
+    """What was believed unverified can still be tried with the password."""
+    tally = tally_of(ANY, sent(password=password))
+
+    assert tally.senders[0].accepted == 1
+    assert "\n".join(explain(replace(ANY, key=key), tally)) == expected
+
+
+def test_explain_several_addresses() -> None:
+    """They are named together."""
+    pair = config(vips=(VIP, OTHER_VIP))
+    tally = tally_of(HOST, sent(pair))
+    tally.announcement(Announcement(OTHER_VIP, MAC))
+
+    assert "\n".join(explain(HOST, tally)) == (
+        "adverts from 10.1.1.4 fit all of the addresses 10.1.1.252, 10.1.1.253, "
+        "not --addr 10.1.1.252"
+    )

@@ -1,0 +1,377 @@
+"""`carppcap replay`, from its command line to its exit status."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from carppcap.cli import main
+from carppcap.frames import LinkType, decode, decode_announcement
+from carppcap.options import OPTIONS
+from carppcap.system.capture import FileCapture
+from carppcap.tool import PROGRESS_BYTES_MIN, REPLAY_OPTIONS
+from carppcap.units import format_seconds
+from tests import captures
+from tests.timelines import FIXTURES
+
+CAPTURE = FIXTURES / "ucarp-usr2" / "capture.pcap"
+FLAGS = "-i eth0 -s 10.9.0.3 -v 7 -p love -a 10.9.0.100 -k 200".split()
+
+FIT = "fit address 10.9.0.100 (there is no --addr)"
+
+Output = pytest.CaptureFixture[str]
+
+
+def replay(*words: str | Path) -> int:
+    return main(["replay", *map(str, words)])
+
+
+def told(capsys: Output, *words: str | Path) -> str:
+    """What a replay prints that ends well and without a complaint."""
+    assert replay(*words) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def test_help_names_every_option_that_counts(capsys: Output) -> None:
+    """Those of a daemon's that are ignored here stay out of it."""
+    out = told(capsys, "--help")
+
+    shown = {row.long for row in (*REPLAY_OPTIONS, *OPTIONS) if f"--{row.long}" in out}
+    assert {"json", "write", "srcip", "vhid", "addr", "passfile", "debug"} <= shown
+    assert not {"upscript", "daemonize", "pidfile", "facility"} & shown
+    assert all(len(line) <= 96 for line in out.splitlines())
+    assert told(capsys) == out
+
+
+def test_options_are_sorted_from_words(capsys: Output) -> None:
+    """The file may stand anywhere, as with `getopt_long`."""
+    assert told(capsys, *FLAGS, CAPTURE) == told(capsys, CAPTURE, *FLAGS)
+
+
+def test_a_daemon_s_command_line_can_be_pasted(capsys: Output) -> None:
+    """What means nothing to a replay changes nothing, and nothing is run or written."""
+    ignored = (
+        "-B -z -S -f local0 --pidfile=/nonexistent/pid --script-timeout 5 -x word "
+        "--upscript=/nonexistent/up -d /nonexistent/down --no-farewell"
+    )
+
+    assert told(capsys, CAPTURE, *FLAGS, *ignored.split()) == told(
+        capsys, CAPTURE, *FLAGS
+    )
+
+
+def test_debug_tells_quiet_steps(capsys: Output) -> None:
+    """Every line of the short answer, and more."""
+    short = told(capsys, CAPTURE, *FLAGS).splitlines()
+    long = told(capsys, CAPTURE, *FLAGS, "-D").splitlines()
+
+    assert [line for line in long if line in short] == short
+    assert len(long) > len(short) + 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "notes"),
+    [
+        (
+            "",
+            [
+                "note: no --vhid: taking 7, the first in the file",
+                "note: no --srcip: we are 255.255.255.255, which loses every tie",
+                "note: no password and no --addr: adverts cannot be verified",
+            ],
+        ),
+        (
+            "-v 7 -s 10.9.0.3 -a 10.9.0.100",
+            ["note: no password: adverts cannot be verified"],
+        ),
+        (
+            "-v 7 -s 10.9.0.3 -p love",
+            [
+                "note: no --addr: adverts cannot be verified",
+                f"note: adverts from 10.9.0.1 {FIT}",
+                f"note: adverts from 10.9.0.2 {FIT}",
+            ],
+        ),
+    ],
+    ids=["nothing", "no password", "no address"],
+)
+def test_what_is_missing_is_said(capsys: Output, flags: str, notes: list[str]) -> None:
+    """And adverts are believed all the same, with a mark."""
+    lines = told(capsys, CAPTURE, *flags.split()).splitlines()
+
+    assert [line for line in lines if line.startswith("note:")] == notes
+    assert "sender 10.9.0.1  vhid 7  accepted 5 unverified  last 1/0" in lines
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [
+        ("-v 9", "fit password and address, but have vhid 7, not --vhid 9"),
+        ("-a 10.9.0.99", "fit address 10.9.0.100, not --addr 10.9.0.99"),
+        ("-p hate", "do not fit the password; --addr 10.9.0.100 is announced here"),
+        ("-m 224.0.0.9", "go to 224.0.0.18, not --mcastip 224.0.0.9"),
+    ],
+)
+def test_a_wrong_flag_is_named(capsys: Output, flags: str, note: str) -> None:
+    """The last of two contradicting options holds, so these spoil one each."""
+    lines = told(capsys, CAPTURE, *FLAGS, *flags.split()).splitlines()
+
+    assert lines[-2].startswith(f"note: adverts from 10.9.0.1 {note}")
+    assert lines[-1].startswith(f"note: adverts from 10.9.0.2 {note}")
+
+
+def test_json_tells_the_same(capsys: Output) -> None:
+    """One object for each line of the timeline."""
+    case = FIXTURES / "netbsd-injected" / "capture.pcap"
+    flags = "-s 10.1.1.5 -v 42 -p pw1 -a 10.1.1.252 -k 150".split()
+    text = told(capsys, case, *flags).splitlines()
+
+    records = [
+        json.loads(line) for line in told(capsys, case, *flags, "--json").splitlines()
+    ]
+
+    steps = [r for r in records if r["kind"] in ("step", "rejection")]
+    assert len(steps) == sum(line[0].isdigit() for line in text) - 1
+    assert [format_seconds(r["at_ns"]) for r in steps] == [
+        line.split()[0] for line in text[: len(steps)]
+    ]
+    assert records[-1]["kind"] == "summary"
+    assert records[-1]["rejected"]["wrong_group"] == 2
+    assert {r["interface"] for r in records if "interface" in r} == {"capture.pcap"}
+
+
+def test_write(capsys: Output, tmp_path: Path) -> None:
+    """What we would have sent, when we would have, the same in every run."""
+    files = [tmp_path / "one.pcap", tmp_path / "two.pcap"]
+    outputs = {told(capsys, CAPTURE, *FLAGS, "-k0", "--write", file) for file in files}
+
+    assert len(outputs) == 1
+    assert files[0].read_bytes() == files[1].read_bytes()
+    first_ns = captures.read(CAPTURE)[0][0] * 1000
+    sent = FileCapture(str(files[0]), "").read()
+    lines = [line for line in outputs.pop().splitlines() if line[0].isdigit()]
+    adverts = [line for line in lines if " advert 1/0" in line.split("from")[-1]]
+    assert adverts
+    instants = [
+        format_seconds(stamp - first_ns)
+        for stamp, frame in sent
+        if decode_announcement(frame, LinkType.ETHERNET) is None
+    ]
+    assert instants == [line.split()[0] for line in adverts]
+    own = [decode(frame, LinkType.ETHERNET) for _, frame in sent]
+    assert any(str(getattr(d, "source", "")) == "10.9.0.3" for d in own)
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_a_file_that_breaks_off(capsys: Output, tmp_path: Path, form: str) -> None:
+    """Wherever in its last record: first all that could be read, then one line."""
+    records = captures.read(CAPTURE)
+    write = captures.pcap if form == "pcap" else captures.pcapng
+    shorter, whole = write(records[:-1]), write(records)
+    path = tmp_path / f"capture.{form}"
+    path.write_bytes(shorter)
+    readable = told(capsys, path, *FLAGS)
+
+    for end in range(len(shorter) + 1, len(whole)):
+        path.write_bytes(whole[:end])
+
+        assert replay(path, *FLAGS) == 2
+
+        out, err = capsys.readouterr()
+        assert out == readable
+        assert err.startswith(f"carppcap: {path}: ")
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file or directory"),
+        (b"", "truncated dump file"),
+        (b"\0" * 100, "unknown file format"),
+        (b"#!/bin/sh\n# no capture at all, but longer than its header\n", "unknown"),
+        (captures.pcap([], link_type=147), "unknown link type 147"),
+        (captures.pcap([]), "no CARP advert over IPv4 in it"),
+    ],
+)
+def test_a_file_that_is_no_use(
+    capsys: Output, tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    """One line that names it, and exit status 2."""
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+
+    assert replay(path) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"carppcap: {path}: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_a_directory(capsys: Output, tmp_path: Path) -> None:
+    """The same."""
+    assert replay(tmp_path, "-v", "7") == 2
+    assert capsys.readouterr() == ("", f"carppcap: {tmp_path}: is a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("-v 7", "You must supply one capture file to replay"),
+        ("one two", "You must supply one capture file to replay"),
+        ("one -k 256", "Invalid number: [256] for -k (allowed: 0 to 255)"),
+        ("one --write=", "--write is empty"),
+        ("one --jsonp", "Unknown option: --jsonp"),
+        (f"{CAPTURE} -v 7 -b 0", "You must supply an advertisement time base"),
+        (f"{CAPTURE} -v 7 --write {CAPTURE}", "cannot be read and written at once"),
+    ],
+)
+def test_a_wrong_command_line(capsys: Output, words: str, complaint: str) -> None:
+    """One line, exit status 1, and no file is touched."""
+    before = CAPTURE.read_bytes()
+
+    assert replay(*words.split()) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert CAPTURE.read_bytes() == before
+
+
+def test_write_where_nothing_can_be_written(capsys: Output, tmp_path: Path) -> None:
+    """Said before anything is replayed."""
+    assert replay(CAPTURE, *FLAGS, "--write", tmp_path / "no" / "where.pcap") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Unable to write" in err
+
+
+def test_password_from_file_and_environment(
+    capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the daemon reads it."""
+    expected = told(capsys, CAPTURE, *FLAGS)
+    rest = "-s 10.9.0.3 -v 7 -a 10.9.0.100 -k 200".split()
+    passfile = tmp_path / "pass"
+    passfile.write_text("love\n", "utf-8")
+    passfile.chmod(0o600)
+
+    assert told(capsys, CAPTURE, *rest, "-o", passfile) == expected
+    monkeypatch.setenv("CARPPCAP_PASS", "love")
+    assert told(capsys, CAPTURE, *rest) == expected
+
+
+def test_a_pipe_can_be_replayed_but_not_searched(tmp_path: Path) -> None:
+    """It can be read only once, so the vhid must be given."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    command = [sys.executable, "-m", "carppcap", "replay", str(path)]
+
+    searched = subprocess.run(command, capture_output=True, text=True, check=False)
+    with subprocess.Popen(
+        [*command, *FLAGS], stdout=subprocess.PIPE, text=True
+    ) as process:
+        path.write_bytes(CAPTURE.read_bytes())
+        out, _ = process.communicate()
+
+    assert (searched.returncode, searched.stdout) == (1, "")
+    assert "say --vhid" in searched.stderr
+    assert process.returncode == 0
+    assert out == (FIXTURES / "ucarp-usr2" / "timeline.txt").read_text("utf-8")
+
+
+def test_a_pipe_that_breaks_off(tmp_path: Path) -> None:
+    """As a file that does."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "carppcap", "replay", str(path), *FLAGS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        path.write_bytes(CAPTURE.read_bytes()[:-1])
+        out, err = process.communicate()
+
+    assert process.returncode == 2
+    assert "total  frames 17  accepted 9" in out
+    assert err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    """`carppcap replay ... | head -1` ends without a complaint."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    process = subprocess.run(
+        [sys.executable, "-m", "carppcap", "replay", str(CAPTURE), *FLAGS],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (process.returncode, process.stderr) == (2, "")
+
+
+def on_a_terminal(path: Path, stdout: int | None = subprocess.PIPE) -> tuple[str, str]:
+    """What a replay writes to its stdout, and what to the terminal that is its stderr.
+
+    With `stdout` None that goes to the terminal as well.
+    """
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    with subprocess.Popen(
+        [sys.executable, "-m", "carppcap", "replay", str(path), "-v", "7"],
+        stdout=terminal if stdout is None else stdout,
+        stderr=terminal,
+        text=True,
+    ) as process:
+        out, _ = process.communicate()
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(master, 65_536):
+            shown += piece
+    except OSError:  # Linux says so where others say end of file.
+        pass
+    os.close(master)
+    assert process.returncode == 0
+    return out or "", shown.decode()
+
+
+def test_a_long_file_shows_its_progress(tmp_path: Path) -> None:
+    """On a terminal, and only there; a short one is over too soon."""
+    pytest.importorskip("tqdm")
+    long, short = tmp_path / "long.pcap", tmp_path / "short.pcap"
+    record = captures.read(CAPTURE)[0]
+    filler = (record[0], b"\0" * 60_000)
+    long.write_bytes(
+        captures.pcap([record] + [filler] * (PROGRESS_BYTES_MIN // 60_000 + 1))
+    )
+    short.write_bytes(captures.pcap([record, filler]))
+
+    out, shown = on_a_terminal(long)
+
+    assert "%|" in shown
+    assert "total  frames 281  accepted 0" in out
+    assert on_a_terminal(short)[1] == ""
+
+    _, shown = on_a_terminal(long, stdout=None)
+
+    # Each line starts where the bar was wiped away, not behind it.
+    assert "\r0.000000  vhid 7  INIT" in shown
+    assert "\rtotal  frames 281" in shown
