@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -299,8 +300,13 @@ def daemons(lab: Lab) -> Iterator[tuple[Host, Daemon]]:
 
 
 def perform() -> int:
-    """The live demo; its exit status.  Raises `OSError` where it cannot be given."""
-    with Lab(3) as lab:
+    """The live demo, where it can be given; its exit status."""
+    with ExitStack() as stack:
+        try:
+            lab = stack.enter_context(Lab(3))
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"No network namespaces here: {error}")
+            return replay()
         try:
             verdict = Demo(lab).play()
         except (DemoError, LateError, subprocess.SubprocessError) as error:
@@ -316,8 +322,13 @@ def perform() -> int:
 def replay() -> int:
     """A recorded election instead."""
     flags = (FIXTURE / "node.conf").read_text().split()
+    story = (FIXTURE / "README.rst").read_text().split("\n\n")[1]
     command = [sys.executable, "-m", "carppcap", "replay", "capture.pcap", *flags]
-    print(f"Replaying {FIXTURE.relative_to(ROOT)} instead:\n", flush=True)
+    print(
+        f"So here is a recording, {FIXTURE.relative_to(ROOT)}, and what a third host\n"
+        f"would have done: carppcap {' '.join(flags)}\n\n{story}\n",
+        flush=True,
+    )
     return subprocess.run(
         command, cwd=FIXTURE, env=environment(), check=False
     ).returncode
@@ -348,9 +359,6 @@ def main() -> int:
         return replay()
     try:
         return perform()
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"No network namespaces here: {error}")
-        return replay()
     except KeyboardInterrupt:
         return 130
 

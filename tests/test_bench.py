@@ -26,7 +26,7 @@ FREE = Row("Size", "part", "MB", (5.0,), (5.0,))
         (FAST, "met", 12.5),
         (SLOW, "NOT MET", 2.0),
         (EARLY, "NOT MET", None),
-        (OPEN, "", None),
+        (OPEN, "NOT MET", None),
         (FREE, "", 1.0),
         (Row("", "", "", (2.5,), (5.0,), 2.5), "NOT MET", 2.0),
         (Row("", "", "", (0.0,), (5.0,), 2.5), "met", None),
@@ -65,7 +65,7 @@ Speed
 
 Size
              unit  carppcap  range       n  ucarp  range       n  ratio  target
-  whole      MB           -                  5.00              1      -  < 2.50
+  whole      MB           -                  5.00              1      -  < 2.50  NOT MET
   part       MB        5.00              1   5.00              1   1.00"""
 
     assert table([FAST, SLOW, OPEN, FREE]) == expected
@@ -81,11 +81,11 @@ def test_table_names_the_rival() -> None:
 
 
 def test_closing_line() -> None:
-    """Rows without a target or samples count for nothing."""
-    assert closing_line([FAST, OPEN, FREE]) == "1 of 1 targets met"
+    """Rows without a target count for nothing, those without samples as missed."""
+    assert closing_line([FAST, FREE]) == "1 of 1 targets met"
     assert (
-        closing_line([FAST, SLOW, EARLY])
-        == "1 of 3 targets met; not met: Speed / long way, Speed / too early"
+        closing_line([FAST, SLOW, OPEN])
+        == "1 of 3 targets met; not met: Speed / long way, Size / whole"
     )
 
 

@@ -5,6 +5,7 @@ two hosts and returns the instants between which its consequences fall.
 """
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -315,6 +316,10 @@ def outcome(case: Case, program: str, number: int) -> Outcome:
                 for change in lab.addresses.changes
                 if span.since_ns < change.time_ns < span.until_ns
             ]
-    except (LateError, UnplayableError) as error:
+    except LateError as error:
+        story = "\n".join(getattr(error, "__notes__", ()))
+        print(f"{case.what}, {program}: {error}\n{story}\n", file=sys.stderr)
+        return f"{program}: {error}"
+    except UnplayableError as error:
         return f"{program}: {error}"
     return two_ns / NS_PER_S, none_ns / NS_PER_S, float(len(changes))

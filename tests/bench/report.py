@@ -32,10 +32,11 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met; None without a target or samples."""
-        if self.limit is None or not self.ours:
+        """Whether the target is met, which nothing but samples can show; None where
+        there is none."""
+        if self.limit is None:
             return None
-        return abs(median(self.ours)) < self.limit
+        return bool(self.ours) and abs(median(self.ours)) < self.limit
 
     @property
     def ratio(self) -> float | None:
