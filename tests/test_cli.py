@@ -1,0 +1,429 @@
+"""The command: what it says and how it ends, above all when something is wrong."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fcntl import F_SETPIPE_SZ, fcntl
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap import __version__
+from carppcap.cli import main
+from carppcap.options import OPTIONS
+from tests.shell import COMMAND, environment, make_link, network, run, wait_for
+from tests.test_options import BAD, WORDS
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}: ")
+COMPLETE = "-i nosuch0 -s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -f none".split()
+SCRIPTS = ["-u", "/bin/true", "-d", "/bin/true"]
+
+
+def lines(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    """What was said on stderr, without the dates."""
+    return [STAMP.sub("", line) for line in ended.stderr.splitlines()]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD)
+def test_bad_arguments(
+    capfd: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    """One line on stderr, with our name, and status 1; nothing is even opened."""
+    status = main([*COMPLETE, *arguments])
+
+    assert status == 1
+    captured = capfd.readouterr()
+    assert captured.err == f"carppcap: {sentence}\n"
+    assert captured.out == ""
+
+
+def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
+    """The original ignores it, and with it the option that was misspelt."""
+    assert main([*COMPLETE, "k", "100"]) == 1
+
+    expected = "carppcap: Unexpected argument: [k] (options only, see --help)\n"
+    assert capfd.readouterr().err == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence", "status"),
+    [
+        ("-s 10.1.1.5", "You must supply a valid virtual host id (--vhid, 1-255)", 1),
+        ("-v 7", "You must supply a password (--passfile or --pass)", 1),
+        ("-v 7 -p 12345678901234567890", "Password too long: 20 bytes", 2),
+        ("-v 7 -p x -b 0", "You must supply an advertisement time base", 1),
+        ("-v 7 -p x", "You must supply a persistent source address (--srcip)", 1),
+        ("-v 7 -p x -s 1.2.3.4", "You must supply a virtual host address (--addr)", 1),
+        ("-v 7 -o /none -s 1.2.3.4", "unable to open passfile /none for reading: ", 1),
+        ("-v 7 -p x -s 1.2.3.4 -a 1.2.3.5 -m 1.2.3.6", "1.2.3.6 is not a multi", 1),
+        ("-v 7 -p x -s 1.2.3.4 -a 1.2.3.5", "Unable to open interface [nosuch0]", 2),
+        (
+            f"-v 7 -p x -s 1.2.3.4 -a 1.2.3.5 -i {'a' * 300}",
+            f"Unable to open interface [{'a' * 300}]: no such interface",
+            2,
+        ),
+    ],
+)
+@pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])
+def test_a_start_that_fails(
+    arguments: str, sentence: str, status: int, background: list[str]
+) -> None:
+    """One line in the format of the log, the original's status, also with -B."""
+    ended = run(
+        "-i", "nosuch0", "-f", "none", *SCRIPTS, *arguments.split(), *background
+    )
+
+    [line] = ended.stderr.splitlines()
+    if status == 2 and sentence.startswith("Password"):
+        assert line.startswith(f"carppcap: {sentence}")
+    else:
+        assert STAMP.match(line)
+        assert STAMP.sub("", line).startswith(f"[ERROR] {sentence}")
+    assert ended.returncode == status
+    assert ended.stdout == ""
+
+
+def test_warnings_of_the_original() -> None:
+    """Scripts are not needed, but hardly ever left out on purpose."""
+    ended = run(*COMPLETE, "-r", "1")
+
+    assert lines(ended)[:-1] == [
+        "[WARNING] Warning: no script called when going up",
+        "[WARNING] Warning: no script called when going down",
+        "[WARNING] Warning: with --deadratio 1 a single late advert is a fail-over",
+    ]
+
+
+@pytest.mark.parametrize("name", ["f\udcfcr0", "-z", "../..", "a b", "%s{x}", "\n"])
+def test_odd_interface_names(name: str) -> None:
+    """Whatever the name is, it is named, and there is no such interface."""
+    ended = run(*COMPLETE, *SCRIPTS, "-i", name)
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "]: no such interface" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], [*COMPLETE, "-h"]])
+def test_help(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """Without any argument, too, as the original; every option is there, in width."""
+    assert main(arguments) == 0
+
+    shown = capfd.readouterr().out
+    assert shown.startswith("Usage: carppcap [OPTIONS]\n")
+    for row in OPTIONS:
+        assert f"  -{row.short}, --{row.long}" in shown or not row.short
+        assert f"  --{row.long}" in shown or row.short
+    assert "/etc/vip-up.sh eth0 10.1.1.252" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line, for scripts."""
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"carppcap {__version__}\n"
+
+
+@pytest.fixture
+def named_ucarp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/sbin/ucarp", "--bogus"])
+
+
+@pytest.mark.usefixtures("named_ucarp")
+def test_under_the_name_of_the_original(capfd: pytest.CaptureFixture[str]) -> None:
+    """It speaks under that name, and replay is no word it knows."""
+    assert main() == 1
+    assert capfd.readouterr().err.startswith("ucarp: Unknown option: --bogus")
+
+    assert main(["replay", "x.pcap"]) == 1
+    assert "Unexpected argument: [replay]" in capfd.readouterr().err
+
+    assert main(["-h"]) == 0
+    assert "Usage: ucarp [OPTIONS]" in capfd.readouterr().out
+
+
+def test_replay(capfd: pytest.CaptureFixture[str]) -> None:
+    """The first word decides."""
+    assert main(["replay", "/nonexistent.pcap"]) == 2
+    assert "/nonexistent.pcap: No such file or directory" in capfd.readouterr().err
+
+
+@given(st.lists(WORDS, max_size=6))
+def test_any_words_end_in_a_line(arguments: list[str]) -> None:
+    """Random command lines: a status of ours, and never an exception."""
+    # The last words make sure that no daemon comes of it.
+    assert main([*arguments, "-v", "0"]) in {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status"),
+    [
+        (">&-", 0),
+        ("2>&-", 0),
+        ("<&-", 0),
+        (">/dev/full", 2),
+        ("| true", 0),
+        ("| head -n 1", 0),
+    ],
+)
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_nobody_reads_the_help(option: str, redirection: str, status: int) -> None:
+    """A closed, full or broken stdout is no reason for a traceback."""
+    ended = subprocess.run(
+        ["sh", "-c", f'"$@" {option} {redirection}', "sh", *COMMAND],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=20,
+    )
+
+    assert ended.returncode == status
+    complaint = "carppcap: Unable to go on: No space left on device\n"
+    assert ended.stderr == (complaint if status else "")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "xx_XX.broken", "LANGUAGE": "../../etc:\n"},
+        {"LANG": "tlh", "LC_ALL": ""},
+        {"HOME": "/nonexistent", "TZ": "Nowhere/At_All", "TMPDIR": "/nonexistent"},
+        {"COLUMNS": "nonsense", "TERM": ""},
+        {"PYTHONIOENCODING": "ascii:strict"},
+    ],
+)
+def test_a_broken_environment(variables: dict[str, str]) -> None:
+    """It says what it always says."""
+    ended = run(*COMPLETE, *SCRIPTS, **variables)
+
+    assert lines(ended) == [
+        "[ERROR] Unable to open interface [nosuch0]: no such interface"
+    ]
+    assert ended.returncode == 2
+
+
+def test_a_directory_that_is_gone(tmp_path: Path) -> None:
+    """Somebody removed it under the shell that starts us."""
+    command = f'cd {tmp_path} && rmdir {tmp_path} && exec "$@"'
+    ended = subprocess.run(
+        ["sh", "-c", command, "sh", *COMMAND, *COMPLETE, *SCRIPTS],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=20,
+    )
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert lines(ended)[-1].endswith("[nosuch0]: no such interface")
+
+
+@pytest.mark.parametrize("module", ["carppcap", "carppcap.cli"])
+def test_as_a_module(module: str) -> None:
+    """`python -m` is the command."""
+    ended = run("--version", command=[sys.executable, "-m", module])
+
+    assert ended.stdout == f"carppcap {__version__}\n"
+
+
+def test_the_daemon_imports_little() -> None:
+    """Start-up and memory: what costs much and is not needed stays out."""
+    script = "import sys\nimport carppcap.cli, carppcap.daemon\nprint(*sys.modules)\n"
+    # Coverage would be measured there, too, and brings its own.
+    ended = run("-c", script, command=[sys.executable], COVERAGE_PROCESS_CONFIG="")
+
+    loaded = set(ended.stdout.split())
+    assert "carppcap.daemon" in loaded
+    assert (
+        loaded & set("asyncio hashlib hmac random uuid ssl argparse".split()) == set()
+    )
+
+
+class Started:
+    """A daemon in the background of a test, with everything it says."""
+
+    def __init__(self, directory: Path, *arguments: str, shell: str = "") -> None:
+        self.log = directory / "log"
+        command = [*COMMAND, *COMPLETE, "-i", "a0", *SCRIPTS, *arguments]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                ["sh", "-c", f'{shell} exec "$@"', "sh", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(CARPPCAP_PASS="never used"),
+            )
+
+    def says(self, words: str) -> None:
+        wait_for(lambda: words in self.log.read_text(), words)
+
+    def proc(self, name: str) -> bytes:
+        return Path(f"/proc/{self.process.pid}/{name}").read_bytes()
+
+
+@pytest.fixture
+def cable() -> Iterator[None]:
+    with network():
+        make_link()
+        yield
+
+
+BACKUP = "Switching to state: BACKUP"
+FAST = ["-b", "0", "-k", "10"]
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize(
+    ("number", "arguments", "status"),
+    [
+        (signal.SIGTERM, [], -signal.SIGTERM),
+        (signal.SIGINT, [], -signal.SIGINT),
+        (signal.SIGQUIT, [], -signal.SIGQUIT),
+        (signal.SIGHUP, [], -signal.SIGHUP),
+        (signal.SIGTERM, ["-z"], 0),
+        (signal.SIGINT, ["-z"], 0),
+        (signal.SIGQUIT, ["-z"], 0),
+        (signal.SIGHUP, ["-z"], 0),
+    ],
+)
+def test_told_to_stop(
+    tmp_path: Path, number: signal.Signals, arguments: list[str], status: int
+) -> None:
+    """With -z it is a clean end, and else the end by that very signal; no pid file."""
+    pidfile = tmp_path / "x.pid"
+    daemon = Started(tmp_path, f"--pidfile={pidfile}", *arguments)
+    daemon.says(BACKUP)
+    assert pidfile.read_text() == f"{daemon.process.pid}\n"
+
+    daemon.process.send_signal(number)
+
+    assert daemon.process.wait(20) == status
+    assert not pidfile.exists()
+    assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize(("arguments", "survives"), [([], True), (["-z"], False)])
+def test_nohup(tmp_path: Path, arguments: list[str], survives: bool) -> None:
+    """Whoever ignores HUP for us is heeded, unless -z asks for a gentle end."""
+    daemon = Started(tmp_path, *FAST, *arguments, shell='trap "" HUP;')
+    daemon.says(BACKUP)
+
+    daemon.process.send_signal(signal.SIGHUP)
+
+    if survives:
+        daemon.says("Switching to state: MASTER")
+        daemon.process.terminate()
+    assert daemon.process.wait(20) == (-signal.SIGTERM if survives else 0)
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_secrets(tmp_path: Path) -> None:
+    """Anyone may read the command line; the environment is for root, and clean."""
+    daemon = Started(tmp_path, "--pass=tellnobody", "-p", "keepitdark")
+    daemon.says(BACKUP)
+
+    words = daemon.proc("cmdline")
+    variables = daemon.proc("environ")
+
+    daemon.process.terminate()
+    daemon.process.wait(20)
+    assert not {b"love", b"tellnobody", b"keepitdark"} & set(re.split(b"[\0=]", words))
+    assert b"10.1.1.252" in words
+    assert b"never used" not in variables
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_background(tmp_path: Path) -> None:
+    """It returns once the daemon listens; the pid file says where to find it."""
+    pidfile = tmp_path / "x.pid"
+
+    ended = run(*COMPLETE, *SCRIPTS, "-i", "a0", "-B", "--pidfile", str(pidfile))
+
+    assert ended.returncode == 0
+    pid = int(pidfile.read_text())
+    assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not pidfile.exists(), "the end of the daemon")
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])
+def test_a_pid_file_that_cannot_be_written(background: list[str]) -> None:
+    """Nobody would find the daemon; better there is none."""
+    ended = run(
+        *COMPLETE, *SCRIPTS, "-i", "a0", "--pidfile=/nonexistent/x.pid", *background
+    )
+
+    assert ended.returncode == 2
+    assert lines(ended) == [
+        "[ERROR] Unable to write /nonexistent/x.pid: No such file or directory"
+    ]
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_an_interface_that_is_not_ethernet(tmp_path: Path) -> None:
+    """The original's words; an advert has to have a MAC."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+    ended = run(*COMPLETE, *SCRIPTS, "-i", "lo")
+
+    assert ended.returncode == 2
+    assert lines(ended)[-1].startswith("[ERROR] Unable to find MAC address of [lo]")
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_the_first_interface(tmp_path: Path) -> None:
+    """Without -i it takes one, and says which."""
+    arguments = [word for word in COMPLETE if word not in {"-i", "nosuch0"}]
+
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, *SCRIPTS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        text=True,
+    )
+
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=20)
+    assert re.search(r"\[INFO\] Using \[[ab]0\] as a network interface$", first)
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_a_stdout_that_nobody_reads() -> None:
+    """A pipe full of log lines must not stop adverts: the daemon still obeys."""
+    process = subprocess.Popen(
+        [*COMMAND, *COMPLETE, *SCRIPTS, "-i", "a0", "-z"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    fcntl(process.stdout, F_SETPIPE_SZ, 4096)
+    process.stdout.readline()
+    for _ in range(100):  # each is a line, as long as it comes by itself
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 0
+    process.stdout.close()

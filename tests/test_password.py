@@ -1,0 +1,137 @@
+"""Where the password comes from, and where it does not stay."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from carppcap.errors import ConfigError, PasswordError
+from carppcap.options import Settings
+from carppcap.password import hide_passwords, with_password
+from tests.shell import MemoryLog
+
+VARIABLE = "CARPPCAP_PASS"
+
+
+def passfile(tmp_path: Path, content: bytes, mode: int = 0o600) -> str:
+    path = tmp_path / "pass"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [
+        (b"love\n", b"love"),
+        (b"love", b"love"),
+        (b"love\r\n", b"love"),
+        (b"love\nand more\n", b"love"),
+        (b" lo ve \n", b" lo ve "),
+        (b"l\xf6ve\n", b"l\xf6ve"),
+        (b"1234567890123456789\n", b"1234567890123456789"),
+    ],
+)
+def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
+    """The first line, without its end, and otherwise byte by byte."""
+    log = MemoryLog()
+    settings = Settings(passfile=passfile(tmp_path, content))
+
+    assert with_password(settings, log).password == password
+    assert log.lines == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence", "status"),
+    [
+        (b"", "error reading passfile {}: unexpected end of file", 1),
+        (b"\nlove\n", "You must supply a password (allowed: 1 to 19 bytes)", 1),
+        (b"x" * 20, "Password too long: 20 bytes (allowed: 1 to 19)", 2),
+        (b"x" * 5000, "Password too long: 4096 bytes (allowed: 1 to 19)", 2),
+        (b"lo\0ve\n", "Password contains a zero byte (allowed: any other)", 2),
+    ],
+)
+def test_bad_passfile(
+    tmp_path: Path, content: bytes, sentence: str, status: int
+) -> None:
+    """In the original's words where it has some."""
+    path = passfile(tmp_path, content)
+
+    with pytest.raises(ConfigError) as caught:
+        with_password(Settings(passfile=path), MemoryLog())
+
+    assert str(caught.value) == sentence.format(path)
+    assert caught.value.exit_status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("/nonexistent", "No such file or directory"), ("/", "Is a directory")],
+)
+def test_no_passfile(path: str, why: str) -> None:
+    """With the path and the reason."""
+    with pytest.raises(ConfigError) as caught:
+        with_password(Settings(passfile=path), MemoryLog())
+
+    sentence = f"unable to open passfile {path} for reading: {why}"
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_warned"), [(0o600, False), (0o640, False), (0o604, True)]
+)
+def test_a_passfile_for_everyone(tmp_path: Path, mode: int, is_warned: bool) -> None:
+    """A warning, for a group may be meant to read it but not every user."""
+    log = MemoryLog()
+    path = passfile(tmp_path, b"love\n", mode)
+
+    with_password(Settings(passfile=path), log)
+
+    expected = [
+        ("WARNING", f"passfile {path} can be read by every user: chmod o-r"),
+    ]
+    assert log.lines == (expected if is_warned else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "password"),
+    [
+        (Settings(), b"from the variable"),
+        (Settings(password=b"from -p"), b"from -p"),
+    ],
+)
+def test_environment(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, password: bytes
+) -> None:
+    """It counts where nothing else does, and scripts never inherit it."""
+    monkeypatch.setenv(VARIABLE, "from the variable")
+
+    assert with_password(settings, MemoryLog()).password == password
+    assert VARIABLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "status"),
+    [("", ConfigError, 1), ("x" * 20, PasswordError, 2)],
+)
+def test_bad_environment(
+    monkeypatch: pytest.MonkeyPatch, value: str, error: type[ConfigError], status: int
+) -> None:
+    """The same rules wherever it comes from."""
+    monkeypatch.setenv(VARIABLE, value)
+
+    with pytest.raises(error) as caught:
+        with_password(Settings(), MemoryLog())
+
+    assert caught.value.exit_status == status
+
+
+def test_no_password() -> None:
+    """Whether one is needed is for others to say."""
+    assert with_password(Settings(), MemoryLog()) == Settings()
+
+
+def test_hiding_what_cannot_be_understood() -> None:
+    """Then there is no daemon either whose words could be read."""
+    with pytest.raises(ConfigError):
+        hide_passwords(["-p"])

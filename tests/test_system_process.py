@@ -1,0 +1,258 @@
+"""The process: what ps shows of it, its background, its signals, its pid file."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from carppcap.errors import LinkError
+from carppcap.system.process import PidFile, SignalPipe, Verdict, become_daemon
+from tests.shell import environment, wait_for
+
+
+def python(
+    script: str, *arguments: str, shell: str = 'exec "$@"', **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `script`, started by the words of `shell`, to its end."""
+    return subprocess.run(
+        ["sh", "-c", shell, "sh", sys.executable, "-c", script, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=environment(**variables),
+    )
+
+
+FILL = """
+import os, socket, sys
+from carppcap.system.process import fill_standard_streams
+fill_standard_streams()
+opened = socket.socket()
+with open(sys.argv[1], "w") as file:
+    for number in range(3):
+        print(os.readlink(f"/proc/self/fd/{number}"), file=file)
+        print(os.get_inheritable(number), file=file)
+    print(opened.fileno() > 2, file=file)
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "<&-", ""])
+def test_closed_streams(tmp_path: Path, closed: str) -> None:
+    """No socket of ours becomes the stdout of a script, whoever closed it."""
+    said = tmp_path / "said"
+
+    python(FILL, str(said), shell=f'exec "$@" </dev/null {closed}')
+
+    *streams, others = said.read_text().splitlines()
+    assert len(streams) == 6
+    assert streams[1::2] == ["True"] * 3
+    assert others == "True"
+    assert sum(link == "/dev/null" for link in streams[::2]) == max(
+        1, closed.count("&") + (0 if "<" in closed else 1)
+    )
+
+
+HIDE = """
+import sys
+from carppcap.system.process import hide_from_ps
+hide_from_ps(word.encode("utf-8", "surrogateescape") for word in sys.argv[1].split(","))
+words = open("/proc/self/cmdline", "rb").read().split(bytes(1))[4:-1]
+print(b" ".join(words).decode("latin-1"))
+variables = open("/proc/self/environ", "rb").read().split(bytes(1))
+found = sorted(v for v in variables if b"love" in v or b"CARP" in v)
+print(b" ".join(found).decode("latin-1"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("secrets", "words", "shown"),
+    [
+        ("love", "-p love -x glove", "-p **** -x glove"),
+        ("love", "-plove -Pzplove", "-p**** -Pzp****"),
+        ("love", "--pass=love --pass love", "--pass=**** --pass ****"),
+        ("love", "--pass=lovely lovely clove", "--pass=lovely lovely clove"),
+        ("love", "-x=love --xparam=love", "-x=love --xparam=love"),
+        ("one,two", "-p one --pass=two", "-p *** --pass=***"),
+        ("a+b*", "-p a+b* aab", "-p **** aab"),
+        ("", "-p love", "-p love"),
+        ("-p", "-p -p", "** **"),
+    ],
+)
+def test_hide_from_ps(secrets: str, words: str, shown: str) -> None:
+    """The secret is starred, as long as it was, and nothing else is."""
+    ended = python(HIDE, f"{secrets},", *words.split())
+
+    assert ended.stdout.splitlines()[0] == shown
+
+
+def test_hide_from_ps_in_the_environment() -> None:
+    """There, too, and only in the variable that is for it."""
+    ended = python(HIDE, "love,", CARPPCAP_PASS="love", MY_PASS="love", PASS2="xlove")
+
+    assert ended.stdout.splitlines()[1] == "CARPPCAP_PASS=**** MY_PASS=love PASS2=xlove"
+
+
+BACKGROUND = """
+import os, sys
+from carppcap.system.process import become_daemon
+starter = os.getpid()
+verdict = become_daemon()
+code = sys.argv[1]
+with open(sys.argv[2], "w") as file:
+    print(os.getpid() != starter, os.getsid(0) != os.getpid(), file=file)
+    if code != "silent":
+        verdict.report(int(code))
+        verdict.report(9)
+    print(os.getcwd(), file=file)
+    for number in range(3):
+        print(os.readlink(f"/proc/self/fd/{number}"), file=file)
+    print("end", file=file)
+"""
+
+
+@pytest.mark.parametrize(("code", "status"), [("0", 0), ("3", 3), ("silent", 2)])
+def test_background(tmp_path: Path, code: str, status: int) -> None:
+    """Whoever started us learns how it went; all ties are cut only if well."""
+    said = tmp_path / "said"
+
+    ended = python(BACKGROUND, code, str(said))
+
+    assert ended.returncode == status
+    wait_for(lambda: said.exists() and said.read_text().endswith("end\n"))
+    is_daemon, directory, *streams, _ = said.read_text().splitlines()
+    assert is_daemon == "True True"
+    if status == 0:
+        assert directory == "/"
+        assert streams == ["/dev/null"] * 3
+    else:
+        assert directory == os.getcwd()
+        assert streams[2] != "/dev/null"
+
+
+def test_nobody_waits_any_more() -> None:
+    """The process that started us was killed meanwhile; we live on."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    Verdict(writing).report(1)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.close(writing)
+
+
+def test_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that root does not have; said as the original says it."""
+
+    def refuse() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+
+    with pytest.raises(LinkError, match=r"^Unable to get in background: Resource temp"):
+        become_daemon()
+
+
+def test_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there for as long as we are, wherever we go meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.pid"
+    path.write_text("an old one")
+
+    with PidFile("x.pid"):
+        content = path.read_text()
+        monkeypatch.chdir("/")
+
+    assert content == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("other", ["4711\n", "\udc80", None])
+def test_pid_file_of_somebody_else(tmp_path: Path, other: str | None) -> None:
+    """What another process has written since, or removed, is not ours to remove."""
+    path = tmp_path / "x.pid"
+    with PidFile(str(path)):
+        if other is None:
+            path.unlink()
+        else:
+            path.write_text(other, errors="surrogateescape")
+
+    assert path.exists() is (other is not None)
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/x.pid", "/"])
+def test_pid_file_that_cannot_be_written(path: str) -> None:
+    """The way out is status 2, as for every file that fails us."""
+    with pytest.raises(LinkError, match=f"^Unable to write {path}: ") as caught:
+        PidFile(path)
+
+    assert caught.value.exit_status == 2
+
+
+def test_pid_file_in_a_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when somebody removed it under the shell that starts us."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+
+    with pytest.raises(LinkError, match=r"^Unable to write x.pid: No such file"):
+        PidFile("x.pid")
+
+
+@pytest.fixture
+def pipe() -> Iterator[SignalPipe]:
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = [signal.getsignal(number) for number in numbers]
+    opened = SignalPipe(numbers)
+    yield opened
+    opened.close()
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def test_signals(pipe: SignalPipe) -> None:
+    """They wake whoever waits, and come in their order."""
+    assert pipe.read() == []
+    os.kill(os.getpid(), signal.SIGUSR2)
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+    ready, _, _ = select.select([pipe], [], [], 5)
+
+    assert ready == [pipe]
+    assert pipe.read() == [signal.SIGUSR2, signal.SIGUSR1]
+    assert pipe.read() == []
+    assert select.select([pipe], [], [], 0)[0] == []
+
+
+def test_a_storm_of_signals(pipe: SignalPipe) -> None:
+    """Nobody waits for room in the pipe, and it stays in use afterwards."""
+    for _ in range(20_000):
+        os.kill(os.getpid(), signal.SIGUSR1)
+    while pipe.read():
+        pass
+    os.kill(os.getpid(), signal.SIGUSR2)
+
+    assert pipe.read() == [signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_end_by_signal(number: signal.Signals) -> None:
+    """The exit status says which, as if there had never been a handler."""
+    ended = python(
+        "import signal, sys\n"
+        "from carppcap.system.process import end_by_signal\n"
+        "number = signal.Signals(int(sys.argv[1]))\n"
+        "signal.signal(number, print)\n"
+        "end_by_signal(number)\n"
+        "print('still here')\n",
+        str(number.value),
+    )
+
+    assert ended.returncode == -number
+    assert ended.stdout == ""
