@@ -66,6 +66,7 @@ netns: $(READY) $(CATALOGUES) network reference ## run only the tests in namespa
 
 .PHONY: bench
 bench: $(READY) $(CATALOGUES) network reference ## measure, side by side with ucarp (needs root)
+	@tools/debian faketime=faketime
 	@$(RUN) -m tests.bench
 
 .PHONY: timelines
