@@ -124,6 +124,25 @@ def test_a_file_that_breaks_off(tmp_path: Path, number: int, cut: int) -> None:
     assert why.startswith(f"{path}: truncated dump file")
 
 
+@pytest.mark.parametrize("second", [0, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("microsecond", [999_999, 2**31, 2**32 - 1])
+def test_a_break_changes_no_stamp(
+    tmp_path: Path, second: int, microsecond: int
+) -> None:
+    """Also after 2038, and for the nonsense that a damaged file may say."""
+    record = pack("=IIII", second, microsecond, len(ADVERT), len(ADVERT)) + ADVERT
+    whole = FileCapture(write(tmp_path, pcap([]) + record), "")
+    expected = [(second * NS_PER_S + microsecond * NS_PER_US, ADVERT)]
+
+    assert list(whole) == expected
+
+    broken = FileCapture(write(tmp_path, pcap([]) + record + b"?"), "")
+    frames, why = read_until_broken(broken)
+
+    assert frames == expected
+    assert "truncated dump file" in why
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [

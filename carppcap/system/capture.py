@@ -207,6 +207,9 @@ class FileCapture:
         if header is None:
             return []
         seconds, microseconds = header.getts()
+        # A file has 32 bits without a sign for each, which pcapy gives a sign here and
+        # none in a batch: from 2038 on that would be another time.
+        seconds, microseconds = seconds % (1 << 32), microseconds % (1 << 32)
         return [(seconds * NS_PER_S + microseconds * NS_PER_US, data)]
 
     def _skip_to_here(self) -> None:
