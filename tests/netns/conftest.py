@@ -62,4 +62,4 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _pool in session.stash:
-        session.stash[_pool].shutdown(cancelFUTURES=True)
+        session.stash[_pool].shutdown(cancel_futures=True)
