@@ -2,6 +2,7 @@
 
     carppcap [OPTIONS]               the daemon
     carppcap replay FILE [OPTIONS]   what it would have done
+    carppcap simulate [FILE] [OPTIONS]   what a group of hosts would do
 
 Run under the name `ucarp`, it is the daemon and nothing else.
 """
@@ -45,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from carppcap.tool import replay  # noqa: PLC0415 - the daemon needs none of it
 
             return replay(words[1:])
+        if words[:1] == ["simulate"] and name != ORIGINAL_NAME:
+            from carppcap.simulate import simulate  # noqa: PLC0415 - nor of this
+
+            return simulate(words[1:])
         return _daemon(name, words)
     except CarpError as error:
         _complain(name, error)

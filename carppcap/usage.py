@@ -13,6 +13,7 @@ def usage(name: str) -> str:
     head = translate(
         "Usage: {name} [OPTIONS]\n"
         "       carppcap replay FILE [OPTIONS]\n"
+        "       carppcap simulate [FILE] [OPTIONS]\n"
         "\n"
         "Shares a virtual IP address with other hosts: one of them holds it, and when\n"
         "that one falls silent another takes it over (CARP, IP protocol 112).\n"
@@ -66,5 +67,44 @@ def replay_usage(rows: Sequence[Option]) -> str:
         "Each line of the answer: seconds since the first frame, vhid, state, why,\n"
         "what would have been done, and the next deadline.  Exit status 2 says that\n"
         "FILE, or a part of it, could not be read."
+    )
+    return "\n".join((head, *map(option_row, rows), "", example))
+
+
+def simulate_usage(rows: Sequence[Option]) -> str:
+    """What `carppcap simulate --help` says; `rows` are its options."""
+    head = translate(
+        "Usage: carppcap simulate [FILE] [OPTIONS] [-- OPTIONS OF THE DAEMON]\n"
+        "\n"
+        "Shows what a group of hosts would do, and what that means for their address:\n"
+        "the same election and the same frames, but on a simulated wire, in simulated\n"
+        "time.  One seed, one run.  FILE describes the hosts, the wire and what\n"
+        "happens to them, in TOML.  Without it there are node1, node2 and so on, with\n"
+        "skew 0, 100 and so on.\n"
+    )
+    example = translate(
+        "Times are written 200ms, 1.5s, 2m or 1h; 10s..11s is any time between two.\n"
+        "\n"
+        "Sentences for --at and for the story in FILE:\n"
+        "\n"
+        "  10s crash HOST            also kill, stop, start, step down, pull, plug\n"
+        "  10s for 5s stall HOST\n"
+        "  10s step clock of HOST by -5s\n"
+        "  10s for 5s cut HOST from HOST, or one way: cut HOST to HOST\n"
+        "  10s for 5s lose 30%       also duplicate, reorder, corrupt\n"
+        "  10s for 5s delay 20ms     also jitter\n"
+        "  10s replay HOST every 1s\n"
+        "  10s rewrite HOST to 0/1 every 1s\n"
+        "\n"
+        "What has a duration (for) is undone when it is over.  HOST may be several,\n"
+        "or all.\n"
+        "\n"
+        "Example: three hosts, 5% loss, and the first one dies after ten seconds.\n"
+        "\n"
+        "  carppcap simulate --nodes 3 --loss 5% --crash 10s:node1 --seed 7\n"
+        "\n"
+        "The same a thousand times, with other chances each time:\n"
+        "\n"
+        "  carppcap simulate --nodes 3 --loss 5% --crash 10s..11s:node1 --repeat 1000"
     )
     return "\n".join((head, *map(option_row, rows), "", example))

@@ -20,6 +20,14 @@ PURE = (
     ("diagnose", "timeline"),
     ("shortcut", "tally"),
     ("report",),
+    ("simulation.chance",),
+    ("simulation.clocks", "simulation.scenario"),
+    ("simulation.host", "simulation.quantities", "simulation.wire"),
+    ("simulation.bsd_host", "simulation.carppcap_host", "simulation.ucarp_host"),
+    ("simulation.machine", "simulation.report", "simulation.story"),
+    ("simulation.cluster", "simulation.summary", "simulation.transcript"),
+    ("simulation.document", "simulation.picture", "simulation.records"),
+    ("simulation",),
 )
 """The pure levels, lowest first; "" is the package itself."""
 
@@ -37,7 +45,7 @@ SHELL = (
     ),
     ("journal", "password", "usage", "wire"),
     ("daemon", "replay"),
-    ("tool",),
+    ("simulate", "tool"),
     ("cli",),
     ("__main__",),
 )

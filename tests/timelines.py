@@ -1,6 +1,7 @@
-"""What `carppcap replay` says of every fixture, to compare with or to write anew.
+"""What replay and simulate say of every fixture, to compare with or to write anew.
 
-`python -m tests.timelines` rewrites fixtures/*/timeline.txt.  Look at the difference
+`python -m tests.timelines` rewrites fixtures/*/timeline.txt, which `carppcap replay`
+prints, and fixtures/simulations/*.txt of `carppcap simulate`.  Look at the difference
 afterwards, and commit only what you can explain.
 """
 
@@ -10,11 +11,15 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from carppcap.simulate import simulate
 from carppcap.tool import replay
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 CASES = sorted(path.parent.name for path in FIXTURES.glob("*/node.conf"))
+
+
+SIMULATIONS = sorted(FIXTURES.glob("simulations/*.toml"))
 
 
 def flags(case: str) -> list[str]:
@@ -38,10 +43,20 @@ def expected_path(case: str) -> Path:
     return FIXTURES / case / "timeline.txt"
 
 
+def simulated(scenario: Path) -> str:
+    """What simulating it prints now."""
+    output = io.StringIO()
+    with redirect_stdout(output):
+        status = simulate([str(scenario)])
+    assert status == 0
+    return output.getvalue()
+
+
 def main() -> int:
     """Write every timeline; 0, and a line for each that is new."""
-    for case in CASES:
-        path, text = expected_path(case), actual(case)
+    timelines = [(expected_path(case), actual(case)) for case in CASES]
+    timelines += [(path.with_suffix(".txt"), simulated(path)) for path in SIMULATIONS]
+    for path, text in timelines:
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
             print(f"{path.relative_to(FIXTURES.parent)} is new: can you explain it?")

@@ -1,0 +1,158 @@
+"""A simulated carppcap: core, egress and script queue as `daemon` runs them."""
+
+from collections import deque
+
+from carppcap.actions import (
+    AcquireAddresses,
+    AnnounceAddresses,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.egress import Egress
+from carppcap.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    Event,
+    FramesLost,
+    LinkDown,
+    LinkUp,
+    SendSucceeded,
+    Start,
+    StepDown,
+    Stop,
+)
+from carppcap.frames import LinkType, decode, decode_intact
+from carppcap.ingress import Rejection
+from carppcap.jobs import Job, JobQueue, Outcome
+from carppcap.node import Node, Step
+from carppcap.simulation.chance import Dice
+from carppcap.simulation.host import System
+from carppcap.simulation.scenario import Member
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant
+
+STEP_DOWN_HOLD_NS = 3 * NS_PER_S
+STALL_NS = 20 * NS_PER_MS
+"""Both as in `daemon`."""
+
+
+class CarppcapHost:
+    """One `Node` with one virtual host, and the part of the shell that matters here."""
+
+    def __init__(self, member: Member, system: System, dice: Dice) -> None:
+        self._member = member
+        self._config = member.config
+        self._system = system
+        self._node = Node([member.config], draw_counter=lambda: dice.bits(64))
+        self._host = self._node.host(member.config.interface, member.config.vhid)
+        self._egress = Egress(member.config, system.mac, lambda: dice.bits(16))
+        self._scripts = JobQueue()
+        self._kill_script_at: Instant | None = None
+        self._usable = True
+        self._stopping = False
+        self._feedback: deque[Event] = deque()
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The core's, or the time limit of the script that runs."""
+        due, kill_at = self._host.deadline, self._kill_script_at
+        if due is None or kill_at is None:
+            return due if kill_at is None else kill_at
+        return min(due, kill_at)
+
+    def start(self, now: Instant) -> None:
+        """Enter the election, listening."""
+        self._handle(Start(), now)
+        self.link_changed(now)
+
+    def receive(self, frame: bytes, now: Instant) -> None:
+        """Decode, judge, and pass to the core."""
+        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        outcome = self._node.receive(self._config.interface, datagram, now)
+        if isinstance(outcome, Step):
+            self._perform(outcome)
+        elif isinstance(outcome, Rejection):
+            self._system.reject(outcome)
+
+    def wake(self, now: Instant) -> None:
+        """Time has passed, for the core or for the script that runs."""
+        for step in self._node.tick(now):
+            self._perform(step)
+        if self._kill_script_at is not None and self._kill_script_at <= now:
+            self._kill_script_at = None
+            self._system.kill_script()
+
+    def link_changed(self, now: Instant) -> None:
+        """Pass it on, unless told not to care."""
+        usable = self._system.link_up or self._member.ignore_link_state
+        if usable is not self._usable:
+            self._usable = usable
+            self._handle(LinkUp() if usable else LinkDown(), now)
+
+    def step_down(self, now: Instant) -> None:
+        """SIGUSR2."""
+        self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+
+    def stop(self, now: Instant) -> None:
+        """SIGTERM; asked again, do not wait for a script that hangs."""
+        if not self._member.shutdown:
+            self._system.exit()
+        elif self._stopping:
+            self._system.kill_script()
+        else:
+            self._stopping = True
+            self._handle(Stop(), now)
+            self._exit_if_finished()
+
+    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
+        """Tell the core, and run the next."""
+        self._kill_script_at = None
+        self._run(self._scripts.finished(), now)
+        # A script may end badly and yet have done its work, or find it done.
+        acquired = job is Job.ACQUIRE
+        ok = (
+            Outcome(job, (), exit_code).succeeded
+            or self._system.has_address is acquired
+        )
+        self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
+        self._exit_if_finished()
+
+    def resumed(self, lost_frames: bool, now: Instant) -> None:
+        """The adverts of a live master may be among the frames lost."""
+        due = self._host.deadline
+        if lost_frames and due is not None and now - due > STALL_NS:
+            self._handle(FramesLost(), now)
+
+    def _exit_if_finished(self) -> None:
+        idle = self._scripts.running is None
+        if self._stopping and idle and self._host.state is State.INIT:
+            self._system.exit()
+
+    def _handle(self, event: Event, now: Instant) -> None:
+        config = self._config
+        self._perform(self._node.handle(config.interface, config.vhid, event, now))
+
+    def _perform(self, step: Step) -> None:
+        self._system.record(step)
+        for action in step.actions:
+            match action:
+                case SendAdvert() | AnnounceAddresses():
+                    for frame in self._egress.frames(action):
+                        self._system.send(frame)
+                    if isinstance(action, SendAdvert):
+                        self._feedback.append(SendSucceeded())
+                case AcquireAddresses():
+                    self._run(self._scripts.request(Job.ACQUIRE), step.at)
+                case ReleaseAddresses():
+                    self._run(self._scripts.request(Job.RELEASE), step.at)
+                case StateChanged():
+                    pass  # it is in the step
+        while self._feedback:
+            self._handle(self._feedback.popleft(), step.at)
+
+    def _run(self, job: Job | None, now: Instant) -> None:
+        if job is not None:
+            limit_ns = self._member.script_timeout_ns
+            self._kill_script_at = now + limit_ns if limit_ns else None
+            self._system.run_script(job)

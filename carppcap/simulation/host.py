@@ -1,0 +1,83 @@
+"""What a host offers to the program on it, and what that one has to offer."""
+
+from typing import Protocol
+
+from carppcap.ingress import Rejection
+from carppcap.jobs import Job
+from carppcap.node import Step
+from carppcap.units import Instant
+
+INTERFACE = "eth0"
+"""What it is called on every simulated host."""
+
+
+class System(Protocol):
+    """The operating system as a program sees it."""
+
+    @property
+    def link_up(self) -> bool:
+        """Whether the interface has a carrier."""
+
+    @property
+    def has_address(self) -> bool:
+        """Whether the virtual address is configured here."""
+
+    @property
+    def mac(self) -> bytes:
+        """That of the interface."""
+
+    def wall(self, now: Instant) -> Instant:
+        """What the clock that anyone may set reads at `now`."""
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame on the wire."""
+
+    def run_script(self, job: Job) -> None:
+        """Start the script of `job`; `Program.script_ended` will say how it ended."""
+
+    def kill_script(self) -> None:
+        """End the script that runs."""
+
+    def set_address(self, configured: bool) -> None:
+        """Take or drop the virtual address without a script, as a kernel does."""
+
+    def record(self, step: Step) -> None:
+        """Tell those who watch the simulation; instants are those of this host."""
+
+    def reject(self, rejection: Rejection) -> None:
+        """Tell them of a frame that moved nothing."""
+
+    def exit(self) -> None:
+        """Be no more.  The address stays as it is."""
+
+
+class Program(Protocol):
+    """What takes part in the election.  Instants are those of its host's clock."""
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When to call `wake`; ask again after every other call."""
+
+    def start(self, now: Instant) -> None:
+        """The host or the process begins."""
+
+    def receive(self, frame: bytes, now: Instant) -> None:
+        """A frame has arrived at `now`, which may be some time ago."""
+
+    def wake(self, now: Instant) -> None:
+        """The deadline has come."""
+
+    def link_changed(self, now: Instant) -> None:
+        """The carrier was lost or has returned."""
+
+    def step_down(self, now: Instant) -> None:
+        """The operator asks it to hand over."""
+
+    def stop(self, now: Instant) -> None:
+        """The operator asks it to end."""
+
+    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
+        """The script of `job` is over; None: there was none to run."""
+
+    def resumed(self, lost_frames: bool, now: Instant) -> None:
+        """After a stall, when what had been waiting was passed on."""

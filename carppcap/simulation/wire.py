@@ -1,0 +1,122 @@
+"""The wire: who receives which frame when, and in what condition."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from carppcap import advert
+from carppcap.frames import Datagram, LinkType, decode
+from carppcap.simulation.chance import Dice
+from carppcap.simulation.scenario import Cut, Disturb, Quality
+from carppcap.units import NS_PER_S, Instant
+
+ATTACKER = "attacker"
+"""A station that hears everything and belongs to nobody."""
+
+REORDER_NS_MAX = 2 * NS_PER_S
+"""How long a frame out of order may be held back while later ones pass it."""
+
+_HEADERS_LENGTH = 34  # Ethernet and IPv4, as all stations here send them
+
+
+class Wire:
+    """Carries encoded frames from one station to all others.
+
+    `deliver` is called with the instant of arrival, the receiver and the frame, in
+    no particular order.  Frames between two stations arrive in the order they were
+    sent, however they jitter, unless they are put out of order.
+    """
+
+    def __init__(
+        self,
+        stations: Iterable[str],
+        quality: Quality,
+        dice: Dice,
+        deliver: Callable[[Instant, str, bytes], None],
+    ) -> None:
+        self._stations = tuple(stations)
+        self._base = self._quality = quality
+        self._dice = dice
+        self._deliver = deliver
+        self._disturbances: list[Disturb] = []
+        self._cuts: list[Cut] = []
+        self._latest: dict[tuple[str, str], Instant] = {}
+        self._overheard: dict[str, bytes] = {}
+
+    def send(self, sender: str, frame: bytes, now: Instant) -> None:
+        """Put `frame` on the wire."""
+        if frame[12:14] == b"\x08\x00":
+            self._overheard[sender] = frame
+        for receiver in self._stations:
+            if receiver != sender and not (
+                self._cuts and self._is_cut(sender, receiver)
+            ):
+                self._carry(sender, receiver, frame, now)
+
+    def overheard(self, name: str) -> bytes | None:
+        """The last advert that a station sent."""
+        return self._overheard.get(name)
+
+    def add(self, fault: Cut | Disturb) -> None:
+        """Begin to be worse; of two disturbances of one kind the later one counts."""
+        if isinstance(fault, Cut):
+            self._cuts.append(fault)
+        else:
+            self._disturbances.append(fault)
+            self._reckon()
+
+    def remove(self, fault: Cut | Disturb) -> None:
+        """Be better again."""
+        if isinstance(fault, Cut):
+            self._cuts.remove(fault)
+        else:
+            self._disturbances.remove(fault)
+            self._reckon()
+
+    def _reckon(self) -> None:
+        worse = {fault.field: fault.value for fault in self._disturbances}
+        self._quality = replace(self._base, **worse)  # type: ignore[arg-type]
+
+    def _is_cut(self, sender: str, receiver: str) -> bool:
+        return any(
+            (sender in cut.senders and receiver in cut.receivers)
+            or (cut.both and sender in cut.receivers and receiver in cut.senders)
+            for cut in self._cuts
+        )
+
+    def _carry(self, sender: str, receiver: str, frame: bytes, now: Instant) -> None:
+        quality, dice = self._quality, self._dice
+        if quality.loss and dice.happens(quality.loss):
+            return
+        copies = 1
+        if quality.duplicate and dice.happens(quality.duplicate):
+            copies = 2
+        for _ in range(copies):
+            arrives_at = now + quality.delay_ns
+            if quality.jitter_ns:
+                arrives_at += dice.up_to(quality.jitter_ns)
+            if quality.reorder and dice.happens(quality.reorder):
+                arrives_at += dice.up_to(REORDER_NS_MAX)
+            else:
+                path = sender, receiver
+                arrives_at = max(arrives_at, self._latest.get(path, 0))
+                self._latest[path] = arrives_at
+            arriving = frame
+            if quality.corrupt and dice.happens(quality.corrupt):
+                arriving = _with_wrong_bit(frame, dice.number(8 * len(frame) - 1))
+            self._deliver(arrives_at, receiver, arriving)
+
+
+def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
+    """The advert in `frame` with other claims, which its digest does not cover."""
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)  # stations send intact adverts
+    captured = advert.decode(datagram.payload)
+    assert captured is not None
+    claims = replace(captured, advbase=advbase, advskew=advskew)
+    return frame[:_HEADERS_LENGTH] + advert.encode(claims)
+
+
+def _with_wrong_bit(frame: bytes, bit: int) -> bytes:
+    damaged = bytearray(frame)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
