@@ -10,6 +10,7 @@ from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_ours_under_other_vhid
 from carppcap.events import AddressesLost, AdvertReceived
+from carppcap.frames import Datagram
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.system.scripts import Job, Outcome
@@ -60,7 +61,8 @@ class Journal:
         self._config = config
         self._origin = origin
         self._limit = RateLimit(QUIET_PERIOD_NS)
-        self._proof = (
+        self._proofs = RateLimit(QUIET_PERIOD_NS)
+        self._signer = (
             None
             if config.key is None
             else Authenticator(config.key, config.vhid, config.vips)
@@ -152,9 +154,9 @@ class Journal:
             case RejectReason.BADAUTH if advert is not None:
                 self._bad_digest(rejection, advert, at)
             case RejectReason.BADVHID if advert is not None:
-                self._other_vhid(advert, at, key, source)
-            case RejectReason.WRONG_GROUP if advert is not None:
-                self._other_group(rejection, advert, at, key)
+                self._other_vhid(advert, source, at)
+            case RejectReason.WRONG_GROUP if advert and datagram:
+                self._other_group(datagram, advert, at)
 
     def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
         expected = rejection.digest_expected or b""
@@ -169,36 +171,29 @@ class Journal:
             source=rejection.source,
         )
 
-    def _other_vhid(
-        self, advert: Advert, at: Instant, key: object, source: object
-    ) -> None:
+    def _other_vhid(self, advert: Advert, source: object, at: Instant) -> None:
         """Other groups are silent; our own group under another number is not."""
+        # Whoever was found to be another group is not put to proof with every advert.
+        if self._proofs.admit((source, advert.vhid), at) is None:
+            return
         if is_ours_under_other_vhid(self._config, advert):
-            self._limited(
-                Level.WARNING,
-                at,
-                key,
+            self._log.warning(
                 "{source} advertises our address under vhid {theirs}, ours is {ours}: "
-                "one of the two is wrong, and both may become master{limited}",
+                "one of the two is wrong, and both may become master",
                 source=source,
                 theirs=advert.vhid,
                 ours=self._config.vhid,
             )
 
-    def _other_group(
-        self, rejection: Rejection, advert: Advert, at: Instant, key: object
-    ) -> None:
-        datagram = rejection.datagram
-        if datagram is None or self._proof is None:
+    def _other_group(self, datagram: Datagram, advert: Advert, at: Instant) -> None:
+        key = (datagram.source, datagram.destination)
+        if self._signer is None or self._proofs.admit(key, at) is None:
             return
-        if self._proof.verify(advert.counter, advert.digest):
-            self._limited(
-                Level.WARNING,
-                at,
-                key,
+        if self._signer.verify(advert.counter, advert.digest):
+            self._log.warning(
                 "{source} advertises to {theirs}, we listen to {ours}: one --mcastip "
-                "is wrong, and both may become master{limited}",
-                source=rejection.source,
+                "is wrong, and both may become master",
+                source=datagram.source,
                 theirs=datagram.destination,
                 ours=self._config.group,
             )

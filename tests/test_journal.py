@@ -1,0 +1,418 @@
+"""What the log says, in the original's words and at its levels."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from carppcap.actions import AnnounceAddresses, Cause, SendAdvert, State, StateChanged
+from carppcap.config import VirtualHostConfig
+from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
+from carppcap.frames import LinkType, decode
+from carppcap.ingress import Ingress, Rejection
+from carppcap.jobs import Job, Outcome
+from carppcap.journal import LIMITED_KEYS_MAX, QUIET_PERIOD_NS, Journal, RateLimit
+from carppcap.node import Step
+from tests.builders import (
+    LOWER,
+    OURS,
+    config,
+    ethernet,
+    frame,
+    ipv4,
+    payload,
+    vrrp_v2,
+)
+from tests.shell import MemoryLog
+
+HOST = config()
+PEER = config(source=LOWER)
+THEIRS = AdvertReceived(LOWER, 1, 200, 1)
+
+
+class Said:
+    """A journal and the lines that it has written since they were last looked at."""
+
+    def __init__(self, host: VirtualHostConfig = HOST, *, debug: bool = False) -> None:
+        self._host = host
+        self.log = MemoryLog(debug=debug)
+        self.journal = Journal(self.log, host, origin=0)
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        lines, self.log.lines = self.log.lines, []
+        return lines
+
+    def reject(self, data: bytes, at: int = 0) -> list[tuple[str, str]]:
+        """What is said of a frame that moves nothing."""
+        rejection = Ingress([self._host]).judge(decode(data, LinkType.ETHERNET))
+        assert isinstance(rejection, Rejection)
+        self.journal.rejection(rejection, at)
+        return self.lines
+
+
+def step(
+    *actions: object, event: Event | None = None, state: State = State.MASTER
+) -> Step:
+    return Step(0, "eth0", 7, event or Tick(), actions, state, None)  # type: ignore[arg-type]
+
+
+BACKUP, MASTER, INIT = State.BACKUP, State.MASTER, State.INIT
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause", "first"),
+    [
+        (INIT, BACKUP, Cause.STARTUP, None),
+        (BACKUP, MASTER, Cause.MASTER_DOWN, None),
+        (BACKUP, MASTER, Cause.PREEMPTION, "Putting MASTER down - preemption"),
+        (
+            BACKUP,
+            MASTER,
+            Cause.MASTER_TOO_SLOW,
+            "Putting MASTER DOWN (going to time out)",
+        ),
+        (
+            MASTER,
+            BACKUP,
+            Cause.BETTER_MASTER,
+            "Preferred master advertised: going back to BACKUP state",
+        ),
+        (MASTER, BACKUP, Cause.LINK_DOWN, None),
+        (MASTER, BACKUP, Cause.STEP_DOWN, None),
+        (MASTER, INIT, Cause.SHUTDOWN, None),
+    ],
+)
+def test_a_change(old: State, new: State, cause: Cause, first: str | None) -> None:
+    """The original's reason and state, and a line of ours with all there is to know."""
+    said = Said()
+
+    said.journal.step(step(StateChanged(old, new, cause), state=new))
+
+    expected = [] if first is None else [("WARNING", first)]
+    level = "INFO" if new is INIT else "WARNING"
+    expected += [
+        (level, f"Switching to state: {new.value}"),
+        ("INFO", f"eth0 id 7: {old.value} -> {new.value} ({cause.value})"),
+    ]
+    assert said.lines == expected
+
+
+def test_an_address_that_could_not_be_taken() -> None:
+    """The original stays master of nothing and says nothing."""
+    said = Said()
+
+    said.journal.step(
+        step(StateChanged(MASTER, BACKUP, Cause.ADDRESS_FAILED), state=BACKUP)
+    )
+
+    level, text = said.lines[0]
+    assert level == "ERROR"
+    assert text.startswith("The up script failed and 10.1.1.252 is not on this host")
+
+
+def test_an_address_that_was_taken_away() -> None:
+    """Said when something is done about it."""
+    said = Said()
+
+    said.journal.step(step(event=AddressesLost()))
+    assert said.lines == []
+    said.journal.step(step(AnnounceAddresses(), event=AddressesLost()))
+
+    assert said.lines == [
+        ("WARNING", "10.1.1.252 was taken away from this master: taking it again")
+    ]
+
+
+REASSERTING = (
+    "Non-preferred master advertising: reasserting control of VIP with another "
+    "gratuitous arp"
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "actions", "is_said"),
+    [
+        (THEIRS, MASTER, (AnnounceAddresses(),), True),
+        (THEIRS, MASTER, (SendAdvert(1, 0, 1), AnnounceAddresses()), True),
+        (THEIRS, MASTER, (), False),
+        (THEIRS, BACKUP, (), False),
+        (Tick(), MASTER, (SendAdvert(1, 0, 1), AnnounceAddresses()), False),
+    ],
+)
+def test_reasserting(
+    event: Event, state: State, actions: tuple[object, ...], is_said: bool
+) -> None:
+    """Only when another master made us announce again."""
+    said = Said()
+
+    said.journal.step(step(*actions, event=event, state=state))
+
+    assert said.lines == ([("WARNING", REASSERTING)] if is_said else [])
+
+
+def test_debug() -> None:
+    """Every step and every rejection, in the format of the timelines."""
+    said = Said(debug=True)
+    said.journal.step(
+        step(StateChanged(INIT, BACKUP, Cause.STARTUP), event=Start(), state=BACKUP)
+    )
+    said.journal.step(step(event=Tick(), state=BACKUP))
+    other = frame(payload(config(vhid=9), password=b"hate"))
+
+    debugged = [text for level, text in said.lines if level == "DEBUG"]
+    rejected = said.reject(other)
+
+    assert debugged == [
+        "0.000000  vhid 7  INIT -> BACKUP  startup",
+        "0.000000  vhid 7  BACKUP  tick",
+    ]
+    assert rejected == [("DEBUG", "0.000000  vhid 9  rejected badvhid  from 10.1.1.4")]
+
+
+def test_status() -> None:
+    """The line that SIGUSR1 is sent for."""
+    said = Said()
+
+    said.journal.status(State.BACKUP)
+
+    assert said.lines == [("INFO", "BACKUP on eth0 id 7")]
+
+
+def damaged(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes((data[position] ^ 1,)) + data[position + 1 :]
+
+
+ADVERT = frame(payload(PEER))
+FORGED = frame(payload(PEER, digest=b"xxxx" + bytes(16)))
+
+OTHER_VHID = (
+    "10.1.1.4 advertises our address under vhid 9, ours is 7: one of the two is wrong, "
+    "and both may become master"
+)
+OTHER_GROUP = (
+    "10.1.1.4 advertises to 224.0.0.19, we listen to 224.0.0.18: one --mcastip is "
+    "wrong, and both may become master"
+)
+
+REJECTED = {
+    "ttl": (
+        ethernet(ipv4(payload(PEER), ttl=3)),
+        ("WARNING", "Bad TTL: [3] (from 10.1.1.4)"),
+    ),
+    "version": (
+        frame(payload(PEER, version=3)),
+        ("WARNING", "Bad version: [3] (from 10.1.1.4)"),
+    ),
+    "header": (damaged(ADVERT, 24), ("WARNING", "Bad IP checksum (from 10.1.1.4)")),
+    "checksum": (damaged(ADVERT, 40), ("WARNING", "Bad IP checksum (from 10.1.1.4)")),
+    "short": (
+        ethernet(ipv4(payload(PEER)[:20])),
+        ("NOTICE", "Bogus size: a frame of protocol 112 from 10.1.1.4"),
+    ),
+    "vrrp": (
+        ethernet(ipv4(vrrp_v2(1))),
+        ("INFO", "VRRP from 10.1.1.4 shares this segment and is ignored"),
+    ),
+    "other vhid, ours": (
+        frame(payload(config(source=LOWER, vhid=9))),
+        ("WARNING", OTHER_VHID),
+    ),
+    "other group, ours": (
+        frame(payload(PEER), destination=IPv4Address("224.0.0.19")),
+        ("WARNING", OTHER_GROUP),
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "line"), REJECTED.values(), ids=REJECTED)
+def test_a_rejection(data: bytes, line: tuple[str, str]) -> None:
+    """Once, in the original's words if it has any, and who sent it."""
+    said = Said()
+
+    assert said.reject(data) == [line]
+    assert said.reject(data, at=QUIET_PERIOD_NS - 1) == []
+
+
+def test_a_bad_digest() -> None:
+    """The first bytes of what we expected and of what came."""
+    said = Said()
+
+    [(level, text)] = said.reject(FORGED)
+
+    assert level == "WARNING"
+    expected = payload(PEER)[16:20].hex()
+    assert text == (
+        f"Bad digest - md2=[{expected}...] md=[78787878...] - Check vhid, password and "
+        "virtual IP address (from 10.1.1.4)"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(payload(PEER), source=OURS),
+        frame(payload(config(source=LOWER, vhid=9), password=b"hate")),
+        frame(payload(PEER, password=b"hate"), destination=IPv4Address("224.0.0.19")),
+    ],
+    ids=["our own", "another group", "another group of receivers"],
+)
+def test_none_of_our_business(data: bytes) -> None:
+    """Silent, as in the original."""
+    assert Said().reject(data) == []
+
+
+def test_two_groups_of_one_host() -> None:
+    """That one of its groups is none of our business says nothing of the other."""
+    said = Said()
+    theirs = frame(payload(config(source=LOWER, vhid=8), password=b"hate"))
+    ours = frame(payload(config(source=LOWER, vhid=9)))
+
+    assert said.reject(theirs) == []
+    assert said.reject(ours) == [("WARNING", OTHER_VHID)]
+    assert said.reject(ours, at=1) == []
+    assert said.reject(ours, at=QUIET_PERIOD_NS) == [("WARNING", OTHER_VHID)]
+
+
+def test_what_was_held_back_is_counted() -> None:
+    """The next line, a minute later, says how many there were in between."""
+    said = Said()
+    for second in range(60):
+        said.reject(FORGED, at=second)
+
+    [(_, text)] = said.reject(FORGED, at=QUIET_PERIOD_NS)
+
+    assert text.endswith(" (from 10.1.1.4) [59 more in between]")
+
+
+def test_without_a_password_nothing_can_be_proved() -> None:
+    """A replay without -p does not accuse anybody."""
+    said = Said(config(key=None))
+
+    assert said.reject(frame(payload(config(source=LOWER, vhid=9)))) == []
+    other = frame(payload(PEER), destination=IPv4Address("224.0.0.19"))
+    assert said.reject(other) == []
+
+
+def test_a_send_failure() -> None:
+    """Each reason once; the interface may be down for hours."""
+    said = Said()
+    for second in range(5):
+        said.journal.send_failure("Network is down", second)
+        said.journal.send_failure("No buffer space available", second)
+
+    assert said.lines == [
+        ("WARNING", "write() has failed: Network is down"),
+        ("WARNING", "write() has failed: No buffer space available"),
+    ]
+
+
+UP = ("/etc/up", "eth0", "10.1.1.252")
+DOWN = ("/etc/down", "eth0", "10.1.1.252")
+STILL_HERE = ("ERROR", "The down script failed and this host still has 10.1.1.252")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ok", "expected"),
+    [
+        (
+            Outcome(Job.ACQUIRE, UP, None, error="No such file or directory"),
+            False,
+            [
+                (
+                    "ERROR",
+                    "Unable to exec /etc/up eth0 10.1.1.252: No such file or directory",
+                )
+            ],
+        ),
+        (
+            Outcome(Job.ACQUIRE, UP, -9, overdue=True),
+            False,
+            [
+                (
+                    "ERROR",
+                    "Script [/etc/up eth0 10.1.1.252] took too long and was killed",
+                )
+            ],
+        ),
+        (
+            Outcome(Job.ACQUIRE, UP, -11),
+            False,
+            [("ERROR", "Script [/etc/up eth0 10.1.1.252] was ended by signal 11")],
+        ),
+        (
+            Outcome(Job.ACQUIRE, UP, 3),
+            True,
+            [("WARNING", "Script [/etc/up eth0 10.1.1.252] exited with code 3")],
+        ),
+        (
+            Outcome(Job.RELEASE, DOWN, 2),
+            True,
+            [("INFO", "Script [/etc/down eth0 10.1.1.252] exited with code 2")],
+        ),
+        (
+            Outcome(Job.RELEASE, DOWN, 2),
+            False,
+            [
+                ("WARNING", "Script [/etc/down eth0 10.1.1.252] exited with code 2"),
+                STILL_HERE,
+            ],
+        ),
+        (Outcome(Job.RELEASE, DOWN, 0), False, [STILL_HERE]),
+        (Outcome(Job.ACQUIRE, UP, 0), True, []),
+        (Outcome(Job.ACQUIRE, (), None), True, []),
+    ],
+)
+def test_a_script_has_ended(
+    outcome: Outcome, ok: bool, expected: list[tuple[str, str]]
+) -> None:
+    """How, at the level it deserves; the original never looks at the exit code."""
+    said = Said()
+
+    said.journal.script_ended(outcome, ok)
+
+    assert said.lines == expected
+
+
+WAITING = (
+    "Waiting for [/etc/down eth0 10.1.1.252] before leaving; signal again to kill it"
+)
+
+
+def test_a_script_starts() -> None:
+    """The original's line."""
+    said = Said()
+
+    said.journal.script_started((*UP, "rack 4"))
+    said.journal.waiting_for(())
+    said.journal.waiting_for(DOWN)
+
+    assert said.lines == [
+        ("WARNING", "Spawning [/etc/up eth0 10.1.1.252 rack 4]"),
+        ("INFO", WAITING),
+    ]
+
+
+def test_rate_limit() -> None:
+    """One per key and period, and the number of those held back."""
+    limit = RateLimit(10)
+
+    assert [limit.admit("a", now) for now in (0, 1, 9, 10, 11)] == [
+        0,
+        None,
+        None,
+        2,
+        None,
+    ]
+    assert [limit.admit("b", now) for now in (11, 12, 30)] == [0, None, 1]
+
+
+def test_rate_limit_under_ever_new_names() -> None:
+    """A flood from random addresses: no more lines than keys, plus one for the rest."""
+    limit = RateLimit(10_000)
+
+    admitted = [limit.admit(number, 0) for number in range(5000)]
+    after = [limit.admit(number, 10_000 + number) for number in range(5000, 5003)]
+
+    assert admitted.count(0) == LIMITED_KEYS_MAX + 1
+    assert len(limit._seen) <= LIMITED_KEYS_MAX
+    assert after == [0, 0, 0]
