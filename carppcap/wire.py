@@ -50,7 +50,20 @@ class Wire:
         self._dropped = 0
         self.vip_lost = False
         self._failure = ""
+        self._source_seen = False
+        self.status = LinkStatus()
         self.monitor = LinkMonitor(config.interface)
+        try:
+            self._begin()
+        except LinkError:
+            self.close()
+            raise
+        self.usable = self._is_usable()
+        if not self.usable:
+            self._say_unusable()
+
+    def _begin(self) -> None:
+        config = self._config
         self.status = self.monitor.status()
         if not self.status.exists:
             raise LinkError(
@@ -59,16 +72,13 @@ class Wire:
             )
         self._source_seen = config.source in self.status.addresses
         if not self._source_seen:
-            log.warning(
+            self._log.warning(
                 "{source} is not an address of {interface} (--srcip)",
                 source=config.source,
                 interface=config.interface,
             )
         if self.status.up:
             self._open()
-        self.usable = self._is_usable()
-        if not self.usable:
-            self._say_unusable()
 
     @property
     def read_delay_ns(self) -> Interval:

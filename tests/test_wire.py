@@ -1,0 +1,357 @@
+"""One interface through all that can happen to it."""
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.events import LinkDown, LinkUp
+from carppcap.frames import LinkType
+from carppcap.system.capture import (
+    READ_TIMEOUT_MS,
+    READ_TIMEOUT_SUBSECOND_MS,
+    SendError,
+    StampedFrame,
+)
+from carppcap.system.link import LinkStatus
+from carppcap.units import NS_PER_MS
+from carppcap.wire import Wire
+from tests.builders import LOWER, OURS, config, frame, payload
+from tests.shell import MemoryLog, ip, make_link, network, wait_for
+
+pytestmark = pytest.mark.netns
+
+HOST = config(interface="a0")
+ADVERT = frame(payload(config(source=LOWER)))
+IGMP_OF_GROUP = "120000E0"
+
+
+@pytest.fixture(autouse=True)
+def inside() -> Iterator[None]:
+    with network():
+        make_link()
+        wait_for(lambda: Path("/sys/class/net/a0/carrier").exists)
+        yield
+
+
+class Subject:
+    """A wire on a0, and what it has said."""
+
+    def __init__(
+        self, host: VirtualHostConfig = HOST, *, ignore_link_state: bool = False
+    ) -> None:
+        self.log = MemoryLog(debug=True)
+        self.wire = Wire(host, self.log, ignore_link_state=ignore_link_state)
+
+    def after(self, command: str) -> list[LinkUp | LinkDown]:
+        """What the core is told of a change, all events of it taken together."""
+        ip(command)
+        return self.news()
+
+    def news(self) -> list[LinkUp | LinkDown]:
+        found = []
+        while select.select([self.wire.monitor], [], [], 0.05)[0]:
+            event = self.wire.refresh()
+            if event is not None:
+                found.append(event)
+        return found
+
+    def said(self) -> list[tuple[str, str]]:
+        """Warnings and errors, and what was said at info level of an address."""
+        lines, self.log.lines = self.log.lines, []
+        return [line for line in lines if line[0] != "DEBUG"]
+
+    def hears(self) -> bool:
+        """Whether an advert sent at the other end arrives."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
+            far.bind(("b0", 0))
+            far.send(ADVERT)
+        frames: list[StampedFrame] = []
+        while not frames and select.select(self.wire.descriptors(), [], [], 0.3)[0]:
+            frames = self.wire.read()
+            if select.select([self.wire.monitor], [], [], 0)[0]:
+                self.wire.refresh()
+        return [data for _, data in frames] == [ADVERT]
+
+
+@pytest.fixture
+def subject() -> Iterator[Subject]:
+    made = Subject()
+    wait_for(lambda: made.wire.refresh() is not None or made.wire.usable)
+    made.said()
+    with closing(made.wire):
+        yield made
+
+
+def groups() -> str:
+    return Path("/proc/thread-self/net/igmp").read_text()
+
+
+def test_in_use(subject: Subject) -> None:
+    """It hears, sends, is a member of the group, and knows its MAC."""
+    wire = subject.wire
+
+    assert wire.usable
+    assert wire.link_type is LinkType.ETHERNET
+    assert wire.mac == wire.status.mac != bytes(6)
+    assert len(wire.descriptors()) == 2
+    assert IGMP_OF_GROUP in groups()
+    assert subject.hears()
+    assert not wire.lost_frames()
+    wire.send(ADVERT)
+
+
+def test_our_own_frames_are_not_heard(subject: Subject) -> None:
+    """The filter of the original, so that a loop does not even wake us up."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
+        far.bind(("b0", 0))
+        far.send(frame(payload(HOST), source=OURS))
+
+    assert not select.select([subject.wire.descriptors()[1]], [], [], 0.1)[0]
+
+
+def test_nomcast() -> None:
+    """Broadcast adverts need no group."""
+    subject = Subject(config(interface="a0", multicast=False))
+
+    assert IGMP_OF_GROUP not in groups()
+    subject.wire.close()
+
+
+@pytest.mark.parametrize(
+    ("advskew", "advbase", "timeout_ms"),
+    [(0, 1, READ_TIMEOUT_MS), (20, 0, READ_TIMEOUT_SUBSECOND_MS)],
+)
+def test_read_timeout(advskew: int, advbase: int, timeout_ms: int) -> None:
+    """Only adverts below a second are worth waking up for all the time."""
+    subject = Subject(config(interface="a0", advbase=advbase, advskew=advskew))
+
+    assert subject.wire.read_delay_ns == 2 * timeout_ms * NS_PER_MS
+    subject.wire.close()
+
+
+def test_carrier(subject: Subject) -> None:
+    """A pulled cable, and back."""
+    assert subject.after("link set b0 down") == [LinkDown()]
+    assert subject.said() == [("WARNING", "a0 has no carrier")]
+
+    assert subject.after("link set b0 up") == [LinkUp()]
+    assert subject.said() == [("WARNING", "a0 can be used again")]
+    assert subject.hears()
+
+
+def test_down_and_up(subject: Subject) -> None:
+    """Where the original ends."""
+    assert subject.after("link set a0 down") == [LinkDown()]
+    assert subject.said() == [("WARNING", "a0 is down")]
+    with pytest.raises(SendError):
+        subject.wire.send(ADVERT)
+    assert subject.wire.read() == []
+
+    assert subject.after("link set a0 up")[-1:] == [LinkUp()]
+    assert subject.hears()
+
+
+def test_gone_and_made_again(subject: Subject) -> None:
+    """Another interface of the same name is as good; its MAC is another, too."""
+    old = subject.wire.mac
+    assert subject.after("link delete a0") == [LinkDown()]
+    assert subject.said()[0] == ("WARNING", "a0 is gone")
+    assert subject.wire.mac == bytes(6)
+    assert subject.wire.link_type is LinkType.ETHERNET
+    assert len(subject.wire.descriptors()) == 1
+    assert subject.wire.read() == []
+    assert not subject.wire.lost_frames()
+    with pytest.raises(SendError, match=r"^a0 is not there$"):
+        subject.wire.send(ADVERT)
+
+    make_link()
+    wait_for(lambda: LinkUp() in subject.news(), "the new interface")
+    assert subject.wire.mac not in {old, bytes(6)}
+    assert subject.hears()
+    assert IGMP_OF_GROUP in groups()
+
+
+def test_renamed(subject: Subject) -> None:
+    """It is the name that counts, as on the command line."""
+    ip("link set a0 down")
+    ip("link set a0 name c0")
+    ip("link set c0 up")
+    assert LinkDown() in subject.news()
+
+    ip("link set c0 down")
+    ip("link set c0 name a0")
+    ip("link set a0 up")
+    wait_for(lambda: LinkUp() in subject.news(), "the old name")
+    assert subject.hears()
+
+
+def test_without_our_address(subject: Subject) -> None:
+    """A host without its address has been taken out of service."""
+    assert subject.after(f"address delete {OURS}/24 dev a0") == [LinkDown()]
+    assert subject.said() == [("WARNING", "a0 has lost our address 10.1.1.5")]
+
+    assert subject.after(f"address add {OURS}/24 dev a0") == [LinkUp()]
+
+
+def test_a_virtual_address_that_goes(subject: Subject) -> None:
+    """Noticed by whom it concerns; the interface is as good as before."""
+    assert subject.after("address add 10.1.1.252/32 dev a0") == []
+    lost = [subject.wire.vip_lost]
+
+    ip("address delete 10.1.1.252/32 dev a0")
+    for _ in range(2):
+        assert subject.wire.refresh() is None
+        lost.append(subject.wire.vip_lost)
+
+    assert lost == [False, True, False]
+    assert subject.said() == [("INFO", "10.1.1.252 is no longer on a0")]
+
+
+def test_ignoring_the_state() -> None:
+    """-S: the core never hears of it, and the way back is found all the same."""
+    subject = Subject(ignore_link_state=True)
+    subject.news()
+
+    for command in ("link set b0 down", "link set a0 down", "link delete a0"):
+        assert subject.after(command) == []
+    with pytest.raises(SendError):
+        subject.wire.send(ADVERT)
+
+    make_link()
+    wait_for(lambda: subject.news() == [] and len(subject.wire.descriptors()) == 2)
+    assert subject.hears()
+    subject.wire.close()
+
+
+def test_a_start_on_an_interface_that_is_down() -> None:
+    """No reason not to start: it may come up later."""
+    ip("link set a0 down")
+    subject = Subject()
+    assert not subject.wire.usable
+    assert subject.said()[-1] == ("WARNING", "a0 is down")
+
+    assert subject.after("link set a0 up")[-1:] == [LinkUp()]
+    assert subject.hears()
+    subject.wire.close()
+
+
+def test_a_start_without_our_address() -> None:
+    """The original does not look; a warning, and the address may come later."""
+    subject = Subject(config(interface="a0", source=LOWER))
+
+    assert subject.said()[0] == (
+        "WARNING",
+        "10.1.1.4 is not an address of a0 (--srcip)",
+    )
+    subject.news()
+    assert subject.wire.usable
+
+    subject.after(f"address add {LOWER}/32 dev a0")
+    assert subject.after(f"address delete {LOWER}/32 dev a0") == [LinkDown()]
+    subject.wire.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nosuch0", r"^Unable to open interface \[nosuch0\]: no such interface$"),
+        ("lo", r"^Unable to find MAC address of \[lo\]: not Ethernet$"),
+    ],
+)
+def test_a_start_that_fails(name: str, why: str) -> None:
+    """One sentence, for who has to correct it."""
+    ip("link set lo up")
+    with pytest.raises(LinkError, match=why):
+        Subject(config(interface=name))
+
+
+def test_not_ethernet_any_more(subject: Subject) -> None:
+    """Said once, and tried again with every event; nobody takes it for usable."""
+    subject.after("link delete a0")
+    subject.said()
+    ip("link set lo down")
+    ip("link set lo name a0")
+    ip("link set a0 up")
+    assert subject.news() == []
+    assert subject.said()[-1] == (
+        "WARNING",
+        "Unable to find MAC address of [a0]: not Ethernet",
+    )
+    assert not subject.wire.usable
+    for _ in range(3):
+        assert subject.after("address add 10.3.0.1/32 dev a0") == []
+        assert subject.after("address delete 10.3.0.1/32 dev a0") == []
+    assert [text for level, text in subject.said() if level == "WARNING"] == []
+
+    ip("link set a0 down")
+    ip("link set a0 name lo")
+    make_link()
+    wait_for(lambda: LinkUp() in subject.news(), "a real interface")
+    assert subject.hears()
+
+
+class MuteMonitor:
+    """A monitor that gets no answer from the kernel."""
+
+    def drain(self) -> None:
+        """Nothing is left."""
+
+    def status(self) -> LinkStatus:
+        raise LinkError(
+            "Unable to get hardware info about an interface: {why}", why="x"
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
+    """What was known holds on; the daemon does."""
+    real, before = subject.wire.monitor, subject.wire.status
+    subject.wire.monitor = MuteMonitor()  # type: ignore[assignment]
+
+    assert subject.wire.refresh() is None
+
+    subject.wire.monitor = real
+    assert subject.wire.status == before
+    assert subject.wire.usable
+    assert subject.said() == [
+        ("WARNING", "Unable to get hardware info about an interface: x")
+    ]
+
+
+def test_no_group_to_be_had() -> None:
+    """A limit of the kernel; not every switch filters, so it goes on."""
+    limit = Path("/proc/sys/net/ipv4/igmp_max_memberships")
+    before = limit.read_text()
+    limit.write_text("0")
+    try:
+        subject = Subject()
+    finally:
+        limit.write_text(before)
+
+    [warning] = [text for level, text in subject.said() if level == "WARNING"]
+    assert warning.startswith("Can't do IP_ADD_MEMBERSHIP errno=")
+    assert subject.hears()
+    subject.wire.close()
+
+
+def test_frames_lost(subject: Subject) -> None:
+    """Counted by the kernel, told once."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
+        far.bind(("b0", 0))
+
+        def flooded() -> bool:
+            for _ in range(500):
+                far.send(ADVERT)
+            return subject.wire.lost_frames()
+
+        wait_for(flooded, "a full ring")
+
+    assert not subject.wire.lost_frames()
