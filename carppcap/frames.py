@@ -121,7 +121,7 @@ def _is_plainly_foreign(frame: bytes) -> bool:
     ethertype = frame[12:14]
     if ethertype == b"\x08\x00":
         return len(frame) >= 34 and frame[23] != PROTOCOL_CARP
-    return len(frame) >= 14 and ethertype not in _TAGS
+    return ethertype not in _TAGS
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:

@@ -49,7 +49,7 @@ from carppcap.timeline import is_quiet
 from carppcap.units import Instant, format_seconds
 
 TICKS_PER_GAP_MAX = 1_000_000
-"""Deadlines between two frames; more than that and a stamp must be wrong."""
+"""Our adverts between two frames; more than that and a stamp must be wrong."""
 
 
 class Replay:
@@ -105,18 +105,17 @@ class Replay:
 
     def _pass_time(self, until: Instant) -> None:
         """Meet every deadline before `until`.  Raises `LinkError` if that is absurd."""
-        since, ticks = self._now, 0
+        gap_ns = until - self._now
+        if gap_ns > TICKS_PER_GAP_MAX * self._host.interval_ns:
+            raise LinkError(
+                "No frame for {gap} s, {last} s after the first: too long a gap",
+                gap=format_seconds(gap_ns),
+                last=format_seconds(self._now),
+            )
         while (deadline := self._host.deadline) is not None and deadline < until:
             self._now = deadline
             for step in self._node.tick(deadline):
                 self._perform(step)
-            ticks += 1
-            if ticks > TICKS_PER_GAP_MAX:
-                raise LinkError(
-                    "No frame for {gap} s, {last} s after the first: too long a gap",
-                    gap=format_seconds(until - since),
-                    last=format_seconds(since),
-                )
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:
         at = stamp_ns - self._first_ns
@@ -151,13 +150,15 @@ class Replay:
         if isinstance(outcome, Rejection):
             self.tally.rejection(outcome)
             self._report.rejection(outcome, self._now)
-        elif outcome is not None:
-            assert isinstance(outcome.event, AdvertReceived)
-            assert isinstance(datagram, Datagram)  # a Defect is never accepted
-            sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
-            if intact is not None and not self._verbose:
-                self._remember(frame, outcome.event, sender)
-            self._perform(outcome)
+            return
+        # What is neither foreign nor rejected is an advert that was heard.
+        assert outcome is not None
+        assert isinstance(outcome.event, AdvertReceived)
+        assert isinstance(datagram, Datagram)
+        sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
+        if intact is not None and not self._verbose:
+            self._remember(frame, outcome.event, sender)
+        self._perform(outcome)
 
     def _remember(self, frame: bytes, event: AdvertReceived, sender: Sender) -> None:
         if len(self._familiar) >= SENDERS_MAX:

@@ -155,7 +155,7 @@ def _explain_sender(
                 f"{theirs} do not fit the password; {ours} is announced here, so that "
                 "much seems right"
             )
-        case Misfit.UNKNOWN:
+        case _:
             return (
                 f"{theirs} fit neither {ours or 'the password'} nor any address "
                 "announced here: the password differs, or an address"

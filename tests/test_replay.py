@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import carppcap.replay as replay_module
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.frames import Datagram, LinkType, decode, decode_announcement
-from carppcap.replay import Replay, invented_mac
+from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.report import TextReport
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import SENDERS_MAX
@@ -122,6 +121,14 @@ def test_a_frame_goes_before_a_deadline_of_its_instant(
     assert any("master_down" in line for line in lines) is takes_over
 
 
+def test_so_it_does_when_earlier_deadlines_have_passed() -> None:
+    """The master of 3.5 s was to advertise at 5 s, and yields instead."""
+    lines = lines_of(HOST, [at(0, ADVERT), at(5, ADVERT)])
+
+    assert not any("tick" in line for line in lines)
+    assert any("better_master" in line for line in lines)
+
+
 def test_the_last_frame_is_the_end() -> None:
     """A deadline of its instant is still met, no later one."""
     foreign = (EPOCH_NS + ns(3.5), b"\xff" * 60)
@@ -143,18 +150,18 @@ def test_time_never_runs_backwards() -> None:
     assert lines[-1].startswith("2.000000  vhid 7  BACKUP  end of capture")
 
 
-def test_an_absurd_gap_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absurd_gap_ends_it() -> None:
     """A stamp in another century would make millions of lines."""
-    monkeypatch.setattr(replay_module, "TICKS_PER_GAP_MAX", 50)
-    capture = ListCapture([at(0, ADVERT), at(40, ADVERT), at(10_000, ADVERT)])
+    last = 40 + 1.5 * TICKS_PER_GAP_MAX + 1
+    capture = ListCapture([at(0, ADVERT), at(40, ADVERT), at(last, ADVERT)])
     lines: list[str] = []
 
     broken_off = Replay(HOST, capture, TextReport(lines.append)).run()
 
     assert str(broken_off) == (
-        "No frame for 9960.000000 s, 40.000000 s after the first: too long a gap"
+        "No frame for 1500001.000000 s, 40.000000 s after the first: too long a gap"
     )
-    assert "end of capture" in lines[-3]
+    assert lines[-3] == "40.000000  vhid 7  BACKUP  end of capture  next 43.500000"
 
 
 def test_nothing_at_all() -> None:
@@ -225,6 +232,17 @@ def test_an_advert_of_ours_that_returns() -> None:
     assert "4.250000  vhid -  rejected own  from 10.1.1.6" in lines
 
 
+def test_small_counters_of_others_are_not_ours() -> None:
+    """A peer that counts from 0 meets none of those that we drew as a master."""
+    worse = [payload(config(advskew=200), counter) for counter in range(64)]
+    frames = [at(0, ADVERT), at(200, b"")]
+    frames += [at(200 + i / 256, body) for i, body in enumerate(worse)]
+
+    lines = lines_of(HOST, frames)
+
+    assert "accepted 65  rejected 1 (badlen 1)" in lines[-1]
+
+
 def test_what_would_have_been_sent() -> None:
     """Stamped as the capture is, from a MAC that tells our address."""
     injector = ListInjector()
@@ -262,10 +280,13 @@ def test_more_senders_than_are_remembered() -> None:
     sources = [IPv4Address(0x0A020000 + i) for i in range(SENDERS_MAX + 44)]
     frames = [at(i / 256, ADVERT, source) for i, source in enumerate(sources * 2)]
 
-    lines = lines_of(HOST, frames)
+    lines: list[str] = []
+    run = Replay(HOST, ListCapture(frames), TextReport(lines.append))
+    run.run()
 
     assert f"accepted {2 * len(sources)}  rejected 0" in lines[-1]
     assert sum(line.startswith("sender") for line in lines) == SENDERS_MAX
+    assert len(run._familiar) <= SENDERS_MAX
 
 
 SENDERS = st.sampled_from([LOWER, HIGHER, OURS])

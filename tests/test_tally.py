@@ -142,6 +142,15 @@ ELSEWHERE = config(vips=(OTHER_VIP,))
         ),
         pytest.param(
             HOST,
+            [sent(config(vhid=8))],
+            (
+                "adverts from 10.1.1.4 fit password and address, but have vhid 8, not "
+                "--vhid 7"
+            ),
+            id="vhid of all",
+        ),
+        pytest.param(
+            HOST,
             [sent(config(vhid=8), password=b"hate")],
             "no advert has --vhid 7; seen: 8",
             id="only another group",

@@ -6,9 +6,14 @@ import pty
 import subprocess
 import sys
 import termios
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carppcap.cli import main
 from carppcap.frames import LinkType, decode, decode_announcement
@@ -190,6 +195,28 @@ def test_a_file_that_breaks_off(capsys: Output, tmp_path: Path, form: str) -> No
         assert err.count("\n") == 1
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 2_500), st.integers(1, 255)), max_size=8),
+    st.booleans(),
+)
+def test_any_damage_to_a_file(damage: list[tuple[int, int]], has_vhid: bool) -> None:
+    """Bytes flipped anywhere, headers and stamps too: an answer, or one line."""
+    spoilt = bytearray(CAPTURE.read_bytes())
+    for position, flipped in damage:
+        spoilt[position % len(spoilt)] ^= flipped
+    with NamedTemporaryFile() as file:
+        file.write(spoilt)
+        file.flush()
+        words = [file.name, *(FLAGS if has_vhid else ["-s", "10.9.0.3"])]
+        output, complaints = StringIO(), StringIO()
+        with redirect_stdout(output), redirect_stderr(complaints):
+            status = replay(*words)
+
+    assert (status, complaints.getvalue().count("\n")) in ((0, 0), (2, 1))
+    if has_vhid and status == 0:
+        assert "end of capture" in output.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
@@ -353,6 +380,12 @@ def on_a_terminal(path: Path, stdout: int | None = subprocess.PIPE) -> tuple[str
     return out or "", shown.decode()
 
 
+def told_apart(path: Path) -> str:
+    """What a replay writes to a stderr that is no terminal."""
+    command = [sys.executable, "-m", "carppcap", "replay", str(path), "-v", "7"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
 def test_a_long_file_shows_its_progress(tmp_path: Path) -> None:
     """On a terminal, and only there; a short one is over too soon."""
     pytest.importorskip("tqdm")
@@ -369,6 +402,7 @@ def test_a_long_file_shows_its_progress(tmp_path: Path) -> None:
     assert "%|" in shown
     assert "total  frames 281  accepted 0" in out
     assert on_a_terminal(short)[1] == ""
+    assert told_apart(long) == ""
 
     _, shown = on_a_terminal(long, stdout=None)
 
