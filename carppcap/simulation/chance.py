@@ -24,9 +24,10 @@ class Dice:
         Each host has its own, so that one more host does not change the fate of the
         others.
         """
-        seed = self._state
+        # Mixed once before the first letter, or seeds and letters could change places.
+        seed = _mix((self._state + _GAMMA) & _MASK)
         for byte in name.encode():
-            seed = _mix((seed ^ byte) + _GAMMA & _MASK)
+            seed = _mix(((seed ^ byte) + _GAMMA) & _MASK)
         return Dice(seed)
 
     def bits(self, count: int) -> int:

@@ -1,0 +1,1 @@
+"""Tests of `carppcap.simulation`, one module for each of its modules."""
