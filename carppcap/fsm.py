@@ -139,12 +139,13 @@ class VirtualHost:
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take note of `event` at `now` and say what must be done about it."""
         match self.state, event:
+            # What happens most, in a replay millions of times, comes first.
+            case State.BACKUP, AdvertReceived() as theirs if self._link_up:
+                return self._heard_as_backup(theirs, now)
             case State.INIT, Start():
                 return self._become_backup(Cause.STARTUP, now)
             case State.BACKUP, Tick() if self._is_due(now):
                 return self._master_is_down(now)
-            case State.BACKUP, AdvertReceived() as theirs if self._link_up:
-                return self._heard_as_backup(theirs, now)
             case State.BACKUP, FramesLost() if self._link_up:
                 self._doubt_silence(now)
             case State.BACKUP, StepDown(hold_ns):
