@@ -228,7 +228,7 @@ def _read(path: str) -> dict[str, Any]:
         raise ConfigError("{path} is too long for a scenario", path=path)
     try:
         return tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or endless
         raise ConfigError("{where}: {why}", where=path, why=error) from None
 
 

@@ -302,9 +302,17 @@ def _text(table: Mapping[str, Any], key: str, where: str) -> str:
             "{where}: {key} must be a text in quotes (got {value})",
             where=where,
             key=key,
-            value=value,
+            value=_shown(value),
         )
     return value
+
+
+def _shown(value: object) -> str:
+    """`value`, as far as it fits into a sentence."""
+    try:
+        return f"{value}"[:40]
+    except ValueError:  # Python does not write numbers of more than 4300 digits.
+        return "an endless number"
 
 
 def _table(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
