@@ -54,14 +54,14 @@ def interrupts(program: str, flags: str, duration_s: float) -> float:
             arguments = f"{NO_SCRIPTS} -s {host.address} -n {flags}"
             daemon = host.start_bare(program, arguments.split())
             await_state(daemon, "BACKUP")
-            during = trace.count(duration_s)
+            early, late = trace.count(duration_s / 2), trace.count(duration_s / 2)
             daemon.kill()
             after = trace.count(0.5)
         finally:
             trace.close()
-    # A timer that comes and goes with the daemon is its own.
-    own = set(during) - set(before) - set(after)
-    return sum(during[timer] for timer in own) / duration_s
+    # The timer that comes, stays and goes with the daemon is its own.
+    own = (set(early) & set(late)) - set(before) - set(after)
+    return sum(early[timer] + late[timer] for timer in own) / duration_s
 
 
 class Trace:
