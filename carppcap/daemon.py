@@ -54,6 +54,9 @@ from carppcap.wire import Wire
 STEP_DOWN_HOLD_NS = 3 * NS_PER_S
 """How long SIGUSR2 keeps us from taking the address back."""
 
+LOOK_AGAIN_NS = NS_PER_S
+"""Until we try again what the kernel had no room for; nothing will tell us when."""
+
 READS_PER_TURN_MAX = 256
 """Batches; more than the ring holds, so all that is older was read by then."""
 
@@ -96,6 +99,7 @@ class Daemon:
         self._feedback: deque[Event] = deque()
         self._ended_by: signal.Signals | None = None
         self._stopping = False
+        self._look_again_at: Instant | None = None
 
     def start(self) -> None:
         """Enter the election, listening."""
@@ -114,6 +118,7 @@ class Daemon:
 
     def close(self) -> None:
         """Give everything back."""
+        self._scripts.close()
         self._wire.close()
         self._signals.close()
 
@@ -126,7 +131,11 @@ class Daemon:
         """Sleep until something happens or is due; whether the link has news."""
         deadlines = [
             deadline
-            for deadline in (self._node.deadline, self._scripts.deadline)
+            for deadline in (
+                self._node.deadline,
+                self._scripts.deadline,
+                self._look_again_at,
+            )
             if deadline is not None
         ]
         timeout_s = None
@@ -140,10 +149,11 @@ class Daemon:
         now = now_ns()
         self._clock.begin_turn(now, wall_ns())
         self._read_frames()
-        if link_has_news:
+        is_due = self._look_again_at is not None and now >= self._look_again_at
+        if link_has_news or is_due:
             self._read_link(now)
         self._read_signals(now)
-        self._doubt_silence(now)
+        self._doubt_silence()
         for step in self._node.tick(now):
             self._perform(step)
         # Last, because where there is no script its outcome is there already.
@@ -184,6 +194,7 @@ class Daemon:
 
     def _read_link(self, now: Instant) -> None:
         event = self._wire.refresh()
+        self._look_again_at = now + LOOK_AGAIN_NS if self._wire.needs_retry else None
         self._egress.nic_mac = self._wire.mac
         if event is not None:
             self._handle(event, now)
@@ -218,9 +229,13 @@ class Daemon:
     def _say_started(self) -> None:
         while self._scripts.started:
             self._journal.script_started(self._scripts.started.popleft())
+        while self._scripts.postponed:
+            postponed = self._scripts.postponed.popleft()
+            self._journal.script_postponed(postponed.command, postponed.why)
 
     def _tend_scripts(self, now: Instant) -> None:
         self._scripts.kill_overdue(now)
+        self._scripts.retry(now)
         self._scripts.reap(now)
         while self._scripts.outcomes:
             self._script_ended(self._scripts.outcomes.popleft(), now)

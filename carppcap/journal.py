@@ -212,6 +212,14 @@ class Journal:
         """A script was started."""
         self._log.warning("Spawning [{command}]", command=" ".join(command))
 
+    def script_postponed(self, command: tuple[str, ...], why: str) -> None:
+        """A down script cannot be started now, and will be as soon as it can."""
+        self._log.error(
+            "Unable to exec {command}: {why}; trying again every second",
+            command=" ".join(command),
+            why=why,
+        )
+
     def waiting_for(self, command: tuple[str, ...]) -> None:
         """We are to leave, and a script still runs."""
         if command:

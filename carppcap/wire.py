@@ -127,7 +127,8 @@ class Wire:
     def refresh(self) -> LinkUp | LinkDown | None:
         """Look at the interface again; what the core must know of it, if anything.
 
-        Sets `vip_lost` when a virtual address has gone from it.
+        Sets `vip_lost` when a virtual address has gone from it, and `needs_retry` when
+        something failed that may work later, without any news of the link.
         """
         self.vip_lost = False
         self.monitor.drain()
@@ -135,13 +136,13 @@ class Wire:
         try:
             self.status = self.monitor.status()
         except LinkError as error:
-            # What we knew holds until the next event lets us ask again.
-            self._log.warning(error.template, **error.values)
+            # What we knew holds until we can ask again.
+            self._warn_once(error)
+            self.needs_retry = True
             return None
         if self._opened_index != self.status.index:
             self._close()
-        if self.status.up and self._capture is None:
-            self._reopen()
+        self._reopen()
         self._source_seen |= self._config.source in self.status.addresses
         self._watch_vips(before)
         was_usable, self.usable = self.usable, self._is_usable()
@@ -192,17 +193,30 @@ class Wire:
             self._membership = Membership(group, self.status.index)
         except LinkError as error:
             # Adverts may arrive all the same: not every switch filters.
-            self._log.warning(error.template, **error.values)
+            self._warn_once(error)
 
     def _reopen(self) -> None:
-        # The interface may be on its way out again: the next event tries anew.
+        """Open what is not open and could be; try again later if it cannot be yet."""
         try:
-            self._open()
-            self._failure = ""
+            if self.status.up and self._capture is None:
+                self._open()
+            elif self._lacks_group():
+                self._join(self._config.group)
         except LinkError as error:
-            if str(error) != self._failure:
-                self._log.warning(error.template, **error.values)
-            self._failure = str(error)
+            self._warn_once(error)
+        is_deaf = self.status.up and self._capture is None
+        self.needs_retry = is_deaf or self._lacks_group()
+        if not self.needs_retry:
+            self._failure = ""
+
+    def _lacks_group(self) -> bool:
+        wants_group = self._config.multicast and self._capture is not None
+        return wants_group and self._membership is None
+
+    def _warn_once(self, error: LinkError) -> None:
+        if str(error) != self._failure:
+            self._log.warning(error.template, **error.values)
+        self._failure = str(error)
 
     def _close(self) -> None:
         self._opened_index = 0

@@ -1,18 +1,20 @@
 """The up and down scripts as processes: in order, in time, and with clean hands."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from carppcap.jobs import Job, Outcome
-from carppcap.system.scripts import ScriptRunner
+from carppcap.system.scripts import RETRY_NS, ScriptRunner
 from tests.shell import environment, wait_for
 
 UP, DOWN = Job.ACQUIRE, Job.RELEASE
@@ -324,3 +326,120 @@ def test_working_directory(
     )
 
     assert ended.stdout == f"{expected}\n"
+
+
+@contextmanager
+def no_descriptors(limit: int | None = None) -> Iterator[None]:
+    """Where all there are below `limit` are in use: by default, as many as now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit is None:
+        limit = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    taken = []
+    with suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def test_no_descriptor_left(scripts: Scripts) -> None:
+    """Both scripts run all the same, again and again, on what was kept for them."""
+    subject = runner(scripts.noting("up"), scripts.noting("down"))
+    outcomes: list[Outcome] = []
+    with no_descriptors():
+        for job in (UP, DOWN, UP, DOWN):
+            subject.request(job, 0)
+            outcomes += settle(subject)
+    subject.close()
+
+    assert codes(outcomes) == [(UP, 0), (DOWN, 0), (UP, 0), (DOWN, 0)]
+
+
+def test_postponed(scripts: Scripts) -> None:
+    """A down script that nothing could be opened for is tried again until it runs."""
+    subject = runner(scripts.noting("up"), scripts.noting("down"))
+    with no_descriptors(3):
+        subject.request(UP, 50)
+        subject.request(DOWN, 100)
+        deadlines = [subject.deadline]
+        subject.retry(RETRY_NS + 99)
+        subject.kill_overdue(RETRY_NS + 100)
+        subject.reap(RETRY_NS + 100)
+        deadlines.append(subject.deadline)
+        subject.retry(RETRY_NS + 100)
+        deadlines.append(subject.deadline)
+
+    [failed] = subject.outcomes
+    assert (failed.job, failed.error) == (UP, "Too many open files")
+    assert deadlines == [RETRY_NS + 100, RETRY_NS + 100, 2 * RETRY_NS + 100]
+    assert [(p.command[0], p.why) for p in subject.postponed] == [
+        (str(scripts.directory / "down"), "Too many open files")
+    ]
+    assert subject.command == subject.postponed[0].command
+    assert not subject.idle
+
+    subject.retry(2 * RETRY_NS + 100)
+
+    assert codes(settle(subject)) == [(UP, None), (DOWN, 0)]
+    assert [command[0] for command in subject.started] == [
+        str(scripts.directory / name) for name in ("up", "down")
+    ]
+    assert subject.deadline is None
+
+
+def test_postponed_and_needed_no_more(scripts: Scripts) -> None:
+    """Asked for the addresses again, it keeps what it could not let go of."""
+    subject = runner(scripts.noting("up"), scripts.noting("down"))
+    with no_descriptors(3):
+        subject.request(DOWN, 0)
+    subject.request(UP, 0)
+
+    assert codes(settle(subject)) == [(UP, 0)]
+    subject.request(DOWN, 0)
+    assert codes(settle(subject)) == [(DOWN, 0)]
+
+
+def test_postponed_and_given_up(scripts: Scripts) -> None:
+    """Who cannot wait is told why there was no script."""
+    subject = runner(scripts.noting("up"), scripts.noting("down"))
+    with no_descriptors(3):
+        subject.request(DOWN, 0)
+    subject.kill()
+
+    [outcome] = settle(subject)
+    assert (outcome.job, outcome.exit_code) == (DOWN, None)
+    assert outcome.error == "Too many open files"
+    assert not outcome.succeeded
+    subject.request(UP, 0)
+    assert codes(settle(subject)) == [(UP, 0)]
+
+
+def test_the_whole_session_is_killed(scripts: Scripts) -> None:
+    """Also what job control has put into another group; not what left the session."""
+    pids = scripts.directory / "pids"
+    up = scripts.write(
+        "up",
+        f"setsid sleep 1000 & echo $! >> {pids}\n"
+        "set -m\n"
+        f"sleep 1000 & echo $! >> {pids}\n"
+        "wait",
+        shebang="#!/bin/bash\n",
+    )
+    subject = runner(up)
+    subject.request(UP, 0)
+    wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2)
+    outside, inside = map(int, pids.read_text().split())
+    wait_for(lambda: os.getsid(outside) == outside)
+    assert os.getpgid(inside) == inside
+
+    subject.kill()
+
+    assert codes(settle(subject)) == [(UP, -signal.SIGKILL)]
+    wait_for(lambda: not is_alive(inside))
+    assert is_alive(outside)
+    os.kill(outside, signal.SIGKILL)

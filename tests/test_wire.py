@@ -1,9 +1,12 @@
 """One interface through all that can happen to it."""
 
+import errno
+import os
+import resource
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -317,10 +320,12 @@ def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
     subject.wire.monitor = MuteMonitor()  # type: ignore[assignment]
 
     assert subject.wire.refresh() is None
+    assert subject.wire.refresh() is None
 
     subject.wire.monitor = real
     assert subject.wire.status == before
     assert subject.wire.usable
+    assert subject.wire.needs_retry
     assert subject.said() == [
         ("WARNING", "Unable to get hardware info about an interface: x")
     ]
@@ -355,3 +360,61 @@ def test_frames_lost(subject: Subject) -> None:
         wait_for(flooded, "a full ring")
 
     assert not subject.wire.lost_frames()
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Where none is left to open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_made_anew_without_descriptors(subject: Subject) -> None:
+    """It says so once and wants to try again, which then works."""
+    subject.after("link delete a0")
+    wire = subject.wire
+    states = [(wire.usable, wire.needs_retry)]
+    make_link()
+    subject.said()
+
+    with no_descriptors():
+        subject.news()
+        wire.refresh()
+        states.append((wire.usable, wire.needs_retry))
+        lines = subject.said()
+    wait_for(lambda: wire.refresh() is not None)
+    states.append((wire.usable, wire.needs_retry))
+
+    assert states == [(False, False), (False, True), (True, False)]
+    assert len(lines) == 1
+    assert "Too many open files" in lines[0][1]
+    assert subject.hears()
+
+
+def test_no_descriptor_for_the_group(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is used without being a member, and joins as soon as it can."""
+    subject.after("link delete a0")
+    make_link()
+    subject.said()
+
+    def refuse(*arguments: object) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    wait_for(lambda: subject.wire.refresh() is not None)
+    subject.wire.refresh()
+    before = (subject.wire.usable, subject.wire.needs_retry, IGMP_OF_GROUP in groups())
+    monkeypatch.undo()
+    subject.wire.refresh()
+    after = (subject.wire.usable, subject.wire.needs_retry, IGMP_OF_GROUP in groups())
+
+    assert before == (True, True, False)
+    assert after == (True, False, True)
+    texts = [text for _, text in subject.said()]
+    assert sum("Too many open files" in text for text in texts) == 1

@@ -156,14 +156,15 @@ class Membership:
     """
 
     def __init__(self, group: IPv4Address, index: int) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket: socket.socket | None = None
         request = group.packed + bytes(4) + pack("=i", index)  # struct ip_mreqn
         try:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._socket.setsockopt(
                 socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request
             )
         except OSError as error:
-            self._socket.close()
+            self.close()
             raise LinkError(
                 "Can't do IP_ADD_MEMBERSHIP errno={why} ({number})",
                 why=error.strerror,
@@ -172,7 +173,8 @@ class Membership:
 
     def close(self) -> None:
         """Leave the group."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 def _open_netlink(groups: int) -> socket.socket:

@@ -1,20 +1,31 @@
 """The up and down scripts as child processes, in the order of `JobQueue`.
 
-Nobody waits for them.
+Nobody waits for them.  A host that is short of something must above all not keep an
+address that a peer has by now, so a down script that could not be started for that
+reason is tried again until it can.  (An up script is not: a peer may be better off.)
 """
 
+import errno
 import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from carppcap.jobs import Job, JobQueue, Outcome
-from carppcap.units import Instant, Interval
+from carppcap.units import NS_PER_S, Instant, Interval
 
 __all__ = ["Job", "Outcome", "ScriptRunner"]
+
+RETRY_NS = NS_PER_S
+"""Until a down script that could not be started is tried again."""
+
+_SHORTAGES = frozenset((errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+_RESERVE = 3
+"""Descriptors that starting a process takes: the null device and a pipe."""
 
 
 @dataclass(slots=True)
@@ -26,13 +37,23 @@ class _Running:
     overdue: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A down script that could not be started at present; `why` in words."""
+
+    command: tuple[str, ...]
+    why: str
+    retry_at: Instant
+
+
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
     `arguments` follow the script's name.  `timeout_ns` 0 lets scripts take as long
     as they like.  Call `request` for each job, `reap` when a child has ended, and
-    `kill_overdue` at `deadline`; started commands and outcomes wait in `started` and
-    `outcomes` until the caller takes them out.
+    `kill_overdue` and `retry` at `deadline`; started commands, those that had to be
+    postponed (once, however often they were) and outcomes wait in `started`,
+    `postponed` and `outcomes` until the caller takes them out.
     """
 
     def __init__(
@@ -52,27 +73,37 @@ class ScriptRunner:
             self._directory = os.getcwd()
         self._queue = JobQueue()
         self._running: _Running | None = None
+        self._to_retry: Postponed | None = None
+        self._reserve = _Reserve()
         self.started: deque[tuple[str, ...]] = deque()
+        self.postponed: deque[Postponed] = deque()
         self.outcomes: deque[Outcome] = deque()
 
     @property
     def idle(self) -> bool:
-        """Whether no script runs and all outcomes were taken."""
-        return self._running is None and not self.outcomes
+        """Whether no script runs or has yet to, and all outcomes were taken."""
+        return not (self._running or self._to_retry or self.outcomes)
 
     @property
     def deadline(self) -> Instant | None:
-        """When the running script will have taken too long."""
+        """When the running script will have taken too long, or when to try again."""
+        if self._to_retry is not None:
+            return self._to_retry.retry_at
         return None if self._running is None else self._running.kill_at
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The script that runs, with its arguments; empty where none does."""
-        return () if self._running is None else self._running.command
+        """The script that runs or was postponed, with its arguments; or empty."""
+        current = self._running or self._to_retry
+        return () if current is None else current.command
 
     def request(self, job: Job, now: Instant) -> None:
         """Run the script of `job`, now or after the one that runs."""
         self._start(self._queue.request(job), now)
+        if self._to_retry is not None and job is Job.ACQUIRE:
+            # What was never let go of need not be given up any more.
+            self._to_retry = None
+            self._start(self._queue.finished(), now)
 
     def reap(self, now: Instant) -> None:
         """Take note of a script that has ended, and start the one that waits."""
@@ -96,14 +127,31 @@ class ScriptRunner:
         running.overdue = True
         self.kill()
 
+    def retry(self, now: Instant) -> None:
+        """Try again to start the script that was postponed, if it is time to."""
+        if self._to_retry is not None and now >= self._to_retry.retry_at:
+            self._start(Job.RELEASE, now)
+
     def kill(self) -> None:
-        """End the running script, and all it started, now."""
-        running = self._running
-        if running is None:
-            return
-        running.kill_at = None
-        with suppress(OSError):  # It may have ended, or have put itself beyond us.
-            os.killpg(running.process.pid, signal.SIGKILL)
+        """End the running script, and all it started, now.
+
+        One that was postponed is given up: that is its outcome.
+        """
+        running, to_retry = self._running, self._to_retry
+        if running is not None:
+            running.kill_at = None
+            with self._reserve.spent():
+                _end_session(running.process.pid)
+        elif to_retry is not None:
+            self._to_retry = None
+            self.outcomes.append(
+                Outcome(Job.RELEASE, to_retry.command, None, error=to_retry.why)
+            )
+            self._start(self._queue.finished(), to_retry.retry_at)
+
+    def close(self) -> None:
+        """Give back what is held in reserve."""
+        self._reserve.close()
 
     def _start(self, job: Job | None, now: Instant) -> None:
         while job is not None and not self._spawn(job, now):
@@ -116,18 +164,66 @@ class ScriptRunner:
             self.outcomes.append(Outcome(job, (), None))
             return False
         command = (script, *self._arguments)
-        self.started.append(command)
+        is_retry, self._to_retry = self._to_retry is not None, None
+        if not is_retry:
+            self.started.append(command)
         try:
-            process = subprocess.Popen(
-                command,
-                executable=os.path.join(self._directory, script),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            with self._reserve.spent():
+                process = subprocess.Popen(
+                    command,
+                    executable=os.path.join(self._directory, script),
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            self.outcomes.append(Outcome(job, command, None, error=why or str(error)))
+            number, why = getattr(error, "errno", None), str(error)
+            if number is not None:
+                why = os.strerror(number)
+            if job is Job.RELEASE and number in _SHORTAGES:
+                self._to_retry = Postponed(command, why, now + RETRY_NS)
+                if not is_retry:
+                    self.postponed.append(self._to_retry)
+                return True
+            self.outcomes.append(Outcome(job, command, None, error=why))
             return False
         kill_at = now + self._timeout_ns if self._timeout_ns else None
         self._running = _Running(job, command, process, kill_at)
         return True
+
+
+class _Reserve:
+    """Descriptors kept for the start of a script, for when there are no others."""
+
+    def __init__(self) -> None:
+        self._held: list[int] = []
+        self._fill()
+
+    @contextmanager
+    def spent(self) -> Iterator[None]:
+        """They are free for the time of the context."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._fill()
+
+    def close(self) -> None:
+        """Give them back."""
+        while self._held:
+            os.close(self._held.pop())
+
+    def _fill(self) -> None:
+        with suppress(OSError):  # Perhaps there will be some the next time.
+            while len(self._held) < _RESERVE:
+                self._held.append(os.open(os.devnull, os.O_RDONLY))
+
+
+def _end_session(leader: int) -> None:
+    """Kill every process of a session, whatever groups a script has made in it."""
+    with suppress(OSError):  # It may have ended, or have put itself beyond us.
+        os.killpg(leader, signal.SIGKILL)
+    with suppress(OSError):
+        for name in filter(str.isdecimal, os.listdir("/proc")):
+            with suppress(OSError):
+                if os.getsid(int(name)) == leader:
+                    os.kill(int(name), signal.SIGKILL)
