@@ -159,8 +159,10 @@ class Daemon:
         # Last, because where there is no script its outcome is there already.
         self._tend_scripts(now)
 
-    def _doubt_silence(self, now: Instant) -> None:
+    def _doubt_silence(self) -> None:
         """After a stop, the adverts of a live master may be among the frames lost."""
+        # The clock is asked anew: it may be this very turn that was held up.
+        now = now_ns()
         lost_frames, deadline = self._wire.lost_frames(), self._node.deadline
         if lost_frames and deadline is not None and now - deadline > STALL_NS:
             self._log.notice("Frames were lost while this process was held up")
