@@ -99,10 +99,12 @@ class Host:
         password: str = PASSWORD,
         up: Path | None = None,
         down: Path | None = None,
+        before: Sequence[str] = (),
     ) -> Daemon:
         """Starts "ucarp" or "carppcap" in this host, with the lab's scripts.
 
-        `flags` come behind the ones every daemon needs, and so override them.
+        `flags` come behind the ones every daemon needs, and so override them; the
+        words `before` are a command that in the end executes what follows it.
         """
         arguments = [
             *("-i", "eth0", "-s", self.address, "-v", str(vhid), "-p", password),
@@ -110,12 +112,14 @@ class Host:
             *("-u", str(up or self.lab.up), "-d", str(down or self.lab.down)),
             *shlex.split(flags),
         ]
-        return self.start_bare(program, arguments)
+        return self.start_bare(program, arguments, before)
 
-    def start_bare(self, program: str, arguments: Sequence[str]) -> Daemon:
+    def start_bare(
+        self, program: str, arguments: Sequence[str], before: Sequence[str] = ()
+    ) -> Daemon:
         """Starts a daemon with exactly these arguments."""
         log = self.lab.directory / f"{self.name}-{len(self.daemons)}.log"
-        command = self.command([*PROGRAMS[program], *arguments])
+        command = self.command([*before, *PROGRAMS[program], *arguments])
         daemon = Daemon(program, command, log)
         self.daemons.append(daemon)
         return daemon
@@ -309,6 +313,10 @@ class Lab:
             capture_output=True,
             text=True,
         ).stdout
+
+    def bridge_call(self, function: Callable[[], T]) -> T:
+        """What `function` returns when it is called in the namespace of the bridge."""
+        return self._bridge.call(function)
 
     @property
     def holders(self) -> tuple[Host, ...]:

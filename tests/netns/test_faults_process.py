@@ -1,0 +1,286 @@
+"""Processes that are stopped, killed, starved, or short of memory and descriptors."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.netns.daemons import Daemon
+from tests.netns.lab import Lab, wait_for
+from tests.netns.scenes import (
+    ORIGINAL,
+    OURS,
+    any_peer,
+    await_adverts,
+    await_rule,
+    await_state,
+    only_ours,
+    start_group,
+)
+from tests.netns.wire import NS_PER_S
+
+STAYED_MASTER, STAYED_BACKUP = ["BACKUP", "MASTER"], ["BACKUP"]
+
+
+@contextmanager
+def _stopped(daemon: Daemon, seconds: float) -> Iterator[None]:
+    daemon.signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    daemon.signal(signal.SIGCONT)
+    yield
+
+
+@only_ours
+@any_peer
+@pytest.mark.parametrize("seconds", [1, 6])
+def test_stopped_backup(peer: str, seconds: int) -> str:
+    """However long it stood still, it does not take over from a master that lives."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+
+        with _stopped(backup, seconds):
+            await_adverts(lab, lab.hosts[0], 2)
+
+        assert (master.states, backup.states) == (STAYED_MASTER, STAYED_BACKUP)
+        return f"stopped {seconds} s: 0 changes"
+
+
+@only_ours
+@any_peer
+@pytest.mark.parametrize("seconds", [1, 6])
+def test_stopped_master(peer: str, seconds: int) -> str:
+    """Back before the master-down time, nothing changes; later, one yields at once."""
+    with Lab(2) as lab:
+        master, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
+
+        with _stopped(master, seconds):
+            went_on_ns = time.time_ns()
+            await_rule(lab, lab.hosts[0], master, adverts=2)
+            await_adverts(lab, lab.hosts[0], 2)
+
+        dual_ns = lab.addresses.time_with(2, went_on_ns)
+        assert master.states == STAYED_MASTER
+        if seconds < 3:
+            assert backup.states == STAYED_BACKUP
+        else:
+            assert backup.states == [*STAYED_MASTER, "BACKUP"]
+            assert dual_ns < NS_PER_S + (NS_PER_S if peer == ORIGINAL else 0)
+        return f"stopped {seconds} s: one holder {dual_ns // 1_000_000} ms later"
+
+
+@only_ours
+@any_peer
+def test_master_in_a_crash_loop(peer: str) -> str:
+    """Killed and started five times in 3 s: one fail-over, and no second holder."""
+    with Lab(2) as lab:
+        _, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
+
+        for _ in range(5):
+            lab.hosts[0].daemons[-1].kill()
+            killed_ns = time.time_ns()
+            again = lab.hosts[0].start(OURS, "-k 0")
+            time.sleep(0.6)
+        await_rule(lab, lab.hosts[1], backup)
+        await_adverts(lab, lab.hosts[1], 3)
+
+        assert again.states == STAYED_BACKUP
+        assert backup.states == STAYED_MASTER
+        assert lab.addresses.time_with(2) == 0
+        outage_ms = lab.addresses.time_with(0, killed_ns) // 1_000_000
+        return f"1 fail-over, nobody has the address for {outage_ms} ms"
+
+
+@only_ours
+@any_peer
+def test_backup_in_a_crash_loop(peer: str) -> str:
+    """Killed and started five times, it never disturbs the master."""
+    with Lab(2) as lab:
+        master, _ = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+
+        for _ in range(5):
+            lab.hosts[1].daemons[-1].kill()
+            again = lab.hosts[1].start(OURS, "-k 50")
+            time.sleep(0.6)
+        await_adverts(lab, lab.hosts[0], 4)
+
+        assert (master.states, again.states) == (STAYED_MASTER, STAYED_BACKUP)
+        assert lab.wire.adverts(lab.hosts[1].address) == []
+        return "0 changes"
+
+
+@only_ours
+@any_peer
+def test_no_more_memory(peer: str) -> str:
+    """Not a byte more than it has: it takes over and gives back all the same."""
+    with Lab(2) as lab:
+        _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+        [size_kb] = [
+            int(line.split()[1])
+            for line in Path(f"/proc/{ours.pid}/status").read_text().splitlines()
+            if line.startswith("VmSize:")
+        ]
+        limit = size_kb * 1024
+        resource.prlimit(ours.pid, resource.RLIMIT_AS, (limit, limit))
+
+        lab.hosts[0].power_off()
+        await_rule(lab, lab.hosts[1], ours, adverts=3)
+        for _ in range(200):
+            ours.signal(signal.SIGUSR1)
+        await_adverts(lab, lab.hosts[1], 3)
+        lab.hosts[0].create_interface()
+        lab.hosts[0].start(peer, "-k 0 -P")
+        wait_for("it to give back", lambda: lab.holders == (lab.hosts[0],))
+
+        assert ours.states == [*STAYED_MASTER, "BACKUP"]
+        return f"{size_kb // 1024} MB of addresses: took over and gave back"
+
+
+def _limit_descriptors(daemon: Daemon, limit: int) -> None:
+    """From now on every descriptor it opens must be below `limit`."""
+    _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def _highest_descriptor(daemon: Daemon) -> int:
+    return max(map(int, os.listdir(f"/proc/{daemon.pid}/fd")))
+
+
+@only_ours
+@any_peer
+def test_no_more_descriptors(peer: str) -> str:
+    """Not one more than it has: scripts run all the same, both up and down."""
+    with Lab(2) as lab:
+        _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+        _limit_descriptors(ours, _highest_descriptor(ours) + 1)
+
+        lab.hosts[0].power_off()
+        await_rule(lab, lab.hosts[1], ours, adverts=2)
+        lab.hosts[0].create_interface()
+        lab.hosts[0].start(peer, "-k 0 -P")
+        wait_for("it to give back", lambda: lab.holders == (lab.hosts[0],))
+
+        assert ours.states == [*STAYED_MASTER, "BACKUP"]
+        dual_ms = lab.addresses.time_with(2) // 1_000_000
+        return f"took over and gave back, two holders for {dual_ms} ms"
+
+
+@only_ours
+@any_peer
+def test_descriptors_taken_away_from_the_backup(peer: str) -> str:
+    """It cannot run its script, says so, leaves the address alone, and recovers."""
+    with Lab(2) as lab:
+        _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
+        _limit_descriptors(ours, 3)
+
+        lab.hosts[0].power_off()
+        wait_for("a complaint", lambda: ours.logged("Too many open files"))
+        await_state(ours, "BACKUP")
+        assert lab.holders == ()
+        _limit_descriptors(ours, 1024)
+        could_ns = time.time_ns()
+        await_rule(lab, lab.hosts[1], ours, adverts=2)
+
+        took_ns = lab.addresses.changes[-1].time_ns - could_ns
+        return f"has the address {took_ns / NS_PER_S:.1f} s after it could"
+
+
+@only_ours
+@any_peer
+def test_descriptors_taken_away_from_the_master(peer: str) -> str:
+    """It cannot let go, says so, and tries again until it can."""
+    with Lab(2) as lab:
+        ours = lab.hosts[0].start(OURS, "-k 50")
+        await_rule(lab, lab.hosts[0], ours)
+        _limit_descriptors(ours, 3)
+
+        lab.hosts[1].start(peer, "-k 0 -P")
+        wait_for("a complaint", lambda: ours.logged("Too many open files"))
+        await_state(ours, "BACKUP")
+        await_adverts(lab, lab.hosts[1], 2)
+        _limit_descriptors(ours, 1024)
+        could_ns = time.time_ns()
+        wait_for("it to let go", lambda: lab.holders == (lab.hosts[1],))
+
+        released_ns = lab.addresses.changes[-1].time_ns - could_ns
+        assert len(ours.logged("Too many open files")) < 5
+        return f"lets go {released_ns / NS_PER_S:.1f} s after it can"
+
+
+@only_ours
+def test_interface_made_anew_without_descriptors() -> str:
+    """It cannot open the new interface, says so, and tries again until it can."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        ours = host.start(OURS, "-r 1")
+        await_rule(lab, host, ours)
+        host.delete_interface()
+        await_state(ours, "BACKUP")
+
+        _limit_descriptors(ours, 3)
+        host.create_interface()
+        wait_for("a complaint", lambda: ours.logged("Too many open files"))
+        time.sleep(1.5)
+        assert ours.state == "BACKUP"
+        _limit_descriptors(ours, 1024)
+        could_ns = time.time_ns()
+        await_rule(lab, host, ours)
+
+        advert = lab.wire.adverts(host.address, could_ns)[0]
+        assert len(ours.logged("Too many open files")) < 5
+        return f"adverts {(advert.time_ns - could_ns) / NS_PER_S:.1f} s after it can"
+
+
+BUSY = [sys.executable, "-c", "while True: pass"]
+
+
+@contextmanager
+def _busy_loops(processor: int, count: int) -> Iterator[None]:
+    loops = [
+        subprocess.Popen(["taskset", "-c", str(processor), *BUSY]) for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+@only_ours
+def test_starved_of_processor_time() -> str:
+    """Beside two busy loops on its only core, it keeps 1 s and 100 ms for 10 s."""
+    processor = max(os.sched_getaffinity(0))
+    pinned = ("taskset", "-c", str(processor))
+    groups = {7: ("-k 0", "-k 50"), 8: ("-b 0 -k 26", "-b 0 -k 30")}
+    with Lab(2) as lab:
+        daemons = {}
+        for vhid, flags in groups.items():
+            for host, words in zip(lab.hosts, flags, strict=True):
+                daemon = host.start(OURS, words, vhid=vhid, before=pinned)
+                daemons[vhid, host] = daemon
+                await_state(daemon, "MASTER" if host is lab.hosts[0] else "BACKUP")
+
+        with _busy_loops(processor, 2):
+            started_ns = time.time_ns()
+            time.sleep(10)
+
+        latest: dict[int, float] = {}
+        for vhid in groups:
+            times_ns = [
+                advert.time_ns
+                for advert in lab.wire.adverts(lab.hosts[0].address, started_ns)
+                if advert.vhid == vhid
+            ]
+            gaps_ns = [b - a for a, b in pairwise(times_ns)]
+            latest[vhid] = max(gaps_ns) / 1e6
+            assert daemons[vhid, lab.hosts[0]].states == STAYED_MASTER
+            assert daemons[vhid, lab.hosts[1]].states == STAYED_BACKUP
+        return f"longest gaps {latest[7]:.0f} and {latest[8]:.0f} ms, 0 changes"
