@@ -1,0 +1,503 @@
+"""One live process on a cable: what it does, in which order, and how it ends.
+
+The daemon runs in this very process; a second thread plays the world around it.
+"""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from carppcap.advert import Advert
+from carppcap.advert import decode as decode_advert
+from carppcap.daemon import ENDING_SIGNALS, Daemon
+from carppcap.options import parse
+from carppcap.system.syslog import Level
+from tests.builders import LOWER, config, frame, payload
+from tests.shell import MemoryLog, ip, make_link, network, wait_for
+
+pytestmark = pytest.mark.netns
+
+FLAGS = "-s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -b 0 -k 8"
+"""An advert every 31 ms, and master after 94 ms of silence."""
+
+BACKUP, MASTER = "Switching to state: BACKUP", "Switching to state: MASTER"
+ADVERT_OF_A_BETTER = frame(payload(config(source=LOWER, advbase=0, advskew=1)))
+FORGED = frame(payload(config(source=LOWER), digest=bytes(20)))
+FAREWELL = (255, 255)
+
+
+class World:
+    """A directory for scripts, the far end of the cable, and what was heard there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.notes = directory / "notes"
+        self.notes.touch()
+        self.far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.far.bind(("b0", 0))
+
+    def script(self, name: str, body: str = "") -> str:
+        path = self.directory / name
+        path.write_text(f"#!/bin/sh\necho {name} >> {self.notes}\n{body}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    @property
+    def up(self) -> str:
+        return self.script("up", 'ip address add "$2/32" dev "$1"')
+
+    @property
+    def down(self) -> str:
+        return self.script("down", 'ip address delete "$2/32" dev "$1" 2> /dev/null')
+
+    @property
+    def ran(self) -> list[str]:
+        """The scripts that ran, in their order."""
+        return self.notes.read_text().split()
+
+    def heard(self) -> list[str | tuple[int, int]]:
+        """Every ARP request as "arp" and every advert as (advbase, advskew)."""
+        found: list[str | tuple[int, int]] = []
+        self.far.setblocking(False)
+        while True:
+            try:
+                data, where = self.far.recvfrom(2000)
+            except BlockingIOError:
+                return found
+            if where[2] == socket.PACKET_OUTGOING:
+                continue
+            if data[12:14] == b"\x08\x06":
+                found.append("arp")
+            elif data[12:14] == b"\x08\x00" and data[23] == 112:
+                advert = decode_advert(data[34:])
+                assert isinstance(advert, Advert)
+                found.append((advert.advbase, advert.advskew))
+
+    def send(self, data: bytes) -> None:
+        self.far.send(data)
+
+    def has_address(self) -> bool:
+        return "10.1.1.252" in Path("/proc/thread-self/net/fib_trie").read_text()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    with network():
+        make_link()
+        made = World(tmp_path)
+        with closing(made.far):
+            yield made
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
+
+
+class Live:
+    """A daemon with `flags` behind FLAGS, and a log in memory."""
+
+    def __init__(self, flags: str, log: MemoryLog | None = None) -> None:
+        self.log = log or MemoryLog()
+        settings, _ = parse([*FLAGS.split(), *flags.split()])
+        self.daemon = Daemon(settings, settings.virtual_host("a0"), self.log)
+
+    def run(self, *acts: Callable[[], object]) -> signal.Signals | None:
+        """Run it, with the acts one after the other beside it; how it ended.
+
+        A daemon that the acts do not end is ended afterwards.
+        """
+        failures: list[BaseException] = []
+
+        def play() -> None:
+            try:
+                for act in acts:
+                    act()
+            except BaseException as failure:  # noqa: BLE001 - it is raised again below
+                failures.append(failure)
+            # The second one is for a script that hangs.
+            while not is_over.wait(0.1):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        is_over = threading.Event()
+        thread = threading.Thread(target=play)
+        with closing(self.daemon):
+            self.daemon.start()
+            thread.start()
+            try:
+                return self.daemon.run()
+            finally:
+                is_over.set()
+                thread.join()
+                if failures:
+                    raise failures[0]
+
+    def says(self, *texts: str) -> Callable[[], None]:
+        """An act: wait until these have been said, each after the one before."""
+
+        def are_said() -> bool:
+            lines = iter(self.log.texts)
+            return all(any(text in line for line in lines) for text in texts)
+
+        return lambda: wait_for(are_said, f"{texts} in {self.log.texts}")
+
+    def said(self, text: str) -> int:
+        """How many lines contain `text`."""
+        return sum(text in line for line in self.log.texts)
+
+
+def kill(number: signal.Signals) -> Callable[[], None]:
+    """An act: send this process a signal."""
+    return lambda: os.kill(os.getpid(), number)
+
+
+def after(seconds: float) -> Callable[[], None]:
+    """An act: let time pass."""
+    return lambda: time.sleep(seconds)
+
+
+def test_becoming_master(world: World) -> None:
+    """The claim goes out before the script is started, the announcement after it."""
+    live = Live(f"-u {world.up} -d {world.down}")
+
+    ended_by = live.run(
+        live.says(BACKUP, "Spawning [", MASTER, "Spawning ["),
+        lambda: wait_for(world.has_address),
+        after(0.15),
+        kill(signal.SIGTERM),
+    )
+
+    heard = world.heard()
+    assert ended_by is signal.SIGTERM
+    assert heard[0] == (0, 8)
+    assert heard.count("arp") == 2
+    first, second = (place for place, what in enumerate(heard) if what == "arp")
+    assert second - first == 3  # two adverts in between
+    assert world.ran == ["down", "up"]
+    assert world.has_address()  # without -z it stays, as with the original
+    assert FAREWELL not in heard
+
+
+def test_leaving_gently(world: World) -> None:
+    """-z: the down script first, then the farewell, then the end with status 0."""
+    live = Live(f"-u {world.up} -d {world.down} -z")
+
+    ended_by = live.run(
+        live.says(MASTER),
+        lambda: wait_for(world.has_address),
+        kill(signal.SIGTERM),
+        live.says("Switching to state: INIT"),
+    )
+
+    assert ended_by is None
+    assert world.heard()[-1] == FAREWELL
+    assert world.ran == ["down", "up", "down"]
+    assert not world.has_address()
+
+
+def test_leaving_as_backup(world: World) -> None:
+    """Nothing to hand over: no farewell, and no script but the one at the start."""
+    live = Live(f"-u {world.up} -d {world.down} -z -r 100")
+
+    assert live.run(live.says(BACKUP), kill(signal.SIGHUP)) is None
+    assert world.heard() == []
+    assert world.ran == ["down"]
+
+
+def test_leaving_without_a_word(world: World) -> None:
+    """--no-farewell."""
+    live = Live(f"-u {world.up} -d {world.down} -z --no-farewell")
+
+    assert live.run(live.says(MASTER), kill(signal.SIGTERM)) is None
+    assert FAREWELL not in world.heard()
+
+
+def test_a_down_script_that_hangs(world: World) -> None:
+    """We say what we wait for, go on adverting, and a second signal kills it."""
+    hanging = world.script("down", '[ "$3" ] || exit 0; sleep 1000')
+    live = Live(f"-n -u {world.up} -d {hanging} -x hang -z")
+
+    def adverts_go_on() -> None:
+        world.heard()
+        wait_for(lambda: world.heard().count((0, 8)) > 0, "another advert")
+
+    ended_by = live.run(
+        live.says(MASTER),
+        lambda: wait_for(world.has_address),
+        kill(signal.SIGINT),
+        live.says("Waiting for ["),
+        adverts_go_on,
+        kill(signal.SIGINT),
+        live.says("was ended by signal 9"),
+    )
+
+    assert ended_by is None
+    # It still holds the address: nobody must be invited to take it.
+    assert live.said("this host still has 10.1.1.252") == 1
+    assert FAREWELL not in world.heard()
+
+
+def test_signals_for_people(world: World) -> None:
+    """USR1 says the state; USR2 hands over, and leaves the address be for 3 s."""
+    live = Live(f"-u {world.up} -d {world.down}", MemoryLog(debug=True))
+
+    live.run(
+        live.says(MASTER),
+        kill(signal.SIGUSR1),
+        live.says("MASTER on a0 id 7"),
+        lambda: wait_for(world.has_address),
+        kill(signal.SIGUSR2),
+        live.says("Caught signal (USR2) considering going down", BACKUP),
+        lambda: wait_for(lambda: not world.has_address()),
+        kill(signal.SIGUSR1),
+        live.says("BACKUP on a0 id 7"),
+        after(0.3),
+    )
+
+    assert live.said(MASTER) == 1
+
+
+def test_a_script_that_takes_too_long(world: World) -> None:
+    """It is killed, and a master without the address steps aside."""
+    slow = world.script("up", "sleep 1000")
+    live = Live(f"-u {slow} -d {world.down} --script-timeout 1")
+
+    live.run(
+        live.says(MASTER, "took too long and was killed", "stepping aside", BACKUP)
+    )
+
+    assert live.said("Spawning [") == 3
+    assert len(world.heard()) > 10
+
+
+@pytest.mark.parametrize(
+    ("body", "is_aside"),
+    [
+        ("exit 1", True),
+        ('ip address add "$2/32" dev "$1"; exit 1', False),
+        ("exit 0", False),
+    ],
+)
+def test_what_the_up_script_says(world: World, body: str, is_aside: bool) -> None:
+    """Success is the address, or at least the script's word for it."""
+    live = Live(f"-u {world.script('up', body)} -d {world.down}")
+
+    live.run(live.says(MASTER), after(0.3))
+
+    assert live.said("stepping aside") == is_aside
+    assert ("arp" in world.heard()) is not is_aside
+
+
+def test_without_scripts(world: World) -> None:
+    """Somebody else sees to the address; we announce at once."""
+    live = Live("-z")
+
+    assert live.run(live.says(MASTER), after(0.1), kill(signal.SIGQUIT)) is None
+    heard = world.heard()
+    assert "arp" in heard
+    assert heard[-1] == FAREWELL
+
+
+def test_a_better_master(world: World) -> None:
+    """One last advert, then BACKUP and the down script."""
+    live = Live(f"-u {world.up} -d {world.down}")
+
+    live.run(
+        live.says(MASTER),
+        lambda: world.send(ADVERT_OF_A_BETTER),
+        live.says(BACKUP, "Preferred master advertised", BACKUP),
+    )
+
+    assert live.said("Non-preferred") == 0
+
+
+def test_frames_that_move_nothing(world: World) -> None:
+    """Said, once; what is not of our protocol is not even looked at."""
+    live = Live("")
+
+    def send() -> None:
+        for _ in range(10):
+            world.send(FORGED)
+            world.send(frame(b"short"))
+
+    live.run(live.says(MASTER), send, live.says("Bad digest"), after(0.1))
+
+    assert live.said("Bad digest") == 1
+    assert live.said("Bogus size") == 1
+
+
+def test_a_pulled_cable(world: World) -> None:
+    """BACKUP at once, no promotion while deaf, and a full wait on return."""
+    live = Live("")
+
+    live.run(
+        live.says(MASTER),
+        lambda: ip("link set b0 down"),
+        live.says("a0 has no carrier", BACKUP),
+        after(0.3),
+        lambda: live.said(MASTER) == 1 or pytest.fail("promoted while deaf"),
+        lambda: ip("link set b0 up"),
+        live.says("a0 can be used again", MASTER),
+    )
+
+
+def test_a_start_without_carrier(world: World) -> None:
+    """It waits in BACKUP until it can hear."""
+    ip("link set b0 down")
+    live = Live("")
+
+    live.run(
+        live.says("a0 has no carrier", BACKUP),
+        after(0.3),
+        lambda: live.said(MASTER) == 0 or pytest.fail("promoted while deaf"),
+        lambda: ip("link set b0 up"),
+        live.says(MASTER),
+    )
+
+
+def test_ignoring_the_link(world: World) -> None:
+    """-S: it stays master on a dead cable, and failing to send does not end it."""
+    live = Live("-S")
+
+    live.run(
+        live.says(MASTER),
+        lambda: ip("link set a0 down"),
+        live.says("write() has failed: "),
+        lambda: ip("link set a0 up"),
+        world.heard,
+        lambda: wait_for(lambda: (0, 8) in world.heard(), "its own skew again"),
+    )
+
+    assert live.said("write() has failed") == 1
+    assert live.said("Switching to state") == 2
+
+
+def test_an_address_that_was_taken_away(world: World) -> None:
+    """By an administrator's slip, or DHCP: the master takes it again."""
+    live = Live(f"-u {world.up} -d {world.down}")
+
+    live.run(
+        live.says(MASTER),
+        lambda: wait_for(world.has_address),
+        after(0.1),
+        lambda: ip("address delete 10.1.1.252/32 dev a0"),
+        live.says("is no longer on a0", "was taken away from this master"),
+        lambda: wait_for(world.has_address),
+    )
+
+
+def test_a_flood(world: World) -> None:
+    """Forged adverts from everywhere: our adverts go on, and the log stays short."""
+    live = Live("-b 1 -k 0 -r 1")
+    sources = [
+        frame(
+            payload(config(source=LOWER), digest=os.urandom(20)), source=LOWER + number
+        )
+        for number in range(2000)
+    ]
+    heard: list[str | tuple[int, int]] = []
+
+    def flood() -> None:
+        end_s = time.monotonic() + 1.5
+        while time.monotonic() < end_s:
+            for data in sources[:200]:
+                world.send(data)
+            sources[:] = sources[200:] + sources[:200]
+            heard.extend(world.heard())
+
+    live.run(live.says(MASTER), flood)
+
+    assert heard.count((1, 0)) >= 1
+    assert live.said("Bad digest") < 300
+
+
+class SlowLog(MemoryLog):
+    """A log that takes its time over the status line, and with it the daemon's."""
+
+    is_slow = threading.Event()
+
+    def write(self, level: Level, template: str, **values: object) -> None:
+        super().write(level, template, **values)
+        if "on a0 id 7" in self.texts[-1]:
+            self.is_slow.set()
+            time.sleep(0.5)
+
+
+def test_held_up(world: World) -> None:
+    """Frames were lost, perhaps those of the master: silence proves nothing."""
+    log = SlowLog()
+    live = Live("-r 10", log)  # master after 312 ms
+
+    def fill_the_ring() -> None:
+        log.is_slow.wait(10)
+        for _ in range(40_000):
+            world.send(FORGED)
+
+    live.run(
+        live.says(BACKUP),
+        kill(signal.SIGUSR1),
+        fill_the_ring,
+        live.says("Frames were lost while this process was held up", MASTER),
+    )
+
+
+@pytest.mark.parametrize(("flags", "ended_by"), [("", signal.SIGTERM), ("-z", None)])
+def test_ignored_signals(
+    world: World, flags: str, ended_by: signal.Signals | None
+) -> None:
+    """What was ignored when we came stays so, unless -z asks for more."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    live = Live(flags)
+
+    assert live.run(live.says(BACKUP), kill(signal.SIGHUP), after(0.2)) is ended_by
+
+
+def test_a_kernel_that_does_not_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether we have the address cannot be told: then the script's word counts."""
+    live = Live(f"-u {world.script('up', 'exit 1')} -d {world.down}")
+
+    def refuse(addresses: object) -> bool:
+        raise OSError(105, "No buffer space available")
+
+    monkeypatch.setattr(live.daemon._wire.monitor, "has_any", refuse)
+
+    live.run(live.says(MASTER, "exited with code 1", "stepping aside", BACKUP))
+
+
+def test_nothing_is_left_open(world: World) -> None:
+    """Neither after the end, nor after many changes of the interface."""
+
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    live = Live(f"-u {world.up} -d {world.down}")
+    during: list[int] = []
+
+    def flap() -> None:
+        during.append(descriptors())
+        for _ in range(10):
+            ip("link delete a0")
+            make_link()
+        ip("link set a0 up")
+
+    live.run(
+        live.says(BACKUP),
+        flap,
+        live.says("a0 is gone", "a0 can be used again"),
+        after(0.2),
+        lambda: during.append(descriptors()),
+    )
+
+    assert during[1] <= during[0]
+    assert descriptors() == before
