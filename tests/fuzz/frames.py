@@ -1,0 +1,258 @@
+"""Frames and datagrams: what is read, and what is let in."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from carppcap.events import AdvertReceived
+from carppcap.frames import (
+    Datagram,
+    Defect,
+    LinkType,
+    decode,
+    decode_announcement,
+    decode_intact,
+)
+from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from tests.builders import vrrp_v2, vrrp_v3
+from tests.fuzz import oracle
+from tests.fuzz.oracle import Group
+
+LINK_TYPES = tuple(LinkType)
+
+GROUPS = (
+    Group(
+        vhid=7,
+        source=IPv4Address("10.9.0.99"),
+        vips=(IPv4Address("10.9.0.100"),),
+        key=b"love",
+        group=IPv4Address("224.0.0.18"),
+    ),
+    Group(
+        vhid=8,
+        source=IPv4Address("10.9.0.98"),
+        vips=(IPv4Address("10.9.0.101"), IPv4Address("10.1.0.1")),
+        key=b"nineteen bytes long",
+        group=IPv4Address("239.1.2.3"),
+    ),
+    Group(
+        vhid=9,
+        source=IPv4Address("10.9.0.99"),
+        vips=(),
+        key=None,
+        group=IPv4Address("224.0.0.18"),
+    ),
+)
+"""One as usual, one unusual in everything, one whose password nobody knows."""
+
+INGRESS = Ingress(
+    VirtualHostConfig(
+        interface="eth0",
+        vhid=group.vhid,
+        source=group.source,
+        vips=group.vips,
+        key=None if group.key is None else Key(group.key),
+        group=group.group,
+    )
+    for group in GROUPS
+)
+
+_TAGS = (b"\x81\0", b"\x88\xa8", b"\x91\0")
+_SIGNED, _BODY_SUMMED, _HEADER_SUMMED, _LIKE_VRRP, _FORGED = 1, 2, 4, 8, 16
+
+
+def check_frame(data: bytes) -> object:
+    """A byte that chooses the link, and a frame."""
+    link_type = LINK_TYPES[data[0] % len(LINK_TYPES)] if data else LinkType.RAW
+    frame = data[1:]
+    decoded = decode(frame, link_type)
+    expected = oracle.read(frame, link_type)
+    if expected is None:
+        assert decoded in (Defect.FOREIGN, Defect.TRUNCATED), decoded
+    else:
+        assert decoded == expected, (decoded, expected)
+    intact = decode_intact(frame)
+    if intact is not None:
+        assert intact == decode(frame, LinkType.ETHERNET)
+    announced = decode_announcement(frame, link_type)
+    if announced is not None:
+        assert announced.mac + announced.address.packed in frame
+        assert decoded is Defect.FOREIGN
+    kind = decoded if isinstance(decoded, Defect) else decoded.header_ok
+    return frozenset(
+        (
+            (link_type, kind, expected is None),
+            ("announced", link_type, announced is not None),
+            ("intact", intact is not None, *_deviations(frame)[:2]),
+            *_lengths(frame, link_type, kind),
+        )
+    )
+
+
+def _deviations(frame: bytes) -> list[str]:
+    """Where an Ethernet frame is not what `decode_intact` is looking for."""
+    if len(frame) < 70:
+        return ["length"]
+    return [
+        name
+        for name, start, end, usual in (
+            ("ethertype", 12, 14, 0x0800),
+            ("header length", 14, 15, 0x45),
+            ("total length", 16, 18, 56),
+            ("protocol", 23, 24, 112),
+        )
+        if oracle.number(frame, start, end) != usual
+    ] + [
+        name
+        for name, mask in (("more fragments", 0x2000), ("offset", 0x1FFF))
+        if oracle.number(frame, 20, 22) & mask
+    ]
+
+
+def _lengths(frame: bytes, link_type: LinkType, kind: object) -> Iterator[object]:
+    """What there is to say of headers, tags and what they claim."""
+    tags = 0
+    while frame[12 + 4 * tags : 14 + 4 * tags] in _TAGS:
+        tags += 1
+    behind = frame[12 + 4 * tags :]
+    yield "tags", tags, kind, len(behind) >= 58 and behind[:3] == b"\x08\0\x45"
+    packet = oracle.packet_in(frame, link_type)
+    if packet is None:
+        return
+    if len(packet) < 20:
+        yield "cut", link_type, packet[9:10] == b"\x70", len(packet) > 9
+    elif packet[9] == 112:
+        header_length, total_length = packet[0] % 16 * 4, oracle.number(packet, 2, 4)
+        yield "header", header_length, kind
+        yield "total", max(-2, min(total_length - len(packet), 2)), kind
+
+
+def check_verdict(data: bytes) -> object:
+    """A byte of repairs, and an IPv4 packet.
+
+    Sums and digests are nothing that can be found by trying, so they are mended here
+    on request, by which everything behind them is reached as well.
+    """
+    packet = repaired(data[1:], data[0]) if data else b""
+    datagram = decode(packet, LinkType.RAW)
+    verdict = INGRESS.judge(datagram)
+    if not isinstance(datagram, Datagram):
+        assert (verdict is None) == (datagram is Defect.FOREIGN)
+        if verdict is not None:
+            assert verdict == Rejection(RejectReason.BADLEN)
+        return datagram
+    assert verdict is not None
+    fault = oracle.fault(datagram, GROUPS)
+    if isinstance(verdict, Rejection):
+        assert verdict.datagram is datagram
+        if verdict.reason is not RejectReason.VRRP:
+            assert verdict.reason is fault, (verdict, fault)
+            return verdict.reason, data[0] & _FORGED, verdict.vhid in (7, 8)
+        # Nothing that every implementation would take for an advert is called so.
+        assert datagram.payload[0] in (0x21, 0x31)
+        assert fault is not None or datagram.payload[3] != 7
+        return verdict.reason, fault, datagram.payload[0], datagram.payload[3]
+    assert fault is None, fault
+    _check_event(verdict, datagram)
+    return verdict.vhid, verdict.event.verified
+
+
+def _check_event(verdict: Accepted, datagram: Datagram) -> None:
+    body = datagram.payload
+    group = next(group for group in GROUPS if group.vhid == verdict.vhid)
+    assert body[1] == group.vhid
+    assert verdict.event == AdvertReceived(
+        source=datagram.source,
+        advbase=body[5],
+        advskew=body[2],
+        counter=oracle.number(body, 8, 16),
+        verified=group.key is not None,
+    )
+
+
+def repaired(packet: bytes, repairs: int) -> bytes:
+    """`packet` with digest and sums put right, each one if its bit is set.
+
+    A forged digest is the right one but for one bit.
+    """
+    start = packet[0] % 16 * 4 if packet else 20
+    if not 20 <= start <= len(packet) - 8:
+        return packet
+    header, body = bytearray(packet[:start]), bytearray(packet[start:])
+    if repairs & _SIGNED and len(body) >= 36:
+        for group in GROUPS:
+            if group.vhid == body[1] and group.key is not None:
+                body[16:36] = oracle.sign(group, bytes(body[8:16]))
+                if repairs & _FORGED:
+                    body[16 + header[5] % 20] ^= 1
+    if repairs & (_BODY_SUMMED | _LIKE_VRRP):
+        body[6:8] = b"\0\0"
+        # VRRP sums everything, and version 3 a pseudo-header too (RFC 5798, 5.2.8).
+        summed = bytes(body if repairs & _LIKE_VRRP else body[:36])
+        if repairs & _LIKE_VRRP and body[0] >> 4 == 3:
+            summed += header[12:20] + b"\0\x70" + len(body).to_bytes(2, "big")
+        body[6:8] = _complement(summed)
+    if repairs & _HEADER_SUMMED:
+        header[10:12] = b"\0\0"
+        header[10:12] = _complement(bytes(header))
+    return bytes(header + body)
+
+
+def _complement(data: bytes) -> bytes:
+    padded = data + bytes(len(data) % 2)
+    total = sum(padded[0::2]) * 256 + sum(padded[1::2])
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return (~total & 0xFFFF).to_bytes(2, "big")
+
+
+def frame_seeds(captured: list[bytes]) -> Iterator[bytes]:
+    """Captured Ethernet frames, behind every kind of link, and with small damages."""
+    for frame in captured:
+        ethertype, packet, mac = frame[12:14], frame[14:], frame[6:12]
+        cooked = b"\0\2\0\1\0\6" + mac + b"\0\0" + ethertype
+        cooked_2 = ethertype + bytes(6) + b"\0\1\2\6" + mac + b"\0\0"
+        yield _behind(LinkType.LINUX_SLL, cooked + packet)
+        yield _behind(LinkType.LINUX_SLL, cooked[:-2] + b"\x81\0\0\7" + frame[12:])
+        yield _behind(LinkType.LINUX_SLL2, cooked_2 + packet)
+        yield _behind(
+            LinkType.LINUX_SLL2, b"\x81\0" + cooked_2[2:] + b"\0\7" + frame[12:]
+        )
+        for kind in _TAGS:
+            for depth in range(5):
+                tagged = frame[:12] + (kind + b"\0\7") * depth + frame[12:]
+                yield _behind(LinkType.ETHERNET, tagged)
+        yield from _damaged(frame)
+
+
+def _behind(link_type: LinkType, frame: bytes) -> bytes:
+    return bytes((LINK_TYPES.index(link_type),)) + frame
+
+
+def _damaged(frame: bytes) -> Iterator[bytes]:
+    """Each byte of the IP header with other bits, each length of a cut."""
+    header_and_advert = range(12, min(len(frame), 70))
+    for index in header_and_advert:
+        for bits in (0x01, 0x20, 0xFF):
+            raw = bytearray(frame)
+            raw[index] ^= bits
+            yield _behind(LinkType.ETHERNET, bytes(raw))
+            yield _behind(LinkType.IPV4, bytes(raw[14:]))
+        yield _behind(LinkType.ETHERNET, frame[:index])
+        yield _behind(LinkType.RAW, frame[14:index])
+
+
+def verdict_seeds(captured: list[bytes]) -> Iterator[bytes]:
+    """Captured packets, as they are, signed by each of the groups, and forged."""
+    for frame in captured:
+        packet = frame[14:]
+        yield b"\0" + packet
+        for group in GROUPS:
+            ours = bytearray(packet)
+            ours[16:20], ours[21:22] = group.group.packed, bytes((group.vhid,))
+            for repairs in (0x07, 0x17, 0x06, 0x05, 0x03, 0x0F):
+                yield bytes((repairs,)) + bytes(ours)
+        for body in (vrrp_v2(1), vrrp_v2(7), vrrp_v3(1), vrrp_v3(7), vrrp_v2(5)[:36]):
+            for repairs in (0x00, 0x04, 0x0C):
+                yield bytes((repairs,)) + packet[:20] + body
