@@ -33,6 +33,8 @@ SEED_MAX = 2**63 - 1
 RUNS_MAX = 1_000_000
 JOBS_MAX = 256
 NODES_DEFAULT = 2
+START_DEFAULT = "0s..1s"
+"""Hosts that begin in the same instant would be an odd case, not the usual one."""
 SCENARIO_BYTES_MAX = 1024 * 1024
 PROGRESS_RUNS_MIN = 10
 
@@ -211,7 +213,10 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
             nodes=count,
         )
     kinds += kinds[-1:] * (count - len(kinds))  # the last one is that of all others
-    nodes = {f"node{n}": {"kind": kind} for n, kind in enumerate(kinds, start=1)}
+    nodes = {
+        f"node{n}": {"kind": kind, "start": START_DEFAULT}
+        for n, kind in enumerate(kinds, start=1)
+    }
     return {"node": nodes}, _HERE
 
 

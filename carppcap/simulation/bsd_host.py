@@ -1,11 +1,13 @@
 """A simulated BSD kernel: its state machine and timers (PROTOCOL 7, 8 and 10).
 
-It runs no scripts: a MASTER answers for the address from the first instant.  Not
-simulated: demotion, and the tick of up to 10 ms that a kernel adds to a timer.
+It runs no scripts: a MASTER answers for the address from the first instant.  Its
+timers run out with a tick of its clock, never early and up to a tick late
+(`tvtohz`).  Not simulated: demotion.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from carppcap.actions import (
     Action,
@@ -35,9 +37,14 @@ from carppcap.node import Step
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import INTERFACE, System
 from carppcap.simulation.scenario import Kind, Member
-from carppcap.units import NS_PER_S, Instant
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 DEAD_RATIO = 3
+TICK_NS = {
+    Kind.FREEBSD: NS_PER_MS,
+    Kind.NETBSD: 10 * NS_PER_MS,
+    Kind.OPENBSD: 10 * NS_PER_MS,
+}
 
 
 class BsdHost:
@@ -54,6 +61,8 @@ class BsdHost:
         self._egress = Egress(config, system.mac, lambda: dice.bits(16))
         # A kernel does not look at who sent an advert: its own may come back to it.
         self._ingress = Ingress([replace(config, source=ANY)])
+        self._tick_ns = TICK_NS[member.kind]
+        self._tick_phase_ns = dice.up_to(self._tick_ns)
         self._cookie = dice.bits(64)
         self._heard_counter: int | None = None
         self._farewell = member.kind is not Kind.FREEBSD
@@ -90,7 +99,7 @@ class BsdHost:
     def wake(self, now: Instant) -> None:
         """`carp_master_down` or `carp_send_ad`."""
         if self._state is State.MASTER:
-            self._deadline = now + self._config.interval_ns
+            self._set_timer(now, self._config.interval_ns)
             self._report(Tick(), [self._our_advert()], now)
         else:
             self._become(State.MASTER, Cause.MASTER_DOWN, Tick(), now)
@@ -132,8 +141,14 @@ class BsdHost:
         elif self._master_down_ns < theirs_ns and self._config.advbase != 0:
             self._become(State.MASTER, Cause.MASTER_TOO_SLOW, theirs, now)
         else:
-            self._deadline = now + self._master_down_ns
+            self._set_timer(now, self._master_down_ns)
             self._report(theirs, [], now)
+
+    def _set_timer(self, now: Instant, length_ns: Interval) -> None:
+        """`tvtohz`: whole ticks, and one more for the tick that has begun."""
+        tick_ns, phase_ns = self._tick_ns, self._tick_phase_ns
+        ticks = (now - phase_ns) // tick_ns - (-length_ns // tick_ns) + 1
+        self._deadline = phase_ns + ticks * tick_ns
 
     def _become(
         self,
@@ -149,10 +164,12 @@ class BsdHost:
             case State.INIT:
                 self._deadline = None
             case State.BACKUP:
-                self._deadline = now + self._master_down_ns
+                self._set_timer(now, self._master_down_ns)
             case State.MASTER:
-                self._deadline = now + self._config.interval_ns
+                self._set_timer(now, self._config.interval_ns)
                 actions += [self._our_advert(), AnnounceAddresses()]
+            case _:
+                assert_never(new)
         self._report(event, actions, now)
         self._system.set_address(new is State.MASTER)
 

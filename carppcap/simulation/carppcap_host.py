@@ -1,6 +1,7 @@
 """A simulated carppcap: core, egress and script queue as `daemon` runs them."""
 
 from collections import deque
+from typing import assert_never
 
 from carppcap.actions import (
     AcquireAddresses,
@@ -148,6 +149,8 @@ class CarppcapHost:
                     self._run(self._scripts.request(Job.RELEASE), step.at)
                 case StateChanged():
                     pass  # it is in the step
+                case _:
+                    assert_never(action)
         while self._feedback:
             self._handle(self._feedback.popleft(), step.at)
 

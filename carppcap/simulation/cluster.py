@@ -6,7 +6,7 @@ All that will happen waits in a heap, and time jumps from one item to the next.
 from collections.abc import Callable, Sequence
 from functools import partial
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from carppcap.ingress import Rejection
 from carppcap.node import Step
@@ -142,6 +142,8 @@ class Cluster:
             case Resend() as attack:
                 self._resending.append(attack)
                 self._resend(attack, self._wire.overheard(attack.name))
+            case _:
+                assert_never(scene.deed)
         if scene.lasts_ns is not None:
             end = partial(self._end, scene)
             self.call_at(self.now + scene.lasts_ns, Rank.STORY, end)
@@ -178,6 +180,8 @@ class Cluster:
                 machine.set_link(verb is Verb.PLUG)
             case Verb.STALL:
                 machine.stall()
+            case _:
+                assert_never(verb)
 
     def _resend(self, attack: Resend, captured: bytes | None) -> None:
         """Send it, and again in due time, for as long as the attack lasts."""

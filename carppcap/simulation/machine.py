@@ -232,10 +232,10 @@ class Machine:
 
     def kill_script(self) -> None:
         """End what the program has started."""
-        for run in self._runs:
-            if run.program is self._program:
-                run.over = True
-                self._say_ended(run, KILLED)
+        for run in [run for run in self._runs if run.program is self._program]:
+            run.over = True
+            self._runs.remove(run)
+            self._say_ended(run, KILLED)
 
     def set_address(self, configured: bool) -> None:
         """Take or drop the virtual address."""
@@ -315,7 +315,7 @@ class Machine:
     def _script_ends(self, run: _Run) -> None:
         if run.over:
             return
-        run.over = True
+        self._runs.remove(run)
         script = run.script
         if script.exit_code == 0 and not script.address_first:
             self.set_address(run.job is Job.ACQUIRE)
@@ -330,8 +330,6 @@ class Machine:
         self._world.call_at(self._world.now, Rank.SCRIPT, said)
 
     def _script_ended(self, run: _Run, exit_code: int | None) -> None:
-        if run in self._runs:
-            self._runs.remove(run)
         if run.program is self._program:
             self._tell(
                 lambda program, now: program.script_ended(run.job, exit_code, now)

@@ -16,7 +16,7 @@ Instants are nanoseconds since the start of the run; what is not known is null.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, assert_never
 
 from carppcap.ingress import Rejection
 from carppcap.node import Step
@@ -42,6 +42,8 @@ def entry_record(entry: Entry) -> dict[str, Any]:
         case Told(scene, over):
             text = format_scene(scene)
             return {"kind": "story", "at_ns": entry.at, "text": text, "over": over}
+        case _:
+            assert_never(entry.what)
 
 
 def summary_record(report: Report) -> dict[str, Any]:

@@ -22,7 +22,7 @@ lasts until the end.  `all` means all hosts.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 from carppcap.errors import ConfigError
 from carppcap.simulation.quantities import (
@@ -137,6 +137,8 @@ def format_deed(deed: Deed) -> str:
             if forged is None:
                 return f"replay {name} {every}"
             return f"rewrite {name} to {forged[0]}/{forged[1]} {every}"
+        case _:
+            assert_never(deed)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from carppcap.actions import SendAdvert
 from carppcap.events import Tick
@@ -106,6 +106,8 @@ def format_entry(entry: Entry) -> str:
         case Told(scene, over):
             when = format_seconds(entry.at)
             rest = f"{'over: ' if over else ''}{format_scene(scene)}"
+        case _:
+            assert_never(entry.what)
     return f"{when}  {entry.name}  {rest}"
 
 

@@ -4,7 +4,7 @@ Its main loop stands here as a generator that yields whenever the original waits
 `poll`, in `sleep`, or for a script.  What is modelled, each seen in its source and
 measured on its binary:
 
- * Frames come late: libpcap hands them over once a second, at a phase of its own.
+ * Frames come late: libpcap hands them over once a second, counted from its start.
  * It looks at its timers only when `poll` returns.  A backup lets it wait for one
    advert interval, so it notices a dead master on a multiple of that.
  * Its timers live on the wall clock, which anyone may set.
@@ -88,10 +88,10 @@ class UcarpHost:
         self._dice = dice
         self._egress = Egress(config, system.mac, lambda: dice.bits(16))
         self._ingress = Ingress([config])
-        self._capture_phase_ns = dice.up_to(CAPTURE_PERIOD_NS)
         self._ring: deque[tuple[Instant, bytes]] = deque()
         self._signals: deque[StepDown | Stop] = deque()
         self._state = State.INIT
+        self._started_at: Instant = 0
         self._monotonic: Instant = 0
         self._now: Instant = 0  # the wall clock, as it was when poll returned
         self._advert_at: Instant | None = None
@@ -110,22 +110,18 @@ class UcarpHost:
         return wait.until
 
     def start(self, now: Instant) -> None:
-        """The process begins."""
-        self._monotonic = now
+        """The process begins, and with it the periods of its capture."""
+        self._started_at = self._monotonic = now
         self._wait = next(self._main)
 
     def receive(self, frame: bytes, now: Instant) -> None:
         """Into the ring, where it stays until libpcap's timeout."""
-        periods = -((self._capture_phase_ns - now) // CAPTURE_PERIOD_NS)
-        readable_at = self._capture_phase_ns + periods * CAPTURE_PERIOD_NS
-        self._ring.append((readable_at, frame))
+        periods = -((self._started_at - now) // CAPTURE_PERIOD_NS)
+        self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))
 
     def wake(self, now: Instant) -> None:
-        """Whatever it waited for may have come."""
-        wait = self._wait
-        is_over = wait.until is not None and wait.until <= now
-        if is_over or (wait.listens and self._ring and self._ring[0][0] <= now):
-            self._go_on(now)
+        """What it waited for has come."""
+        self._go_on(now)
 
     def link_changed(self, now: Instant) -> None:
         """It will find out by itself."""
@@ -250,7 +246,7 @@ class UcarpHost:
                 yield from self._become(
                     State.BACKUP, Cause.BETTER_MASTER, theirs, self._advert()
                 )
-            elif our_rank < their_rank:
+            else:
                 self._adverts_until_arp = REPEAT_ARP_AFTER
                 self._report(theirs, [AnnounceAddresses()])
         elif self._config.preempt and ours_ns < theirs_ns:
@@ -316,8 +312,7 @@ class UcarpHost:
             self._adverts_until_arp -= 1
         if self._adverts_until_arp == 0:
             self._adverts_until_arp = -1
-            if self._state is State.MASTER:
-                actions.append(AnnounceAddresses())
+            actions.append(AnnounceAddresses())
         self._advert_at = self._now + self._config.interval_ns
         return actions
 

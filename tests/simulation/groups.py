@@ -1,20 +1,23 @@
-"""Scenarios that many tests start from."""
+"""Scenarios that many tests start from, and what tests want to know of a run."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from carppcap.actions import SendAdvert, State, StateChanged
-from carppcap.node import Step
+from carppcap.actions import SendAdvert, StateChanged
 from carppcap.simulation import Run, Scenario, run
 from carppcap.simulation.document import parse_document
+from carppcap.units import NS_PER_S
 
 
 def group(*kinds: str, story: str = "", duration: str = "60s", **rest: Any) -> Scenario:
-    """Hosts node1, node2 and so on; `rest` goes into the document as it is."""
-    nodes = {f"node{n}": {"kind": kind} for n, kind in enumerate(kinds, start=1)}
-    given = rest.pop("node", {})
-    for name, table in given.items():
-        nodes[name] |= table
+    """Hosts node1, node2 and so on; `rest` is more of the document.
+
+    What `node` says of a host is added to its kind.
+    """
+    said = rest.pop("node", {})
+    nodes = {
+        f"node{number}": {"kind": kind} | said.get(f"node{number}", {})
+        for number, kind in enumerate(kinds, start=1)
+    }
     document = {"node": nodes, "story": story, "duration": duration, **rest}
     return parse_document(document, "test")
 
@@ -27,7 +30,7 @@ def play(*kinds: str, seed: int = 1, **rest: Any) -> Run:
 def changes(result: Run, name: str) -> list[tuple[float, str]]:
     """When one host changed its state, in seconds, and what it became."""
     return [
-        (step.at / 1e9, f"{action.new.value} {action.cause.value}")
+        (step.at / NS_PER_S, f"{action.new.value} {action.cause.value}")
         for host, step in result.steps
         if host == name
         for action in step.actions
@@ -38,7 +41,7 @@ def changes(result: Run, name: str) -> list[tuple[float, str]]:
 def adverts(result: Run, name: str) -> list[tuple[float, SendAdvert]]:
     """When one host sent what, in seconds."""
     return [
-        (step.at / 1e9, action)
+        (step.at / NS_PER_S, action)
         for host, step in result.steps
         if host == name
         for action in step.actions
@@ -46,16 +49,23 @@ def adverts(result: Run, name: str) -> list[tuple[float, SendAdvert]]:
     ]
 
 
+def causes(result: Run, name: str) -> list[str]:
+    """What one host became, in order."""
+    return [what for _, what in changes(result, name)]
+
+
 def fail_over_s(result: Run, old: str, new: str) -> float:
     """From the last advert of one host to the MASTER state of the other."""
-    after = max(at for at, _ in adverts(result, old))
-    return (
-        min(at for at, what in changes(result, new) if "MASTER" in what and at > after)
-        - after
-    )
+    last = max(at for at, _ in adverts(result, old))
+    taken = [at for at, what in changes(result, new) if "MASTER" in what and at > last]
+    return taken[0] - last
 
 
-def last_state(result: Run, name: str) -> State:
-    """Where one host ended."""
-    steps: Sequence[Step] = [step for host, step in result.steps if host == name]
-    return steps[-1].state
+def several_s(result: Run) -> float:
+    """For how long more than one host held the address."""
+    return result.report.several_ns / NS_PER_S
+
+
+def nobody_s(result: Run) -> float:
+    """For how long none did."""
+    return result.report.nobody_ns / NS_PER_S

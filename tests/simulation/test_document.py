@@ -181,6 +181,10 @@ def test_no_scripts(text: str) -> None:
         ("[wire]\nloss = '5'\n[node.a]", "file: wire: loss: [5] is not a share"),
         ("[wire]\njitter = '5'\n[node.a]", "file: wire: jitter: [5] is not a length"),
         ("title = 5\n[node.a]", "file: title must be a text in quotes (got 5)"),
+        (
+            "title = 0x" + 4000 * "7" + "\n[node.a]",
+            "file: title must be a text in quotes (got an endless number)",
+        ),
         ("duration = '0s'\n[node.a]", "file: duration: [0s] must be more than 0"),
         ("story = 5\n[node.a]", "file: story must be a text in quotes (got 5)"),
         ("story = [5]\n[node.a]", "file: story must be a text in quotes (got [5])"),

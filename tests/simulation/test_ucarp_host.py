@@ -1,0 +1,348 @@
+"""The simulated original does what was measured of the real one."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from carppcap.actions import AnnounceAddresses, SendAdvert
+from carppcap.events import AddressesAcquired
+from carppcap.simulation import Run
+from tests.simulation.groups import (
+    adverts,
+    causes,
+    changes,
+    fail_over_s,
+    nobody_s,
+    play,
+    several_s,
+)
+
+SEEDS = range(25)
+SOMETIME = {"start": "0s..1s"}
+SLOW = {"up_script": "10s, address first"}
+
+
+def originals(
+    story: str = "",
+    group: dict[str, str] | None = None,
+    node: dict[str, dict[str, str]] | None = None,
+    duration: str = "60s",
+) -> Callable[[int], Run]:
+    """Two originals; the second begins when it likes."""
+    return lambda seed: play(
+        "ucarp",
+        "ucarp",
+        seed=seed,
+        story=story,
+        group=group or {},
+        node={"node2": SOMETIME} | (node or {}),
+        duration=duration,
+    )
+
+
+@pytest.mark.parametrize(
+    ("skew", "least", "measured", "most"),
+    [
+        (0, 3.0, 3.38, 4.02),
+        (50, 3.58, 4.11, 4.62),
+        (100, 4.17, 4.73, 5.2),
+        (200, 5.3, 5.85, 6.4),
+    ],
+)
+@pytest.mark.parametrize("deed", ["crash", "kill", "stop"])
+def test_fail_over(
+    deed: str, skew: int, least: float, measured: float, most: float
+) -> None:
+    """A multiple of its interval and up to a second; told to stop it says nothing."""
+    run = originals(
+        story=f"at 20s {deed} node1",
+        group={"flags": "-z"},
+        node={
+            "node1": {"flags": "-k 0"},
+            "node2": {"flags": f"-k {skew}"} | SOMETIME,
+        },
+    )
+    times = [fail_over_s(run(seed), "node1", "node2") for seed in SEEDS]
+
+    assert least <= min(times) < measured < max(times) <= most
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "run"),
+    [
+        pytest.param(
+            0.96,
+            1.0,
+            lambda seed: play("ucarp", "ucarp", seed=seed, group={"flags": "-k 0"}),
+            id="two equal ones start together",
+        ),
+        pytest.param(
+            0.03,
+            0.99,
+            originals(
+                story="at 20s..21s start node2",
+                node={
+                    "node1": {"flags": "-k 100"},
+                    "node2": {"flags": "-k 0 -P", "start": "never"},
+                },
+            ),
+            id="the preferred one joins",
+        ),
+        pytest.param(
+            10.0,
+            10.5,
+            originals(node={"node1": SLOW, "node2": SLOW}),
+            id="slow up scripts",
+        ),
+        pytest.param(
+            10.0,
+            11.0,
+            originals(
+                story="at 20s..21s start node2",
+                node={
+                    "node1": {"flags": "-k 100", "down_script": "10s"},
+                    "node2": {"flags": "-k 0 -P", "start": "never"},
+                },
+            ),
+            id="a slow down script",
+        ),
+        pytest.param(
+            0.8,
+            3.0,
+            originals(story="at 30s..31s step clock of node1 by -5s"),
+            id="the master's clock is set back by 5 s",
+        ),
+        pytest.param(
+            24.0,
+            27.0,
+            originals(story="at 30s..31s step clock of node1 by -1h"),
+            id="the master's clock is set back by an hour",
+        ),
+    ],
+)  # fmt: skip
+def test_two_holders(least: float, most: float, run: Callable[[int], Run]) -> None:
+    """The table of weaknesses, row by row."""
+    for seed in range(8):
+        assert least <= several_s(run(seed)) <= most
+
+
+def test_a_clock_set_back_by_an_hour_silences_the_master() -> None:
+    """Until the clock has caught up."""
+    result = originals(story="at 30s step clock of node1 by -1h")(1)
+
+    assert max(at for at, _ in adverts(result, "node1")) < 31.1
+
+
+def test_a_clock_set_forward_sends_at_once_and_goes_on() -> None:
+    """The advert is overdue; nobody is the worse for it."""
+    result = originals(story="at 30.5s step clock of node1 by 1h")(1)
+
+    assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
+    assert result.report.nobody_ns == 0
+
+
+def test_hand_over_leaves_a_gap() -> None:
+    """Nobody has the address for about three seconds, and then the other one has it."""
+    run = originals(story="at 20s..21s step down node1", group={"flags": "-k 0"})
+    results = [run(seed) for seed in SEEDS]
+
+    assert all(2 <= nobody_s(result) <= 4.1 for result in results)
+    assert any(2.9 <= nobody_s(result) <= 3.4 for result in results)
+    assert {causes(result, "node1")[-1] for result in results} == {"BACKUP step_down"}
+    assert {causes(result, "node2")[-1] for result in results} == {"MASTER master_down"}
+
+
+def test_after_stepping_down_it_pauses_and_then_listens() -> None:
+    """Alone, it is back after script, 3 s and its master-down time."""
+    result = play("ucarp", story="at 20s step down node1")
+    (down, _), (up, _) = changes(result, "node1")[2:]
+
+    assert down == pytest.approx(20, abs=0.01)
+    assert 6.0 <= up - down <= 6.1
+
+
+def test_a_backup_does_not_step_down() -> None:
+    """It has nothing to hand over."""
+    result = originals(
+        story="at 20s step down node2", node={"node2": {"flags": "-k 99"}}
+    )
+
+    assert causes(result(1), "node2")[-1] != "BACKUP step_down"
+
+
+def test_a_replayed_advert_keeps_the_address_from_everyone() -> None:
+    """For as long as it is repeated, and a master-down time more."""
+    story = "at 20s crash node1\nat 20s for 24s replay node1 every 1s"
+    result = originals(story=story, duration="45s")(1)
+
+    assert nobody_s(result) == pytest.approx(25, abs=0.001)
+    assert result.report.nobody_at_end
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "stays"),
+    [
+        ("10.9.1.1", "10.9.0.2", "node1"),
+        ("10.9.0.2", "10.9.1.1", "node2"),
+        ("10.9.0.1", "10.9.0.2", "node1"),
+    ],
+)
+def test_the_last_octet_of_the_address_decides_a_tie(
+    first: str, second: str, stays: str
+) -> None:
+    """Whoever goes says a last word, and its peer claims the address by ARP."""
+    result = play(
+        "ucarp",
+        "ucarp",
+        group={"flags": "-k 0"},
+        node={"node1": {"flags": f"-s {first}"}, "node2": {"flags": f"-s {second}"}},
+    )
+    goes = {"node1": "node2", "node2": "node1"}[stays]
+    yielded = next(
+        step
+        for host, step in result.steps
+        if host == goes and step.actions and "better_master" in str(step.actions)
+    )
+    heard = [
+        step
+        for host, step in result.steps
+        if host == stays
+        and step.at > yielded.at
+        and AnnounceAddresses() in step.actions
+    ]
+
+    assert causes(result, stays) == ["BACKUP startup", "MASTER master_down"]
+    assert causes(result, goes)[-1] == "BACKUP better_master"
+    assert isinstance(yielded.actions[0], SendAdvert)
+    assert heard
+
+
+def test_script_then_arp_then_advert() -> None:
+    """The claim waits for the up script; ARP again two adverts later."""
+    result = play("ucarp", node={"node1": {"up_script": "2s"}})
+    steps = [step for _, step in result.steps if step.actions]
+    up, claim, second, third = steps[1:5]
+
+    assert [type(action).__name__ for action in up.actions] == [
+        "StateChanged",
+        "AcquireAddresses",
+    ]
+    assert claim.event == AddressesAcquired(True)
+    assert claim.at - up.at == 2_000_000_000
+    assert [type(a).__name__ for a in claim.actions] == [
+        "AnnounceAddresses",
+        "SendAdvert",
+    ]
+    # Counted from before the script, the next advert is overdue when it ends.
+    assert second.at - claim.at < 5_000_000
+    assert [len(second.actions), len(third.actions)] == [1, 2]
+
+
+def test_while_a_script_runs_nothing_is_said() -> None:
+    """For ten seconds in the middle of its reign it would not be heard of."""
+    result = play("ucarp", node={"node1": {"up_script": "10s"}})
+    first, *_ = adverts(result, "node1")
+
+    assert first[0] == pytest.approx(13, abs=0.1)
+
+
+@pytest.mark.parametrize("script", ["1s, exit 1", "none"])
+def test_a_failing_script_makes_no_difference_to_it(script: str) -> None:
+    """It is MASTER all the same, and the address is nowhere."""
+    result = play("ucarp", node={"node1": {"up_script": script}})
+
+    assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
+    assert result.report.first_held_at is None
+
+
+def test_carrier() -> None:
+    """Whatever happens in the meantime, it sleeps for ten seconds."""
+    result = play("ucarp", story="at 20s for 2s pull node1")
+    (lost, why), (back, _) = changes(result, "node1")[2:]
+
+    assert why == "BACKUP link_down"
+    assert 20 <= lost <= 21.1
+    assert 13.0 <= back - lost <= 13.1
+
+
+def test_starting_without_a_carrier() -> None:
+    """The same sleep; with -S it does not look at all."""
+    story = "at 0s for 5s pull node1"
+
+    (_, (careful, _)) = changes(play("ucarp", story=story), "node1")
+    (_, (careless, _)) = changes(
+        play("ucarp", story=story, group={"flags": "-S"}), "node1"
+    )
+
+    assert careful == pytest.approx(13, abs=0.1)
+    assert careless == pytest.approx(3, abs=0.1)
+
+
+def test_it_obeys_a_farewell_but_says_none() -> None:
+    """Told to stop with -z it runs its down script and goes."""
+    quiet = play("ucarp", "ucarp", story="at 20s stop node1", group={"flags": "-z"})
+    polite = play("carppcap", "ucarp", story="at 20s stop node1", group={"flags": "-z"})
+
+    assert all(advert.advbase == 1 for _, advert in adverts(quiet, "node1"))
+    assert causes(quiet, "node1")[-1] == "INIT shutdown"
+    assert adverts(polite, "node1")[-1][1].advbase == 255
+    assert causes(polite, "node2")[-1] == "MASTER master_too_slow"
+    assert fail_over_s(polite, "node1", "node2") < 1.1
+
+
+def test_a_backup_told_to_stop_just_goes() -> None:
+    """Without a script; and without -z nobody is asked at all."""
+    gentle = play("ucarp", "ucarp", story="at 20s stop node2", group={"flags": "-z"})
+    rude = play("ucarp", story="at 20s stop node1")
+
+    assert causes(gentle, "node2")[-1] == "INIT shutdown"
+    assert causes(rude, "node1")[-1] == "MASTER master_down"
+    assert rude.holders[-1].until == 60_000_000_000
+
+
+def test_a_signal_waits_for_a_script() -> None:
+    """It is busy, and will look at it later."""
+    result = play(
+        "ucarp", story="at 5s step down node1", node={"node1": {"up_script": "10s"}}
+    )
+
+    assert changes(result, "node1")[2][0] == pytest.approx(13, abs=0.1)
+
+
+def test_neutral_runs_no_script_at_start() -> None:
+    """The address that was there stays."""
+    story = "at 10s kill node1\nat 11s start node1"
+
+    assert len(play("ucarp", story=story, group={"flags": "-n"}).holders) == 1
+    assert len(play("ucarp", story=story).holders) == 2
+
+
+def test_a_wrong_password_makes_two_masters() -> None:
+    """Each rejects what the other one says."""
+    result = play("ucarp", "ucarp", node={"node2": {"flags": "-p other"}})
+
+    assert several_s(result) > 50
+    assert all(member.rejected["badauth"] > 30 for member in result.report.members)
+
+
+def test_counters_follow_those_of_the_peer() -> None:
+    """Random until one was heard, then one more each time."""
+    result = play("ucarp", "ucarp", group={"flags": "-k 0"})
+    numbers = [advert.counter for _, advert in adverts(result, "node1")]
+    steps = [b - a for a, b in pairwise(numbers)]
+
+    assert steps[0] != 1
+    assert steps[5:] == [1] * len(steps[5:])
+
+
+def test_subsecond_intervals() -> None:
+    """With advbase 0 a single advert that libpcap kept back is a fail-over."""
+    result = play(
+        "ucarp",
+        "ucarp",
+        group={"flags": "-b 0"},
+        node={"node1": {"flags": "-k 20"}, "node2": {"flags": "-k 40"}},
+    )
+
+    assert len(changes(result, "node2")) > 30
