@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TESTS ?= tests
+SECONDS ?= 60
 
 VENV := .venv
 READY := $(VENV)/ready
@@ -69,13 +70,17 @@ bench: $(READY) $(CATALOGUES) network reference ## measure, side by side with uc
 	@tools/debian faketime=faketime
 	@$(RUN) -m tests.bench
 
+.PHONY: fuzz
+fuzz: $(READY) ## hostile input for SECONDS=60, with coverage as a guide
+	@nice $(RUN) -m tests.fuzz --seconds $(SECONDS)
+
 .PHONY: timelines
 timelines: $(READY) ## rewrite the expected timelines; commit what you can explain
 	$(RUN) -m tests.timelines
 
 .PHONY: clean
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist htmlcov *.egg-info .coverage .coverage.* \
+	rm -rf $(VENV) .fuzz build dist htmlcov *.egg-info .coverage .coverage.* \
 	    .hypothesis .mypy_cache .pytest_cache .ruff_cache $(CATALOGUES)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
