@@ -7,13 +7,14 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from carppcap.errors import ConfigError, LinkError
 from carppcap.options import N_, Option, parse_number, split
+from carppcap.password import hide_passwords
 from carppcap.simulation import Report, Scenario, measure, run
 from carppcap.simulation.document import MEMBERS_MAX, check, parse_document
 from carppcap.simulation.picture import draw
@@ -116,11 +117,13 @@ def simulate(arguments: Sequence[str]) -> int:
     if "help" in request.switches or not arguments:
         print(simulate_usage(ROWS), flush=True)
         return 0
+    with suppress(ConfigError):  # which is said below, and where
+        hide_passwords(request.flags)
     scenario = _scenario(request)
     if request.repeat is None:
         _once(scenario, request)
     else:
-        _often(scenario, request, request.repeat, _command(arguments))
+        _often(scenario, request, request.repeat, partial(_command, arguments))
     sys.stdout.flush()
     return 0
 
@@ -253,7 +256,9 @@ def _once(scenario: Scenario, request: _Request) -> None:
     _print(summary(scenario, result.report))
 
 
-def _often(scenario: Scenario, request: _Request, runs: int, command: str) -> None:
+def _often(
+    scenario: Scenario, request: _Request, runs: int, command: Callable[[int], str]
+) -> None:
     seeds = range(request.seed, request.seed + runs)
     reports = list(_progress(_measure(scenario, seeds, request.jobs), runs))
     if request.svg is not None:
@@ -303,8 +308,8 @@ def _draw(scenario: Scenario, seed: int, path: str) -> None:
         ) from None
 
 
-def _command(arguments: Sequence[str]) -> str:
-    """The command line without what is about many runs."""
+def _command(arguments: Sequence[str], seed: int) -> str:
+    """The command line that shows one of many runs."""
     kept: list[str] = []
     own = list(arguments)
     flags = own[own.index("--") :] if "--" in own else []
@@ -312,6 +317,7 @@ def _command(arguments: Sequence[str]) -> str:
     for row, _, text in given:
         if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
             kept += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
+    kept += ["--seed", str(seed)]
     return shlex.join(["carppcap", "simulate", *words, *kept, *flags])
 
 

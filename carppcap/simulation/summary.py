@@ -1,6 +1,6 @@
 """Reports in words: of one run, and of many."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from carppcap.simulation.quantities import format_length
@@ -31,8 +31,10 @@ def summary(scenario: Scenario, report: Report) -> Iterator[str]:
     yield from _table(report.members)
 
 
-def summary_of_many(reports: Sequence[Report], command: str) -> Iterator[str]:
-    """Many runs of one scenario; `command` shows one of them, given its seed."""
+def summary_of_many(
+    reports: Sequence[Report], command: Callable[[int], str]
+) -> Iterator[str]:
+    """Many runs of one scenario; `command` is what shows the run of a seed."""
     first, last = reports[0].seed, reports[-1].seed
     yield f"{len(reports)} runs, seeds {first} to {last}"
     yield ""
@@ -55,7 +57,7 @@ def summary_of_many(reports: Sequence[Report], command: str) -> Iterator[str]:
         f"worst is seed {worst.seed}: nobody {_seconds(worst.nobody_ns)}, "
         f"more than one {_seconds(worst.several_ns)}; to see it:"
     )
-    yield f"  {command} --seed {worst.seed}"
+    yield f"  {command(worst.seed)}"
 
 
 def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
