@@ -16,6 +16,7 @@ from tests.fuzz import mutation
 from tests.fuzz.__main__ import HEADINGS, Job, Result, plan, table
 from tests.fuzz.catalogue import KEPT, TARGETS, Target, captured_frames
 from tests.fuzz.corpus import least
+from tests.fuzz.worker import CRASHED
 from tests.shell import environment
 
 FILES_MAX = 300
@@ -182,28 +183,56 @@ def test_the_least_that_reaches_as_much() -> None:
     assert sorted(least(fragile, inputs)) == [b"", b"abc", b"\x80ab"]
 
 
-@pytest.mark.parametrize("name", ["frames", "settings"])
-def test_a_short_run(name: str, tmp_path: Path) -> None:
-    """The worker runs under whichever fuzzer is here, and says what the table needs."""
-    target = TARGETS[name]
-    options = [f"-max_len={target.length_max}", "-runs=300", "-seed=1", "-timeout=10"]
-    options += [f"-artifact_prefix={tmp_path}/x-", "-print_final_stats=1"]
-    words = [name, *options, str(tmp_path), str(KEPT / name)]
+AS_IT_IS = ""
+WITHOUT_ATHERIS = "import sys; sys.modules['atheris'] = None\n"
+BROKEN = "import carppcap.ingress; carppcap.ingress.TTL = 254\n"
+WORK = "import sys; from tests.fuzz.worker import main; sys.exit(main(sys.argv[1:]))\n"
+either_way = pytest.mark.parametrize(
+    "fuzzer", [AS_IT_IS, WITHOUT_ATHERIS], ids=["as-it-is", "without-atheris"]
+)
 
+
+def work(preparation: str, name: str, directory: Path) -> Result:
+    """Three hundred inputs for one target, in a process prepared like this."""
+    target = TARGETS[name]
+    learnt = directory / "learnt"
+    learnt.mkdir()
+    options = [f"-max_len={target.length_max}", "-runs=300", "-seed=1", "-timeout=10"]
+    options += [f"-artifact_prefix={directory}/failed-", "-print_final_stats=1"]
+    words = [name, *options, str(learnt), str(KEPT / name)]
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.worker", *words],
-        capture_output=True,
+        [sys.executable, "-c", preparation + WORK, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # libFuzzer uses one, atheris the other
         text=True,
         check=False,
         env=environment(),
     )
-    result = Result(Job(target, None, 300, 1), ended.returncode, ended.stderr)
+    return Result(Job(target, None, 300, 1), ended.returncode, ended.stdout)
+
+
+@either_way
+@pytest.mark.parametrize("name", ["frames", "settings"])
+def test_a_short_run(name: str, fuzzer: str, tmp_path: Path) -> None:
+    """The worker runs by either fuzzer, and says what the table needs."""
+    result = work(fuzzer, name, tmp_path)
 
     assert result.failure == ""
     assert result.inputs == 300
     assert result.last("cov:") > 0
     assert min(result.rss_mb) > 0
-    assert not list(tmp_path.glob("x-*"))
+    assert not list(tmp_path.glob("failed-*"))
+
+
+@either_way
+def test_a_failing_input_is_saved(fuzzer: str, tmp_path: Path) -> None:
+    """With the code broken on purpose: a file, a traceback, and the status."""
+    result = work(fuzzer + BROKEN, "verdicts", tmp_path)
+
+    assert result.failure == f"status {CRASHED}"
+    assert "AssertionError" in result.output
+    (failing,) = tmp_path.glob("failed-*")
+    TARGETS["verdicts"].check(failing.read_bytes())  # which is whole, here
 
 
 def test_the_table() -> None:

@@ -43,6 +43,8 @@ STRANGER = VirtualHostConfig(
     key=Key(b"love"),
 )
 
+OUR_FIRST_COUNTER = next(replay._counters())
+
 TICKS_MAX = 50
 """For `replay.TICKS_PER_GAP_MAX`, so that an absurd gap is met within a millisecond."""
 
@@ -128,7 +130,7 @@ def _sent_by(number: int, counter: int) -> bytes:
         case 4:
             source = OURS
         case 5:
-            body = payload(config(vhid=8), 1 + counter)
+            body = payload(HOST, OUR_FIRST_COUNTER)
         case 6:
             return build_gratuitous_arp(NIC_MAC, VIP)
         case 7:
@@ -228,6 +230,8 @@ def stream_seeds(captured: list[bytes]) -> Iterator[bytes]:
         for gap in (0, 5, 50, 100, 255):
             yield bytes((host << 3, gap, 0, 0)) * 6
             yield bytes((host << 3 | 7, gap, 42, 1, 0, 50, 0, 0, 16, 50, 0, 0)) * 3
+    # Our own advert, from one who else sends his own.
+    yield bytes((0, 0, 0, 0, 0, 1, 0, 0, 0x28, 94, 0, 0))
     # Known to the short way by its second advert, and then one that differs.
     for place in range(12, 70):
         for repairs in (0, 6, 7):

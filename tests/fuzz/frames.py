@@ -146,13 +146,12 @@ def check_verdict(data: bytes) -> object:
     fault = oracle.fault(datagram, GROUPS)
     if isinstance(verdict, Rejection):
         assert verdict.datagram is datagram
-        if verdict.reason is not RejectReason.VRRP:
-            assert verdict.reason is fault, (verdict, fault)
-            return verdict.reason, data[0] & _FORGED, verdict.vhid in (7, 8)
-        # Nothing that every implementation would take for an advert is called so.
-        assert datagram.payload[0] in (0x21, 0x31)
-        assert fault is not None or datagram.payload[3] != 7
-        return verdict.reason, fault, datagram.payload[0], datagram.payload[3]
+        if oracle.is_vrrp(datagram, fault):
+            assert verdict.reason is RejectReason.VRRP, (verdict, fault)
+            return verdict.reason, fault, datagram.payload[0], datagram.payload[3] == 7
+        assert verdict.reason is fault, (verdict, fault)
+        forged = verdict.digest_expected is not None and data[0] & _FORGED
+        return verdict.reason, verdict.vhid in (7, 8), forged and packet[5] % 20
     assert fault is None, fault
     _check_event(verdict, datagram)
     return verdict.vhid, verdict.event.verified
@@ -253,6 +252,9 @@ def verdict_seeds(captured: list[bytes]) -> Iterator[bytes]:
             ours[16:20], ours[21:22] = group.group.packed, bytes((group.vhid,))
             for repairs in (0x07, 0x17, 0x06, 0x05, 0x03, 0x0F):
                 yield bytes((repairs,)) + bytes(ours)
+            for byte in range(20):  # of the digest
+                ours[5] = byte
+                yield b"\x17" + bytes(ours)
         for body in (vrrp_v2(1), vrrp_v2(7), vrrp_v3(1), vrrp_v3(7), vrrp_v2(5)[:36]):
             for repairs in (0x00, 0x04, 0x0C):
                 yield bytes((repairs,)) + packet[:20] + body

@@ -111,6 +111,27 @@ def sign(group: Group, counter: bytes) -> bytes:
     return hmac.digest(group.key, text, "sha1")
 
 
+def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
+    """Whether a datagram with this fault is a VRRP advert (RFC 3768, RFC 5798)."""
+    body = datagram.payload
+    if len(body) < 8 or found is RejectReason.OWN:
+        return False
+    claimed = 8 + 4 * body[3]
+    match body[0]:
+        case 0x21 if body[3] == 7:
+            # As long as one of ours with eight bytes behind it: the digest decides.
+            return found is RejectReason.BADAUTH and len(body) == 44 and sums_up(body)
+        case 0x21:
+            return len(body) in (claimed, claimed + 8)
+        case 0x31 if body[3] == 7:
+            addresses = datagram.source.packed + datagram.destination.packed
+            pseudo_header = addresses + b"\0\x70\0" + bytes((len(body) & 0xFF,))
+            return len(body) == claimed and sums_up(pseudo_header + body)
+        case 0x31:
+            return len(body) == claimed
+    return False
+
+
 def fault(datagram: Datagram, groups: Sequence[Group]) -> RejectReason | None:
     """The first fault of a datagram in the order of `ingress`, but for VRRP."""
     body = datagram.payload
