@@ -1,0 +1,84 @@
+"""What carppcap survives: each promise, the test that holds it, what was measured.
+
+    python -m tests.netns.survival
+
+Runs the scenarios of test_faults_*.py, a few at a time, so that they do not disturb
+each other's figures, and prints a table for README.rst.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill
+
+os.environ.setdefault("NETNS_JOBS", "3")
+
+import pytest
+
+from tests.netns.conftest import FUTURES
+
+HERE = Path(__file__).parent
+FAILED = "FAILED"
+
+
+@dataclass(slots=True)
+class Row:
+    """One promise; `figures` by the parameters it was tested with."""
+
+    promise: str
+    test: str
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+class Collector:
+    """A plugin of pytest that keeps what the scenarios return."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> None:
+        """Takes the figure of a scenario that has just been called."""
+        if call.when != "call" or not isinstance(item, pytest.Function):
+            return
+        promise = " ".join((item.obj.__doc__ or "").split())
+        row = self.rows.setdefault(item.originalname, Row(promise, item.originalname))
+        parameters = item.callspec.id if hasattr(item, "callspec") else ""
+        figure = FAILED
+        if call.excinfo is None:
+            figure = str(item.session.stash[FUTURES][item.nodeid].result())
+        row.figures[parameters] = figure
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """The lines of a table in reStructuredText."""
+    yield from (".. list-table::", "   :header-rows: 1", "   :widths: 45 20 35", "")
+    yield from ("   * - Promise", "     - Test", "     - Measured")
+    for row in rows:
+        yield from _cell(row.promise, "   * - ")
+        yield from _cell(f"``{row.test}``", "     - ")
+        for number, (parameters, figure) in enumerate(row.figures.items()):
+            text = f"{parameters}: {figure}" if parameters else figure
+            yield from _cell(f"| {text}", "       " if number else "     - ")
+
+
+def _cell(text: str, indent: str) -> list[str]:
+    filled = fill(text, 84, initial_indent=indent, subsequent_indent=" " * 9)
+    return filled.splitlines()
+
+
+def main() -> int:
+    """Runs everything; 0 if every promise was kept."""
+    collector = Collector()
+    files = sorted(map(str, HERE.glob("test_faults*.py")))
+    status = pytest.main(["-q", "--no-header", *files], plugins=[collector])
+    print()
+    print("\n".join(table(list(collector.rows.values()))))
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
