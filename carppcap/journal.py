@@ -11,8 +11,10 @@ from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_ours_under_other_vhid
 from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.frames import Datagram
+from carppcap.i18n import translate
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
+from carppcap.options import N_
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.timeline import format_rejection, format_step
@@ -23,9 +25,9 @@ LIMITED_KEYS_MAX = 256
 _OTHERS = object()
 
 _CAUSE_LINES = {
-    Cause.PREEMPTION: "Putting MASTER down - preemption",
-    Cause.MASTER_TOO_SLOW: "Putting MASTER DOWN (going to time out)",
-    Cause.BETTER_MASTER: ("Preferred master advertised: going back to BACKUP state"),
+    Cause.PREEMPTION: N_("Putting MASTER down - preemption"),
+    Cause.MASTER_TOO_SLOW: N_("Putting MASTER DOWN (going to time out)"),
+    Cause.BETTER_MASTER: N_("Preferred master advertised: going back to BACKUP state"),
 }
 
 
@@ -87,8 +89,10 @@ class Journal:
                 Level.WARNING,
                 step.at,
                 ("reassert", step.event.source),
-                "Non-preferred master advertising: reasserting control of VIP with "
-                "another gratuitous arp{limited}",
+                N_(
+                    "Non-preferred master advertising: reasserting control of VIP with "
+                    "another gratuitous arp{limited}"
+                ),
             )
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
@@ -104,7 +108,9 @@ class Journal:
                 address=", ".join(map(str, self._config.vips)),
             )
         level = Level.INFO if change.new is State.INIT else Level.WARNING
-        self._log.write(level, "Switching to state: {state}", state=change.new.value)
+        self._log.write(
+            level, N_("Switching to state: {state}"), state=change.new.value
+        )
         self._log.info(
             "{interface} id {vhid}: {old} -> {new} ({cause})",
             interface=step.interface,
@@ -133,23 +139,25 @@ class Journal:
         advert, datagram = rejection.advert, rejection.datagram
         match rejection.reason:
             case RejectReason.BADLEN:
-                text = "Bogus size: a frame of protocol 112 from {source}{limited}"
+                text = N_("Bogus size: a frame of protocol 112 from {source}{limited}")
                 self._limited(Level.NOTICE, at, key, text, source=source)
             case RejectReason.VRRP:
-                text = "VRRP from {source} shares this segment and is ignored{limited}"
+                text = N_(
+                    "VRRP from {source} shares this segment and is ignored{limited}"
+                )
                 self._limited(Level.INFO, at, key, text, source=source)
             case RejectReason.BADTTL if datagram is not None:
-                text = "Bad TTL: [{ttl}] (from {source}){limited}"
+                text = N_("Bad TTL: [{ttl}] (from {source}){limited}")
                 self._limited(
                     Level.WARNING, at, key, text, ttl=datagram.ttl, source=source
                 )
             case RejectReason.BADVER if advert is not None:
-                text = "Bad version: [{version}] (from {source}){limited}"
+                text = N_("Bad version: [{version}] (from {source}){limited}")
                 self._limited(
                     Level.WARNING, at, key, text, version=advert.version, source=source
                 )
             case RejectReason.BADSUM:
-                text = "Bad IP checksum (from {source}){limited}"
+                text = N_("Bad IP checksum (from {source}){limited}")
                 self._limited(Level.WARNING, at, key, text, source=source)
             case RejectReason.BADAUTH if advert is not None:
                 self._bad_digest(rejection, advert, at)
@@ -164,8 +172,10 @@ class Journal:
             Level.WARNING,
             at,
             (rejection.reason, rejection.source),
-            "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, password "
-            "and virtual IP address (from {source}){limited}",
+            N_(
+                "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, "
+                "password and virtual IP address (from {source}){limited}"
+            ),
             expected=expected[:4].hex(),
             found=advert.digest[:4].hex(),
             source=rejection.source,
@@ -204,7 +214,7 @@ class Journal:
             Level.WARNING,
             at,
             ("send", str(why)),
-            "write() has failed: {why}{limited}",
+            N_("write() has failed: {why}{limited}"),
             why=why,
         )
 
@@ -250,7 +260,7 @@ class Journal:
             harmless = ok and outcome.job is Job.RELEASE
             say = self._log.info if harmless else self._log.warning
             say(
-                "Script [{command}] exited with code {code}",
+                N_("Script [{command}] exited with code {code}"),
                 command=command,
                 code=outcome.exit_code,
             )
@@ -267,5 +277,7 @@ class Journal:
     ) -> None:
         held = self._limit.admit(key, at)
         if held is not None:
-            limited = f" [{held} more in between]" if held else ""
+            limited = ""
+            if held:
+                limited = translate(" [{held} more in between]").format(held=held)
             self._log.write(level, template, limited=limited, **values)

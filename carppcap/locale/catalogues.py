@@ -27,10 +27,11 @@ HEADER = """\
 # Copyright (C) 2026 The carppcap developers
 # This file is distributed under the same license as carppcap."""
 
-MARKERS = ("_", "N_", "translate")
-"""Functions whose literal argument is a message; the exceptions of ours are too."""
+MARKERS = ("_", "N_", "translate", "debug", "info", "notice", "warning", "error")
+"""Functions whose first argument is a message; the exceptions of ours are too."""
 
 _ERROR_CLASS = re.compile(r"^class (\w+Error)\(", re.MULTILINE)
+_VALUE_ALONE = re.compile(r"\{\w+\}")
 _VOLATILE = re.compile(rb'^"(POT-Creation-Date|Generated-By): .*\n', re.MULTILINE)
 
 
@@ -110,7 +111,8 @@ def _messages() -> Iterator[tuple[Path, str, list[str]]]:
         ):
             if not isinstance(message, str):
                 raise TypeError(f"{path}: plural forms are not used here: {message}")
-            yield path, message, comments
+            if not _VALUE_ALONE.fullmatch(message):
+                yield path, message, comments
 
 
 def _version() -> str:
