@@ -1,5 +1,6 @@
 """Catalogues are complete, and choosing one never fails."""
 
+import re
 from pathlib import Path
 from string import Formatter
 
@@ -7,8 +8,11 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
-from carppcap import i18n
+from carppcap import i18n, usage
 from carppcap.locale import catalogues
+from carppcap.options import OPTIONS
+from carppcap.simulate import ROWS
+from carppcap.tool import REPLAY_OPTIONS
 
 LANGUAGES = ("de", "es", "fr")
 
@@ -29,6 +33,11 @@ def placeholders(template: str) -> set[str | None]:
     return {
         field for _, field, _, _ in Formatter().parse(template) if field is not None
     }
+
+
+def options(text: str) -> set[str]:
+    """The options that a text names, with one dash or two."""
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text))
 
 
 @pytest.fixture
@@ -108,16 +117,31 @@ def test_translate(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     assert translated == ["Verbindung unterbrochen", "other", ""]
 
 
-def test_extraction_finds_every_kind_of_message() -> None:
-    """Errors of the core, rows of the option table: each is there with its file."""
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("config", "vhid must be between 1 and 255 (got {vhid})"),
+        ("options", "take over from a live master that is less preferred"),
+        ("wire", "{interface} has no carrier"),
+        ("journal", "Spawning [{command}]"),
+        ("journal", "Switching to state: {state}"),
+        ("journal", "Putting MASTER down - preemption"),
+        ("journal", "Bad TTL: [{ttl}] (from {source}){limited}"),
+        ("journal", "write() has failed: {why}{limited}"),
+        ("journal", "Script [{command}] exited with code {code}"),
+        ("journal", " [{held} more in between]"),
+    ],
+)
+def test_extraction_finds_every_kind_of_message(module: str, message: str) -> None:
+    """Errors, rows of the option table, lines of the log: each with its file."""
     found = {message.id: message.locations for message in catalogues.extract()}
 
-    assert found["vhid must be between 1 and 255 (got {vhid})"] == [
-        ("carppcap/config.py", 0)
-    ]
-    assert found["take over from a live master that is less preferred"] == [
-        ("carppcap/options.py", 0)
-    ]
+    assert found[message] == [(f"carppcap/{module}.py", 0)]
+
+
+def test_extraction_leaves_out_what_says_nothing() -> None:
+    """A template that is one value, as the log's `{line}`, has no words in it."""
+    assert not {"{line}", "{text}"} & messages(catalogues.extract())
 
 
 def test_template_is_up_to_date() -> None:
@@ -163,6 +187,37 @@ def test_translations_keep_the_placeholders(language: str) -> None:
         if message.id
         and message.string
         and placeholders(str(message.id)) != placeholders(str(message.string))
+    ]
+
+    assert differing == []
+
+
+@every_language
+def test_help_fits_a_terminal(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns stay where they are, and no line is longer than 80 characters."""
+    texts = {
+        str(message.id): str(message.string)
+        for message in catalogue(language)
+        if message.id
+    }
+    monkeypatch.setattr(usage, "translate", texts.__getitem__)
+    shown = [
+        usage.usage("carppcap"),
+        usage.replay_usage((*REPLAY_OPTIONS, *OPTIONS)),
+        usage.simulate_usage(ROWS),
+    ]
+
+    lines = "\n".join(shown).splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
+@every_language
+def test_options_are_not_translated(language: str) -> None:
+    """Whoever reads of one can type it."""
+    differing = [
+        message.id
+        for message in catalogue(language)
+        if message.id and options(str(message.id)) != options(str(message.string))
     ]
 
     assert differing == []
