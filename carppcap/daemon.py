@@ -100,6 +100,7 @@ class Daemon:
         self._ended_by: signal.Signals | None = None
         self._stopping = False
         self._look_again_at: Instant | None = None
+        self._wake_by: Instant | None = None
 
     def start(self) -> None:
         """Enter the election, listening."""
@@ -139,8 +140,9 @@ class Daemon:
             if deadline is not None
         ]
         timeout_s = None
-        if deadlines:
-            timeout_s = max(0, min(deadlines) - now_ns()) / NS_PER_S
+        self._wake_by = min(deadlines, default=None)
+        if self._wake_by is not None:
+            timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
         sources = [self._signals, *self._wire.descriptors()]
         ready, _, _ = select.select(sources, [], [], timeout_s)
         return self._wire.monitor in ready
@@ -161,10 +163,12 @@ class Daemon:
 
     def _doubt_silence(self) -> None:
         """After a stop, the adverts of a live master may be among the frames lost."""
-        # The clock is asked anew: it may be this very turn that was held up.
+        # The clock is asked anew: it may be this very turn that was held up.  And it is
+        # compared with the deadline before the turn: what was read may have put it off,
+        # but not for long enough to hear the next advert.
         now = now_ns()
-        lost_frames, deadline = self._wire.lost_frames(), self._node.deadline
-        if lost_frames and deadline is not None and now - deadline > STALL_NS:
+        lost_frames, due = self._wire.lost_frames(), self._wake_by
+        if lost_frames and due is not None and now - due > STALL_NS:
             self._log.notice("Frames were lost while this process was held up")
             self._handle(FramesLost(), now)
 

@@ -128,7 +128,7 @@ class BsdHost:
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """There are none."""
 
-    def resumed(self, lost_frames: bool, now: Instant) -> None:
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """Nobody can stop a kernel."""
 
     def _heard(self, theirs: AdvertReceived, now: Instant) -> None:

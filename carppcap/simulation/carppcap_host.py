@@ -119,9 +119,8 @@ class CarppcapHost:
         self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
         self._exit_if_finished()
 
-    def resumed(self, lost_frames: bool, now: Instant) -> None:
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """The adverts of a live master may be among the frames lost."""
-        due = self._host.deadline
         if lost_frames and due is not None and now - due > STALL_NS:
             self._handle(FramesLost(), now)
 

@@ -79,5 +79,8 @@ class Program(Protocol):
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """The script of `job` is over; None: there was none to run."""
 
-    def resumed(self, lost_frames: bool, now: Instant) -> None:
-        """After a stall, when what had been waiting was passed on."""
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
+        """After a stall, when what had been waiting was passed on.
+
+        `due` was the deadline before that.
+        """

@@ -181,13 +181,14 @@ class Machine:
         self._stalled -= 1
         if self._stalled or self._program is None:
             return
+        due = self._program.deadline
         for at, frame in self._ring.frames():
             self._program.receive(frame, at)
         self._notice_link()
         signals, self._signals = self._signals, []
         for signal in signals:
             self._tell(signal)
-        self._tell(partial(_resumed, self._ring.lost_frames))
+        self._tell(partial(_resumed, self._ring.lost_frames, due))
         outcomes, self._outcomes = self._outcomes, []
         for run, exit_code in outcomes:
             self._say_ended(run, exit_code)
@@ -336,8 +337,10 @@ class Machine:
             )
 
 
-def _resumed(lost_frames: bool, program: Program, now: Instant) -> None:
-    program.resumed(lost_frames, now)
+def _resumed(
+    lost_frames: bool, due: Instant | None, program: Program, now: Instant
+) -> None:
+    program.resumed(lost_frames, due, now)
 
 
 def _program(member: Member, machine: Machine, dice: Dice) -> Program:

@@ -141,7 +141,7 @@ class UcarpHost:
         """Nobody looks at the exit code."""
         self._go_on(now)
 
-    def resumed(self, lost_frames: bool, now: Instant) -> None:
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """Nobody tells it."""
 
     def _signal(self, event: StepDown | Stop, now: Instant) -> None:
