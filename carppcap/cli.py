@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext, suppress
+from io import TextIOWrapper
 
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = "carppcap"  # also for `python -m carppcap`
     try:
         fill_standard_streams()
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A terminal may lack the letters of a translation, or of a file name.
+            sys.stdout.reconfigure(errors="backslashreplace")
         if words[:1] == ["replay"] and name != ORIGINAL_NAME:
             from carppcap.tool import replay  # noqa: PLC0415 - the daemon needs none of it
 

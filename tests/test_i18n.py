@@ -13,6 +13,7 @@ from carppcap.locale import catalogues
 from carppcap.options import OPTIONS
 from carppcap.simulate import ROWS
 from carppcap.tool import REPLAY_OPTIONS
+from tests.shell import run
 
 LANGUAGES = ("de", "es", "fr")
 
@@ -230,3 +231,13 @@ def test_the_build_compiles_every_catalogue() -> None:
     for language in LANGUAGES:
         loaded = i18n.load(i18n.DIRECTORY, [language])
         assert loaded.info()["language"] == language
+
+
+def test_a_terminal_without_the_letters() -> None:
+    """Words are spelt out where they cannot be shown, as the log does it."""
+    catalogues.compile_all()
+
+    ended = run("--help", PYTHONIOENCODING="ascii", LC_ALL="de_DE", LANGUAGE="")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "N\\xf6tig: --srcip" in ended.stdout
