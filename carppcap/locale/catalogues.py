@@ -28,7 +28,10 @@ HEADER = """\
 # This file is distributed under the same license as carppcap."""
 
 MARKERS = ("_", "N_", "translate", "debug", "info", "notice", "warning", "error")
-"""Functions whose first argument is a message; the exceptions of ours are too."""
+"""Functions whose first argument is a message; the exceptions of ours are too.
+
+`N_` marks what comes to them another way.
+"""
 
 _ERROR_CLASS = re.compile(r"^class (\w+Error)\(", re.MULTILINE)
 _VALUE_ALONE = re.compile(r"\{\w+\}")
