@@ -386,6 +386,25 @@ def test_an_interface_that_is_not_ethernet(tmp_path: Path) -> None:
     assert lines(ended)[-1].startswith("[ERROR] Unable to find MAC address of [lo]")
 
 
+class Broken:
+    """A daemon with a mistake in it."""
+
+    def __init__(self, *arguments: object) -> None:
+        raise ZeroDivisionError(arguments)
+
+
+def test_a_mistake_of_ours(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the log, too: in the background nobody sees a traceback."""
+    monkeypatch.setattr("carppcap.daemon.Daemon", Broken)
+
+    with pytest.raises(ZeroDivisionError):
+        main([*COMPLETE, *SCRIPTS])
+
+    assert "[ERROR] Unable to go on: ZeroDivisionError(" in capfd.readouterr().err
+
+
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_the_first_interface(tmp_path: Path) -> None:
