@@ -21,29 +21,28 @@ for _row in OPTIONS:
 
 
 def check_settings(data: bytes) -> object:
-    """The content of a password file, and words, each ended by a zero byte."""
-    content, *words = (part.decode("utf-8", "surrogateescape") for part in _split(data))
+    """The content of a password file, and words, with a zero byte in between.
+
+    So that the content can have zero bytes as well, a byte 1 stands for them there.
+    """
+    content, *rest = data.split(_END_OF_WORD)
+    words = [word.decode("utf-8", "surrogateescape") for word in rest]
     try:
-        settings, rest = parse(words)
+        settings, others = parse(words)
     except ConfigError as error:
         return said(error)
-    assert set(rest) <= set(words)
+    assert set(others) <= set(words)
     given = options.passwords(words)
     assert settings.password is None or settings.password in given
     assert parse(_spelt_out(settings)) == (settings, [])
     try:
         if settings.passfile is not None:
-            secret = content.encode("utf-8", "surrogateescape")
-            settings = _with_passfile(settings, secret)
+            settings = _with_passfile(settings, content.replace(b"\1", b"\0"))
         host = settings.virtual_host("eth0")
     except ConfigError as error:
         return said(error)
     _check_host(host, settings)
     return host.preempt, host.farewell, host.multicast, settings.passfile is None
-
-
-def _split(data: bytes) -> list[bytes]:
-    return data.split(_END_OF_WORD)
 
 
 def said(error: CarpError) -> object:
@@ -124,7 +123,7 @@ def settings_seeds(captured: list[bytes]) -> Iterator[bytes]:
         f"{needed} -p love -a 0.0.0.0",
     ):
         yield _END_OF_WORD.join((b"love\n", *(word.encode() for word in line.split())))
-    for content in (b"", b"\n", b"\r\n", b"x" * 20, b"\0", b"\xff\xfe\r\nmore\n"):
+    for content in (b"", b"\n", b"\r\n", b"x" * 20, b"x\1y\n", b"\xff\xfe\r\nmore\n"):
         yield _END_OF_WORD.join((content, *f"{needed} -o file".encode().split()))
     for row in OPTIONS:
         for value in (b"1", b"10.1.1.1", b"none", b""):
