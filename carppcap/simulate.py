@@ -66,6 +66,7 @@ def _row(
 ROWS = (
     _row("nodes", "N", N_("so many hosts (default 2)"), _up_to(1, MEMBERS_MAX)),
     _row("kinds", "KINDS", N_("what they are: carppcap,ucarp,freebsd,netbsd,openbsd")),
+    _row("node", "FLAGS", N_("a host with these options of the daemon; one by one")),
     _row("flags", "FLAGS", N_("options of the daemon for all hosts; also after --")),
     _row("duration", "TIME", N_("how long it takes (default 60s)")),
     _row("loss", "SHARE", N_("frames lost, such as 5%")),
@@ -103,6 +104,7 @@ class _Request:
     flags: list[str] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     nodes: int | None = None
+    node: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     seed: int = SEED_DEFAULT
     repeat: int | None = None
@@ -160,6 +162,8 @@ def _take(request: _Request, row: Option, name: str, text: str) -> None:
         request.sentences.append(text if text.startswith("at ") else f"at {text}")
     elif row.field == "flags":
         request.flags += _split_flags(text)
+    elif row.field == "node":
+        request.node.append(text)
     elif row.field == "kinds":
         request.kinds = text.split(",")
     elif row.field == "duration":
@@ -200,25 +204,27 @@ def _scenario(request: _Request) -> Scenario:
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
     if request.path is not None:
-        if request.nodes is not None or request.kinds:
+        if request.nodes is not None or request.kinds or request.node:
             raise ConfigError(
-                "{path} names the hosts (leave out: --nodes, --kinds)",
+                "{path} names the hosts (leave out: --nodes, --node, --kinds)",
                 path=request.path,
             )
         return _read(request.path), request.path
-    count = request.nodes or len(request.kinds) or NODES_DEFAULT
-    kinds = request.kinds or ["carppcap"]
-    if len(kinds) > count:
+    given = max(len(request.kinds), len(request.node))
+    count = request.nodes or given or NODES_DEFAULT
+    if given > count:
         raise ConfigError(
-            "{where}: {count} kinds for {nodes} hosts",
-            where=f"{_HERE}: kinds",
-            count=len(kinds),
-            nodes=count,
+            "{where}: {given} hosts are described, but there are {count} (--nodes)",
+            where=_HERE,
+            given=given,
+            count=count,
         )
-    kinds += kinds[-1:] * (count - len(kinds))  # the last one is that of all others
+    kinds = request.kinds or ["carppcap"]
+    kinds = kinds + kinds[-1:] * (count - len(kinds))  # the last is that of all others
+    flags = request.node + [""] * (count - len(request.node))
     nodes = {
-        f"node{n}": {"kind": kind, "start": START_DEFAULT}
-        for n, kind in enumerate(kinds, start=1)
+        f"node{number}": {"kind": kind, "flags": flag, "start": START_DEFAULT}
+        for number, (kind, flag) in enumerate(zip(kinds, flags, strict=True), start=1)
     }
     return {"node": nodes}, _HERE
 

@@ -101,6 +101,23 @@ def test_a_file_can_be_added_to(capsys: Output) -> None:
     assert "2/100" in out
 
 
+def test_hosts_with_flags_of_their_own(capsys: Output) -> None:
+    """One after the other; what is said of all counts less."""
+    words = ["--node", "-k 7 -P", "--node", "-r 4", "--nodes", "3", "--duration", "9s"]
+    out = told(capsys, *words, "--debug", "--seed", "3", "--", "-r", "2", "-n")
+    waits = {
+        line.split("  ")[1]: float(line.split()[-1]) - float(line.split()[0])
+        for line in out.splitlines()
+        if "startup" in line
+    }
+
+    assert waits == {
+        "node1": pytest.approx(2 + 7 / 256, abs=2e-6),
+        "node2": pytest.approx(4 + 100 / 256, abs=2e-6),
+        "node3": pytest.approx(2 + 200 / 256, abs=2e-6),
+    }
+
+
 @pytest.mark.parametrize("verb", ["crash", "kill", "stop", "start", "pull", "plug"])
 def test_verbs_have_options_of_their_own(capsys: Output, verb: str) -> None:
     """The same as a sentence."""
@@ -201,7 +218,7 @@ def test_the_command_that_is_shown_is_a_command(capsys: Output) -> None:
         ("--seed -1", "Invalid number: [-1] for --seed (allowed: 0 to "),
         ("--repeat 0", "Invalid number: [0] for --repeat (allowed: 1 to 1000000)"),
         ("--kinds vax", "unknown kind of host [vax] (allowed: carppcap, ucarp, "),
-        ("--nodes 1 --kinds ucarp,ucarp", "command line: kinds: 2 kinds for 1 hosts"),
+        ("--nodes 1 --kinds ucarp,ucarp", "2 hosts are described, but there are 1"),
         ("--loss 5", "command line: wire: loss: [5] is not a share"),
         ("--duration 0s", "command line: duration: [0s] must be more than 0"),
         ("--crash 10:node1", "command line: [10] is not a length of time"),
@@ -215,10 +232,11 @@ def test_the_command_that_is_shown_is_a_command(capsys: Output) -> None:
         ("--frob", "Unknown option: --frob (see --help)"),
         ("--loss", "Option --loss needs a value (see --help)"),
         ("one.toml two.toml", "Unexpected argument: [two.toml] (one scenario file"),
-        (
-            "one.toml --nodes 2",
-            "one.toml names the hosts (leave out: --nodes, --kinds)",
-        ),
+        ("--node -P --node -P --nodes 1", "2 hosts are described, but there are 1"),
+        ("--node -P --node -k999", "command line: node.node2: flags: Invalid number"),
+        ("one.toml --node -P", "one.toml names the hosts"),
+        ("one.toml --kinds ucarp", "(leave out: --nodes, --node, --kinds)"),
+        ("one.toml --nodes 2", "one.toml names the hosts"),
     ],
 )
 def test_mistakes(capsys: Output, words: str, expected: str) -> None:

@@ -180,8 +180,6 @@ class UcarpHost:
                     return
                 continue
             yield self._poll()
-            if self._signals:
-                continue
             self._now = self._system.wall(self._monotonic)
             if self._ring and self._ring[0][0] <= self._monotonic:
                 yield from self._packet(self._ring.popleft()[1])

@@ -3,6 +3,8 @@
 import pytest
 
 from carppcap.simulation.scenario import Kind
+from carppcap.simulation.transcript import Running
+from carppcap.units import NS_PER_S
 from tests.simulation.groups import (
     adverts,
     causes,
@@ -57,6 +59,8 @@ def test_a_backup_told_to_stop_goes_at_once() -> None:
     )
 
     assert changes(result, "node2")[-1] == (20, "INIT shutdown")
+    ended = [e for e in result.entries if e.what == Running(False)]
+    assert [(e.name, e.at) for e in ended] == [("node2", 20 * NS_PER_S)]
 
 
 def test_told_twice_it_does_not_wait_for_its_script() -> None:

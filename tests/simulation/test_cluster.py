@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from carppcap.events import AdvertReceived
 from carppcap.node import Step
 from carppcap.simulation import measure, run
 from carppcap.simulation.scenario import Kind, Order, Scene, Span, StepClock, Verb
@@ -131,6 +133,18 @@ def test_an_attack_ends() -> None:
 
     taken = changes(result, "node2")[-1][0]
     assert 32 < taken < 33.5
+
+
+def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
+    """Two ways of being a nuisance to those who count."""
+    for deed, repeated in (("replay node1", 11), ("rewrite node1 to 2/0", 2)):
+        result = play("carppcap", "carppcap", story=f"at 20.5s for 10s {deed}")
+        heard = Counter(
+            step.event.counter
+            for name, step in result.steps
+            if name == "node2" and isinstance(step.event, AdvertReceived)
+        )
+        assert max(heard.values()) == repeated
 
 
 def test_an_attacker_who_has_heard_nothing_waits() -> None:

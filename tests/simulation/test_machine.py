@@ -4,6 +4,7 @@ import pytest
 
 from carppcap.simulation.machine import Ring
 from carppcap.simulation.transcript import Running
+from carppcap.units import NS_PER_S
 from tests.simulation.groups import causes, changes, play, several_s
 
 
@@ -70,6 +71,28 @@ def test_the_script_of_an_old_process_is_not_the_new_one_s() -> None:
 
     assert [at for at, _ in changes(result, "node1")] == [0, 3, 5, 8]
     assert result.holders[0].since == 6_000_000_000
+
+
+def test_a_new_process_does_not_count_the_scripts_of_the_old_one() -> None:
+    """Its own are run one at a time, whatever else ends meanwhile."""
+    result = play(
+        "carppcap",
+        story="at 6s kill node1\nat 7s start node1",
+        node={"node1": {"up_script": "3s", "down_script": "5s"}},
+    )
+    held = [(t.since / NS_PER_S, t.until / NS_PER_S) for t in result.holders]
+
+    # 0 to 5 down, 5 to 8 up; killed at 6; 7 to 12 down, and only then up again.
+    assert held == [(8, 12), (15, 60)]
+
+
+def test_a_frame_that_arrives_without_a_cable_is_lost() -> None:
+    """It had been on its way when the cable was pulled."""
+    result = play(
+        "carppcap", "netbsd", story="at 20.1s pull node2", wire={"delay": "300ms"}
+    )
+
+    assert causes(result, "node2") == ["BACKUP startup", "INIT link_down"]
 
 
 def test_only_its_own_script_is_killed() -> None:
@@ -153,6 +176,11 @@ def test_a_script_that_ends_during_a_stall() -> None:
 
     assert result.report.first_held_at == 6_000_000_000
     assert [step.at for step in told] == [9_000_000_000]
+    # As in the daemon, what is due comes before it.
+    late = [
+        type(step.event).__name__ for _, step in result.steps if step.at == 9 * NS_PER_S
+    ]
+    assert late == ["Tick", "SendSucceeded", "AddressesAcquired"]
 
 
 def test_two_stalls_are_over_when_both_are() -> None:

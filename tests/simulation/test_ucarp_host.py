@@ -142,6 +142,13 @@ def test_a_clock_set_forward_sends_at_once_and_goes_on() -> None:
     assert result.report.nobody_ns == 0
 
 
+def test_a_backup_counts_by_the_clock_it_reads() -> None:
+    """Set back an hour, it is right again with the next advert it hears."""
+    story = "at 20s step clock of node2 by -1h\nat 30s crash node1"
+
+    assert 3 <= fail_over_s(originals(story=story)(1), "node1", "node2") <= 5.2
+
+
 def test_hand_over_leaves_a_gap() -> None:
     """Nobody has the address for about three seconds, and then the other one has it."""
     run = originals(story="at 20s..21s step down node1", group={"flags": "-k 0"})
