@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
 
 
 class State(Enum):
@@ -63,6 +62,6 @@ class StateChanged:
     cause: Cause
 
 
-Action: TypeAlias = (
+Action = (
     SendAdvert | AcquireAddresses | ReleaseAddresses | AnnounceAddresses | StateChanged
 )

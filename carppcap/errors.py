@@ -11,8 +11,6 @@ A message is a template and its values, kept apart so that the shell can transla
 the template; `str()` gives the English sentence.
 """
 
-from typing import ClassVar
-
 
 class CarpError(Exception):
     """Something the person who runs us must know, in one line.
@@ -21,7 +19,7 @@ class CarpError(Exception):
     the process should end with.
     """
 
-    exit_status: ClassVar[int] = 1
+    exit_status = 1
 
     def __init__(self, template: str, **values: object) -> None:
         super().__init__(template)
@@ -39,10 +37,10 @@ class ConfigError(CarpError):
 class PasswordError(ConfigError):
     """A password of an impossible length."""
 
-    exit_status: ClassVar[int] = 2
+    exit_status = 2
 
 
 class LinkError(CarpError):
     """The interface, the capture handle or a file cannot be used."""
 
-    exit_status: ClassVar[int] = 2
+    exit_status = 2

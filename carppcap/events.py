@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TypeAlias
 
 from carppcap.units import Interval, advert_interval_ns
 
@@ -92,7 +91,7 @@ class AddressesLost:
     """An address is no longer on its interface, whoever took it away."""
 
 
-Event: TypeAlias = (
+Event = (
     Start
     | Stop
     | Tick

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from struct import Struct
-from typing import TypeAlias, assert_never
 
 from impacket.ImpactPacket import ARP, IP, Data, Ethernet, LinuxSLL
 
@@ -75,7 +74,7 @@ class Announcement:
     mac: bytes
 
 
-Network: TypeAlias = tuple[int, bytes, bytes | None]
+Network = tuple[int, bytes, bytes | None]
 """Ethertype, what follows it, and the sender's MAC where the link has one."""
 
 
@@ -166,10 +165,8 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
             )
             mac = mac_field[:6] if mac_length == 6 else None
             return _untagged(ethertype, frame[_SLL2_HEADER.size :], mac)
-        case LinkType.RAW | LinkType.IPV4:
+        case LinkType.RAW | LinkType.IPV4:  # pragma: no branch - these are all
             return (ETHERTYPE_IPV4, frame, None) if frame else None
-        case _:
-            assert_never(link_type)
 
 
 def _network_of_ethernet(frame: bytes) -> Network | None:

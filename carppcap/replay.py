@@ -10,6 +10,7 @@ asked for succeeds at once.
 
 from collections.abc import Iterator
 from itertools import cycle
+from typing import Protocol
 
 from carppcap.actions import (
     AcquireAddresses,
@@ -42,7 +43,7 @@ from carppcap.ingress import Rejection
 from carppcap.node import Node, Step
 from carppcap.report import End, Report
 from carppcap.shortcut import SOURCE, Familiar
-from carppcap.system.capture import FrameSource
+from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
 from carppcap.tally import SENDERS_MAX, Sender, Tally
 from carppcap.timeline import is_quiet
@@ -50,6 +51,15 @@ from carppcap.units import Instant, format_seconds
 
 TICKS_PER_GAP_MAX = 1_000_000
 """Our adverts between two frames; more than that and a stamp must be wrong."""
+
+
+class FrameSource(Protocol):
+    """Where frames come from."""
+
+    link_type: LinkType
+
+    def read(self) -> list[StampedFrame]:
+        """What comes next, oldest first; empty when there is nothing left."""
 
 
 class Replay:

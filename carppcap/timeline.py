@@ -6,8 +6,6 @@
 Times are seconds since the start of the run.
 """
 
-from typing import assert_never
-
 from carppcap.actions import (
     AcquireAddresses,
     Action,
@@ -101,10 +99,8 @@ def format_action(action: Action) -> str:
             return "release"
         case AnnounceAddresses():
             return "announce"
-        case StateChanged():
+        case StateChanged():  # pragma: no branch - these are all
             return ""
-        case _:
-            assert_never(action)
 
 
 def format_rejection(rejection: Rejection, at: Instant, origin: Instant = 0) -> str:

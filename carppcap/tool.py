@@ -16,9 +16,9 @@ from carppcap.errors import ConfigError, LinkError
 from carppcap.frames import Datagram, decode
 from carppcap.options import N_, OPTIONS, Option, Settings, parse_values
 from carppcap.password import hide_passwords, with_password
-from carppcap.replay import Replay
+from carppcap.replay import FrameSource, Replay
 from carppcap.report import JsonReport, Report, TextReport
-from carppcap.system.capture import FileCapture, FrameSource, StampedFrame
+from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.system.inject import FileInjector
 from carppcap.system.syslog import Log
 from carppcap.tally import explain

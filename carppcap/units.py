@@ -5,12 +5,10 @@ capture file is exactly 1000 ns: nothing here is ever rounded, so intervals can 
 compared for equality, as the election does (PROTOCOL: `sc_tv` against `ch_tv`).
 """
 
-from typing import TypeAlias
-
-Instant: TypeAlias = int
+Instant = int
 """A point in time: nanoseconds since an arbitrary epoch, the same for a whole run."""
 
-Interval: TypeAlias = int
+Interval = int
 """A length of time in nanoseconds."""
 
 NS_PER_US = 1_000

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from struct import iter_unpack
-from typing import Protocol, TypeAlias
 
 import pcapy
 
@@ -40,17 +39,8 @@ _ACTIVATION_ERRORS = {
     -9: "the interface is down",
 }
 
-StampedFrame: TypeAlias = tuple[int, bytes]
+StampedFrame = tuple[int, bytes]
 """Wall-clock nanoseconds of the capture, and the frame."""
-
-
-class FrameSource(Protocol):
-    """Where frames come from."""
-
-    link_type: LinkType
-
-    def read(self) -> list[StampedFrame]:
-        """What has arrived, oldest first; empty when there is nothing (left)."""
 
 
 class LinkGoneError(LinkError):
