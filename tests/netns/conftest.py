@@ -5,7 +5,7 @@ A scenario is a test whose arguments all come from `parametrize`; it makes its o
 few at a time, and every test then waits for its own outcome.  What it returns, if
 anything, is what it measured, in words; `tests.netns.survival` makes a table of it.
 
-NETNS_JOBS (12) is how many run at once.
+NETNS_JOBS (16) is how many run at once.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-JOBS = int(os.environ.get("NETNS_JOBS", "12"))
+JOBS = int(os.environ.get("NETNS_JOBS", "16"))
 
 FUTURES = pytest.StashKey[dict[str, Future[object]]]()
 _pool = pytest.StashKey[ThreadPoolExecutor]()
