@@ -17,6 +17,7 @@ from tests.bench import (
     interrupts,
     reaction,
     replay,
+    simulation,
     startup,
 )
 from tests.bench.report import Row, as_json, closing_line, table
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "footprint": footprint.run,
     "startup": startup.run,
     "replay": replay.run,
+    "simulation": simulation.run,
 }
 
 NEEDED = ("ip", "ping", "nsenter", "ucarp", "tshark")
