@@ -6,6 +6,7 @@ from carppcap.i18n import translate
 from carppcap.options import OPTIONS, Option
 
 _HELP_COLUMN = 30
+_WIDTH = 80
 
 
 def usage(name: str) -> str:
@@ -37,11 +38,16 @@ def usage(name: str) -> str:
 
 
 def option_row(row: Option) -> str:
-    """One option as a line of help."""
+    """One option as a line of help, or as two where one would be too long."""
     short = f"-{row.short}, " if row.short else "    "
     value = f"={row.metavar}" if row.metavar else ""
     left = f"  {short}--{row.long}{value}"
-    return f"{left:<{_HELP_COLUMN}}  {translate(row.help)}"
+    lines = [f"{left:<{_HELP_COLUMN}} "]
+    for word in translate(row.help).split(" "):
+        if len(lines[-1]) + 1 + len(word) > _WIDTH:
+            lines.append(" " * (_HELP_COLUMN + 1))
+        lines[-1] += f" {word}"
+    return "\n".join(lines)
 
 
 def replay_usage(rows: Sequence[Option]) -> str:

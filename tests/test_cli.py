@@ -121,7 +121,7 @@ def test_help(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
         assert f"  -{row.short}, --{row.long}" in shown or not row.short
         assert f"  --{row.long}" in shown or row.short
     assert "/etc/vip-up.sh eth0 10.1.1.252" in shown
-    assert max(map(len, shown.splitlines())) <= 100
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def test_help_names_every_option_that_counts(capsys: Output) -> None:
     shown = {row.long for row in (*REPLAY_OPTIONS, *OPTIONS) if f"--{row.long}" in out}
     assert {"json", "write", "srcip", "vhid", "addr", "passfile", "debug"} <= shown
     assert not {"upscript", "daemonize", "pidfile", "facility"} & shown
-    assert all(len(line) <= 96 for line in out.splitlines())
+    assert all(len(line) <= 80 for line in out.splitlines())
     assert told(capsys) == out
 
 
@@ -242,6 +242,18 @@ def test_a_file_that_is_no_use(
     assert out == ""
     assert err.startswith(f"carppcap: {path}: ")
     assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_a_name_that_is_not_utf8(capsys: Output, tmp_path: Path) -> None:
+    """The same; the name is shown as far as it can be."""
+    path = tmp_path / os.fsdecode(b"\xff.pcap")
+    path.write_bytes(CAPTURE.read_bytes())
+
+    assert replay(path, "-v", "7") == 2
+
+    _, err = capsys.readouterr()
+    assert "\\udcff.pcap': its name is not UTF-8" in err
     assert err.count("\n") == 1
 
 

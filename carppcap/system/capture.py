@@ -158,6 +158,11 @@ class FileCapture:
             if stat.S_ISDIR(os.stat(self._path).st_mode):
                 raise LinkError("{path}: is a directory", path=self._path)
             handle = pcapy.open_offline(self._path)
+        except UnicodeEncodeError:
+            raise LinkError(
+                "{path}: its name is not UTF-8, which libpcap's binding needs",
+                path=ascii(self._path),
+            ) from None
         except OSError as error:
             raise LinkError(
                 "{path}: {why}", path=self._path, why=error.strerror
