@@ -1,4 +1,4 @@
-"""How fast a group of hosts is simulated, and whether the cost grows with events only."""
+"""How fast a group of hosts is simulated, and whether more events cost no more each."""
 
 import time
 
