@@ -346,6 +346,23 @@ def test_secrets(tmp_path: Path) -> None:
 
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
+def test_closed_streams(tmp_path: Path) -> None:
+    """No script shall write into a socket of ours and take it for its stdout."""
+    pidfile = tmp_path / "x.pid"
+    daemon = Started(
+        tmp_path, f"--pidfile={pidfile}", shell="exec <&-; exec >&-; exec 2>&-;"
+    )
+    wait_for(lambda: pidfile.exists() and pidfile.read_text())
+
+    opened = [os.readlink(f"/proc/{daemon.process.pid}/fd/{n}") for n in range(3)]
+
+    daemon.process.terminate()
+    daemon.process.wait(20)
+    assert opened == ["/dev/null"] * 3
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
 def test_background(tmp_path: Path) -> None:
     """It returns once the daemon listens; the pid file says where to find it."""
     pidfile = tmp_path / "x.pid"

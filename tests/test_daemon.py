@@ -137,8 +137,16 @@ class Live:
             finally:
                 is_over.set()
                 thread.join()
+                wait_for(self._no_script_runs)
                 if failures:
                     raise failures[0]
+
+    def _no_script_runs(self) -> bool:
+        # A daemon that is killed leaves its script alone, as the original does.
+        scripts = self.daemon._scripts
+        scripts.reap(0)
+        scripts.outcomes.clear()
+        return scripts.idle
 
     def says(self, *texts: str) -> Callable[[], None]:
         """An act: wait until these have been said, each after the one before."""
