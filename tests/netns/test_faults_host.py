@@ -73,7 +73,7 @@ def _full_disk(host: Host) -> Path:
 @any_program
 @pytest.mark.parametrize("disk", ["/dev/full", "tmpfs"])
 def test_full_disk(program: str, disk: str) -> str:
-    """No room for the log: adverts, scripts and a gentle stop go on as ever."""
+    """With no room for its log it adverts, runs scripts and stops gently as ever."""
     with Lab(1) as lab:
         [host] = lab.hosts
         log = _full_disk(host) / "log" if disk == "tmpfs" else Path(disk)
@@ -84,7 +84,7 @@ def test_full_disk(program: str, disk: str) -> str:
 
 @only_ours
 def test_disk_with_room_again() -> str:
-    """What happens after the disk has room again is logged again."""
+    """As soon as the disk has room again, the log goes on."""
     with Lab(1) as lab:
         [host] = lab.hosts
         mounted = _full_disk(host)
@@ -104,7 +104,7 @@ def test_disk_with_room_again() -> str:
 
 @only_ours
 def test_reader_that_stops_reading() -> str:
-    """A pipe that is full, or a terminal held by Ctrl-S, holds up nothing."""
+    """A full pipe or a terminal held by Ctrl-S holds up nothing; losses are told."""
     with Lab(1) as lab:
         [host] = lab.hosts
         pipe = lab.directory / "pipe"
@@ -151,7 +151,7 @@ def _jammed_syslog(host: Host) -> Iterator[socket.socket]:
 
 @only_ours
 def test_syslog_that_blocks() -> str:
-    """What syslog does not take is counted, and nothing waits for it."""
+    """A syslog that takes nothing holds up nothing; losses are counted."""
     with Lab(1) as lab:
         [host] = lab.hosts
         with _jammed_syslog(host) as syslog:
@@ -197,7 +197,7 @@ def _script(lab: Lab, name: str, *lines: str) -> Path:
 
 @any_program
 def test_script_that_leaves_a_process_behind(program: str) -> str:
-    """It holds the script's output for ever: nobody waits for it, also at the end."""
+    """Nobody waits for a process that a script leaves behind, not even at the end."""
     with Lab(1) as lab:
         [host] = lab.hosts
         up = _script(lab, "leaves", "setsid sleep 1000 &", f'exec {lab.up} "$@"')
@@ -219,7 +219,7 @@ def test_script_that_leaves_a_process_behind(program: str) -> str:
 
 @only_ours
 def test_script_that_hangs_with_all_it_started() -> str:
-    """At its time limit all of its session is killed, whatever groups it made."""
+    """A script that hangs is killed with all its session; meanwhile adverts go on."""
     with Lab(1) as lab:
         [host] = lab.hosts
         up = _script(
@@ -275,7 +275,7 @@ STEPS = ("-3600", "+3600", "+0", "-5", "+1.5")
 @needs_faketime
 @any_peer
 def test_clock_of_the_master_is_set(peer: str) -> str:
-    """By an hour or a second, back or forth: its adverts keep their rhythm."""
+    """A master whose clock is set, by an hour or by seconds, adverts as before."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         host = lab.hosts[0]
@@ -297,7 +297,7 @@ def test_clock_of_the_master_is_set(peer: str) -> str:
 @needs_faketime
 @any_peer
 def test_clock_of_the_backup_is_set(peer: str) -> str:
-    """By an hour or a second, back or forth: it waits neither less nor longer."""
+    """A backup whose clock is set waits neither less nor longer for the master."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         master = lab.hosts[0].start(peer, "-k 0")

@@ -42,7 +42,7 @@ def _stopped(daemon: Daemon, seconds: float) -> Iterator[None]:
 @any_peer
 @pytest.mark.parametrize("seconds", [1, 6])
 def test_stopped_backup(peer: str, seconds: int) -> str:
-    """However long it stood still, it does not take over from a master that lives."""
+    """A backup that stood still, however long, leaves a live master in place."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
 
@@ -57,7 +57,7 @@ def test_stopped_backup(peer: str, seconds: int) -> str:
 @any_peer
 @pytest.mark.parametrize("seconds", [1, 6])
 def test_stopped_master(peer: str, seconds: int) -> str:
-    """Back before the master-down time, nothing changes; later, one yields at once."""
+    """A master that stood still for a moment stays; if replaced, one yields at once."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
 
@@ -79,7 +79,7 @@ def test_stopped_master(peer: str, seconds: int) -> str:
 @only_ours
 @any_peer
 def test_master_in_a_crash_loop(peer: str) -> str:
-    """Killed and started five times in 3 s: one fail-over, and no second holder."""
+    """A master killed and started five times in 3 s is one fail-over, no overlap."""
     with Lab(2) as lab:
         _, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
 
@@ -101,7 +101,7 @@ def test_master_in_a_crash_loop(peer: str) -> str:
 @only_ours
 @any_peer
 def test_backup_in_a_crash_loop(peer: str) -> str:
-    """Killed and started five times, it never disturbs the master."""
+    """A backup killed and started five times in 3 s never disturbs the master."""
     with Lab(2) as lab:
         master, _ = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
 
@@ -119,7 +119,7 @@ def test_backup_in_a_crash_loop(peer: str) -> str:
 @only_ours
 @any_peer
 def test_no_more_memory(peer: str) -> str:
-    """Not a byte more than it has: it takes over and gives back all the same."""
+    """Without a byte of memory more than it has, it takes over and gives back."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         [size_kb] = [
@@ -156,7 +156,7 @@ def _highest_descriptor(daemon: Daemon) -> int:
 @only_ours
 @any_peer
 def test_no_more_descriptors(peer: str) -> str:
-    """Not one more than it has: scripts run all the same, both up and down."""
+    """Without a descriptor more than it has, it takes over and gives back."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         _limit_descriptors(ours, _highest_descriptor(ours) + 1)
@@ -175,7 +175,7 @@ def test_no_more_descriptors(peer: str) -> str:
 @only_ours
 @any_peer
 def test_descriptors_taken_away_from_the_backup(peer: str) -> str:
-    """It cannot run its script, says so, leaves the address alone, and recovers."""
+    """A backup that cannot start its up script says so, steps aside, and recovers."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         _limit_descriptors(ours, 3)
@@ -195,7 +195,7 @@ def test_descriptors_taken_away_from_the_backup(peer: str) -> str:
 @only_ours
 @any_peer
 def test_descriptors_taken_away_from_the_master(peer: str) -> str:
-    """It cannot let go, says so, and tries again until it can."""
+    """A master that cannot start its down script says so, and tries until it can."""
     with Lab(2) as lab:
         ours = lab.hosts[0].start(OURS, "-k 50")
         await_rule(lab, lab.hosts[0], ours)
@@ -216,7 +216,7 @@ def test_descriptors_taken_away_from_the_master(peer: str) -> str:
 
 @only_ours
 def test_interface_made_anew_without_descriptors() -> str:
-    """It cannot open the new interface, says so, and tries again until it can."""
+    """Who cannot open an interface made anew says so, and tries until it can."""
     with Lab(1) as lab:
         [host] = lab.hosts
         ours = host.start(OURS, "-r 1")
@@ -256,7 +256,7 @@ def _busy_loops(processor: int, count: int) -> Iterator[None]:
 
 @only_ours
 def test_starved_of_processor_time() -> str:
-    """Beside two busy loops on its only core, it keeps 1 s and 100 ms for 10 s."""
+    """Beside two busy loops on its only core it keeps intervals of 1 s and 100 ms."""
     processor = max(os.sched_getaffinity(0))
     pinned = ("taskset", "-c", str(processor))
     groups = {7: ("-k 0", "-k 50"), 8: ("-b 0 -k 26", "-b 0 -k 30")}
