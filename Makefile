@@ -11,7 +11,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard carppcap/locale/*/LC_MESSAGES/*.po
 
 # command=package, as Debian calls them
 NETWORK := ip=iproute2 ping=iputils-ping
-REFERENCE := ucarp=ucarp tcpdump=tcpdump tshark=tshark
+REFERENCE := ucarp=ucarp tcpdump=tcpdump tshark=tshark faketime=faketime
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -67,7 +67,6 @@ netns: $(READY) $(CATALOGUES) network reference ## run only the tests in namespa
 
 .PHONY: bench
 bench: $(READY) $(CATALOGUES) network reference ## measure, side by side with ucarp (needs root)
-	@tools/debian faketime=faketime
 	@$(RUN) -m tests.bench
 
 .PHONY: fuzz
