@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TESTS ?= tests
 SECONDS ?= 60
+SEEDS ?= 10000
 
 VENV := .venv
 READY := $(VENV)/ready
@@ -72,6 +73,14 @@ bench: $(READY) $(CATALOGUES) network reference ## measure, side by side with uc
 .PHONY: fuzz
 fuzz: $(READY) ## hostile input for SECONDS=60, with coverage as a guide
 	@nice $(RUN) -m tests.fuzz --seconds $(SECONDS)
+
+.PHONY: soak
+soak: $(READY) ## try the laws of an election on SEEDS=10000 random groups of hosts
+	@nice $(RUN) -m tests.properties $(SEEDS)
+
+.PHONY: mutants
+mutants: $(READY) ## plant mistakes in the core and see that tests find them
+	@$(RUN) -m tests.mutants
 
 .PHONY: timelines
 timelines: $(READY) ## rewrite the expected timelines; commit what you can explain

@@ -6,6 +6,7 @@ afterwards, and commit only what you can explain.
 """
 
 import io
+import re
 import shlex
 import sys
 from contextlib import redirect_stdout
@@ -44,10 +45,12 @@ def expected_path(case: str) -> Path:
 
 
 def simulated(scenario: Path) -> str:
-    """What simulating it prints now."""
+    """What simulating it prints now, with the seed that a comment of it may name."""
     output = io.StringIO()
+    named = re.search(r"^# seed: (\d+)$", scenario.read_text("utf-8"), re.MULTILINE)
+    seed = ["--seed", named[1]] if named else []
     with redirect_stdout(output):
-        status = simulate([str(scenario)])
+        status = simulate([str(scenario), *seed])
     assert status == 0
     return output.getvalue()
 

@@ -1,0 +1,132 @@
+"""The mutants: what is changed where, and who must notice.
+
+`laws` are those of `tests.properties` that must object within `CLUSTERS` clusters.
+Where there are none, only a row of a table can tell: the simulator does not go there,
+or the group makes up for it.  `tests` must fail in any case.
+
+Not here, because nobody could tell: leaving out the reset of `_leaving` in
+`_become_init`, of `_hold_until` in `_become_master`, of `_send_successes` on a cure.
+"""
+
+from dataclasses import dataclass
+
+CLUSTERS = 100
+"""For each law that must object."""
+
+CLUSTERS_OF_OTHERS = 8
+"""For each law that may."""
+
+FSM = "fsm.py"
+INGRESS = "ingress.py"
+FSM_TESTS = (
+    "test_fsm.py",
+    "test_fsm_conversations.py",
+    "test_fsm_sending.py",
+    "test_original.py",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A file of the package in which `old` has become `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    laws: tuple[str, ...] = ()
+    tests: tuple[str, ...] = FSM_TESTS
+
+
+def _fsm(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, FSM, old, new, laws)
+
+
+def _ingress(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, INGRESS, old, new, laws, ("test_ingress.py",))
+
+
+def _jobs(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "jobs.py", old, new, laws, ("test_jobs.py",))
+
+
+def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "node.py", old, new, laws, ("test_node.py",))
+
+
+_PREEMPTS = "if self.config.preempt and self.interval_ns < theirs.interval_ns:"
+_TIE = "tie_break(theirs.source) < tie_break(self.config.source)"
+_YIELDS = "if theirs.interval_ns < self.interval_ns or yields_tie:"
+_CLAIMS = "return [changed, first_advert, AcquireAddresses()]"
+_HEARD = "nobody_takes_over_from_a_master_that_is_heard"
+
+MUTANTS = (
+    # What a backup decides.
+    _fsm("preempts uninvited", _PREEMPTS, _PREEMPTS.replace("self.config.preempt and ", ""), _HEARD),
+    _fsm("preempts the better", _PREEMPTS, _PREEMPTS.replace("<", ">"), "preemption_ends_at_the_shortest_interval"),
+    _fsm("preempts an equal", _PREEMPTS, _PREEMPTS.replace("<", "<="), "no_flapping"),
+    _fsm("never too slow", "too_slow = self._patience_ns < theirs.interval_ns", "too_slow = False"),
+    _fsm("always too slow", "too_slow = self._patience_ns < theirs.interval_ns", "too_slow = True", _HEARD),
+    _fsm("hears in vain", "        self._rearm_master_down(now)\n        return []\n\n    def _doubt", "        return []\n\n    def _doubt", _HEARD),
+    _fsm("no patience at the start", "        if self._link_up:\n            self._rearm_master_down(now)\n        return changed", "        return changed", "one_master_after_faults"),
+    _fsm("less patience", "self._patience_ns = config.master_down_interval_ns", "self._patience_ns = config.master_down_interval_ns - 1", _HEARD),
+    _fsm("time is always up", "return self.deadline is not None and now >= self.deadline", "return self.deadline is not None", "early_ticks_change_nothing"),
+    _fsm("trusts the silence after a stop", "self.deadline = max(self.deadline or now, now + patience_ns)", "pass", "a_stall_does_no_harm_beyond_itself"),
+    _fsm("doubts for ever", "if not self._doubted_silence:", "if True:"),
+    # Pauses.
+    _fsm("a pause of no length", "self._hold_until = now + hold_ns", "self._hold_until = now", _HEARD),
+    _fsm("listens while it pauses", "self.deadline = self._hold_until + self._patience_ns", "self.deadline = self._hold_until", "stepping_down_hands_over"),
+    _fsm("no pause after leaving", "        self._hold(leaving.hold_ns, now)\n        return [*farewell, changed]", "        return [*farewell, changed]", _HEARD),
+    _fsm("a pause that adverts cut short", "self.deadline = max(self.deadline, self._hold_until)", "pass"),
+    # What a master decides.
+    _fsm("never yields to the better", _YIELDS, "if yields_tie:", "one_master_after_faults"),
+    _fsm("never yields a tie", _YIELDS, _YIELDS.replace(" or yields_tie", ""), "a_tie_settles"),
+    _fsm("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
+    _fsm("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
+    _fsm("forgets whom it yielded to", "self._tie_kept_from = kept_from", "self._tie_kept_from = None", "a_tie_settles"),
+    _fsm("keeps every tie from then on", "            self._tie_kept_from = None\n            # A kernel", "            # A kernel"),
+    _fsm("keeps a tie in silence", "return [self._our_advert(), *self._reassert()]", "return self._reassert()"),
+    _fsm("yields without a word", "return [last_advert, *yielding]", "return yielding"),
+    _fsm("does not reassert", "return self._announce() if self._acquired and self._leaving is None else []", "return []"),
+    # Adverts.
+    _fsm("every other advert", "self.deadline = due + self.interval_ns", "self.deadline = due + 2 * self.interval_ns", "intervals_and_patience_are_exact"),
+    _fsm("a late second advert", "        self.deadline = now + self.interval_ns\n        # The advert claims", "        self.deadline = now + self._patience_ns\n        # The advert claims", "intervals_and_patience_are_exact"),
+    _fsm("claims in silence", _CLAIMS, "return [changed, AcquireAddresses()]", "intervals_and_patience_are_exact"),
+    _fsm("claims what it does not take", _CLAIMS, "return [changed, first_advert]", "one_master_after_faults"),
+    _fsm("lateness adds up", "due = now if self.deadline is None else self.deadline", "due = now"),
+    _fsm("a volley after a stop", "if self.deadline <= now:", "if False:"),
+    _fsm("one counter for all", "counter = self._draw_counter()", "counter = 7", "one_master_after_faults"),
+    _fsm("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
+    _fsm("knows no own advert", "return counter in self._own_counters", "return False"),
+    _fsm("never suppressed", "if self._send_failures >= SEND_FAILURES_MAX:", "if False:"),
+    # Ways out.
+    _fsm("farewell before the release", "return [] if was_leaving else [ReleaseAddresses()]", "return [] if was_leaving else [*self._farewell(), ReleaseAddresses()]", "a_farewell_never_leaves_two_holders"),
+    _fsm("farewell with the address", "farewell = self._farewell() if released else []", "farewell = self._farewell()"),
+    _fsm("leaves twice", "was_leaving = self._leaving is not None", "was_leaving = False", "acquire_and_release_alternate"),
+    _fsm("releases twice", "        if leaving is None:\n            return self._become_backup", "        if True:\n            return self._become_backup", "acquire_and_release_alternate"),
+    _fsm("hands over and stays", "if self._leaving is None or new is State.INIT:", "if self._leaving is None:"),
+    _fsm("releases what it should leave", "if cause is Cause.STARTUP and self.config.neutral:", "if cause is Cause.STARTUP and not self.config.neutral:", "acquire_and_release_alternate"),
+    _fsm("never gives up an address", "AddressesAcquired(ok) if self._leaving is None:\n                return self._announce() if ok else self._address_failed(now)", "AddressesAcquired() if self._leaving is None:\n                return self._announce()"),
+    # Cables.
+    _fsm("a cable that is never out", "self._link_up = False", "self._link_up = True", _HEARD),
+    _fsm("deaf and impatient", "        self.deadline = None\n        return []\n\n    def _address_failed", "        return []\n\n    def _address_failed"),
+    _fsm("never listens again", "                self._link_up = True\n                self._rearm_master_down(now)", "                self._link_up = True"),
+    # What is believed.
+    _ingress("hears itself", "if datagram.source in self._own_sources:", "if False:"),
+    _ingress("from any distance", "if datagram.ttl != TTL:", "if False:"),
+    _ingress("any version", "if advert.version != wire.VERSION:", "if False:"),
+    _ingress("any group number", "host = self._hosts.get(advert.vhid)", "host = next(iter(self._hosts.values()))", "only_what_a_peer_said_is_believed"),
+    _ingress("any multicast group", "if datagram.destination != host.group:", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("no checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_what_a_peer_said_is_believed"),
+    _ingress("no header checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not wire.has_valid_checksum(datagram.payload):", "only_what_a_peer_said_is_believed"),
+    _ingress("any password", "if not same_digest(expected, advert.digest):", "if False:", "only_what_a_peer_said_is_believed"),
+    # Scripts, routing, arithmetic.
+    _jobs("nothing cancels out", "self.waiting = job if self.waiting in (None, job) else None", "self.waiting = job", "acquire_and_release_alternate"),
+    _jobs("forgets who waits", "self.running, self.waiting = self.waiting, None", "self.running, self.waiting = None, None", "acquire_and_release_alternate"),
+    _jobs("two scripts at once", "        if self.running is None:\n", "        if True:\n", "acquire_and_release_alternate"),
+    _node("trusts its own counter", "if self._hosts[interface, verdict.vhid].is_own(verdict.event.counter):", "if False:"),
+    _node("sleeps until the last", "due < earliest", "due > earliest"),
+    Mutant("one silent interval is too many", "units.py", "if advbase == 0:", "if advbase < 0:", ("one_master_after_faults",), ("test_units.py",)),
+    Mutant("another order of addresses", "addresses.py", '"little"', '"big"', ("mixed_groups_settle",), ("test_addresses.py",)),
+)  # fmt: skip
+"""Rows of a table are as long as they are."""

@@ -1,0 +1,327 @@
+"""Laws of how each carppcap behaves, in whatever company and weather."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from carppcap.actions import State
+from carppcap.addresses import tie_break
+from carppcap.auth import Key
+from carppcap.events import (
+    AdvertReceived,
+    LinkDown,
+    LinkUp,
+    StepDown,
+    Tick,
+)
+from carppcap.fsm import VirtualHost
+from carppcap.node import Step
+from carppcap.simulation import Run, Scenario
+from carppcap.simulation import run as run_again
+from carppcap.simulation.clocks import Clock
+from carppcap.simulation.scenario import Kind, Member, Quality, Verb
+from carppcap.simulation.transcript import Running
+from carppcap.units import NS_PER_S, Instant
+from tests.properties import faults, groups
+from tests.properties.choices import Choices
+from tests.properties.groups import KINDS, with_config
+from tests.properties.law import Law, on
+from tests.properties.reading import adverts, lives, steps
+
+_NOT_STALLED = (
+    Verb.CRASH,
+    Verb.STOP,
+    Verb.STEP_DOWN,
+    Verb.PULL,
+    Verb.KILL,
+)
+DURATION_NS = 30 * NS_PER_S
+
+
+def _any_company(choices: Choices) -> Scenario:
+    kinds = [choices.one_of(KINDS) for _ in range(choices.between(1, 4))]
+    hosts = groups.group(choices, [Kind.CARPPCAP, *kinds])
+    # The original would flap below a second: that is its own affair.
+    hosts = tuple(
+        with_config(host, advbase=max(1, host.config.advbase))
+        if host.kind is Kind.UCARP
+        else host
+        for host in hosts
+    )
+    story = (
+        *faults.befallen(choices, hosts, verbs=_NOT_STALLED, clocks=True),
+        *faults.attacks(choices, hosts),
+    )
+    return Scenario(hosts, story, faults.wire(choices, hosts), DURATION_NS)
+
+
+@on(_any_company)
+def nobody_takes_over_from_a_master_that_is_heard(run: Run) -> None:
+    """A carppcap becomes master for one of three reasons, and each must be true.
+
+    It has heard no master for its whole patience; or it preempts, and the one it
+    hears has the longer interval; or the one it hears has an interval longer than its
+    patience.  Never while it pauses after it was told to hand over.  It yields only
+    to who is better, or as good and before it by address.
+
+    Preconditions: none on wire, peers, scripts, clocks or attackers; it was not stopped
+    (see `a_stall_does_no_harm_beyond_itself`).
+    """
+    for member, life in lives(run):
+        silence = _Silence(member)
+        for step in steps(life):
+            problem = silence.watch(step)
+            assert not problem, f"{member.name} at {step.at}: {problem}"
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Follows one program, and knows since when it has heard nothing."""
+
+    member: Member
+    state: State = State.INIT
+    since: Instant = 0
+    hold_until: Instant = 0
+    asked_to_leave: bool = False
+
+    def watch(self, step: Step) -> str:
+        """What was wrong about `step`, or nothing."""
+        now = Clock(self.member.drift_ppm).monotonic(step.at)
+        old, self.state = self.state, step.state
+        if old is State.BACKUP and step.state is State.MASTER:
+            problem = self._wrong_take_over(step, now)
+        elif old is State.MASTER and isinstance(step.event, AdvertReceived):
+            problem = self._wrong_yielding(step.event, step.state)
+        else:
+            problem = ""
+        self._take_note(old, step, now)
+        return problem
+
+    def _take_note(self, old: State, step: Step, now: Instant) -> None:
+        config = self.member.config
+        if old is not step.state:
+            self.since = now
+            if self.asked_to_leave and step.state is State.BACKUP:
+                self.hold_until = now + faults.STEP_DOWN_NS
+            self.asked_to_leave = False
+        match step.event:
+            case AdvertReceived(interval_ns=theirs_ns):
+                if theirs_ns <= config.master_down_interval_ns:
+                    self.since = now
+            case StepDown() if old is State.MASTER:
+                self.asked_to_leave = True
+            case StepDown() if old is State.BACKUP:
+                self.hold_until = now + faults.STEP_DOWN_NS
+            case LinkUp():
+                self.since = now
+
+    def _wrong_take_over(self, step: Step, now: Instant) -> str:
+        config = self.member.config
+        if now < self.hold_until:
+            return "it should have paused"
+        match step.event:
+            case Tick() if now - self.since < config.master_down_interval_ns:
+                return f"it heard a master at {self.since}"
+            case AdvertReceived(interval_ns=theirs_ns) if (
+                not (config.preempt and config.interval_ns < theirs_ns)
+                and theirs_ns <= config.master_down_interval_ns
+            ):
+                return "it heard a master good enough"
+        return ""
+
+    def _wrong_yielding(self, theirs: AdvertReceived, new: State) -> str:
+        ours_ns, theirs_ns = self.member.config.interval_ns, theirs.interval_ns
+        is_worse = ours_ns < theirs_ns or (
+            ours_ns == theirs_ns
+            and tie_break(self.member.config.source) < tie_break(theirs.source)
+        )
+        if new is not State.MASTER and is_worse:
+            return "it yielded to a worse one"
+        if new is State.MASTER and theirs_ns < ours_ns:
+            return "it did not yield to a better one"
+        return ""
+
+
+@on(_any_company)
+def intervals_and_patience_are_exact(run: Run) -> None:
+    """A master adverts every interval, a backup waits for its patience: to 2 ns.
+
+    No script delays an advert, no lateness adds up, and what the wall clock says does
+    not matter.
+
+    Preconditions: as in `nobody_takes_over_from_a_master_that_is_heard`.
+    """
+    for member, life in lives(run):
+        rhythm = _Rhythm(member)
+        for step in steps(life):
+            problem = rhythm.watch(step)
+            assert not problem, f"{member.name} at {step.at}: {problem}"
+
+
+@dataclass(slots=True)
+class _Rhythm:
+    """Follows one program, and knows when it must do something next."""
+
+    member: Member
+    state: State = State.INIT
+    due: Instant | None = None
+    pauses: bool = False
+
+    def watch(self, step: Step) -> str:
+        """What was wrong about `step`, or nothing."""
+        config = self.member.config
+        now = Clock(self.member.drift_ppm).monotonic(step.at)
+        old, self.state = self.state, step.state
+        is_late = self.due is not None and now > self.due + 2
+        if is_late and not self.pauses:
+            return f"it should have done something at {self.due}"
+        if isinstance(step.event, StepDown):
+            self.pauses = True
+        match old, step.state, step.event:
+            case State.MASTER, State.MASTER, Tick():
+                if not adverts(step):
+                    return "it forgot an advert"
+                if self.due is None or now < self.due:
+                    return "it is early"
+                self.due += config.interval_ns
+            case State.BACKUP, State.MASTER, _:
+                self.due, self.pauses = now + config.interval_ns, False
+                if not adverts(step):
+                    return "it did not say that it is master"
+            case State.BACKUP, State.BACKUP, AdvertReceived() | LinkUp():
+                if self.due is not None or isinstance(step.event, LinkUp):
+                    self.due = now + config.master_down_interval_ns
+            case State.MASTER | State.INIT, State.BACKUP, _:
+                self.due = now + config.master_down_interval_ns
+        if step.state is State.INIT or isinstance(step.event, LinkDown):
+            self.due = None  # without a cable there is nothing to wait for
+        return ""
+
+
+def _without_drift(choices: Choices) -> Scenario:
+    scenario = _any_company(choices)
+    hosts = tuple(replace(host, drift_ppm=0) for host in scenario.members)
+    return replace(scenario, members=hosts)
+
+
+@on(_without_drift)
+def early_ticks_change_nothing(run: Run) -> None:
+    """What was recorded comes out again, also with ticks before their time.
+
+    Preconditions: the host was not stopped, and its clock was true, so that the
+    instants of the record are those of the core.
+    """
+    for member, life in lives(run):
+        record = steps(life)
+        counters = [advert.counter for step in record for advert in adverts(step)]
+        again = VirtualHost(member.config, iter(counters).__next__)
+        for before, step in pairwise([None, *record]):
+            assert step is not None
+            if before is not None:
+                _tick_too_early(again, before.at, step.at)
+            actions = tuple(again.handle(step.event, step.at))
+            assert (actions, again.state, again.deadline) == (
+                step.actions,
+                step.state,
+                step.deadline,
+            ), f"{member.name} at {step.at} cannot be repeated"
+
+
+def _tick_too_early(host: VirtualHost, since: Instant, until: Instant) -> None:
+    """At the first, the middle and the last instant there is."""
+    if host.deadline is not None:
+        until = min(until, host.deadline - 1)
+    if until < since:  # the last event came just when time was up
+        return
+    for at in sorted({since, (since + until) // 2, until}):
+        before = host.state, host.deadline
+        assert host.handle(Tick(), at) == [], (
+            f"an early tick at {at} moved {host.config.source}"
+        )
+        assert (host.state, host.deadline) == before, (
+            f"an early tick at {at} moved {host.config.source}"
+        )
+
+
+def _strangers(choices: Choices) -> Scenario:
+    hosts = list(groups.group(choices, groups.ours(choices, 4), mixed_bases=False))
+    stranger = hosts[-1].config
+    hosts[-1] = replace(
+        hosts[-1],
+        config=choices.one_of(
+            (
+                replace(stranger, key=Key(b"another word")),
+                replace(stranger, vhid=8),
+                replace(stranger, vips=(stranger.vips[0] + 1,)),
+                replace(stranger, group=stranger.group + 1),
+            )
+        ),
+    )
+    story = [*faults.befallen(choices, hosts, bad_wire=False)]
+    attack = list(faults.attacks(choices, hosts))
+    story += [scene for scene in attack if getattr(scene.deed, "forged", 0) is None]
+    quality = replace(
+        faults.wire(choices, hosts), corrupt=choices.one_of((0.0, 0.3, 0.8))
+    )
+    return Scenario(tuple(hosts), tuple(story), quality, DURATION_NS)
+
+
+@on(_strangers)
+def only_what_a_peer_said_is_believed(run: Run) -> None:
+    """Every advert that moves a host was sent by another host of its group, so.
+
+    Not by itself, not by a host with another password, vhid, address or multicast
+    group, not with a bit turned on the way.
+
+    Preconditions: nobody rewrites what no digest covers (an attacker may repeat).
+    """
+    said = {
+        (member.config.source, advert.advbase, advert.advskew, advert.counter): member
+        for member, life in lives(run)
+        for step in steps(life)
+        for advert in adverts(step)
+    }
+    stranger = run.scenario.members[-1]
+    for member, life in lives(run):
+        for step in steps(life):
+            theirs = step.event
+            if not isinstance(theirs, AdvertReceived):
+                continue
+            key = theirs.source, theirs.advbase, theirs.advskew, theirs.counter
+            sender = said.get(key)
+            assert sender is not None, f"{member.name}: nobody said {key}"
+            assert sender is not member, f"{member.name} heard itself"
+            assert stranger not in (sender, member), "from a stranger"
+
+
+def _anything(choices: Choices) -> Scenario:
+    scenario = _any_company(choices)
+    story = (*scenario.story, *faults.befallen(choices, scenario.members))
+    quality = replace(scenario.quality, loss=0.1)
+    assert isinstance(quality, Quality)
+    return replace(scenario, story=story, quality=quality)
+
+
+@on(_anything)
+def one_seed_is_one_run(run: Run) -> None:
+    """To the nanosecond, and whoever leaves has left.
+
+    Preconditions: none.
+    """
+    again = run_again(run.scenario, run.seed)
+    assert again.entries == run.entries, "another run"
+    for _, life in lives(run):
+        runs = True
+        for entry in life:
+            if isinstance(entry.what, Running):
+                runs = entry.what.runs
+            assert runs or not isinstance(entry.what, Step), "it acts after its end"
+
+
+CONDUCT: Sequence[Law] = (
+    nobody_takes_over_from_a_master_that_is_heard,
+    intervals_and_patience_are_exact,
+    early_ticks_change_nothing,
+    only_what_a_peer_said_is_believed,
+    one_seed_is_one_run,
+)

@@ -1,0 +1,127 @@
+"""Random groups of hosts, and how patient they are.
+
+Throughout, a group shares its advbase and its dead ratio unless it is said otherwise,
+and its hosts differ in skew, rank of address, scripts and clocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from carppcap.simulation.document import (
+    PASSWORD_DEFAULT,
+    VHID_DEFAULT,
+    VIP_DEFAULT,
+)
+from carppcap.simulation.host import INTERFACE
+from carppcap.simulation.scenario import Kind, Member, Script, Span
+from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+from tests.properties.choices import Choices
+
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+KERNELS = (Kind.FREEBSD, Kind.NETBSD, Kind.OPENBSD)
+KINDS = (Kind.CARPPCAP, Kind.UCARP, *KERNELS)
+
+MAX_NODES = 5
+SKEWS = (0, 1, 20, 50, 100, 200)
+SKEWS_BELOW_A_SECOND = (20, 40, 60, 100)
+SCRIPTS_MS = (5, 0, 100, 250, 2000)
+QUICK_SCRIPTS_MS = (5, 0, 100)
+
+# The last octet decides a tie before the third does.
+_OCTETS = ((0, 1), (0, 2), (1, 1), (1, 2), (0, 254), (7, 1), (254, 250))
+
+
+def group(
+    choices: Choices,
+    kinds: Sequence[Kind],
+    *,
+    preempt: bool | None = None,
+    scripts_ms: Sequence[int] = SCRIPTS_MS,
+    subsecond: bool = True,
+    mixed_bases: bool = True,
+) -> tuple[Member, ...]:
+    """A host for each of `kinds`; `preempt` None leaves it to each of them."""
+    octets = list(_OCTETS)
+    free = {skews: list(skews) for skews in (SKEWS, SKEWS_BELOW_A_SECOND)}
+    bases: Sequence[int] = (1, 1, 2, 0) if subsecond else (1, 1, 2)
+    base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
+    each_its_own = mixed_bases and choices.one_of((False, False, True))
+    members = []
+    for name, kind in zip(NAMES, kinds, strict=False):
+        if each_its_own:
+            base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
+        skews = SKEWS if base else SKEWS_BELOW_A_SECOND
+        # Where two that are not ours tie, they may yield to each other for ever.
+        skew = choices.one_of(skews if kind is Kind.CARPPCAP else free[skews])
+        if kind is not Kind.CARPPCAP:
+            free[skews].remove(skew)
+        third, last = octets.pop(choices.between(0, len(octets) - 1))
+        leaves = choices.one_of((False, True))
+        config = VirtualHostConfig(
+            interface=INTERFACE,
+            vhid=VHID_DEFAULT,
+            source=IPv4Address(f"10.9.{third}.{last}"),
+            vips=(VIP_DEFAULT,),
+            key=Key(PASSWORD_DEFAULT),
+            advbase=base,
+            advskew=skew,
+            dead_ratio=ratio,
+            preempt=choices.one_of((False, True)) if preempt is None else preempt,
+            farewell=leaves,
+        )
+        members.append(
+            Member(
+                name,
+                config,
+                kind,
+                shutdown=leaves,
+                up=script(choices, scripts_ms),
+                down=script(choices, scripts_ms),
+                start=Span(start := choices.between(0, 5000) * NS_PER_MS, start),
+                drift_ppm=choices.one_of((0, 0, 100, -100)),
+            )
+        )
+    return tuple(members)
+
+
+def ours(choices: Choices, most: int = MAX_NODES) -> list[Kind]:
+    """Two to `most` hosts with carppcap."""
+    return [Kind.CARPPCAP] * choices.between(2, most)
+
+
+def script(choices: Choices, lengths_ms: Sequence[int]) -> Script:
+    """One that does its work."""
+    return Script(
+        choices.one_of(lengths_ms) * NS_PER_MS,
+        address_first=choices.one_of((False, False, True)),
+    )
+
+
+def with_config(member: Member, **changes: object) -> Member:
+    """`member` with other settings of its virtual host."""
+    return replace(member, config=replace(member.config, **changes))  # type: ignore[arg-type]
+
+
+def patience_ns(member: Member) -> Interval:
+    """How long a host needs at most to notice that its master is silent.
+
+    A kernel's dead ratio is 3, and it may be two ticks late; the original may look a
+    second and an interval late.
+    """
+    config = member.config
+    interval_ns = config.interval_ns
+    if member.kind is Kind.CARPPCAP:
+        return config.master_down_interval_ns
+    if member.kind is Kind.UCARP:
+        return config.master_down_interval_ns + interval_ns + NS_PER_S
+    return 3 * interval_ns + 20 * NS_PER_MS
+
+
+def longest_script_ns(members: Sequence[Member]) -> Interval:
+    """That of the slowest script of all."""
+    return max(
+        script.duration_ns for member in members for script in (member.up, member.down)
+    )

@@ -1,0 +1,125 @@
+"""What there is to read in a run, for the laws."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from carppcap.actions import Cause, SendAdvert, State, StateChanged
+from carppcap.node import Step
+from carppcap.simulation import Run
+from carppcap.simulation.scenario import Kind, Member
+from carppcap.simulation.transcript import Entry, Running, format_entry
+from carppcap.units import Instant
+
+LINES_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A host became something else."""
+
+    at: Instant
+    name: str
+    old: State
+    new: State
+    cause: Cause
+    step: Step
+
+
+def changes(run: Run) -> list[Change]:
+    """All changes of state, in their order."""
+    return [
+        Change(entry.at, entry.name, action.old, action.new, action.cause, entry.what)
+        for entry in run.entries
+        if isinstance(entry.what, Step)
+        for action in entry.what.actions
+        if isinstance(action, StateChanged)
+    ]
+
+
+def at_end(run: Run) -> dict[str, State]:
+    """The state in which each program is that still runs."""
+    states: dict[str, State] = {}
+    for entry in run.entries:
+        match entry.what:
+            case Step(state=state):
+                states[entry.name] = state
+            case Running(False):
+                states.pop(entry.name, None)
+    return states
+
+
+def masters_at(run: Run, instant: Instant) -> set[str]:
+    """Who took itself for the master then."""
+    masters: set[str] = set()
+    for entry in run.entries:
+        if entry.at > instant:
+            break
+        match entry.what:
+            case Step(state=State.MASTER):
+                masters.add(entry.name)
+            case Step() | Running(False):
+                masters.discard(entry.name)
+    return masters
+
+
+def holders_at_end(run: Run) -> set[str]:
+    """Who holds the address when the run is over."""
+    return {
+        tenure.name
+        for tenure in run.holders
+        if tenure.until >= run.scenario.duration_ns
+    }
+
+
+def members(run: Run) -> dict[str, Member]:
+    """The hosts by name."""
+    return {member.name: member for member in run.scenario.members}
+
+
+def lives(run: Run, kind: Kind = Kind.CARPPCAP) -> Iterator[tuple[Member, list[Entry]]]:
+    """What each program of this kind did from one start to its end."""
+    for member in run.scenario.members:
+        if member.kind is not kind:
+            continue
+        life: list[Entry] = []
+        for entry in run.entries:
+            if entry.name != member.name:
+                continue
+            if isinstance(entry.what, Running) and entry.what.runs and life:
+                yield member, life
+                life = []
+            life.append(entry)
+        yield member, life
+
+
+def steps(life: list[Entry]) -> list[Step]:
+    """Only what the core did."""
+    return [entry.what for entry in life if isinstance(entry.what, Step)]
+
+
+def adverts(step: Step) -> list[SendAdvert]:
+    """What a step sends."""
+    return [action for action in step.actions if isinstance(action, SendAdvert)]
+
+
+def most_holders(run: Run, since: Instant = 0) -> int:
+    """How many held the address at once, for more than no time at all."""
+    tenures = [t for t in run.holders if t.until > max(since, t.since)]
+    return max(
+        (
+            sum(t.since <= max(one.since, since) < t.until for t in tenures)
+            for one in tenures
+        ),
+        default=0,
+    )
+
+
+def tail(run: Run) -> str:
+    """The last of what happened, for a law that was broken."""
+    told = [
+        format_entry(entry)
+        for entry in run.entries
+        if not isinstance(entry.what, Step)
+        or any(isinstance(action, StateChanged) for action in entry.what.actions)
+    ]
+    return "\n".join(["", *told[-LINES_SHOWN:]])

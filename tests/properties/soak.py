@@ -1,0 +1,150 @@
+"""The laws, tried on as many random clusters as wanted, on all cores.
+
+One seed is one cluster for one of the laws, which take turns.
+"""
+
+import io
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+from carppcap.simulate import simulate
+from carppcap.simulation import Scenario
+from tests.properties.choices import Seeded
+from tests.properties.document import as_toml
+from tests.properties.law import Law
+from tests.properties.laws import LAWS
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "simulations"
+CHUNK = 16
+SHOWN_MAX = 3
+"""So many broken laws are printed in full; one bug breaks a law often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one seed; `objection` is empty where the law was kept."""
+
+    seed: int
+    law: str
+    objection: str
+
+
+def trial_of(law: Law, seed: int) -> tuple[Scenario, int]:
+    """The cluster of a seed, and the seed of its run."""
+    return law.trial(Seeded(Random(f"{law.name} {seed}")))
+
+
+def judge(laws: Sequence[str], seed: int) -> Verdict:
+    """Try the law whose turn it is."""
+    law = LAWS[laws[seed % len(laws)]]
+    return Verdict(seed, law.name, law.objection(*trial_of(law, seed)))
+
+
+def reduced(law: Law, scenario: Scenario, seed: int) -> Scenario:
+    """As little of `scenario` as still breaks the law: fewer scenes, fewer hosts.
+
+    Where something else turns out to be wrong with the smaller one, that is shown.
+    """
+    for candidate in _smaller(scenario):
+        if law.objection(candidate, seed):
+            return reduced(law, candidate, seed)
+    return scenario
+
+
+def _smaller(scenario: Scenario) -> Iterator[Scenario]:
+    for scene in scenario.story:
+        rest = tuple(other for other in scenario.story if other is not scene)
+        yield replace(scenario, story=rest)
+    if len(scenario.members) > 2:
+        for member in scenario.members[1:]:
+            if f"'{member.name}'" not in repr(scenario.story):
+                others = tuple(m for m in scenario.members if m is not member)
+                yield replace(scenario, members=others)
+
+
+def show(verdict: Verdict, keep: str | None) -> None:
+    """Print a broken law with the file that shows it, and keep that under a name."""
+    law = LAWS[verdict.law]
+    scenario, seed = trial_of(law, verdict.seed)
+    if not _depends_on_story(law):
+        scenario = reduced(law, scenario, seed)
+    text = f"# seed: {seed}\n{as_toml(scenario)}"
+    print(f"\n{law.name}, seed {verdict.seed}: {law.objection(scenario, seed)}")
+    print(f"\n# carppcap simulate FILE --seed {seed}\n{text}")
+    if keep is not None:
+        path = FIXTURES / f"{keep}.toml"
+        path.write_text(text, "utf-8")
+        path.with_suffix(".txt").write_text(played(path, seed), "utf-8")
+        print(f"kept as {path.name}: say in it what it is about")
+
+
+def _depends_on_story(law: Law) -> bool:
+    """Whether the check reads in the story what was done to whom."""
+    return law.name.startswith(("a_stall", "a_tie", "stepping_down"))
+
+
+def played(path: Path, seed: int) -> str:
+    """What `carppcap simulate` prints of a file."""
+    output = io.StringIO()
+    with redirect_stdout(output):
+        simulate([str(path), "--seed", str(seed)])
+    return output.getvalue()
+
+
+def _verdicts(laws: Sequence[str], seeds: range, jobs: int) -> Iterator[Verdict]:
+    if jobs == 1:
+        yield from map(partial(judge, laws), seeds)
+        return
+    with multiprocessing.Pool(jobs) as pool:
+        yield from pool.imap_unordered(partial(judge, laws), seeds, CHUNK)
+
+
+def progress(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
+    """Show how many are done, where somebody looks."""
+    if not sys.stderr.isatty():
+        return verdicts
+    try:
+        from tqdm import tqdm  # noqa: PLC0415 - an extra
+    except ImportError:
+        return verdicts
+    bar: Iterable[Verdict] = tqdm(verdicts, total=count, unit="cluster", leave=False)
+    return bar
+
+
+def soak(
+    count: int, first: int = 0, only: Sequence[str] = (), keep: str | None = None
+) -> int:
+    """Try `count` seeds from `first` on; 0, or 1 if a law was broken."""
+    laws = list(only) or list(LAWS)
+    seeds = range(first, first + count)
+    broken: list[Verdict] = []
+    tried: Counter[str] = Counter()
+    began_at = monotonic()
+    jobs = min(len(os.sched_getaffinity(0)), max(1, count // CHUNK))
+    for verdict in progress(_verdicts(laws, seeds, jobs), count):
+        tried[verdict.law] += 1
+        if verdict.objection:
+            broken.append(verdict)
+    took_s = monotonic() - began_at
+    broken.sort(key=lambda verdict: verdict.seed)
+    for verdict in broken[:SHOWN_MAX]:
+        show(verdict, keep if verdict is broken[0] else None)
+    failures = Counter(verdict.law for verdict in broken)
+    print(f"\n{'law':50}{'clusters':>10}{'broken':>8}  first seeds")
+    for name in laws:
+        seeds_of = [str(v.seed) for v in broken if v.law == name][:3]
+        print(f"{name:50}{tried[name]:10}{failures[name]:8}  {' '.join(seeds_of)}")
+    print(
+        f"{'all':50}{count:10}{len(broken):8}  "
+        f"{took_s:.0f} s, {count / took_s:.0f} clusters a second, {jobs} at once"
+    )
+    return 1 if broken else 0
