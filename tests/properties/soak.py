@@ -130,10 +130,13 @@ def soak(
     tried: Counter[str] = Counter()
     began_at = monotonic()
     jobs = min(len(os.sched_getaffinity(0)), max(1, count // CHUNK))
-    for verdict in progress(_verdicts(laws, seeds, jobs), count):
-        tried[verdict.law] += 1
-        if verdict.objection:
-            broken.append(verdict)
+    try:
+        for verdict in progress(_verdicts(laws, seeds, jobs), count):
+            tried[verdict.law] += 1
+            if verdict.objection:
+                broken.append(verdict)
+    except KeyboardInterrupt:
+        print("interrupted: this is what was tried")
     took_s = monotonic() - began_at
     broken.sort(key=lambda verdict: verdict.seed)
     for verdict in broken[:SHOWN_MAX]:
@@ -143,8 +146,7 @@ def soak(
     for name in laws:
         seeds_of = [str(v.seed) for v in broken if v.law == name][:3]
         print(f"{name:50}{tried[name]:10}{failures[name]:8}  {' '.join(seeds_of)}")
-    print(
-        f"{'all':50}{count:10}{len(broken):8}  "
-        f"{took_s:.0f} s, {count / took_s:.0f} clusters a second, {jobs} at once"
-    )
+    total = tried.total()
+    pace = f"{took_s:.0f} s, {total / took_s:.0f} clusters a second, {jobs} at once"
+    print(f"{'all':50}{total:10}{len(broken):8}  {pace}")
     return 1 if broken else 0
