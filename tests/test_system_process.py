@@ -65,7 +65,7 @@ hide_from_ps(word.encode("utf-8", "surrogateescape") for word in sys.argv[1].spl
 words = open("/proc/self/cmdline", "rb").read().split(bytes(1))[4:-1]
 print(b" ".join(words).decode("latin-1"))
 variables = open("/proc/self/environ", "rb").read().split(bytes(1))
-found = sorted(v for v in variables if b"love" in v or b"CARP" in v)
+found = sorted(v for v in variables if b"love" in v or b"_PASS=" in v)
 print(b" ".join(found).decode("latin-1"))
 """
 
