@@ -238,6 +238,7 @@ def test_interface_made_anew_without_descriptors() -> str:
         return f"adverts {(advert.time_ns - could_ns) / NS_PER_S:.1f} s after it can"
 
 
+TRUE = Path("/bin/true")
 BUSY = [sys.executable, "-c", "while True: pass"]
 
 
@@ -264,7 +265,9 @@ def test_starved_of_processor_time() -> str:
         daemons = {}
         for vhid, flags in groups.items():
             for host, words in zip(lab.hosts, flags, strict=True):
-                daemon = host.start(OURS, words, vhid=vhid, before=pinned)
+                daemon = host.start(
+                    *(OURS, words), vhid=vhid, up=TRUE, down=TRUE, before=pinned
+                )
                 daemons[vhid, host] = daemon
                 await_state(daemon, "MASTER" if host is lab.hosts[0] else "BACKUP")
 
