@@ -106,8 +106,9 @@ class _Silence:
             self.asked_to_leave = False
         match step.event:
             case AdvertReceived(interval_ns=theirs_ns):
-                if theirs_ns <= config.master_down_interval_ns:
-                    self.since = now
+                # Whoever is too slow, or says farewell, is nobody to wait for.
+                is_heard = theirs_ns <= config.master_down_interval_ns
+                self.since = now if is_heard else now - config.master_down_interval_ns
             case StepDown() if old is State.MASTER:
                 self.asked_to_leave = True
             case StepDown() if old is State.BACKUP:

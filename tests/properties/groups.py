@@ -42,6 +42,7 @@ def group(
     scripts_ms: Sequence[int] = SCRIPTS_MS,
     subsecond: bool = True,
     mixed_bases: bool = True,
+    ties: bool = True,
 ) -> tuple[Member, ...]:
     """A host for each of `kinds`; `preempt` None leaves it to each of them."""
     octets = list(_OCTETS)
@@ -55,8 +56,9 @@ def group(
             base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
         skews = SKEWS if base else SKEWS_BELOW_A_SECOND
         # Where two that are not ours tie, they may yield to each other for ever.
-        skew = choices.one_of(skews if kind is Kind.CARPPCAP else free[skews])
-        if kind is not Kind.CARPPCAP:
+        may_tie = ties and kind is Kind.CARPPCAP
+        skew = choices.one_of(skews if may_tie else free[skews])
+        if not may_tie:
             free[skews].remove(skew)
         third, last = octets.pop(choices.between(0, len(octets) - 1))
         leaves = choices.one_of((False, True))
