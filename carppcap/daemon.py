@@ -13,7 +13,7 @@ import os
 import select
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from carppcap.actions import (
     AcquireAddresses,
@@ -43,8 +43,9 @@ from carppcap.ingress import Rejection
 from carppcap.journal import Journal
 from carppcap.node import Node, Step
 from carppcap.options import Settings
-from carppcap.system.capture import SendError, StampedFrame
+from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
+from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.system.syslog import Log
@@ -144,8 +145,7 @@ class Daemon:
         if self._wake_by is not None:
             timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
         sources = [self._signals, *self._wire.descriptors()]
-        ready, _, _ = select.select(sources, [], [], timeout_s)
-        return self._wire.monitor in ready
+        return self._wire.monitor in _readable(sources, timeout_s)
 
     def _turn(self, link_has_news: bool) -> None:
         now = now_ns()
@@ -302,6 +302,24 @@ class Daemon:
             self._journal.send_failure(error, at)
             return False
         return True
+
+
+def _readable(
+    sources: Sequence[SignalPipe | LinkMonitor | LiveCapture], timeout_s: float | None
+) -> Sequence[SignalPipe | LinkMonitor | LiveCapture]:
+    """Which of `sources` have something to read, after `timeout_s` at the latest."""
+    try:
+        # To the microsecond, while poll(2) wakes up at a whole millisecond after.
+        return select.select(sources, [], [], timeout_s)[0]
+    except ValueError:
+        # Who started us left more than a thousand descriptors open: ours are beyond
+        # what select(2) can take.
+        poller = select.poll()
+        for source in sources:
+            poller.register(source, select.POLLIN)
+        ready = poller.poll(None if timeout_s is None else timeout_s * 1000)
+        numbers = {number for number, _ in ready}
+        return [source for source in sources if source.fileno() in numbers]
 
 
 def _heeded_signals(settings: Settings) -> list[signal.Signals]:

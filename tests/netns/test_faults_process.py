@@ -19,6 +19,7 @@ from tests.netns.scenes import (
     ORIGINAL,
     OURS,
     any_peer,
+    any_program,
     await_adverts,
     await_rule,
     await_state,
@@ -170,6 +171,23 @@ def test_no_more_descriptors(peer: str) -> str:
         assert ours.states == [*STAYED_MASTER, "BACKUP"]
         dual_ms = lab.addresses.time_with(2) // 1_000_000
         return f"took over and gave back, two holders for {dual_ms} ms"
+
+
+@any_program
+def test_too_many_descriptors_inherited(program: str) -> str:
+    """Started with 1 100 descriptors that somebody left open, it works as ever."""
+    leaky = 'ulimit -n 4096; for n in {3..1102}; do eval "exec $n</dev/null"; done'
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        before = ("bash", "-c", f'{leaky}; exec "$@"', "bash")
+        daemon = host.start(program, "-r 1 -z", before=before)
+        await_rule(lab, host, daemon)
+        highest = _highest_descriptor(daemon)
+        daemon.signal(signal.SIGTERM)
+
+        assert daemon.wait() == 0
+        assert highest > 1024
+        return f"highest in use {highest}"
 
 
 @only_ours
