@@ -50,7 +50,8 @@ CUT = Quality(loss=1.0)
 class Direction:
     """One way through the cable, and what became of the adverts that went it.
 
-    `lost` and `delivered` hold the adverts, dated when they were lost or handed on.
+    `lost` and `delivered` hold the adverts, dated just before they were lost or handed
+    on: whoever claims to have heard nothing since is not accused because we were slow.
     """
 
     receiving: socket.socket
@@ -136,12 +137,13 @@ class Cable:
     def _deliver(self) -> None:
         while self._travelling and self._travelling[0][0] <= time.monotonic_ns():
             _, _, way, data = heapq.heappop(self._travelling)
+            adverts = _adverts(data)
             try:
                 way.sending.send(data)
             except OSError:  # The far end is down, as a cable's may be.
-                way.lost += _adverts(data)
-                continue
-            way.delivered += _adverts(data)
+                way.lost += adverts
+            else:
+                way.delivered += adverts
 
 
 @contextmanager
