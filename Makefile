@@ -12,7 +12,7 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard carppcap/locale/*/LC_MESSAGES/*.po
 
 # command=package, as Debian calls them
 NETWORK := ip=iproute2 ping=iputils-ping
-REFERENCE := ucarp=ucarp tcpdump=tcpdump tshark=tshark faketime=faketime
+REFERENCE := mandoc=mandoc ucarp=ucarp tcpdump=tcpdump tshark=tshark faketime=faketime
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help

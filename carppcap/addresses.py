@@ -51,8 +51,3 @@ def tie_break(address: IPv4Address) -> int:
     every host.
     """
     return int.from_bytes(address.packed, "little")
-
-
-def format_mac(mac: bytes) -> str:
-    """Six lower-case hexadecimal octets, colon separated."""
-    return mac.hex(":")

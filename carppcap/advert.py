@@ -46,11 +46,6 @@ class Advert:
     version: int = VERSION
     type: int = TYPE_ADVERT
 
-    @property
-    def is_bow_out(self) -> bool:
-        """Whether the sender takes leave of the group."""
-        return self.advbase == BOW_OUT and self.advskew == BOW_OUT
-
 
 def decode(payload: bytes) -> Advert | None:
     """The advert at the start of an IP payload, or None where it is too short.

@@ -1,7 +1,7 @@
 """The command: the original's options, and the tools beside them.
 
-    carppcap [OPTIONS]               the daemon
-    carppcap replay FILE [OPTIONS]   what it would have done
+    carppcap [OPTIONS]                   the daemon
+    carppcap replay FILE [OPTIONS]       what it would have done
     carppcap simulate [FILE] [OPTIONS]   what a group of hosts would do
 
 Run under the name `ucarp`, it is the daemon and nothing else.

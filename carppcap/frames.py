@@ -170,8 +170,7 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
 
 
 def _network_of_ethernet(frame: bytes) -> Network | None:
-    if len(frame) < 14:
-        return None
+    # Whoever asks has seen an ethertype, so the 14 bytes before the tags are there.
     ethernet = Ethernet(frame[: 14 + 4 * _VLAN_TAGS_MAX])
     header_length = ethernet.get_header_size()
     if len(frame) < header_length or ethernet.tag_cnt > _VLAN_TAGS_MAX:

@@ -77,14 +77,6 @@ class Node:
         actions = tuple(host.handle(event, now))
         return Step(now, interface, vhid, event, actions, host.state, host.deadline)
 
-    def handle_all(self, interface: str, event: Event, now: Instant) -> list[Step]:
-        """Pass `event` to every virtual host on `interface`."""
-        return [
-            self.handle(name, vhid, event, now)
-            for name, vhid in self._hosts
-            if name == interface
-        ]
-
     def receive(
         self, interface: str, datagram: Datagram | Defect, now: Instant
     ) -> Step | Rejection | None:

@@ -349,11 +349,14 @@ def enter_user_namespace() -> None:
 
 def main() -> int:
     os.chdir(ROOT)  # `-m tests.demo` is found from here
+    # Debian keeps `bridge` where only root looks.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     if os.geteuid() != 0:
         enter_user_namespace()
         print("Neither root nor allowed to make user namespaces.")
         return replay()
-    missing = [name for name in ("ip", "ping", "nsenter") if not shutil.which(name)]
+    needed = ("ip", "bridge", "ping", "nsenter")
+    missing = [name for name in needed if not shutil.which(name)]
     if missing:
         print(f"Not installed: {', '.join(missing)}.")
         return replay()

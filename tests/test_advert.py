@@ -97,15 +97,6 @@ def test_any_bytes_decode(payload: bytes) -> None:
         assert wire.encode(decoded)[8:36] == payload[8:36]
 
 
-@pytest.mark.parametrize(
-    ("advbase", "advskew", "expected"),
-    [(255, 255, True), (255, 254, False), (254, 255, False), (1, 0, False)],
-)
-def test_farewell(advbase: int, advskew: int, expected: bool) -> None:
-    """Only both at their greatest take leave."""
-    assert replace(PLAIN, advbase=advbase, advskew=advskew).is_bow_out is expected
-
-
 @given(st.binary(max_size=90))
 @example(b"")
 @example(b"\0\0")

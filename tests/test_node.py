@@ -88,20 +88,6 @@ def test_one_vhid_on_two_interfaces_is_two_hosts() -> None:
     assert node.deadline == ns(3)
 
 
-def test_handle_all_reaches_one_interface() -> None:
-    """A link that goes down concerns all hosts on it, and no other."""
-    node = started()
-
-    steps = node.handle_all("eth0", LinkDown(), ns(2))
-
-    assert [(s.interface, s.vhid, s.deadline) for s in steps] == [
-        ("eth0", 1, None),
-        ("eth0", 2, None),
-    ]
-    assert node.deadline == ns(8)
-    assert node.handle_all("eth9", LinkDown(), ns(2)) == []
-
-
 def test_a_host_can_be_asked_directly() -> None:
     """It is the one that the steps tell of."""
     node = started()

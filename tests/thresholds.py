@@ -1,6 +1,7 @@
 """Is enough of the package covered?  Silent if so; run it after a measured test run."""
 
 import io
+import os
 import sys
 
 from coverage import Coverage
@@ -26,6 +27,8 @@ def main() -> int:
         if percent < least:
             print(f"coverage of the {half} modules: {percent:.2f} %, not {least} %")
             short = 1
+    if short and os.geteuid() != 0:
+        print("(the tests in namespaces, which need root, are part of it)")
     return short
 
 

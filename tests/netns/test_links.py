@@ -181,3 +181,23 @@ def test_address_of_the_master_is_taken_away() -> None:
         wait_for("the address back", lambda: lab.holders == (host,))
 
         assert daemon.states == ["BACKUP", "MASTER"]
+
+
+@any_program
+def test_queue_of_the_interface_is_full(program: str) -> None:
+    """ENOBUFS ends nobody: a skew of 240 after three failures, until three succeed."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(program, "-k 20")
+        await_rule(lab, host, daemon)
+
+        host.run("tc", "qdisc", "add", "dev", "eth0", "root", "bfifo", "limit", "1")
+        wait_for("a failure", lambda: daemon.logged("No buffer space available"))
+        time.sleep(5)  # At least three adverts of 1.08 s each.
+        host.run("tc", "qdisc", "del", "dev", "eth0", "root")
+        freed_ns = time.time_ns()
+        await_adverts(lab, host, 6)
+
+        skews = [advert.advskew for advert in lab.wire.adverts(since_ns=freed_ns)]
+        assert skews[:6] == [240, 240, 240, 20, 20, 20]
+        assert daemon.states == ["BACKUP", "MASTER"]

@@ -1,4 +1,4 @@
-"""The daemon as a process: verdicts, signals for people, secrets, Debian's hook."""
+"""The daemon as a process: verdicts, signals, secrets, and what others start it by."""
 
 import signal
 import subprocess
@@ -18,6 +18,15 @@ from tests.netns.scenes import (
     await_state,
     only_ours,
 )
+
+FEDORA_UNIT = """
+. {directory}/vip-common.conf
+. {directory}/vip-001.conf
+exec ucarp --interface=$BIND_INTERFACE --srcip=$SOURCE_ADDRESS --vhid=$VIP_ID \\
+    --passfile=$PASSFILE --addr=$VIP_ADDRESS $OPTIONS \\
+    --upscript=$UPSCRIPT --downscript=$DOWNSCRIPT
+"""
+"""What `ucarp@001.service` comes down to: two files of variables, one command."""
 
 DEBIAN_HOOK = Path("/etc/network/if-up.d/ucarp")
 
@@ -153,3 +162,35 @@ def test_debian_hook(program: str) -> None:
         assert notes.read_text().split()[1:] == ["eth0", lab.vip, "rack4"]
         assert {a.advskew for a in lab.wire.adverts()} == {12}
         assert lab.holders == (host,)
+
+
+@any_program
+def test_fedora_unit(program: str) -> None:
+    """Settings in vip-common.conf and vip-001.conf, the password in vip-001.pwd."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        if program == OURS and IS_OURS_TESTED:
+            _install_as_ucarp(host)
+        directory = lab.directory
+        directory.joinpath("vip-001.pwd").write_text("love\n")
+        directory.joinpath("vip-001.conf").write_text(
+            f'VIP_ID="001"\nVIP_ADDRESS="{lab.vip}"\n'
+            f'PASSFILE="{directory}/vip-001.pwd"\n'
+        )
+        directory.joinpath("vip-common.conf").write_text(
+            f'BIND_INTERFACE="eth0"\nSOURCE_ADDRESS="{host.address}"\n'
+            f'UPSCRIPT="{lab.up}"\nDOWNSCRIPT="{lab.down}"\n'
+            'OPTIONS="--shutdown --preempt --daemonize"\n'
+        )
+
+        called = subprocess.run(
+            host.command(["sh", "-c", FEDORA_UNIT.format(directory=directory)]),
+            check=False,
+            timeout=20,
+            env=environment(),
+        )
+
+        assert called.returncode == 0
+        await_adverts(lab, host, 2)
+        assert {a.vhid for a in lab.wire.adverts()} == {1}
+        wait_for("the address", lambda: lab.holders == (host,))
