@@ -26,6 +26,8 @@ from carppcap.actions import (
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.events import (
+    STALL_NS,
+    STEP_DOWN_HOLD_NS,
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
@@ -49,20 +51,14 @@ from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.system.syslog import Log
-from carppcap.units import NS_PER_MS, NS_PER_S, Instant
+from carppcap.units import NS_PER_S, Instant
 from carppcap.wire import Wire
-
-STEP_DOWN_HOLD_NS = 3 * NS_PER_S
-"""How long SIGUSR2 keeps us from taking the address back."""
 
 LOOK_AGAIN_NS = NS_PER_S
 """Until we try again what the kernel had no room for; nothing will tell us when."""
 
 READS_PER_TURN_MAX = 256
 """Batches; more than the ring holds, so all that is older was read by then."""
-
-STALL_NS = 20 * NS_PER_MS
-"""Waking up later than this is no jitter: the process was stopped or starved."""
 
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)

@@ -25,11 +25,11 @@ class Misfit(Enum):
     UNKNOWN = "unknown"
 
 
-def is_ours_under_other_vhid(config: VirtualHostConfig, advert: Advert) -> bool:
+def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
     """Whether `advert` was signed with our password for our addresses.
 
-    Meant for an advert with another vhid, where it proves a misconfiguration: other
-    groups on the same segment have other addresses.
+    Of an advert with another vhid, or to another multicast group, this proves a
+    misconfiguration: other groups on the same segment have other addresses.
     """
     return _fits(config, advert, config.vips)
 

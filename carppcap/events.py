@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from carppcap.units import Interval, advert_interval_ns
+from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
+
+STALL_NS = 20 * NS_PER_MS
+"""Waking up later than this is no jitter: the process was stopped or starved, and
+frames that were dropped meanwhile are a `FramesLost`."""
+
+STEP_DOWN_HOLD_NS = 3 * NS_PER_S
+"""How long SIGUSR2 keeps us from taking the address back (`StepDown`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ said once and then once a minute, with a count of what was held back.
 
 from carppcap.actions import AnnounceAddresses, Cause, State, StateChanged
 from carppcap.advert import Advert
-from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
-from carppcap.diagnose import is_ours_under_other_vhid
+from carppcap.diagnose import is_signed_for_ours
 from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.frames import Datagram
 from carppcap.i18n import translate
@@ -64,11 +63,6 @@ class Journal:
         self._origin = origin
         self._limit = RateLimit(QUIET_PERIOD_NS)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
-        self._signer = (
-            None
-            if config.key is None
-            else Authenticator(config.key, config.vhid, config.vips)
-        )
 
     def step(self, step: Step) -> None:
         """Say what came of an event."""
@@ -186,7 +180,7 @@ class Journal:
         # Whoever was found to be another group is not put to proof with every advert.
         if self._proofs.admit((source, advert.vhid), at) is None:
             return
-        if is_ours_under_other_vhid(self._config, advert):
+        if is_signed_for_ours(self._config, advert):
             self._log.warning(
                 "{source} advertises our address under vhid {theirs}, ours is {ours}: "
                 "one of the two is wrong, and both may become master",
@@ -197,9 +191,9 @@ class Journal:
 
     def _other_group(self, datagram: Datagram, advert: Advert, at: Instant) -> None:
         key = (datagram.source, datagram.destination)
-        if self._signer is None or self._proofs.admit(key, at) is None:
+        if self._proofs.admit(key, at) is None:
             return
-        if self._signer.verify(advert.counter, advert.digest):
+        if is_signed_for_ours(self._config, advert):
             self._log.warning(
                 "{source} advertises to {theirs}, we listen to {ours}: one --mcastip "
                 "is wrong, and both may become master",

@@ -10,7 +10,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import (
     Misfit,
     find_misfit,
-    is_ours_under_other_vhid,
+    is_signed_for_ours,
     plausible_vhid,
 )
 from carppcap.frames import Announcement, Datagram
@@ -94,10 +94,10 @@ def test_find_misfit(
 
 def test_ours_under_another_vhid() -> None:
     """Only who knows the password and the address can sign so."""
-    assert is_ours_under_other_vhid(config(), advert(8))
-    assert not is_ours_under_other_vhid(config(), advert(8, b"hate"))
-    assert not is_ours_under_other_vhid(config(), advert(8, vips=(NINE,)))
-    assert not is_ours_under_other_vhid(config(key=None), advert(8))
+    assert is_signed_for_ours(config(), advert(8))
+    assert not is_signed_for_ours(config(), advert(8, b"hate"))
+    assert not is_signed_for_ours(config(), advert(8, vips=(NINE,)))
+    assert not is_signed_for_ours(config(key=None), advert(8))
 
 
 BODY = payload(config(), 5)

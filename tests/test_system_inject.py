@@ -12,11 +12,11 @@ from carppcap.units import NS_PER_S
 
 
 def test_a_file_of_frames(tmp_path: Path) -> None:
-    """A capture file with nanoseconds, whose stamps count from the origin."""
+    """A capture file with nanoseconds, whose stamps count from the epoch."""
     path = tmp_path / "sent.pcap"
-    injector = FileInjector(str(path), origin_ns=1_700_000_000 * NS_PER_S)
-    injector.send(b"first", 0)
-    injector.send(b"second", 3 * NS_PER_S + 7)
+    injector = FileInjector(str(path))
+    injector.send(b"first", 1_700_000_000 * NS_PER_S)
+    injector.send(b"second", 1_700_000_003 * NS_PER_S + 7)
     injector.close()
 
     assert path.read_bytes() == (

@@ -13,6 +13,8 @@ from carppcap.actions import (
 )
 from carppcap.egress import Egress
 from carppcap.events import (
+    STALL_NS,
+    STEP_DOWN_HOLD_NS,
     AddressesAcquired,
     AddressesReleased,
     Event,
@@ -31,11 +33,7 @@ from carppcap.node import Node, Step
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import System
 from carppcap.simulation.scenario import Member
-from carppcap.units import NS_PER_MS, NS_PER_S, Instant
-
-STEP_DOWN_HOLD_NS = 3 * NS_PER_S
-STALL_NS = 20 * NS_PER_MS
-"""Both as in `daemon`."""
+from carppcap.units import Instant
 
 
 class CarppcapHost:

@@ -21,13 +21,12 @@ class Injector(Protocol):
 
 
 class FileInjector:
-    """A .pcap file with nanosecond stamps; `origin_ns` is the wall clock at instant 0.
+    """A .pcap file with nanosecond stamps; its instants count from the Unix epoch.
 
     Raises `LinkError` if the file cannot be written.
     """
 
-    def __init__(self, path: str, origin_ns: int = 0) -> None:
-        self.origin_ns = origin_ns
+    def __init__(self, path: str) -> None:
         self._path = path
         try:
             self._file = open(path, "wb")  # noqa: SIM115 - closed by `close`
@@ -41,7 +40,7 @@ class FileInjector:
 
     def send(self, frame: bytes, at: Instant) -> None:
         """Append `frame`."""
-        seconds, nanoseconds = divmod(self.origin_ns + at, NS_PER_S)
+        seconds, nanoseconds = divmod(at, NS_PER_S)
         length = len(frame)
         try:
             self._file.write(
