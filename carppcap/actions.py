@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from carppcap.addresses import Family
+
 
 class State(Enum):
     """Where a virtual host stands (RFC 3768, 6.4, has the same three)."""
@@ -30,12 +32,15 @@ class Cause(Enum):
 class SendAdvert:
     """Sign and send an advert; report `SendSucceeded` or `SendFailed`.
 
-    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits.
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255.
+    A group with addresses of both families has one for each.
     """
 
     advbase: int
     advskew: int
     counter: int
+    demotion: int = 0
+    family: Family = Family.IPV4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class ReleaseAddresses:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceAddresses:
-    """Tell the neighbours who answers for the addresses now (gratuitous ARP)."""
+    """Tell the neighbours who answers for the addresses now (ARP and its like)."""
 
 
 @dataclass(frozen=True, slots=True)

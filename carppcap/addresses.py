@@ -1,13 +1,31 @@
-"""Ethernet and IPv4 addresses as the election and the wire use them."""
+"""Ethernet and IP addresses as the election and the wire use them."""
 
-from ipaddress import AddressValueError, IPv4Address
+from enum import Enum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from carppcap.errors import ConfigError
+
+Address = IPv4Address | IPv6Address
 
 CARP_GROUP = IPv4Address("224.0.0.18")
 """Where adverts go unless told otherwise (assigned to VRRP, shared by CARP)."""
 
+CARP_GROUP6 = IPv6Address("ff02::12")
+"""The same in IPv6, where nobody can be told otherwise."""
+
 ANY = IPv4Address("0.0.0.0")
+
+
+class Family(Enum):
+    """An address family, in the order in which a group advertises in both."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+    @classmethod
+    def of(cls, address: Address) -> "Family":
+        """The family of `address`."""
+        return cls.IPV4 if address.version == 4 else cls.IPV6
 
 BROADCAST_MAC = b"\xff" * 6
 
@@ -42,12 +60,12 @@ def multicast_mac(group: IPv4Address) -> bytes:
     return b"\x01\x00\x5e" + low.to_bytes(3, "big")
 
 
-def tie_break(address: IPv4Address) -> int:
+def tie_break(address: Address) -> int:
     """Rank among equals: of two masters with one interval the lower rank stays.
 
     The original compares the words as they lie in memory, so on a little-endian
     host the last octet decides first: 10.0.1.1 goes before 10.0.0.2.  Any other
     order on our side would leave two masters next to it, so we use this one on
-    every host.
+    every host, and for IPv6 too, where the original has nothing to say.
     """
     return int.from_bytes(address.packed, "little")

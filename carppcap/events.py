@@ -1,8 +1,8 @@
 """What can happen to a virtual host.  Each event is a plain fact; none carries time."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
+from carppcap.addresses import Address, Family
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 
 STALL_NS = 20 * NS_PER_MS
@@ -32,14 +32,21 @@ class Tick:
 class AdvertReceived:
     """An authentic advert for this vhid (`verified` False: no key to check it with).
 
-    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits.
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255
+    (OpenBSD's and ours; 0 from everyone else).
     """
 
-    source: IPv4Address
+    source: Address
     advbase: int
     advskew: int
     counter: int
     verified: bool = True
+    demotion: int = 0
+
+    @property
+    def family(self) -> Family:
+        """The family it came in, whose master-down deadline it puts off."""
+        return Family.of(self.source)
 
     @property
     def interval_ns(self) -> Interval:
@@ -67,6 +74,28 @@ class StepDown:
     """An operator asks us to hand over, and to leave it be for `hold_ns`."""
 
     hold_ns: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class DemotionChanged:
+    """How poor a master we would be: 0 for a good one, up to 255."""
+
+    demotion: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceContested:
+    """A peer took an advert of ours for an old one; the next has a higher number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRefused:
+    """An advert was not obeyed, because it, or its like, had been sent before.
+
+    `interval_ns` is the interval it claims.
+    """
+
+    interval_ns: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +136,9 @@ Event = (
     | LinkDown
     | FramesLost
     | StepDown
+    | DemotionChanged
+    | SequenceContested
+    | ReplayRefused
     | SendFailed
     | SendSucceeded
     | AddressesAcquired
