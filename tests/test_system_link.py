@@ -10,99 +10,68 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from struct import pack, pack_into, unpack_from
+from struct import pack
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carppcap.addresses import CARP_GROUP6, Address
 from carppcap.errors import LinkError
+from carppcap.sources import LinkAddress
 from carppcap.system import link
 from carppcap.system.link import LinkMonitor, LinkStatus, Membership
 from tests.builders import GROUP, HIGHER, LOWER, OURS, VIP
+from tests.netlink import (
+    DONE_MESSAGE,
+    GETADDR,
+    GETLINK,
+    MAC,
+    NEWADDR,
+    SHORT,
+    Answers,
+    address_message,
+    attribute,
+    error_message,
+    install,
+    link_message,
+    message,
+)
 from tests.shell import ip, make_link, network, wait_for
 
-NEWLINK, GETLINK, NEWADDR, GETADDR, ERROR, DONE = 16, 18, 20, 22, 2, 3
-MAC = bytes.fromhex("02000000000a")
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    whole = pack("=HH", 4 + len(value), kind) + value
-    return whole + bytes(-len(whole) % 4)
-
-
-def message(kind: int, body: bytes, *, flags: int = 0) -> bytes:
-    whole = pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
-    return whole + bytes(-len(whole) % 4)
-
-
-def link_message(*, index: int = 3, flags: int = 0x41, hardware: int = 1) -> bytes:
-    body = pack("=BxHiII", 0, hardware, index, flags, 0)
-    return message(NEWLINK, body + attribute(3, b"a0\0") + attribute(1, MAC))
-
-
-def address_message(address: bytes, *, index: int = 3, kind: int = 2) -> bytes:
-    return message(
-        NEWADDR, pack("=BBBBI", 2, 24, 0, 0, index) + attribute(kind, address)
-    )
-
-
-DONE_MESSAGE = message(DONE, bytes(4))
-
-
-def numbered(answer: bytes, number: int) -> bytes:
-    """As an answer to the question of that number."""
-    made, position = bytearray(answer), 0
-    while position + 16 <= len(made):
-        pack_into("=I", made, position + 8, number)
-        length: int = unpack_from("=I", made, position)[0]
-        position += max(-(-length // 4) * 4, 16)
-    return bytes(made)
-
-
-class Kernel:
-    """The far end of a netlink socket; `answers` by the type of the question.
-
-    What is in `stale` comes first, as it is.
-    """
-
-    def __init__(self, answers: dict[int, list[bytes]], stale: bytes = b"") -> None:
-        self._answers = answers
-        self._pending = [stale] if stale else []
-        self.questions = 0
-
-    def send(self, question: bytes) -> None:
-        _, kind, _, number, _ = unpack_from("=IHHII", question)
-        self.questions += 1
-        self._pending += [numbered(answer, number) for answer in self._answers[kind]]
-
-    def recv(self, length: int) -> bytes:
-        if not self._pending:
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return self._pending.pop(0)
-
-    def close(self) -> None:
-        self._pending.clear()
+OURS6 = IPv6Address("fd00::5")
+VIP6 = IPv6Address("fd00::252")
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bytes]]:
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     """What the kernel says; a sound answer about a0, unless a test changes it."""
     made = {
         GETLINK: [link_message()],
-        GETADDR: [address_message(OURS.packed), DONE_MESSAGE],
+        GETADDR: [
+            address_message(OURS.packed),
+            address_message(OURS6.packed, kind=1, prefix=64),
+            DONE_MESSAGE,
+        ],
     }
-    monkeypatch.setattr(link, "_open_netlink", lambda _: Kernel(made))
+    install(monkeypatch, made)
     return made
 
 
-SOUND = LinkStatus(3, True, True, MAC, frozenset({OURS}))
+SOUND = LinkStatus(
+    index=3,
+    up=True,
+    carrier=True,
+    mac=MAC,
+    addresses=frozenset({OURS, OURS6}),
+    sources=(LinkAddress(OURS, 24), LinkAddress(OURS6, 64)),
+)
 
 
-def test_status(answers: dict[int, list[bytes]]) -> None:
+def test_status(answers: Answers) -> None:
     """Index, flags, MAC and addresses, from two questions."""
     status = LinkMonitor("a0").status()
 
@@ -117,44 +86,65 @@ def test_status(answers: dict[int, list[bytes]]) -> None:
         (link_message(flags=0x01), {"carrier": False}),
         (link_message(flags=0x00), {"carrier": False, "up": False}),
         (link_message(hardware=772), {"mac": b""}),
-        (link_message(index=9), {"index": 9, "addresses": frozenset()}),
+        (link_message(index=9), {"index": 9, "addresses": frozenset(), "sources": ()}),
         (message(99, b"what?") + link_message(), {}),
     ],
 )
-def test_flags(
-    answers: dict[int, list[bytes]], answer: bytes, changes: dict[str, Any]
-) -> None:
+def test_flags(answers: Answers, answer: bytes, changes: dict[str, Any]) -> None:
     """Down, without carrier, not Ethernet, another interface, or unknown news."""
     answers[GETLINK] = [answer]
 
     assert LinkMonitor("a0").status() == replace(SOUND, **changes)
 
 
-def test_addresses(answers: dict[int, list[bytes]]) -> None:
+def test_addresses(answers: Answers) -> None:
     """In several pieces; on a point-to-point link our own end is meant."""
-    both = pack("=BBBBI", 2, 32, 0, 0, 4)
+    both = pack("=BBBBI", socket.AF_INET, 32, 0, 0, 4)
     both += attribute(1, LOWER.packed) + attribute(2, HIGHER.packed)
     answers[GETADDR] = [
         address_message(OURS.packed) + address_message(VIP.packed, kind=1),
-        message(NEWADDR, both) + DONE_MESSAGE,
+        message(NEWADDR, both) + address_message(VIP6.packed, index=5) + DONE_MESSAGE,
     ]
 
     monitor = LinkMonitor("a0")
-    assert list(monitor.host_addresses()) == [(3, OURS), (3, VIP), (4, HIGHER)]
+    held = [(3, OURS), (3, VIP), (4, HIGHER), (5, VIP6)]
+    assert list(monitor.host_addresses()) == held
     assert monitor.has_any([LOWER, VIP])
+    assert monitor.has_any([LOWER, VIP6])
     assert not monitor.has_any([LOWER])
 
 
-def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an earlier question left unread is not taken for the answer to this one."""
-    made = {GETADDR: [address_message(OURS.packed), DONE_MESSAGE]}
-    late = numbered(address_message(VIP.packed) + DONE_MESSAGE, 77)
-    monkeypatch.setattr(link, "_open_netlink", lambda _: Kernel(made, late))
+@pytest.mark.parametrize(
+    ("flags", "address", "sources"),
+    [
+        (0x80, OURS6, [LinkAddress(OURS6, 64)]),
+        (0x01, OURS6, [LinkAddress(OURS6, 64, secondary=True)]),
+        (0x20, OURS6, [LinkAddress(OURS6, 64, deprecated=True)]),
+        (0x02, OURS6, [LinkAddress(OURS6, 64)]),  # not to be asked about
+        (0x40, OURS6, []),  # being asked about
+        (0x44, OURS6, []),  # likewise, in the hope for the best
+        (0x48, None, []),  # not ours: a neighbour has it
+        (0x08, None, []),
+    ],
+)
+def test_flags_of_addresses(
+    answers: Answers,
+    flags: int,
+    address: Address | None,
+    sources: list[LinkAddress],
+) -> None:
+    """Ours as soon as it is set, a source once nobody objected, neither if one did."""
+    answers[GETADDR] = [
+        address_message(OURS6.packed, kind=1, prefix=64, flags=flags) + DONE_MESSAGE
+    ]
+    monitor = LinkMonitor("a0")
 
-    assert list(LinkMonitor("a0").host_addresses()) == [(3, OURS)]
+    assert monitor.status().addresses == ({address} if address else set())
+    assert monitor.status().sources == tuple(sources)
+    assert monitor.has_any([OURS6]) == (address is not None)
 
 
-def test_no_answer(answers: dict[int, list[bytes]]) -> None:
+def test_no_answer(answers: Answers) -> None:
     """Nobody waits for a kernel that had no memory for its answer."""
     answers[GETADDR] = []
 
@@ -162,38 +152,17 @@ def test_no_answer(answers: dict[int, list[bytes]]) -> None:
         LinkMonitor("a0").has_any([VIP])
 
 
-def test_a_list_that_changed_while_it_was_read(
-    monkeypatch: pytest.MonkeyPatch, answers: dict[int, list[bytes]]
-) -> None:
-    """An address may be missing in it: ask again, though not for ever."""
-    overtaken = message(DONE, bytes(4), flags=0x10)
-    answers[GETADDR] = [address_message(OURS.packed), overtaken]
-    kernel = Kernel(answers)
-    monkeypatch.setattr(link, "_open_netlink", lambda _: kernel)
-    monitor = LinkMonitor("a0")
-
-    with pytest.raises(BlockingIOError):
-        monitor.has_any([OURS])
-    assert kernel.questions == 5
-
-    answers[GETADDR] = [address_message(OURS.packed), DONE_MESSAGE]
-    assert monitor.has_any([OURS])
-    assert kernel.questions == 6
-
-
 @pytest.mark.parametrize("number", [errno.ENODEV, 0])
-def test_there_is_no_such_interface(
-    answers: dict[int, list[bytes]], number: int
-) -> None:
+def test_there_is_no_such_interface(answers: Answers, number: int) -> None:
     """The kernel calls it an error; we do not."""
-    answers[GETLINK] = [message(ERROR, pack("=i", -number) + bytes(16))]
+    answers[GETLINK] = [error_message(number)]
 
     assert LinkMonitor("a0").status() == LinkStatus()
 
 
-def test_the_kernel_refuses(answers: dict[int, list[bytes]]) -> None:
+def test_the_kernel_refuses(answers: Answers) -> None:
     """Said in the original's words."""
-    answers[GETLINK] = [message(ERROR, pack("=i", -errno.EPERM) + bytes(16))]
+    answers[GETLINK] = [error_message(errno.EPERM)]
 
     with pytest.raises(
         LinkError,
@@ -208,7 +177,7 @@ def test_netlink_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(groups: int) -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
 
-    monkeypatch.setattr(link, "_open_netlink", refuse)
+    monkeypatch.setattr(link, "open_netlink", refuse)
 
     with pytest.raises(
         LinkError, match=r"^Unable to get hardware info .*: Address fam"
@@ -233,25 +202,8 @@ def test_a_name_that_is_no_text() -> None:
     monitor.close()
 
 
-SHORT = [
-    b"",
-    b"\0",
-    bytes(16),
-    pack("=IHHII", 15, NEWLINK, 0, 1, 0),
-    pack("=IHHII", 0xFFFFFFFF, NEWLINK, 0, 1, 0),
-    message(NEWLINK, b""),
-    message(NEWLINK, bytes(15)),
-    message(ERROR, b""),
-    message(NEWADDR, b"\2\0\0"),
-    message(NEWADDR, pack("=BBBBI", 2, 0, 0, 0, 3) + pack("=HH", 0, 2)),
-    message(NEWADDR, pack("=BBBBI", 2, 0, 0, 0, 3) + attribute(2, b"abc")),
-    message(NEWADDR, pack("=BBBBI", 2, 0, 0, 0, 3) + attribute(2, bytes(16))),
-    message(NEWADDR, pack("=BBBBI", 2, 0, 0, 0, 3) + pack("=HH", 600, 2) + bytes(2)),
-]
-
-
 @pytest.mark.parametrize("answer", SHORT)
-def test_answers_cut_short(answers: dict[int, list[bytes]], answer: bytes) -> None:
+def test_answers_cut_short(answers: Answers, answer: bytes) -> None:
     """They say nothing, and are not read for ever."""
     answers[GETADDR] = [answer, DONE_MESSAGE]
     assert list(LinkMonitor("a0").host_addresses()) == []
@@ -266,7 +218,7 @@ def test_any_answer(pieces: list[bytes]) -> None:
     answer = b"".join(pieces)
     made = {GETLINK: [answer], GETADDR: [answer, answer]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(link, "_open_netlink", lambda _: Kernel(made))
+        install(patch, made)
         with suppress(LinkError):
             assert isinstance(LinkMonitor("a0").status(), LinkStatus)
 
@@ -339,29 +291,98 @@ def test_lost_events() -> None:
     monitor.close()
 
 
+def use_ipv6() -> None:
+    """Networks of tests have none until they ask for it."""
+    for name in ("all", "default"):
+        path = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+        path.write_text("0")
+
+
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
-def test_membership() -> None:
+def test_nobody_objects() -> None:
+    """An IPv6 address is ours at once, and can be sent from a little later.
+
+    The monitor hears of that too.
+    """
+    use_ipv6()
+    make_link()
+    monitor = LinkMonitor("a0")
+    wait_for(lambda: monitor.status().sources[1:])  # the link-local one is through
+    before = {source.address for source in monitor.status().sources}
+    monitor.drain()
+
+    ip("address add fd00::5/64 dev a0")
+
+    assert is_readable(monitor)
+    status = monitor.status()
+    assert OURS6 in status.addresses
+    assert {source.address for source in status.sources} == before
+    monitor.drain()
+    wait_for(partial(is_readable, monitor), "news")
+    wait_for(partial(holds, monitor, lambda now: len(now.sources) > len(before)))
+    assert LinkAddress(OURS6, 64) in monitor.status().sources
+    ip("address delete fd00::5/64 dev a0")
+    assert OURS6 not in monitor.status().addresses
+    monitor.close()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("inside")
+def test_a_neighbour_objects() -> None:
+    """Its address is on our interface, yet not ours."""
+    use_ipv6()
+    make_link()
+    ip("address add fd00::5/64 dev b0 nodad")
+    monitor = LinkMonitor("a0")
+    wait_for(lambda: len(monitor.status().sources) == 2, "the link to work")
+
+    ip("address add fd00::5/64 dev a0")
+    assert OURS6 in monitor.status().addresses
+    wait_for(partial(holds, monitor, lambda now: OURS6 not in now.addresses))
+
+    listed = subprocess.run(
+        ["ip", "address", "show", "dev", "a0"], check=True, capture_output=True
+    )
+    assert b"fd00::5/64" in listed.stdout
+    assert b"dadfailed" in listed.stdout
+    assert OURS6 not in {source.address for source in monitor.status().sources}
+    monitor.close()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize(
+    ("group", "file", "entry"),
+    [
+        (GROUP, "igmp", "120000E0"),
+        (CARP_GROUP6, "igmp6", "ff020000000000000000000000000012"),
+    ],
+)
+def test_membership(group: Address, file: str, entry: str) -> None:
     """The kernel holds the group for as long as we do."""
+    use_ipv6()
     make_link()
     index = socket.if_nametoindex("a0")
 
     def groups() -> str:
-        return Path("/proc/thread-self/net/igmp").read_text()
+        return Path(f"/proc/thread-self/net/{file}").read_text()
 
-    assert "120000E0" not in groups()
-    membership = Membership(GROUP, index)
-    assert "120000E0" in groups()
+    assert entry not in groups()
+    membership = Membership(group, index)
+    assert entry in groups()
     membership.close()
-    assert "120000E0" not in groups()
+    assert entry not in groups()
 
 
-def test_no_membership() -> None:
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [(GROUP, "IP_ADD_MEMBERSHIP"), (CARP_GROUP6, "IPV6_JOIN_GROUP")],
+)
+def test_no_membership(group: Address, option: str) -> None:
     """Without the interface there is nothing to be a member on."""
-    with pytest.raises(
-        LinkError, match=r"^Can't do IP_ADD_MEMBERSHIP errno=.* \(\d+\)$"
-    ):
-        Membership(IPv4Address("224.0.0.18"), 999_999)
+    with pytest.raises(LinkError, match=rf"^Can't do {option} errno=.* \(\d+\)$"):
+        Membership(group, 999_999)
 
 
 def test_loopback() -> None:
@@ -372,6 +393,7 @@ def test_loopback() -> None:
     assert status.index == 1
     assert status.mac == b""
     assert monitor.has_any([IPv4Address("127.0.0.1")])
+    assert status.addresses >= {IPv4Address("127.0.0.1")}
     monitor.close()
 
 
