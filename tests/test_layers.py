@@ -13,16 +13,23 @@ PACKAGE = Path(carppcap.__file__).parent
 PURE = (
     ("", "errors", "jobs", "units"),
     ("addresses", "advert"),
-    ("auth",),
+    ("auth", "hearing", "sources", "ties"),
     ("actions", "config", "events", "frames"),
-    ("egress", "fsm", "ingress", "options"),
+    ("egress", "ingress", "values", "voice"),
+    ("fsm", "options"),
     ("node",),
     ("diagnose", "timeline"),
     ("shortcut", "tally"),
     ("report",),
     ("simulation.chance",),
     ("simulation.clocks", "simulation.scenario"),
-    ("simulation.host", "simulation.quantities", "simulation.wire"),
+    (
+        "simulation.bsd_egress",
+        "simulation.bsd_ingress",
+        "simulation.host",
+        "simulation.quantities",
+        "simulation.wire",
+    ),
     ("simulation.bsd_host", "simulation.carppcap_host", "simulation.ucarp_host"),
     ("simulation.machine", "simulation.report", "simulation.story"),
     ("simulation.cluster", "simulation.summary", "simulation.transcript"),
@@ -32,16 +39,19 @@ PURE = (
 """The pure levels, lowest first; "" is the package itself."""
 
 SHELL = (
-    ("i18n", "locale", "system"),
+    ("i18n", "locale", "system", "system.rtnetlink"),
     (
         "locale.catalogues",  # no part of the daemon: how its catalogues are made
         "system.capture",
         "system.clock",
         "system.inject",
         "system.link",
+        "system.neighbours",
         "system.process",
+        "system.protocol",
         "system.scripts",
         "system.syslog",
+        "system.vmac",
     ),
     ("journal", "password", "usage", "wire"),
     ("daemon", "replay"),
@@ -72,6 +82,7 @@ IMPURE_CALLS = frozenset(
 SOLE_IMPORTERS = {
     "impacket": {"frames"},
     "pcapy": {"system.capture", "system.inject"},
+    "pyroute2": {"system.vmac"},
 }
 
 FUNCTION_LINES_MAX = 60
