@@ -16,11 +16,7 @@ from io import TextIOWrapper
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.i18n import translate
-from carppcap.options import (
-    FACILITIES,
-    Settings,
-    parse,
-)
+from carppcap.options import Settings, parse
 from carppcap.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
@@ -31,6 +27,7 @@ from carppcap.system.process import (
 )
 from carppcap.system.syslog import Log
 from carppcap.usage import usage
+from carppcap.values import FACILITIES
 
 ORIGINAL_NAME = "ucarp"
 

@@ -55,7 +55,10 @@ class VirtualHostConfig:
     without the password: then digests are not checked.  `farewell` lets a master that
     goes away say so.  With `peers` adverts go to each of these and not to the group.
     `link_address` is part of the digest where an OpenBSD peer was given a MAC by hand,
-    else empty.  Raises `ConfigError` for anything else.
+    else empty.  `prefixes` has the length of the network prefix of each of `vips`, None
+    where nobody said it, and is empty where nobody said any.  With `vmac` the addresses
+    live on an interface of their own, which has the virtual MAC.  Raises `ConfigError`
+    for anything else.
     """
 
     interface: str
@@ -77,6 +80,8 @@ class VirtualHostConfig:
     link_address: bytes = b""
     demotion: int = 0
     replay_guard: GuardMode = GuardMode.ENFORCE
+    prefixes: tuple[int | None, ...] = ()
+    vmac: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.vhid <= VHID_MAX:
@@ -121,13 +126,23 @@ class VirtualHostConfig:
             )
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """The virtual addresses as they were given, with their prefixes."""
+        prefixes = self.prefixes or (None,) * len(self.vips)
+        return tuple(
+            f"{vip}" if prefix is None else f"{vip}/{prefix}"
+            for vip, prefix in zip(self.vips, prefixes, strict=True)
+        )
+
+    @property
     def families(self) -> tuple[Family, ...]:
         """The families we advertise in: those that have virtual addresses.
 
         Kernels time a group out in each family that has addresses, so a group of both
         needs adverts in both (`carp_setrun`).
         """
-        present = {Family.of(vip) for vip in self.vips}
+        known = self.vips or (self.source, self.source6)
+        present = {Family.of(address) for address in known if address is not None}
         return tuple(family for family in Family if family in present)
 
     def source_of(self, family: Family) -> Address | None:

@@ -1,62 +1,54 @@
 """The command line of the original, as one table, and what it means.
 
-Help, parser and tests read the same rows.  Values are checked here, one by one; what
-they mean together (`VirtualHostConfig`) is checked when a virtual host is made of
-them.  Nothing is read or opened: a password file is only named.
+Help, parser and tests read the same rows.  Values are checked one by one (`values`);
+what they mean together is checked when a virtual host is made of them.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
-from carppcap.addresses import ANY, CARP_GROUP, parse_ipv4
-from carppcap.auth import PASSWORD_LENGTH_MAX, Key
+from carppcap import values as read
+from carppcap.addresses import ANY, CARP_GROUP, Address, Family, parse_ipv4
+from carppcap.auth import Key
 from carppcap.config import (
     ADVBASE_MAX,
     ADVSKEW_MAX,
     DEAD_RATIO_DEFAULT,
     DEAD_RATIO_MAX,
+    DEMOTION_MAX,
     VHID_MAX,
+    GuardMode,
+    SourceMac,
     VirtualHostConfig,
 )
-from carppcap.errors import ConfigError, PasswordError
-from carppcap.units import NS_PER_S, Interval
+from carppcap.errors import ConfigError
+from carppcap.units import Interval
+from carppcap.values import VirtualAddress, merge_virtual_addresses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.
     from typing import Any
 
-SCRIPT_TIMEOUT_MAX_S = 86_400
-
-FACILITIES = {
-    "kern": 0, "user": 1, "mail": 2, "daemon": 3, "auth": 4, "security": 4,
-    "syslog": 5, "lpr": 6, "news": 7, "uucp": 8, "cron": 9, "authpriv": 10,
-    "ftp": 11, "local0": 16, "local1": 17, "local2": 18, "local3": 19, "local4": 20,
-    "local5": 21, "local6": 22, "local7": 23,
-}  # fmt: skip
-"""Facilities of syslog by name (RFC 5424, table 1)."""
-
-NO_SYSLOG = "none"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the command line said; None where it said nothing.
+    """Everything the command line said; None or empty where it said nothing.
 
     `script_timeout_ns` 0 means that scripts may take as long as they like.
     """
 
     interface: str | None = None
     source: IPv4Address | None = None
+    source6: IPv6Address | None = None
     group: IPv4Address = CARP_GROUP
     vhid: int | None = None
     password: bytes | None = None
     passfile: str | None = None
     preempt: bool = False
     neutral: bool = False
-    vip: IPv4Address | None = None
+    addresses: tuple[VirtualAddress, ...] = ()
     advbase: int = 1
     advskew: int = 0
     dead_ratio: int = DEAD_RATIO_DEFAULT
@@ -74,6 +66,23 @@ class Settings:
     script_timeout_ns: Interval = 0
     pidfile: str | None = None
     no_farewell: bool = False
+    peers: tuple[Address, ...] = ()
+    source_mac: SourceMac | None = None
+    link_address: bytes = b""
+    vmac: bool = False
+    demotion: int = 0
+    replay_guard: GuardMode = GuardMode.ENFORCE
+
+    @property
+    def vips(self) -> tuple[Address, ...]:
+        """The virtual addresses, without their prefixes."""
+        return tuple(virtual.address for virtual in self.addresses)
+
+    @property
+    def prefixes(self) -> tuple[int | None, ...]:
+        """The length of the prefix of each of them, as `VirtualHostConfig` has it."""
+        lengths = tuple(virtual.prefix for virtual in self.addresses)
+        return () if set(lengths) == {None} else lengths
 
     def virtual_host(self, interface: str) -> VirtualHostConfig:
         """The virtual host these settings describe.
@@ -90,15 +99,20 @@ class Settings:
                 "You must supply an advertisement time base: --advbase and --advskew "
                 "cannot both be 0"
             )
-        if self.source in (None, ANY):
+        families = {Family.of(vip) for vip in self.vips}
+        needs_ipv4 = Family.IPV4 in families or (not families and self.source6 is None)
+        if needs_ipv4 and self.source in (None, ANY):
             raise ConfigError("You must supply a persistent source address (--srcip)")
-        if self.vip in (None, ANY):
+        if not families or self.vips == (ANY,):
             raise ConfigError("You must supply a virtual host address (--addr)")
+        self._check_peers(families)
         return VirtualHostConfig(
             interface=interface,
             vhid=self.vhid,
-            source=self.source,
-            vips=(self.vip,),
+            source=self.source if Family.IPV4 in families else None,
+            source6=self.source6 if Family.IPV6 in families else None,
+            vips=self.vips,
+            prefixes=self.prefixes,
             key=Key(self.password),
             advbase=self.advbase,
             advskew=self.advskew,
@@ -108,79 +122,61 @@ class Settings:
             farewell=self.shutdown and not self.no_farewell,
             group=self.group,
             multicast=not self.nomcast,
+            peers=self.peers,
+            source_mac=self.source_mac or self._usual_source_mac(),
+            link_address=self._hand_set_link_address(),
+            vmac=self.vmac,
+            demotion=self.demotion,
+            replay_guard=self.replay_guard,
         )
 
+    def _hand_set_link_address(self) -> bytes:
+        # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
+        usual = bytes((0x00, 0x00, 0x5E, 0x00, 0x01, self.vhid or 0))
+        return b"" if self.link_address == usual else self.link_address
 
-def parse_number(text: str, what: str, low: int, high: int) -> int:
-    """A whole number as C reads it with base 0: `0x10` is 16 and `010` is 8.
+    def _usual_source_mac(self) -> SourceMac:
+        """The MAC that adverts come from where nobody asks for another one.
 
-    Raises `ConfigError` unless all of `text` is a number from `low` to `high`.
-    """
-    number = None
-    if re.fullmatch(r"\s*\+?0[0-7]+", text, re.ASCII):
-        number = int(text, 8)
-    elif re.fullmatch(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[1-9][0-9]{0,9}|0)", text, re.ASCII):
-        number = int(text, 0)
-    if number is None or not low <= number <= high:
-        raise ConfigError(
-            "Invalid number: [{text}] for {what} (allowed: {low} to {high})",
-            text=text,
-            what=what,
-            low=low,
-            high=high,
-        )
-    return number
+        Peers by name may be behind a router, and the network between us may know the
+        NIC only.  A virtual MAC that moves is taught to switches by the adverts.
+        """
+        if self.peers:
+            return SourceMac.REAL
+        return SourceMac.BSD if self.vmac else SourceMac.VIRTUAL
 
-
-def parse_password(password: bytes) -> bytes:
-    """`password` if kernels and the original can use it, else `ConfigError`."""
-    if not password:
-        raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
-    if len(password) > PASSWORD_LENGTH_MAX:
-        raise PasswordError(
-            "Password too long: {length} bytes (allowed: 1 to 19)", length=len(password)
-        )
-    if b"\0" in password:
-        raise PasswordError("Password contains a zero byte (allowed: any other)")
-    return password
-
-
-def _number(low: int, high: int) -> Callable[[str, str], int]:
-    return lambda text, what: parse_number(text, what, low, high)
-
-
-def _text(text: str, what: str) -> str:
-    if not text:
-        raise ConfigError("{what} is empty", what=what)
-    return text
-
-
-def _any_text(text: str, what: str) -> str:
-    return text
-
-
-def _password(text: str, what: str) -> bytes:
-    return parse_password(_encode(text))
-
-
-def _encode(text: str) -> bytes:
-    # The bytes that were typed: they are the key, whether or not they are UTF-8.
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _facility(text: str, what: str) -> str:
-    name = text.lower()
-    if name != NO_SYSLOG and name not in FACILITIES:
-        raise ConfigError(
-            "Unknown syslog facility: [{text}] (allowed: {names})",
-            text=text,
-            names=", ".join((*FACILITIES, NO_SYSLOG)),
-        )
-    return name
-
-
-def _seconds(text: str, what: str) -> Interval:
-    return parse_number(text, what, 0, SCRIPT_TIMEOUT_MAX_S) * NS_PER_S
+    def _check_peers(self, families: set[Family]) -> None:
+        """Raises `ConfigError` for peers that not all adverts can be sent to."""
+        if not self.peers:
+            return
+        if self.nomcast or self.group != CARP_GROUP:
+            raise ConfigError(
+                "With --peer adverts go to no group (leave out --mcastip and --nomcast)"
+            )
+        if self.source_mac not in (None, SourceMac.REAL):
+            raise ConfigError(
+                "With --peer adverts come from the interface's own MAC (leave out "
+                "--source-mac)"
+            )
+        for peer in self.peers:
+            if peer in (self.source, self.source6, *self.vips):
+                raise ConfigError(
+                    "{address} is no peer, but an address of this host or of the "
+                    "group (--peer)",
+                    address=peer,
+                )
+        served = {Family.of(peer) for peer in self.peers}
+        for family in Family:
+            if family in families - served:
+                raise ConfigError(
+                    "No --peer is an IPv{version} address, but an --addr is",
+                    version=family.value,
+                )
+            if family in served - families:
+                raise ConfigError(
+                    "No --addr is an IPv{version} address, but a --peer is",
+                    version=family.value,
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +202,18 @@ def N_(text: str) -> str:
 
 
 OPTIONS = (
-    Option("i", "interface", "interface", _text, "IF", N_("network interface to work on (default: the first one)")),
-    Option("s", "srcip", "source", parse_ipv4, "IP", N_("this host's own, permanent address on it")),
-    Option("v", "vhid", "vhid", _number(1, VHID_MAX), "ID", N_("number of the group, 1 to 255, the same on all its hosts")),
-    Option("a", "addr", "vip", parse_ipv4, "IP", N_("the virtual address that the group shares")),
-    Option("o", "passfile", "passfile", _text, "FILE", N_("read the group's password from the first line of FILE")),
-    Option("p", "pass", "password", _password, "WORD", N_("the group's password, 1 to 19 bytes (better: --passfile)")),
-    Option("u", "upscript", "upscript", _text, "FILE", N_("run FILE to take the address: FILE IF ADDR [XPARAM]")),
-    Option("d", "downscript", "downscript", _text, "FILE", N_("run FILE to drop the address, same arguments")),
-    Option("x", "xparam", "xparam", _any_text, "TEXT", N_("one more argument for both scripts")),
-    Option("b", "advbase", "advbase", _number(0, ADVBASE_MAX), "SECONDS", N_("time between two adverts, 0 to 255 (default 1)")),
-    Option("k", "advskew", "advskew", _number(0, ADVSKEW_MAX), "SKEW", N_("1/256 seconds on top, 0 to 255 (default 0); lower is preferred")),
-    Option("r", "deadratio", "dead_ratio", _number(1, DEAD_RATIO_MAX), "RATIO", N_("missing adverts until a master counts as dead (default 3)")),
+    Option("i", "interface", "interface", read.plain_text, "IF", N_("network interface to work on (default: the first one)")),
+    Option("s", "srcip", "source", read.parse_source, "IP", N_("this host's own, permanent address on it; one per family")),
+    Option("v", "vhid", "vhid", read.number(1, VHID_MAX), "ID", N_("number of the group, 1 to 255, the same on all its hosts")),
+    Option("a", "addr", "addresses", read.parse_virtual_addresses, "IP", N_("the virtual address that the group shares; several with commas, or more --addr; with /LENGTH if you like")),
+    Option("o", "passfile", "passfile", read.plain_text, "FILE", N_("read the group's password from the first line of FILE")),
+    Option("p", "pass", "password", read.password, "WORD", N_("the group's password, 1 to 19 bytes (better: --passfile)")),
+    Option("u", "upscript", "upscript", read.plain_text, "FILE", N_("run FILE to take the address: FILE IF ADDR [XPARAM]")),
+    Option("d", "downscript", "downscript", read.plain_text, "FILE", N_("run FILE to drop the address, same arguments")),
+    Option("x", "xparam", "xparam", read.any_text, "TEXT", N_("one more argument for both scripts")),
+    Option("b", "advbase", "advbase", read.number(0, ADVBASE_MAX), "SECONDS", N_("time between two adverts, 0 to 255 (default 1)")),
+    Option("k", "advskew", "advskew", read.number(0, ADVSKEW_MAX), "SKEW", N_("1/256 seconds on top, 0 to 255 (default 0); lower is preferred")),
+    Option("r", "deadratio", "dead_ratio", read.number(1, DEAD_RATIO_MAX), "RATIO", N_("missing adverts until a master counts as dead (default 3)")),
     Option("P", "preempt", "preempt", None, "", N_("take over from a live master that is less preferred")),
     Option("n", "neutral", "neutral", None, "", N_("do not run the down script at start")),
     Option("z", "shutdown", "shutdown", None, "", N_("when told to stop: run the down script, say farewell, exit")),
@@ -225,12 +221,18 @@ OPTIONS = (
     Option("M", "nomcast", "nomcast", None, "", N_("send adverts to the broadcast MAC instead of the group's")),
     Option("m", "mcastip", "group", parse_ipv4, "IP", N_("multicast group of the adverts (default 224.0.0.18)")),
     Option("B", "daemonize", "daemonize", None, "", N_("go to the background once everything works")),
-    Option("f", "facility", "facility", _facility, "NAME", N_("syslog facility (default daemon), or none")),
-    Option("", "syslog", "facility", _facility, "NAME", N_("the same as --facility"), original=False),
+    Option("f", "facility", "facility", read.facility, "NAME", N_("syslog facility (default daemon), or none")),
+    Option("", "syslog", "facility", read.facility, "NAME", N_("the same as --facility"), original=False),
     Option("D", "debug", "debug", None, "", N_("say more: every event and what came of it")),
-    Option("", "script-timeout", "script_timeout_ns", _seconds, "SECONDS", N_("kill a script that runs longer (default 0: never)"), original=False),
-    Option("", "pidfile", "pidfile", _text, "FILE", N_("keep the process id in FILE while running"), original=False),
+    Option("", "script-timeout", "script_timeout_ns", read.seconds, "SECONDS", N_("kill a script that runs longer (default 0: never)"), original=False),
+    Option("", "pidfile", "pidfile", read.plain_text, "FILE", N_("keep the process id in FILE while running"), original=False),
     Option("", "no-farewell", "no_farewell", None, "", N_("leave without telling the peers"), original=False),
+    Option("", "peer", "peers", read.parse_peers, "IP", N_("send adverts to this host, not to the group; several as with --addr"), original=False),
+    Option("", "source-mac", "source_mac", read.choice(SourceMac), "KIND", N_("where frames of adverts come from: virtual (default), bsd or real"), original=False),
+    Option("", "lladdr", "link_address", read.parse_mac, "MAC", N_("the lladdr that OpenBSD peers were given by hand"), original=False),
+    Option("", "vmac", "vmac", None, "", N_("let a virtual MAC move with the addresses"), original=False),
+    Option("", "demotion", "demotion", read.number(0, DEMOTION_MAX), "N", N_("how poor a master this host is at start, 0 to 255 (default 0)"), original=False),
+    Option("", "replay-guard", "replay_guard", read.choice(GuardMode), "MODE", N_("old adverts sent again: off, detect or enforce (default)"), original=False),
     Option("h", "help", "help", None, "", N_("show this help")),
     Option("", "version", "version", None, "", N_("show the version"), original=False),
 )  # fmt: skip
@@ -254,12 +256,23 @@ def parse_values(
     given, words = split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
-        values[row.field] = True if row.parse is None else row.parse(text, name)
-        if row.field == "passfile":
-            values.pop("password", None)
-        elif row.field == "password":
-            values.pop("passfile", None)
+        _put(values, row.field, True if row.parse is None else row.parse(text, name))
     return values, words
+
+
+def _put(values: "dict[str, Any]", field: str, value: "Any") -> None:
+    """Add one more value to those that were given before it."""
+    if field == "addresses":
+        value = merge_virtual_addresses(values.get(field, ()), value)
+    elif field == "peers":
+        value = tuple(dict.fromkeys((*values.get(field, ()), *value)))
+    elif field == "source" and value.version == 6:
+        field = "source6"
+    elif field == "passfile":
+        values.pop("password", None)
+    elif field == "password":
+        values.pop("passfile", None)
+    values[field] = value
 
 
 def passwords(
@@ -270,7 +283,7 @@ def passwords(
     Raises `ConfigError`, where `parse` does too.
     """
     given, _ = split(arguments, rows)
-    return [_encode(text) for row, _, text in given if row.field == "password"]
+    return [read.encode(text) for row, _, text in given if row.field == "password"]
 
 
 def split(

@@ -131,12 +131,13 @@ def _first_vhid(path: str) -> int:
 
 def _config(settings: Settings, path: str, vhid: int) -> VirtualHostConfig:
     # A digest covers the address too: without both there is nothing to check it with.
-    checkable = settings.password is not None and settings.vip is not None
+    checkable = settings.password is not None and bool(settings.vips)
     return VirtualHostConfig(
         interface=settings.interface or os.path.basename(path),
         vhid=vhid,
         source=settings.source or LOSES_TIES,
-        vips=() if settings.vip is None else (settings.vip,),
+        vips=settings.vips,
+        prefixes=settings.prefixes,
         key=Key(settings.password) if settings.password and checkable else None,
         advbase=settings.advbase,
         advskew=settings.advskew,
@@ -157,7 +158,7 @@ def _say_guesses(report: Report, settings: Settings, vhid: int) -> None:
         name
         for name, value in (
             ("password", settings.password),
-            ("--addr", settings.vip),
+            ("--addr", settings.vips or None),
         )
         if value is None
     ]

@@ -27,7 +27,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.auth import PASSWORD_LENGTH_MAX
@@ -56,11 +56,13 @@ from carppcap.simulation.story import EVERYBODY, parse_story
 from carppcap.simulation.transcript import STORY
 from carppcap.simulation.wire import ATTACKER
 from carppcap.units import NS_PER_S, Interval
+from carppcap.values import VirtualAddress
 
 VHID_DEFAULT = 7
 PASSWORD_DEFAULT = b"simulated"
 VIP_DEFAULT = IPv4Address("10.9.0.254")
 FIRST_ADDRESS = IPv4Address("10.9.0.1")
+FIRST_ADDRESS6 = IPv6Address("fe80::1")
 SKEW_STEP = 100
 DURATION_DEFAULT_NS = 60 * NS_PER_S
 MEMBERS_MAX = 32
@@ -209,7 +211,8 @@ def _settings(flags: Sequence[str], number: int, where: str) -> Settings:
         settings,
         vhid=settings.vhid or VHID_DEFAULT,
         source=settings.source or FIRST_ADDRESS + number,
-        vip=settings.vip or VIP_DEFAULT,
+        source6=settings.source6 or FIRST_ADDRESS6 + number,
+        addresses=settings.addresses or (VirtualAddress(VIP_DEFAULT),),
         password=password,
     )
 

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 from functools import cache
 
 from carppcap import options
+from carppcap.addresses import ANY, Family
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
@@ -73,9 +75,16 @@ def _check_host(host: VirtualHostConfig, settings: Settings) -> None:
     assert host.group.is_multicast
     assert host.interval_ns > 0
     assert host.master_down_interval_ns > 0
-    assert host.vips == (settings.vip,)
-    assert not host.source.is_unspecified
-    assert not host.vips[0].is_unspecified
+    assert host.vips == settings.vips
+    assert len(set(host.vips)) == len(host.vips) >= 1
+    assert len(host.prefixes) in (0, len(host.vips))
+    assert (Family.IPV4 in host.families) == (host.source is not None)
+    assert host.source != ANY
+    assert not any(vip.is_unspecified for vip in host.vips)
+    assert not set(host.peers) & {*host.vips, host.source, host.source6}
+    assert {Family.of(peer) for peer in host.peers} in (set(), set(host.families))
+    assert len(host.link_address) in (0, 6)
+    assert 0 <= host.demotion <= 255
     assert repr(host.key) == "Key()"
 
 
@@ -87,11 +96,25 @@ def _spelt_out(settings: Settings) -> list[str]:
         if row.parse is None:
             words += [f"--{row.long}"] if value else []
         elif value is not None and value != getattr(_DEFAULTS, field):
-            if field == "script_timeout_ns":
-                value //= 10**9
-            text = os.fsdecode(value) if isinstance(value, bytes) else str(value)
-            words.append(f"--{row.long}={text}")
+            words += [f"--{row.long}={text}" for text in _texts(field, value)]
+    if settings.source6 is not None:
+        words.append(f"--srcip={settings.source6}")
     return words
+
+
+def _texts(field: str, value: object) -> list[str]:
+    """How a value is written; some are written in several words."""
+    match value:
+        case tuple():
+            return [str(part) for part in value]
+        case Enum():
+            return [str(value.value)]
+        case bytes():
+            return [value.hex(":") if field == "link_address" else os.fsdecode(value)]
+        case int() if field == "script_timeout_ns":
+            return [str(value // 10**9)]
+        case _:
+            return [str(value)]
 
 
 @cache
@@ -121,6 +144,10 @@ def settings_seeds(captured: list[bytes]) -> Iterator[bytes]:
         f"{needed} -p love -m 10.0.0.1",
         f"{needed} -p love -s 0.0.0.0",
         f"{needed} -p love -a 0.0.0.0",
+        f"{needed} -p love -a 10.1.1.253/24,fd00::252/64 -s fe80::5 --vmac",
+        f"{needed} -p love -a fe80::1 --peer 10.1.1.6,fe80::6 --peer 10.1.1.7",
+        f"{needed} -p love --lladdr 2:0:0:0:0:1 --source-mac bsd --demotion 3",
+        f"{needed} -p love --replay-guard detect",
     ):
         yield _END_OF_WORD.join((b"love\n", *(word.encode() for word in line.split())))
     for content in (b"", b"\n", b"\r\n", b"x" * 20, b"x\1y\n", b"\xff\xfe\r\nmore\n"):

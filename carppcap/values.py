@@ -1,0 +1,267 @@
+"""What may stand behind an option, and what it means: one parser for each kind.
+
+Each takes the text and the name that the option was called by, and raises
+`ConfigError` with that name in it.  Nothing is read or opened: a file is only named.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from carppcap.addresses import Address
+from carppcap.auth import PASSWORD_LENGTH_MAX
+from carppcap.errors import ConfigError, PasswordError
+from carppcap.units import NS_PER_S, Interval
+
+SCRIPT_TIMEOUT_MAX_S = 86_400
+
+FACILITIES = {
+    "kern": 0, "user": 1, "mail": 2, "daemon": 3, "auth": 4, "security": 4,
+    "syslog": 5, "lpr": 6, "news": 7, "uucp": 8, "cron": 9, "authpriv": 10,
+    "ftp": 11, "local0": 16, "local1": 17, "local2": 18, "local3": 19, "local4": 20,
+    "local5": 21, "local6": 22, "local7": 23,
+}  # fmt: skip
+"""Facilities of syslog by name (RFC 5424, table 1)."""
+
+NO_SYSLOG = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualAddress:
+    """An address that a group shares, and the length of its network's prefix, if said.
+
+    0..32 for IPv4, 0..128 for IPv6.
+    """
+
+    address: Address
+    prefix: int | None = None
+
+    def __str__(self) -> str:
+        if self.prefix is None:
+            return str(self.address)
+        return f"{self.address}/{self.prefix}"
+
+
+def parse_number(text: str, what: str, low: int, high: int) -> int:
+    """A whole number as C reads it with base 0: `0x10` is 16 and `010` is 8.
+
+    Raises `ConfigError` unless all of `text` is a number from `low` to `high`.
+    """
+    number = None
+    if re.fullmatch(r"\s*\+?0[0-7]+", text, re.ASCII):
+        number = int(text, 8)
+    elif re.fullmatch(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[1-9][0-9]{0,9}|0)", text, re.ASCII):
+        number = int(text, 0)
+    if number is None or not low <= number <= high:
+        raise ConfigError(
+            "Invalid number: [{text}] for {what} (allowed: {low} to {high})",
+            text=text,
+            what=what,
+            low=low,
+            high=high,
+        )
+    return number
+
+
+def parse_password(password: bytes) -> bytes:
+    """`password` if kernels and the original can use it, else `ConfigError`."""
+    if not password:
+        raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
+    if len(password) > PASSWORD_LENGTH_MAX:
+        raise PasswordError(
+            "Password too long: {length} bytes (allowed: 1 to 19)", length=len(password)
+        )
+    if b"\0" in password:
+        raise PasswordError("Password contains a zero byte (allowed: any other)")
+    return password
+
+
+def parse_address(text: str, what: str) -> Address:
+    """An address of either family, without anything around it.
+
+    IPv6 addresses that only dress up an IPv4 one are refused: nobody has them on a
+    wire.  So is a zone: the interface is named elsewhere.
+    """
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        pass
+    try:
+        address = IPv6Address(text)
+    except AddressValueError:
+        address = None
+    if address is None or address.ipv4_mapped is not None or "%" in text:
+        raise ConfigError(
+            "Invalid address: [{text}] for {what} (allowed: an IPv4 or IPv6 address "
+            "such as 10.1.1.252 or fd00::252)",
+            text=text,
+            what=what,
+        )
+    return address
+
+
+def parse_source(text: str, what: str) -> Address:
+    """An address of this host; whether IPv4 will do is checked where it is needed."""
+    address = parse_address(text, what)
+    if address.version == 6 and not is_host(address):
+        raise ConfigError(
+            "{address} for {what} is no address that a host can have on a network",
+            address=address,
+            what=what,
+        )
+    return address
+
+
+def parse_peers(text: str, what: str) -> tuple[Address, ...]:
+    """The addresses of other hosts, with commas between them."""
+    peers = tuple(parse_address(part, what) for part in text.split(","))
+    for peer in peers:
+        if not is_host(peer):
+            raise ConfigError(
+                "{address} for {what} is no address that a host can have on a network",
+                address=peer,
+                what=what,
+            )
+    return peers
+
+
+def parse_virtual_addresses(text: str, what: str) -> tuple[VirtualAddress, ...]:
+    """Addresses of a group, with commas between them, each perhaps with a prefix."""
+    return tuple(_virtual_address(part, what) for part in text.split(","))
+
+
+def _virtual_address(text: str, what: str) -> VirtualAddress:
+    spelt, slash, length = text.partition("/")
+    address = parse_address(spelt, what)
+    if not slash:
+        return VirtualAddress(address)
+    most = address.max_prefixlen
+    if not re.fullmatch("[0-9]{1,3}", length, re.ASCII) or int(length) > most:
+        raise ConfigError(
+            "Invalid prefix length: [{text}] for {what} (allowed: 0 to {most})",
+            text=text,
+            what=what,
+            most=most,
+        )
+    return VirtualAddress(address, int(length))
+
+
+def is_host(address: Address) -> bool:
+    """Whether a host can have `address` on a network, and others can send to it."""
+    return not (
+        address.is_multicast
+        or address.is_unspecified
+        or address.is_loopback
+        or address == IPv4Address("255.255.255.255")
+    )
+
+
+def merge_virtual_addresses(
+    known: tuple[VirtualAddress, ...], more: tuple[VirtualAddress, ...]
+) -> tuple[VirtualAddress, ...]:
+    """All of them in their order, each address once.
+
+    A single IPv4 address without a prefix may be what it likes, as with the original.
+    Raises `ConfigError` for others that nobody can share, and for an address that is
+    given two different prefixes.
+    """
+    merged = {virtual.address: virtual for virtual in known}
+    for virtual in more:
+        before = merged.get(virtual.address)
+        if before is None or before.prefix is None:
+            merged[virtual.address] = virtual
+        elif virtual.prefix not in (None, before.prefix):
+            raise ConfigError(
+                "{address} cannot be in a network /{one} and in a network /{other}",
+                address=virtual.address,
+                one=before.prefix,
+                other=virtual.prefix,
+            )
+    virtuals = tuple(merged.values())
+    # What the original takes: one address, and nothing more said about it.
+    is_plain = [(v.address.version, v.prefix) for v in virtuals] == [(4, None)]
+    for virtual in virtuals:
+        if not is_plain and not is_host(virtual.address):
+            raise ConfigError(
+                "{address} is no address that hosts can share on a network",
+                address=virtual.address,
+            )
+    return virtuals
+
+
+def parse_mac(text: str, what: str) -> bytes:
+    """A MAC of one host, as `ifconfig` shows it on any system; not all zeros."""
+    mac = b""
+    if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text, re.ASCII):
+        mac = bytes(int(byte, 16) for byte in re.split("[:-]", text))
+    if not any(mac) or mac[0] & 1:
+        raise ConfigError(
+            "Invalid MAC: [{text}] for {what} (allowed: that of a single host, such "
+            "as 00:00:5e:00:01:2a)",
+            text=text,
+            what=what,
+        )
+    return mac
+
+
+def number(low: int, high: int) -> Callable[[str, str], int]:
+    """A parser of numbers from `low` to `high`."""
+    return lambda text, what: parse_number(text, what, low, high)
+
+
+def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
+    """A parser of the words that `choices` has for values."""
+
+    def parse(text: str, what: str) -> Enum:
+        try:
+            return choices(text.lower())
+        except ValueError:
+            raise ConfigError(
+                "Unknown word: [{text}] for {what} (allowed: {words})",
+                text=text,
+                what=what,
+                words=", ".join(member.value for member in choices),
+            ) from None
+
+    return parse
+
+
+def plain_text(text: str, what: str) -> str:
+    """Any text but none at all."""
+    if not text:
+        raise ConfigError("{what} is empty", what=what)
+    return text
+
+
+def any_text(text: str, what: str) -> str:
+    """Any text."""
+    return text
+
+
+def password(text: str, what: str) -> bytes:
+    """A password, in the bytes that were typed."""
+    return parse_password(encode(text))
+
+
+def encode(text: str) -> bytes:
+    """The bytes that were typed: they are the key, whether or not they are UTF-8."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def facility(text: str, what: str) -> str:
+    """A facility of syslog, or that there is to be none."""
+    name = text.lower()
+    if name != NO_SYSLOG and name not in FACILITIES:
+        raise ConfigError(
+            "Unknown syslog facility: [{text}] (allowed: {names})",
+            text=text,
+            names=", ".join((*FACILITIES, NO_SYSLOG)),
+        )
+    return name
+
+
+def seconds(text: str, what: str) -> Interval:
+    """How long scripts may take, in whole seconds; 0: for ever."""
+    return parse_number(text, what, 0, SCRIPT_TIMEOUT_MAX_S) * NS_PER_S

@@ -1,0 +1,259 @@
+"""What stands behind options: each kind of value, accepted and refused."""
+
+from enum import Enum
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap.errors import ConfigError, PasswordError
+from carppcap.options import parse
+from carppcap.values import (
+    VirtualAddress,
+    choice,
+    is_host,
+    merge_virtual_addresses,
+    parse_address,
+    parse_mac,
+    parse_number,
+    parse_password,
+    parse_peers,
+    parse_source,
+    parse_virtual_addresses,
+)
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        (b"x" * 20, "Password too long: 20 bytes (allowed: 1 to 19)"),
+        (b"a\0b", "Password contains a zero byte (allowed: any other)"),
+    ],
+)
+def test_bad_password(password: bytes, sentence: str) -> None:
+    """What no key can be made of ends with the original's status 2."""
+    with pytest.raises(PasswordError) as caught:
+        parse_password(password)
+
+    assert str(caught.value) == sentence
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0), ("-0", 0), ("+7", 7), (" 7", 7), ("\t7", 7), ("255", 255),
+        ("0x10", 16), ("0XfF", 255), ("010", 8), ("+017", 15), ("00", 0),
+    ],
+)  # fmt: skip
+def test_number_of_base_0(text: str, number: int) -> None:
+    """0x10 is 16 and 010 is 8, as strtol(3) with base 0 reads them."""
+    assert parse_number(text, "-k", 0, 255) == number
+
+
+@pytest.mark.parametrize("text", ["08", "0x", "1 ", "7\n", "1_0", "--1", "0b1", "0o7"])
+def test_no_number(text: str) -> None:
+    """What strtol(3) would cut short is refused; so is what only Python knows."""
+    with pytest.raises(ConfigError, match="Invalid number"):
+        parse_number(text, "-k", 0, 255)
+
+
+@given(st.integers(-300, 600), st.sampled_from(["{}", "{:#x}", "0{:o}", "+{}"]))
+def test_numbers(number: int, form: str) -> None:
+    """In any base and form, a number is itself or is out of range."""
+    text = form.format(number)
+    try:
+        parsed = parse_number(text, "-k", 0, 255)
+    except ConfigError:
+        assert not 0 <= number <= 255
+    else:
+        assert parsed == number
+
+
+NO_ADDRESS = (
+    "Invalid address: [{}] for -a (allowed: an IPv4 or IPv6 address such as "
+    "10.1.1.252 or fd00::252)"
+)
+NO_HOST = "{} for --peer is no address that a host can have on a network"
+NOT_SHARED = "{} is no address that hosts can share on a network"
+
+
+@pytest.mark.parametrize(
+    "text", ["10.1.1.252", "0.0.0.0", "fd00::252", "::", "fe80::1"]
+)
+def test_address(text: str) -> None:
+    """Of either family."""
+    assert parse_address(text, "-a") == ip_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "10.1.1", "10.1.1.300", "10.1.1.252/24", " 10.1.1.252", "010.1.1.2",
+        "٣.1.1.1", "vip", "fd00:::1", "fe80::1%eth0", "::ffff:10.1.1.252", "[::1]",
+    ],
+)  # fmt: skip
+def test_no_address(text: str) -> None:
+    """Neither names nor zones, nor IPv4 in the clothes of IPv6."""
+    with pytest.raises(ConfigError) as caught:
+        parse_address(text, "-a")
+
+    assert str(caught.value) == NO_ADDRESS.format(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["::", "::1", "ff02::12", "0.0.0.0", "127.0.0.1", "224.0.0.18"]
+)
+def test_not_an_address_of_a_host(text: str) -> None:
+    """Neither groups, nor ourselves, nor nobody."""
+    with pytest.raises(ConfigError) as caught:
+        parse_peers(f"10.1.1.6,{text}", "--peer")
+
+    assert str(caught.value) == NO_HOST.format(text)
+    assert not is_host(ip_address(text))
+
+
+def test_peers() -> None:
+    """With commas between them."""
+    assert parse_peers("10.1.1.6,fe80::6", "--peer") == (
+        ip_address("10.1.1.6"),
+        ip_address("fe80::6"),
+    )
+    assert not is_host(ip_address("255.255.255.255"))
+
+
+@pytest.mark.parametrize("text", ["::", "::1", "ff02::12"])
+def test_no_source(text: str) -> None:
+    """Of IPv6; in IPv4 the original takes everything, and so do we."""
+    assert str(parse_source("127.0.0.1", "-s")) == "127.0.0.1"
+    assert str(parse_source("fe80::5", "-s")) == "fe80::5"
+    with pytest.raises(ConfigError) as caught:
+        parse_source(text, "-s")
+
+    assert str(caught.value) == NO_HOST.replace("--peer", "-s").format(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "virtuals"),
+    [
+        ("10.1.1.252", [("10.1.1.252", None)]),
+        ("10.1.1.252/0", [("10.1.1.252", 0)]),
+        ("10.1.1.252/32,fd00::1/128", [("10.1.1.252", 32), ("fd00::1", 128)]),
+        ("fd00::1/0,10.1.1.252", [("fd00::1", 0), ("10.1.1.252", None)]),
+        ("10.1.1.252/024", [("10.1.1.252", 24)]),
+    ],
+)
+def test_virtual_addresses(text: str, virtuals: list[tuple[str, int | None]]) -> None:
+    """Each with the host's bits, and with a prefix or without."""
+    expected = tuple(VirtualAddress(ip_address(a), p) for a, p in virtuals)
+
+    assert parse_virtual_addresses(text, "-a") == expected
+    assert [str(virtual) for virtual in expected] == [
+        str(ip_address(a)) + ("" if p is None else f"/{p}") for a, p in virtuals
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("10.1.1.252/33", 32), ("10.1.1.252/", 32), ("10.1.1.252/-1", 32),
+        ("10.1.1.252/24/24", 32), ("10.1.1.252/٣", 32), ("10.1.1.252/255.0.0.0", 32),
+        ("fd00::1/129", 128), ("fd00::1/ 64", 128), ("fd00::1/" + "1" * 5000, 128),
+    ],
+)  # fmt: skip
+def test_no_prefix(text: str, most: int) -> None:
+    """0 to 32, or 0 to 128."""
+    with pytest.raises(ConfigError) as caught:
+        parse_virtual_addresses(text, "-a")
+
+    sentence = f"Invalid prefix length: [{text}] for -a (allowed: 0 to {most})"
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("text", ["", ",", "10.1.1.252,", "10.1.1.252, fd00::1"])
+def test_nothing_between_commas(text: str) -> None:
+    """An empty word is no address, and no blanks stand around one."""
+    with pytest.raises(ConfigError, match="Invalid address: "):
+        parse_virtual_addresses(text, "-a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("-a ff02::12", "ff02::12"),
+        ("-a ::1", "::1"),
+        ("-a ::", "::"),
+        ("-a 224.0.0.18/24", "224.0.0.18"),
+        ("-a 10.1.1.252,0.0.0.0", "0.0.0.0"),
+        ("-a 127.0.0.1 -a 10.1.1.252", "127.0.0.1"),
+        ("-a 10.1.1.252,255.255.255.255", "255.255.255.255"),
+    ],
+)
+def test_addresses_that_cannot_be_shared(arguments: str, named: str) -> None:
+    """Digests leave some of them out, and a host can have none of them."""
+    with pytest.raises(ConfigError) as caught:
+        parse(arguments.split())
+
+    assert str(caught.value) == NOT_SHARED.format(named)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "224.0.0.18", "255.255.255.255"])
+def test_a_single_address_may_be_what_the_original_takes(text: str) -> None:
+    """However little sense it makes."""
+    settings, _ = parse(["-a", text])
+
+    assert settings.vips == (ip_address(text),)
+
+
+def test_one_address_in_two_networks() -> None:
+    """Which of the two was meant cannot be told."""
+    known = parse_virtual_addresses("10.1.1.252/24", "-a")
+
+    with pytest.raises(ConfigError) as caught:
+        merge_virtual_addresses(known, parse_virtual_addresses("10.1.1.252/25", "-a"))
+
+    sentence = "10.1.1.252 cannot be in a network /24 and in a network /25"
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["00:00:5e:00:01:2a", "0:0:5E:0:1:2A", "00-00-5e-00-01-2a"]
+)
+def test_mac(text: str) -> None:
+    """In the spellings of any system."""
+    assert parse_mac(text, "--lladdr") == bytes.fromhex("00005e00012a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "00:00:5e:00:01", "00:00:5e:00:01:2a:00", "00005e00012a", "0:0:5e:0:1:g",
+        "00:00:00:00:00:00", "01:00:5e:00:00:12", "ff:ff:ff:ff:ff:ff", "0:0:5e:0:1:٣",
+    ],
+)  # fmt: skip
+def test_no_mac(text: str) -> None:
+    """Six bytes, and not those of a group."""
+    with pytest.raises(ConfigError) as caught:
+        parse_mac(text, "--lladdr")
+
+    assert str(caught.value) == (
+        f"Invalid MAC: [{text}] for --lladdr (allowed: that of a single host, such as "
+        "00:00:5e:00:01:2a)"
+    )
+
+
+def test_choice() -> None:
+    """Its words are the values of an Enum, in small or capital letters."""
+
+    class Colour(Enum):
+        RED = "red"
+        BLUE = "blue"
+
+    parse_colour = choice(Colour)
+
+    assert parse_colour("Red", "--colour") is Colour.RED
+    with pytest.raises(ConfigError) as caught:
+        parse_colour("green", "--colour")
+    sentence = "Unknown word: [green] for --colour (allowed: red, blue)"
+    assert str(caught.value) == sentence
