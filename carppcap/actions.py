@@ -25,6 +25,7 @@ class Cause(Enum):
     LINK_DOWN = "link_down"
     STEP_DOWN = "step_down"
     ADDRESS_FAILED = "address_failed"
+    DEMOTION = "demotion"
     SHUTDOWN = "shutdown"
 
 
@@ -59,6 +60,13 @@ class AnnounceAddresses:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilySilent:
+    """The master is heard, but no longer in `family`: say so, nothing else."""
+
+    family: Family
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """Already true when you read it: log it, count it, notify; nothing else."""
 
@@ -68,5 +76,10 @@ class StateChanged:
 
 
 Action = (
-    SendAdvert | AcquireAddresses | ReleaseAddresses | AnnounceAddresses | StateChanged
+    SendAdvert
+    | AcquireAddresses
+    | ReleaseAddresses
+    | AnnounceAddresses
+    | FamilySilent
+    | StateChanged
 )

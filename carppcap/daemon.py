@@ -82,7 +82,8 @@ class Daemon:
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
-        self._node = Node([config], draw_counter=_draw(8))
+        draw_counter = _draw(8)
+        self._node = Node([config], lambda now: draw_counter())
         self._egress = Egress(config, self._wire.mac, draw_ip_id=_draw(2))
         arguments = [config.interface, *map(str, config.vips)]
         if settings.xparam is not None:

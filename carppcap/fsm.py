@@ -18,63 +18,56 @@ Beyond the original.
    then says farewell, so that there is no second holder while it still holds.
  * A master whose up script failed steps aside, for longer each time.  One whose
    addresses were taken away takes them again.
- * A kernel yields every tie.  Whoever yielded one, and then heard nothing more of
-   that peer, keeps the next, or the two would yield to each other for ever.
+ * A kernel yields every tie, which takes a memory of ties (see `ties`).
+ * A master that is demoted gives way to one that is less so, preempting or not, as
+   in OpenBSD; to all others it shows a raised skew, as FreeBSD does.
+ * Where adverts were refused that might be an honest master's after all, it is asked
+   by an advert of ours, and given time to answer, before it counts as dead.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from carppcap.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
     Cause,
+    FamilySilent,
     ReleaseAddresses,
-    SendAdvert,
     State,
     StateChanged,
 )
-from carppcap.addresses import tie_break
-from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
 from carppcap.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
     AdvertReceived,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
     LinkUp,
+    ReplayRefused,
     SendFailed,
     SendSucceeded,
+    SequenceContested,
     Start,
     StepDown,
     Stop,
     Tick,
 )
-from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
+from carppcap.hearing import Hearing
+from carppcap.ties import Ties
+from carppcap.units import NS_PER_S, Instant, Interval
+from carppcap.voice import Voice
 
 REPEAT_ANNOUNCE_AFTER = 2
 """Adverts between an announcement and its repetition (`sc_delayed_arp`)."""
 
-SEND_FAILURES_MAX = 3
-"""Failures in a row that make us a poor master (`CARP_SENDAD_MAX_ERRORS`)."""
-
-SEND_SUCCESSES_MIN = 3
-"""Successes in a row that make up for them (`CARP_SENDAD_MIN_SUCCESS`)."""
-
-SUPPRESSED_SKEW = 240
-"""The least skew of a host that cannot send."""
-
 ADDRESS_FAILED_HOLD_NS = 3 * NS_PER_S
 ADDRESS_FAILED_HOLD_NS_MAX = 60 * NS_PER_S
-
-OWN_COUNTERS_MAX = 64
-"""How many of our counters we remember, to know our own adverts when they return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +86,19 @@ class VirtualHost:
     actions in order.  Pass `Tick` when `deadline` arrives: an early one is harmless,
     a late one only delays us.  Instants must not decrease.
 
-    `draw_counter` gives a fresh 64-bit number for each advert, as the original does
-    until it has heard a peer.  Following a peer's counter, as it does later, would
-    let two masters use the same number and be taken for each other's echo.
+    `draw_counter` gives a fresh 64-bit number for each advert (see `Voice`).
     """
 
     def __init__(
-        self, config: VirtualHostConfig, draw_counter: Callable[[], int]
+        self, config: VirtualHostConfig, draw_counter: Callable[[Instant], int]
     ) -> None:
         self.config = config
         self.state = State.INIT
         self.deadline: Instant | None = None
         self._patience_ns = config.master_down_interval_ns
-        self._draw_counter = draw_counter
-        self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
+        self._voice = Voice(config, draw_counter)
+        self._ties = Ties()
+        self._hearing = Hearing(config.families, self._patience_ns)
         self._link_up = True
         self._doubted_silence = False
         self._hold_until: Instant | None = None
@@ -115,26 +107,22 @@ class VirtualHost:
         self._acquire_failures = 0
         self._regained_at: Instant | None = None
         self._adverts_until_announce = 0  # 0: no repetition is due
-        self._send_failures = 0
-        self._send_successes = 0
-        self._tie_yielded_to: IPv4Address | None = None
-        self._tie_kept_from: IPv4Address | None = None
-
-    @property
-    def advskew(self) -> int:
-        """Our skew as advertised and compared: raised while we fail to send."""
-        if self._send_failures >= SEND_FAILURES_MAX:
-            return max(self.config.advskew, SUPPRESSED_SKEW)
-        return self.config.advskew
+        self._refused_interval_ns: Interval | None = None
+        self._has_asked = False
 
     @property
     def interval_ns(self) -> Interval:
         """Time between our adverts, which is also our rank: the shorter the better."""
-        return advert_interval_ns(self.config.advbase, self.advskew)
+        return self._voice.interval_ns
+
+    @property
+    def demotion(self) -> int:
+        """How poor a master we would be, 0..255."""
+        return self._voice.demotion
 
     def is_own(self, counter: int) -> bool:
         """Whether an advert with this counter is one of our own, come back."""
-        return counter in self._own_counters
+        return self._voice.is_own(counter)
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take note of `event` at `now` and say what must be done about it."""
@@ -145,7 +133,9 @@ class VirtualHost:
             case State.INIT, Start():
                 return self._become_backup(Cause.STARTUP, now)
             case State.BACKUP, Tick() if self._is_due(now):
-                return self._master_is_down(now)
+                return self._silence_is_over(now)
+            case State.BACKUP, ReplayRefused(interval_ns):
+                self._refused_interval_ns = interval_ns
             case State.BACKUP, FramesLost() if self._link_up:
                 self._doubt_silence(now)
             case State.BACKUP, StepDown(hold_ns):
@@ -156,6 +146,8 @@ class VirtualHost:
                 return self._advertise(now)
             case State.MASTER, AdvertReceived() as theirs:
                 return self._heard_as_master(theirs, now)
+            case State.MASTER, SequenceContested():
+                return self._voice.advert(now)
             case State.MASTER, AddressesAcquired(ok) if self._leaving is None:
                 return self._announce() if ok else self._address_failed(now)
             case State.MASTER, AddressesLost() if self._acquired:
@@ -166,31 +158,41 @@ class VirtualHost:
                 return self._start_leaving(State.BACKUP, Cause.STEP_DOWN, hold_ns)
             case State.MASTER, Stop():
                 return self._start_leaving(State.INIT, Cause.SHUTDOWN, 0)
+            case _, DemotionChanged(demotion):
+                is_news = self._voice.demote(demotion)
+                # Peers are told at once (`carp_send_ad_all`).
+                if is_news and self.state is State.MASTER:
+                    return self._voice.advert(now)
             case State.BACKUP | State.MASTER, LinkDown():
                 return self._link_went_down(now)
             case State.BACKUP, LinkUp() if not self._link_up:
                 self._link_up = True
+                self._hearing.begin(now)
                 self._rearm_master_down(now)
             case _, SendFailed():
-                self._send_failures += 1
-                self._send_successes = 0
+                self._voice.failed()
             case _, SendSucceeded():
-                self._count_success()
+                self._voice.succeeded()
         return []
 
     # What a BACKUP decides.
 
-    def _master_is_down(self, now: Instant) -> list[Action]:
-        # A peer that was silent ever since we yielded to it had yielded to us.
-        kept_from = self._tie_yielded_to
-        actions = self._become_master(Cause.MASTER_DOWN, now)
-        self._tie_kept_from = kept_from
-        return actions
+    def _silence_is_over(self, now: Instant) -> list[Action]:
+        """The master is dead; unless we did not believe it, then ask it first."""
+        interval_ns = self._refused_interval_ns
+        if interval_ns is None or self._has_asked:
+            return self._become_master(Cause.MASTER_DOWN, now)
+        # An honest original or FreeBSD that hears us counts on from our counter, so
+        # that its next advert is a new one.  A replay cannot answer.
+        self._has_asked = True
+        self.deadline = now + min(interval_ns + interval_ns // 4, self._patience_ns)
+        return self._voice.advert(now)
 
     def _heard_as_backup(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._doubted_silence = False
-        if self._tie_yielded_to is not None and self._tie_yielded_to == theirs.source:
-            self._tie_yielded_to = None
+        self._refused_interval_ns, self._has_asked = None, False
+        self._ties.heard(theirs.source)
+        silent = self._hearing.heard(theirs.family, now)
         # A master this slow is bound to time out, so treat it as down already: this
         # is how a farewell works on receivers that know nothing of farewells.
         too_slow = self._patience_ns < theirs.interval_ns
@@ -199,12 +201,15 @@ class VirtualHost:
             if not too_slow:
                 self._rearm_master_down(now)
             return []
-        if self.config.preempt and self.interval_ns < theirs.interval_ns:
+        is_slower = self.interval_ns < theirs.interval_ns
+        if self.config.preempt and is_slower and theirs.demotion >= self.demotion:
             return self._become_master(Cause.PREEMPTION, now)
+        if theirs.demotion > self.demotion:
+            return self._become_master(Cause.DEMOTION, now)
         if too_slow:
             return self._become_master(Cause.MASTER_TOO_SLOW, now)
         self._rearm_master_down(now)
-        return []
+        return [FamilySilent(family) for family in silent]
 
     def _doubt_silence(self, now: Instant) -> None:
         """Listen once more: the master's adverts may have been among the lost.
@@ -234,19 +239,29 @@ class VirtualHost:
     # What a MASTER decides.
 
     def _heard_as_master(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
-        is_tie = theirs.interval_ns == self.interval_ns
-        yields_tie = is_tie and tie_break(theirs.source) < tie_break(self.config.source)
-        if yields_tie and theirs.source == self._tie_kept_from:
-            self._tie_kept_from = None
+        self._hearing.heard(theirs.family, now)
+        is_better = theirs.interval_ns < self.interval_ns
+        is_lost_tie = self._is_lost_tie(theirs, now)
+        if is_lost_tie and self._ties.keep(theirs.source, theirs.counter):
             # A kernel yields to this advert at once instead of a second later.
-            return [self._our_advert(), *self._reassert()]
-        if theirs.interval_ns < self.interval_ns or yields_tie:
+            return [*self._voice.advert(now), *self._reassert()]
+        is_less_demoted = theirs.demotion < self.demotion
+        is_preferred = is_better or is_lost_tie
+        if is_less_demoted or (is_preferred and theirs.demotion == self.demotion):
             # Our last advert tells the winner it was contested: it announces again.
-            last_advert = self._our_advert()
-            yielding = self._give_way(Cause.BETTER_MASTER, now)
-            self._tie_yielded_to = theirs.source if yields_tie else None
-            return [last_advert, *yielding]
+            last_advert = self._voice.advert(now)
+            cause = Cause.BETTER_MASTER if is_preferred else Cause.DEMOTION
+            yielding = self._give_way(cause, now)
+            self._ties.yielded_to(theirs.source if is_lost_tie else None)
+            return [*last_advert, *yielding]
         return self._reassert()
+
+    def _is_lost_tie(self, theirs: AdvertReceived, now: Instant) -> bool:
+        if theirs.interval_ns != self.interval_ns:
+            return False
+        if not self._hearing.decides_ties(theirs.family, now):
+            return False
+        return self._ties.is_lost(theirs.source, self.config.source_of(theirs.family))
 
     def _reassert(self) -> list[Action]:
         # Before the up script has succeeded there is nothing to announce, and when
@@ -260,7 +275,7 @@ class VirtualHost:
         return [AnnounceAddresses()]
 
     def _advertise(self, now: Instant) -> list[Action]:
-        actions: list[Action] = [self._our_advert()]
+        actions = self._voice.advert(now)
         self._schedule_advert(now)
         if self._adverts_until_announce > 0:
             self._adverts_until_announce -= 1
@@ -275,17 +290,6 @@ class VirtualHost:
         if self.deadline <= now:  # We were stalled: do not send a volley.
             self.deadline = now + self.interval_ns
 
-    def _our_advert(self) -> SendAdvert:
-        return self._sign(self.config.advbase, self.advskew)
-
-    def _farewell(self) -> list[Action]:
-        return [self._sign(BOW_OUT, BOW_OUT)] if self.config.farewell else []
-
-    def _sign(self, advbase: int, advskew: int) -> SendAdvert:
-        counter = self._draw_counter()
-        self._own_counters.append(counter)
-        return SendAdvert(advbase, advskew, counter)
-
     # Ways out of MASTER.
 
     def _start_leaving(
@@ -298,7 +302,7 @@ class VirtualHost:
 
     def _leave(self, leaving: Leaving, released: bool, now: Instant) -> list[Action]:
         # Never invite a successor while we still answer for the addresses.
-        farewell = self._farewell() if released else []
+        farewell = self._voice.farewell(now) if released else []
         if leaving.new is State.INIT:
             return [*farewell, *self._become_init()]
         changed = self._enter_backup(leaving.cause, now)
@@ -331,7 +335,7 @@ class VirtualHost:
             ADDRESS_FAILED_HOLD_NS_MAX,
         )
         self._acquire_failures = min(self._acquire_failures + 1, 8)
-        farewell = self._farewell()
+        farewell = self._voice.farewell(now)
         yielding = self._become_backup(Cause.ADDRESS_FAILED, now)
         self._hold(hold_ns, now)
         return [*farewell, *yielding]
@@ -363,7 +367,10 @@ class VirtualHost:
     def _enter_backup(self, cause: Cause, now: Instant) -> StateChanged:
         changed = StateChanged(self.state, State.BACKUP, cause)
         self.state, self._leaving, self._acquired = State.BACKUP, None, False
-        self._tie_kept_from, self._doubted_silence = None, False
+        self._ties.yielded_to(None)
+        self._hearing.begin(now)
+        self._doubted_silence, self._has_asked = False, False
+        self._refused_interval_ns = None
         self.deadline = None
         if self._link_up:
             self._rearm_master_down(now)
@@ -371,24 +378,17 @@ class VirtualHost:
 
     def _become_master(self, cause: Cause, now: Instant) -> list[Action]:
         assert self.state is State.BACKUP  # INIT never leads straight to MASTER
-        self.state, self._hold_until, self._tie_yielded_to = State.MASTER, None, None
+        self.state, self._hold_until = State.MASTER, None
+        self._ties.became_master()
         self._adverts_until_announce, self._regained_at = 0, None
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
-        first_advert = self._our_advert()
+        first_advert = self._voice.advert(now)
         self.deadline = now + self.interval_ns
         # The advert claims the addresses at once; the announcement follows
         # `AddressesAcquired`, when this host really answers for them.
-        return [changed, first_advert, AcquireAddresses()]
+        return [changed, *first_advert, AcquireAddresses()]
 
     # Small matters.
 
     def _is_due(self, now: Instant) -> bool:
         return self.deadline is not None and now >= self.deadline
-
-    def _count_success(self) -> None:
-        if self._send_failures < SEND_FAILURES_MAX:
-            self._send_failures = 0
-            return
-        self._send_successes += 1
-        if self._send_successes >= SEND_SUCCESSES_MIN:
-            self._send_failures = self._send_successes = 0

@@ -42,7 +42,7 @@ class Node:
     """
 
     def __init__(
-        self, configs: Iterable[VirtualHostConfig], draw_counter: Callable[[], int]
+        self, configs: Iterable[VirtualHostConfig], draw_counter: Callable[[Instant], int]
     ) -> None:
         self._hosts: dict[tuple[str, int], VirtualHost] = {}
         by_interface: dict[str, list[VirtualHostConfig]] = {}

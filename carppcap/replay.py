@@ -84,7 +84,8 @@ class Replay:
         self._report = report
         self._injector = injector
         self._verbose = verbose
-        self._node = Node([config], draw_counter=_counters().__next__)
+        counters = _counters()
+        self._node = Node([config], draw_counter=lambda now: next(counters))
         self._host = self._node.host(config.interface, config.vhid)
         self._egress = Egress(
             config,

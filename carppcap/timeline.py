@@ -10,21 +10,26 @@ from carppcap.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
+    FamilySilent,
     ReleaseAddresses,
     SendAdvert,
     StateChanged,
 )
+from carppcap.addresses import Family
 from carppcap.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
     AdvertReceived,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
     LinkUp,
+    ReplayRefused,
     SendFailed,
     SendSucceeded,
+    SequenceContested,
     Start,
     StepDown,
     Stop,
@@ -64,13 +69,16 @@ def format_event(event: Event) -> str:
     match event:
         case AdvertReceived():
             mark = "" if event.verified else " unverified"
-            return f"advert {event.advbase}/{event.advskew} from {event.source}{mark}"
+            rank = _rank(event.advbase, event.advskew, event.demotion)
+            return f"advert {rank} from {event.source}{mark}"
         case AddressesAcquired(ok):
             return "acquired" if ok else "acquire_failed"
         case AddressesReleased(ok):
             return "released" if ok else "release_failed"
         case StepDown(hold_ns):
             return f"step_down {format_seconds(hold_ns)}"
+        case DemotionChanged(demotion):
+            return f"demotion {demotion}"
         case _:
             return _EVENT_WORDS[type(event)]
 
@@ -83,6 +91,8 @@ _EVENT_WORDS: dict[type, str] = {
     LinkDown: "link_down",
     FramesLost: "frames_lost",
     AddressesLost: "addresses_lost",
+    ReplayRefused: "replay_refused",
+    SequenceContested: "sequence_contested",
     SendFailed: "send_failed",
     SendSucceeded: "send_succeeded",
 }
@@ -91,16 +101,24 @@ _EVENT_WORDS: dict[type, str] = {
 def format_action(action: Action) -> str:
     """An action in a word; a change of state stands in its own column."""
     match action:
-        case SendAdvert(advbase, advskew):
-            return f"advert {advbase}/{advskew}"
+        case SendAdvert(advbase, advskew, _, demotion, family):
+            word = "advert" if family is Family.IPV4 else "advert6"
+            return f"{word} {_rank(advbase, advskew, demotion)}"
         case AcquireAddresses():
             return "acquire"
         case ReleaseAddresses():
             return "release"
         case AnnounceAddresses():
             return "announce"
+        case FamilySilent(family):
+            return f"silent_ipv{family.value}"
         case StateChanged():  # pragma: no branch - these are all
             return ""
+
+
+def _rank(advbase: int, advskew: int, demotion: int) -> str:
+    """`1/100`, or `1/100+2` for who is demoted by two."""
+    return f"{advbase}/{advskew}+{demotion}" if demotion else f"{advbase}/{advskew}"
 
 
 def format_rejection(rejection: Rejection, at: Instant, origin: Instant = 0) -> str:

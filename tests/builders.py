@@ -14,7 +14,7 @@ from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.frames import build_advert
 from carppcap.timeline import format_action
-from carppcap.units import NS_PER_S
+from carppcap.units import NS_PER_S, Instant
 
 OURS = IPv4Address("10.1.1.5")
 LOWER = IPv4Address("10.1.1.4")
@@ -39,9 +39,10 @@ def ns(seconds: float) -> int:
     return round(Fraction(seconds) * NS_PER_S)
 
 
-def counters() -> Callable[[], int]:
+def counters() -> Callable[[Instant], int]:
     """A generator of counters that anybody can predict: 1, 2, 3 and so on."""
-    return count(1).__next__
+    numbers = count(1)
+    return lambda now: next(numbers)
 
 
 def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:

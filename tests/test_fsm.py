@@ -15,12 +15,15 @@ from carppcap.events import (
     AddressesLost,
     AddressesReleased,
     AdvertReceived,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
     LinkUp,
+    ReplayRefused,
     SendFailed,
     SendSucceeded,
+    SequenceContested,
     Start,
     StepDown,
     Stop,
@@ -40,6 +43,10 @@ EVENTS: dict[str, Event] = {
     "worse": AdvertReceived(LOWER, 3, 0, 99),
     "too_slow": AdvertReceived(LOWER, 3, 1, 99),
     "farewell": AdvertReceived(LOWER, 255, 255, 99),
+    "better_demoted": AdvertReceived(HIGHER, 0, 200, 99, demotion=1),
+    "demotion": DemotionChanged(9),
+    "contested": SequenceContested(),
+    "refused": ReplayRefused(ns(1)),
     "link_up": LinkUp(),
     "link_down": LinkDown(),
     "frames_lost": FramesLost(),
@@ -59,11 +66,13 @@ BACKUP 13.25 | start          | INIT -> BACKUP startup, release
 INIT   -     | stop tick_early tick_due better tie_lower tie_higher worse |
 INIT   -     | too_slow farewell link_up link_down frames_lost step_down |
 INIT   -     | send_failed send_succeeded acquired acquire_failed released |
-INIT   -     | release_failed lost |
+INIT   -     | release_failed lost better_demoted demotion contested refused |
     """,
     "backup": """
 BACKUP 13    | start tick_early link_up send_failed send_succeeded acquired |
 BACKUP 13    | acquire_failed released release_failed lost |
+BACKUP 13    | demotion contested refused |
+MASTER 11.25 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
 INIT   -     | stop           | BACKUP -> INIT shutdown
 MASTER 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
 BACKUP 13.25 | better tie_lower tie_higher worse frames_lost |
@@ -75,9 +84,11 @@ BACKUP 18.25 | step_down |
     "held": """
 BACKUP 18    | start tick_early link_up frames_lost send_failed send_succeeded |
 BACKUP 18    | acquired acquire_failed released release_failed lost |
+BACKUP 18    | demotion contested refused |
 INIT   -     | stop           | BACKUP -> INIT shutdown
 MASTER 19    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
 BACKUP 15    | better tie_lower tie_higher worse too_slow farewell |
+BACKUP 15    | better_demoted |
 BACKUP -     | link_down |
 BACKUP 18.25 | step_down |
     """,
@@ -85,14 +96,16 @@ BACKUP 18.25 | step_down |
 BACKUP -     | start tick_early tick_due better tie_lower tie_higher worse |
 BACKUP -     | too_slow farewell link_down frames_lost step_down send_failed |
 BACKUP -     | send_succeeded acquired acquire_failed released release_failed |
-BACKUP -     | lost |
+BACKUP -     | lost better_demoted demotion contested refused |
 INIT   -     | stop           | BACKUP -> INIT shutdown
 BACKUP 13.25 | link_up |
     """,
     "claiming": """
 MASTER 11    | start tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost send_failed send_succeeded released release_failed |
-MASTER 11    | lost |
+MASTER 11    | lost better_demoted refused |
+MASTER 11    | demotion       | advert 1/9+9
+MASTER 11    | contested      | advert 1/0
 MASTER 11    | stop           | release
 MASTER 11    | step_down      | release
 MASTER 12    | tick_due       | advert 1/0
@@ -104,7 +117,10 @@ BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed,
     """,
     "master": """
 MASTER 11    | start tick_early link_up frames_lost send_failed send_succeeded |
-MASTER 11    | released release_failed |
+MASTER 11    | released release_failed refused |
+MASTER 11    | demotion       | advert 1/9+9
+MASTER 11    | contested      | advert 1/0
+MASTER 11    | better_demoted | announce
 MASTER 11    | lost           | acquire
 MASTER 11    | stop           | release
 MASTER 11    | step_down      | release
@@ -122,7 +138,9 @@ BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed,
     "stepping_down": """
 MASTER 11    | start stop tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost step_down send_failed send_succeeded acquired |
-MASTER 11    | acquire_failed lost |
+MASTER 11    | acquire_failed lost better_demoted refused |
+MASTER 11    | demotion       | advert 1/9+9
+MASTER 11    | contested      | advert 1/0
 MASTER 12    | tick_due       | advert 1/0
 BACKUP 18.25 | better         | advert 1/0, MASTER -> BACKUP better_master
 BACKUP 18.25 | tie_lower      | advert 1/0, MASTER -> BACKUP better_master
@@ -133,7 +151,9 @@ BACKUP 18.25 | release_failed | MASTER -> BACKUP step_down
     "shutting_down": """
 MASTER 11    | start stop tick_early tie_higher worse too_slow farewell link_up |
 MASTER 11    | frames_lost step_down send_failed send_succeeded acquired |
-MASTER 11    | acquire_failed lost |
+MASTER 11    | acquire_failed lost better_demoted refused |
+MASTER 11    | demotion       | advert 1/9+9
+MASTER 11    | contested      | advert 1/0
 MASTER 12    | tick_due       | advert 1/0
 INIT   -     | better         | advert 1/0, MASTER -> INIT shutdown
 INIT   -     | tie_lower      | advert 1/0, MASTER -> INIT shutdown

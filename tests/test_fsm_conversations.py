@@ -4,25 +4,51 @@ A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advert
 1/0, so our patience is 3 s, unless a conversation says otherwise.
 """
 
-from ipaddress import IPv4Address
+from ipaddress import IPv6Address, ip_address
+from itertools import count
 from typing import Any
 
 import pytest
 
-from carppcap.events import AdvertReceived, Event, StepDown
+from carppcap.events import (
+    AdvertReceived,
+    DemotionChanged,
+    Event,
+    ReplayRefused,
+    StepDown,
+)
 from carppcap.fsm import VirtualHost
-from tests.builders import config, counters, ns, words
+from tests.builders import VIP, config, counters, ns, words
 from tests.test_fsm import EVENTS
+
+NUMBERS = count(1000)
+"""Counters of adverts that are `hear`d: each is a new one."""
 
 
 def event_named(text: str) -> Event:
-    """`tick`, `hear 1/0 .4` (an advert from 10.1.1.4), `step_down 5` and so on."""
+    """`tick`, `step_down 5` and so on, or an advert.
+
+    `hear 1/0 .4` comes from 10.1.1.4, `hear 1/0+2 ::4` from fd00::4 that is demoted by
+    two; `again` is `hear` with one and the same counter.
+    """
     match text.split():
-        case ["hear", interval, source]:
+        case [("hear" | "again") as verb, rank, source]:
+            interval, _, demotion = rank.partition("+")
             advbase, advskew = map(int, interval.split("/"))
-            return AdvertReceived(IPv4Address(f"10.1.1{source}"), advbase, advskew, 99)
+            network = "10.1.1" if source.startswith(".") else "fd00"
+            return AdvertReceived(
+                ip_address(network + source),
+                advbase,
+                advskew,
+                99 if verb == "again" else next(NUMBERS),
+                demotion=int(demotion or 0),
+            )
         case ["step_down", seconds]:
             return StepDown(ns(float(seconds)))
+        case ["demote", demotion]:
+            return DemotionChanged(int(demotion))
+        case ["refuse", seconds]:
+            return ReplayRefused(ns(float(seconds)))
         case ["tick"]:
             return EVENTS["tick_due"]
         case [word]:
@@ -48,6 +74,8 @@ TOO_SLOW = "BACKUP -> MASTER master_too_slow, advert 1/0, acquire"
 PREEMPT = "BACKUP -> MASTER preemption, advert 1/0, acquire"
 CLAIM = "BACKUP -> MASTER master_down, advert 1/0, acquire"
 YIELD = "advert 1/0, MASTER -> BACKUP better_master, release"
+REPLACE = "BACKUP -> MASTER demotion, advert 1/0, acquire"
+GIVE_WAY = "advert 1/2+2, MASTER -> BACKUP demotion, release"
 START = "0 start | BACKUP 3 | INIT -> BACKUP startup, release"
 MASTER_AT_3 = f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
@@ -256,10 +284,127 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 4      hear 255/255 .4 | MASTER 5      | {TOO_SLOW}
 4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD}"""),
-    "taking over by preemption keeps no tie": ({"preempt": True}, f"""{MASTER_AT_3}
+    "a tie is kept after preemption too": ({"preempt": True}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 4      hear 2/0 .6     | MASTER 5      | {PREEMPT}
-4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD}"""),
+4.5    hear 1/0 .4     | MASTER 5      | advert 1/0
+4.75   hear 1/0 .4     | BACKUP 7.75   | {YIELD}"""),
+    "a frame that comes twice is one tie": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
+6.5    tick            | MASTER 7.5    | {CLAIM}
+6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
+6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
+7      hear 1/0 .4     | BACKUP 10     | {YIELD}"""),
+    "demoted: everyone is told, at once": ({"advskew": 10}, f"""
+0      start           | BACKUP 3.0390625 | INIT -> BACKUP startup, release
+1      demote 3        | BACKUP 3.0390625 |
+3.0390625 tick         | MASTER 4.08984375 | {CLAIM.replace("1/0", "1/13+3")}
+3.5    demote 3        | MASTER 4.08984375 |
+3.5    demote 4        | MASTER 4.08984375 | advert 1/14+4
+4.08984375 tick        | MASTER 5.14453125 | advert 1/14+4
+4.5    demote 0        | MASTER 5.14453125 | advert 1/10
+5.14453125 tick        | MASTER 6.18359375 | advert 1/10"""),
+    "demotion raises the skew to 240 and no further": ({}, f"""{MASTER_AT_3}
+3.5    demote 255      | MASTER 4      | advert 1/240+255
+4      tick            | MASTER 5.9375 | advert 1/240+255"""),
+    "demotion never lowers a skew": ({"advskew": 250}, f"""
+0      start           | BACKUP 3.9765625 | INIT -> BACKUP startup, release
+1      demote 9        | BACKUP 3.9765625 |
+3.9765625 tick         | MASTER 5.953125 | {CLAIM.replace("1/0", "1/250+9")}"""),
+    "started demoted": ({"demotion": 2}, f"""{START}
+3      tick            | MASTER 4.0078125 | {CLAIM.replace("1/0", "1/2+2")}"""),
+    "a demoted master gives way to the less demoted": ({}, f"""{MASTER_AT_3}
+3.25   demote 2        | MASTER 4      | advert 1/2+2
+3.5    hear 1/200+2 .4 | MASTER 4      | announce
+3.75   hear 3/200+1 .4 | BACKUP 6.75   | {GIVE_WAY}"""),
+    "of two demoted alike the better one stays": ({}, f"""{MASTER_AT_3}
+3.25   demote 2        | MASTER 4      | advert 1/2+2
+3.75   hear 1/1+2 .4   | BACKUP 6.75   | {YIELD.replace("1/0", "1/2+2")}"""),
+    "a more demoted one takes nothing from us": ({}, f"""{MASTER_AT_3}
+3.25   hear 0/9+1 .4   | MASTER 4      | announce
+3.5    hear 1/0+1 .4   | MASTER 4      | announce"""),
+    "a more demoted master is replaced, uninvited": ({}, f"""{START}
+1      hear 1/0+1 .4   | MASTER 2      | {REPLACE}"""),
+    "who is demoted as much replaces nobody": ({"demotion": 1}, f"""{START}
+1      hear 1/0+1 .4   | BACKUP 4      |"""),
+    "the demoted does not preempt": ({"preempt": True, "demotion": 1}, f"""{START}
+1      hear 1/200 .4   | BACKUP 4      |
+2      hear 1/200+1 .4 | MASTER 3.00390625 | {PREEMPT.replace("1/0", "1/1+1")}"""),
+    "whose adverts were refused is asked first": ({}, f"""{START}
+1      hear 1/0 .4     | BACKUP 4      |
+2      refuse 1        | BACKUP 4      |
+4      tick            | BACKUP 5.25   | advert 1/0
+4.5    refuse 1        | BACKUP 5.25   |
+5.25   tick            | MASTER 6.25   | {CLAIM}"""),
+    "who answers the question stays master": ({}, f"""{START}
+2      refuse 1        | BACKUP 3      |
+3      tick            | BACKUP 4.25   | advert 1/0
+3.5    hear 1/0 .4     | BACKUP 6.5    |
+6.5    tick            | MASTER 7.5    | {CLAIM}"""),
+    "no question is longer than our patience": ({}, f"""{START}
+2      refuse 255      | BACKUP 3      |
+3      tick            | BACKUP 6      | advert 1/0
+6      tick            | MASTER 7      | {CLAIM}"""),
+    "an answer believed settles an old question": ({}, f"""{START}
+1      refuse 1        | BACKUP 3      |
+2      hear 1/0 .4     | BACKUP 5      |
+5      tick            | MASTER 6      | {CLAIM}"""),
+    "each silence may be asked about": ({}, f"""{START}
+2      refuse 1        | BACKUP 3      |
+3      tick            | BACKUP 4.25   | advert 1/0
+4.25   tick            | MASTER 5.25   | {CLAIM}
+5      hear 0/9 .4     | BACKUP 8      | {YIELD}
+6      refuse 1        | BACKUP 8      |
+8      tick            | BACKUP 9.25   | advert 1/0
+9.25   tick            | MASTER 10.25  | {CLAIM}"""),
+}  # fmt: skip
+
+
+DUAL = {
+    "vips": (VIP, IPv6Address("fd00::fc")),
+    "source6": IPv6Address("fd00::5"),
+}
+ONLY_IPV6 = DUAL | {"vips": (IPv6Address("fd00::fc"),)}
+TWICE = "advert 1/0, advert6 1/0"
+CLAIM_TWICE = f"BACKUP -> MASTER master_down, {TWICE}, acquire"
+YIELD_TWICE = f"{TWICE}, MASTER -> BACKUP better_master, release"
+
+CONVERSATIONS |= {
+    "both families: an advert in each": (DUAL, f"""{START}
+3      tick            | MASTER 4      | {CLAIM_TWICE}
+4      tick            | MASTER 5      | {TWICE}"""),
+    "IPv6 alone": (ONLY_IPV6, f"""{START}
+3      tick            | MASTER 4      | {CLAIM.replace("advert", "advert6")}
+3.5    hear 1/0 ::6    | MASTER 4      |
+3.75   hear 1/0 ::4    | BACKUP 6.75   | {YIELD.replace("advert", "advert6")}"""),
+    "one family is enough for a master to be alive": (DUAL, f"""{START}
+2      hear 1/0 .4     | BACKUP 5      |
+2      hear 1/0 ::4    | BACKUP 5      |
+4      hear 1/0 .4     | BACKUP 7      |
+4.75   hear 1/0 .4     | BACKUP 7.75   |
+5      hear 1/0 .4     | BACKUP 8      | silent_ipv6
+6      hear 1/0 .4     | BACKUP 9      |
+6.5    hear 1/0 ::4    | BACKUP 9.5    |
+9.5    hear 1/0 ::4    | BACKUP 12.5   | silent_ipv4
+12.5   tick            | MASTER 13.5   | {CLAIM_TWICE}"""),
+    "the silence of a family counts from when we could hear": (DUAL, f"""{START}
+1      link_down       | BACKUP -      |
+7      link_up         | BACKUP 10     |
+8      hear 1/0 .4     | BACKUP 11     |
+9.75   hear 1/0 .4     | BACKUP 12.75  |
+10     hear 1/0 .4     | BACKUP 13     | silent_ipv6"""),
+    "IPv4 decides a tie for both": (DUAL, f"""{START}
+3      tick            | MASTER 4      | {CLAIM_TWICE}
+3.25   hear 1/0 .6     | MASTER 4      |
+3.25   hear 1/0 ::4    | MASTER 4      |
+4      tick            | MASTER 5      | {TWICE}
+4.25   hear 1/0 .4     | BACKUP 7.25   | {YIELD_TWICE}"""),
+    "a tie in IPv6 counts where IPv4 is silent": (DUAL, f"""{START}
+3      tick            | MASTER 4      | {CLAIM_TWICE}
+3.25   hear 1/0 ::6    | MASTER 4      |
+3.5    hear 1/0 .6     | MASTER 4      |
+6.25   hear 1/0 ::4    | MASTER 4      |
+6.5    hear 1/0 ::4    | BACKUP 9.5    | {YIELD_TWICE}"""),
 }  # fmt: skip
 
 

@@ -290,7 +290,7 @@ def test_three_failed_sends_raise_the_skew_and_three_successes_undo_it() -> None
     skews = []
     for sent in (False, False, False, True, True, True):
         host.handle(SendSucceeded() if sent else SendFailed(), ns(100.5))
-        skews.append(host.advskew)
+        skews.append((host.interval_ns - ns(1)) * 256 // ns(1))
 
     assert skews == [10, 10, 240, 240, 240, 10]
 

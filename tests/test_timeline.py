@@ -1,5 +1,6 @@
 """The one format in which steps are read and compared."""
 
+from ipaddress import IPv6Address
 from typing import get_args
 
 import pytest
@@ -10,22 +11,27 @@ from carppcap.actions import (
     Action,
     AnnounceAddresses,
     Cause,
+    FamilySilent,
     ReleaseAddresses,
     SendAdvert,
     State,
     StateChanged,
 )
+from carppcap.addresses import Family
 from carppcap.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
     AdvertReceived,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
     LinkUp,
+    ReplayRefused,
     SendFailed,
     SendSucceeded,
+    SequenceContested,
     Start,
     StepDown,
     Stop,
@@ -53,6 +59,11 @@ EVENTS: list[tuple[Event, str]] = [
     (AddressesReleased(True), "released"),
     (AddressesReleased(False), "release_failed"),
     (AddressesLost(), "addresses_lost"),
+    (DemotionChanged(7), "demotion 7"),
+    (SequenceContested(), "sequence_contested"),
+    (ReplayRefused(ns(1)), "replay_refused"),
+    (AdvertReceived(LOWER, 1, 5, 9, demotion=2), "advert 1/5+2 from 10.1.1.4"),
+    (AdvertReceived(IPv6Address("fd00::4"), 1, 0, 9), "advert 1/0 from fd00::4"),
 ]
 
 TO_MASTER = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
@@ -63,6 +74,9 @@ ACTIONS: list[tuple[Action, str]] = [
     (AcquireAddresses(), "acquire"),
     (ReleaseAddresses(), "release"),
     (AnnounceAddresses(), "announce"),
+    (SendAdvert(1, 240, 5, 240), "advert 1/240+240"),
+    (SendAdvert(1, 0, 5, 0, Family.IPV6), "advert6 1/0"),
+    (FamilySilent(Family.IPV6), "silent_ipv6"),
     (TO_MASTER, ""),
 ]
 

@@ -6,17 +6,20 @@ from typing import assert_never
 from carppcap.actions import (
     AcquireAddresses,
     AnnounceAddresses,
+    FamilySilent,
     ReleaseAddresses,
     SendAdvert,
     State,
     StateChanged,
 )
+from carppcap.config import DEMOTION_MAX
 from carppcap.egress import Egress
 from carppcap.events import (
     STALL_NS,
     STEP_DOWN_HOLD_NS,
     AddressesAcquired,
     AddressesReleased,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
@@ -43,7 +46,7 @@ class CarppcapHost:
         self._member = member
         self._config = member.config
         self._system = system
-        self._node = Node([member.config], draw_counter=lambda: dice.bits(64))
+        self._node = Node([member.config], draw_counter=lambda _now: dice.bits(64))
         self._host = self._node.host(member.config.interface, member.config.vhid)
         self._egress = Egress(member.config, system.mac, lambda: dice.bits(16))
         self._scripts = JobQueue()
@@ -92,6 +95,11 @@ class CarppcapHost:
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
         self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """A tracked script says so."""
+        demotion = min(self._config.demotion + by, DEMOTION_MAX)
+        self._handle(DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
         """SIGTERM; asked again, do not wait for a script that hangs."""
@@ -144,7 +152,7 @@ class CarppcapHost:
                     self._run(self._scripts.request(Job.ACQUIRE), step.at)
                 case ReleaseAddresses():
                     self._run(self._scripts.request(Job.RELEASE), step.at)
-                case StateChanged():
+                case StateChanged() | FamilySilent():
                     pass  # it is in the step
                 case _:
                     assert_never(action)

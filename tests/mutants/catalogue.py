@@ -42,6 +42,18 @@ def _fsm(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, FSM, old, new, laws)
 
 
+def _ties(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "ties.py", old, new, laws, ("test_ties.py",))
+
+
+def _hearing(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "hearing.py", old, new, laws, ("test_hearing.py",))
+
+
+def _voice(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "voice.py", old, new, laws, ("test_voice.py",))
+
+
 def _ingress(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, INGRESS, old, new, laws, ("test_ingress.py",))
 
@@ -54,20 +66,29 @@ def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "node.py", old, new, laws, ("test_node.py",))
 
 
-_PREEMPTS = "if self.config.preempt and self.interval_ns < theirs.interval_ns:"
-_TIE = "tie_break(theirs.source) < tie_break(self.config.source)"
-_YIELDS = "if theirs.interval_ns < self.interval_ns or yields_tie:"
-_CLAIMS = "return [changed, first_advert, AcquireAddresses()]"
+_PREEMPTS = "if self.config.preempt and is_slower and theirs.demotion >= self.demotion:"
+_SLOWER = "is_slower = self.interval_ns < theirs.interval_ns"
+_TIE = "ours is None or tie_break(theirs) < tie_break(ours)"
+_PREFERRED = "is_preferred = is_better or is_lost_tie"
+_YIELDS = "if is_less_demoted or (is_preferred and theirs.demotion == self.demotion):"
+_CLAIMS = "return [changed, *first_advert, AcquireAddresses()]"
 _HEARD = "nobody_takes_over_from_a_master_that_is_heard"
 
 MUTANTS = (
     # What a backup decides.
     _fsm("preempts uninvited", _PREEMPTS, _PREEMPTS.replace("self.config.preempt and ", ""), _HEARD),
-    _fsm("preempts the better", _PREEMPTS, _PREEMPTS.replace("<", ">"), "preemption_ends_at_the_shortest_interval"),
-    _fsm("preempts an equal", _PREEMPTS, _PREEMPTS.replace("<", "<="), "no_flapping"),
+    _fsm("preempts the better", _SLOWER, _SLOWER.replace("<", ">"), "preemption_ends_at_the_shortest_interval"),
+    _fsm("preempts an equal", _SLOWER, _SLOWER.replace("<", "<="), "no_flapping"),
     _fsm("never too slow", "too_slow = self._patience_ns < theirs.interval_ns", "too_slow = False"),
     _fsm("always too slow", "too_slow = self._patience_ns < theirs.interval_ns", "too_slow = True", _HEARD),
-    _fsm("hears in vain", "        self._rearm_master_down(now)\n        return []\n\n    def _doubt", "        return []\n\n    def _doubt", _HEARD),
+    _fsm("hears in vain", "        self._rearm_master_down(now)\n        return [FamilySilent", "        return [FamilySilent", _HEARD),
+    _fsm("preempts while demoted", _PREEMPTS, _PREEMPTS.replace(" and theirs.demotion >= self.demotion", "")),
+    _fsm("a demoted master is good enough", "if theirs.demotion > self.demotion:", "if False:"),
+    _fsm("takes over from its like", "if theirs.demotion > self.demotion:", "if theirs.demotion >= self.demotion:", _HEARD),
+    _fsm("asks nobody", "if interval_ns is None or self._has_asked:", "if True:"),
+    _fsm("asks for ever", "if interval_ns is None or self._has_asked:", "if interval_ns is None:"),
+    _fsm("waits as long as it is told", "min(interval_ns + interval_ns // 4, self._patience_ns)", "interval_ns + interval_ns // 4"),
+    _fsm("remembers old doubts", "        self._refused_interval_ns, self._has_asked = None, False\n", ""),
     _fsm("no patience at the start", "        if self._link_up:\n            self._rearm_master_down(now)\n        return changed", "        return changed", "one_master_after_faults"),
     _fsm("less patience", "self._patience_ns = config.master_down_interval_ns", "self._patience_ns = config.master_down_interval_ns - 1", _HEARD),
     _fsm("time is always up", "return self.deadline is not None and now >= self.deadline", "return self.deadline is not None", "early_ticks_change_nothing"),
@@ -79,29 +100,43 @@ MUTANTS = (
     _fsm("no pause after leaving", "        self._hold(leaving.hold_ns, now)\n        return [*farewell, changed]", "        return [*farewell, changed]", _HEARD),
     _fsm("a pause that adverts cut short", "self.deadline = max(self.deadline, self._hold_until)", "pass"),
     # What a master decides.
-    _fsm("never yields to the better", _YIELDS, "if yields_tie:", "one_master_after_faults"),
-    _fsm("never yields a tie", _YIELDS, _YIELDS.replace(" or yields_tie", ""), "a_tie_settles"),
-    _fsm("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
-    _fsm("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
-    _fsm("forgets whom it yielded to", "self._tie_kept_from = kept_from", "self._tie_kept_from = None", "a_tie_settles"),
-    _fsm("keeps every tie from then on", "            self._tie_kept_from = None\n            # A kernel", "            # A kernel"),
-    _fsm("keeps a tie in silence", "return [self._our_advert(), *self._reassert()]", "return self._reassert()"),
-    _fsm("yields without a word", "return [last_advert, *yielding]", "return yielding"),
+    _fsm("never yields to the better", _PREFERRED, "is_preferred = is_lost_tie", "one_master_after_faults"),
+    _fsm("never yields a tie", _PREFERRED, "is_preferred = is_better", "a_tie_settles"),
+    _fsm("yields to whoever is demoted", _YIELDS, "if is_less_demoted or is_preferred:"),
+    _fsm("clings to the address though demoted", _YIELDS, "if is_preferred and theirs.demotion <= self.demotion:"),
+    _fsm("keeps its demotion to itself", "if is_news and self.state is State.MASTER:", "if False:"),
+    _fsm("each family decides ties", "if not self._hearing.decides_ties(theirs.family, now):", "if False:"),
+    _ties("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
+    _ties("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
+    _ties("forgets whom it yielded to", "self._kept_from, self._yielded_to = self._yielded_to, None", "self._kept_from, self._yielded_to = None, None", "a_tie_settles"),
+    _ties("keeps every tie from then on", "        elif self._kept_counter != counter:\n", "        elif False:\n"),
+    _ties("a duplicate counts as a tie", "        elif self._kept_counter != counter:\n", "        else:\n"),
+    _ties("takes the living for silent", "        if peer == self._yielded_to:\n            self._yielded_to = None", "        pass"),
+    _fsm("keeps a tie in silence", "return [*self._voice.advert(now), *self._reassert()]", "return self._reassert()"),
+    _fsm("yields without a word", "return [*last_advert, *yielding]", "return yielding"),
+    # Families.
+    _hearing("a family that is never missed", "and self.deadline_of(other) <= now", "and False"),
+    _hearing("missed too soon", "max(self._since, self._heard_at.get(family, 0))", "self._heard_at.get(family, 0)"),
+    _hearing("missed again and again", "self._reported.update(silent)", "pass"),
+    _hearing("the second family never decides", "return heard_at is None or now - heard_at >= self._patience_ns", "return False"),
     _fsm("does not reassert", "return self._announce() if self._acquired and self._leaving is None else []", "return []"),
     # Adverts.
     _fsm("every other advert", "self.deadline = due + self.interval_ns", "self.deadline = due + 2 * self.interval_ns", "intervals_and_patience_are_exact"),
     _fsm("a late second advert", "        self.deadline = now + self.interval_ns\n        # The advert claims", "        self.deadline = now + self._patience_ns\n        # The advert claims", "intervals_and_patience_are_exact"),
     _fsm("claims in silence", _CLAIMS, "return [changed, AcquireAddresses()]", "intervals_and_patience_are_exact"),
-    _fsm("claims what it does not take", _CLAIMS, "return [changed, first_advert]", "one_master_after_faults"),
+    _fsm("claims what it does not take", _CLAIMS, "return [changed, *first_advert]", "one_master_after_faults"),
     _fsm("lateness adds up", "due = now if self.deadline is None else self.deadline", "due = now"),
     _fsm("a volley after a stop", "if self.deadline <= now:", "if False:"),
-    _fsm("one counter for all", "counter = self._draw_counter()", "counter = 7", "one_master_after_faults"),
-    _fsm("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
-    _fsm("knows no own advert", "return counter in self._own_counters", "return False"),
-    _fsm("never suppressed", "if self._send_failures >= SEND_FAILURES_MAX:", "if False:"),
+    _voice("one counter for all", "counter = self._draw_counter(now)", "counter = 7", "one_master_after_faults"),
+    _voice("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda now: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
+    _voice("demotion nobody sees", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew"),
+    _voice("demotion without a limit", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew + self._demotion"),
+    _voice("only one family", "for family in self._config.families:", "for family in self._config.families[:1]:"),
+    _voice("knows no own advert", "return counter in self._own_counters", "return False"),
+    _voice("never suppressed", "return self._send_failures >= SEND_FAILURES_MAX", "return False"),
     # Ways out.
-    _fsm("farewell before the release", "return [] if was_leaving else [ReleaseAddresses()]", "return [] if was_leaving else [*self._farewell(), ReleaseAddresses()]", "a_farewell_never_leaves_two_holders"),
-    _fsm("farewell with the address", "farewell = self._farewell() if released else []", "farewell = self._farewell()"),
+    _fsm("farewell before the release", "return [] if was_leaving else [ReleaseAddresses()]", "return [] if was_leaving else [*self._voice.farewell(0), ReleaseAddresses()]", "a_farewell_never_leaves_two_holders"),
+    _fsm("farewell with the address", "farewell = self._voice.farewell(now) if released else []", "farewell = self._voice.farewell(now)"),
     _fsm("leaves twice", "was_leaving = self._leaving is not None", "was_leaving = False", "acquire_and_release_alternate"),
     _fsm("releases twice", "        if leaving is None:\n            return self._become_backup", "        if True:\n            return self._become_backup", "acquire_and_release_alternate"),
     _fsm("hands over and stays", "if self._leaving is None or new is State.INIT:", "if self._leaving is None:"),
@@ -110,7 +145,7 @@ MUTANTS = (
     # Cables.
     _fsm("a cable that is never out", "self._link_up = False", "self._link_up = True", _HEARD),
     _fsm("deaf and impatient", "        self.deadline = None\n        return []\n\n    def _address_failed", "        return []\n\n    def _address_failed"),
-    _fsm("never listens again", "                self._link_up = True\n                self._rearm_master_down(now)", "                self._link_up = True"),
+    _fsm("never listens again", "                self._hearing.begin(now)\n                self._rearm_master_down(now)", "                self._hearing.begin(now)"),
     # What is believed.
     _ingress("hears itself", "if datagram.source in self._own_sources:", "if False:"),
     _ingress("from any distance", "if datagram.ttl != TTL:", "if False:"),

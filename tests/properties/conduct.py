@@ -215,7 +215,8 @@ def early_ticks_change_nothing(run: Run) -> None:
     for member, life in lives(run):
         record = steps(life)
         counters = [advert.counter for step in record for advert in adverts(step)]
-        again = VirtualHost(member.config, iter(counters).__next__)
+        drawn = iter(counters)
+        again = VirtualHost(member.config, lambda now, drawn=drawn: next(drawn))
         for before, step in pairwise([None, *record]):
             assert step is not None
             if before is not None:

@@ -1,0 +1,67 @@
+"""In which families the master of a group is heard.
+
+A kernel has a master-down deadline for each family that has addresses, and takes over
+when one of them passes (`sc_md_tmo`, `sc_md6_tmo`), only to hear the other family and
+go back, over and over.  The deadlines are the same here, but one family that is lost
+on the way is a fault to report, not a master that is dead.
+"""
+
+from carppcap.addresses import Family
+from carppcap.units import Instant, Interval
+
+
+class Hearing:
+    """The master-down deadlines of one virtual host by family.
+
+    `patience_ns` is its master-down interval.
+    """
+
+    __slots__ = ("_families", "_heard_at", "_patience_ns", "_reported", "_since")
+
+    def __init__(self, families: tuple[Family, ...], patience_ns: Interval) -> None:
+        self._families = families
+        self._patience_ns = patience_ns
+        self._heard_at: dict[Family, Instant] = {}
+        self._since: Instant = 0
+        self._reported: set[Family] = set()
+
+    def begin(self, now: Instant) -> None:
+        """From now on we listen for a master."""
+        self._since = now
+        self._reported.clear()
+
+    def deadline_of(self, family: Family) -> Instant:
+        """When the master counts as dead, for all that is heard in `family`."""
+        return max(self._since, self._heard_at.get(family, 0)) + self._patience_ns
+
+    def heard(self, family: Family, now: Instant) -> list[Family]:
+        """An advert came in `family`; which others have become silent meanwhile.
+
+        Each is named once, until it is heard again.
+        """
+        self._heard_at[family] = now
+        if len(self._families) < 2:
+            return []
+        self._reported.discard(family)
+        silent = [
+            other
+            for other in self._families
+            if other is not family
+            and other not in self._reported
+            and self.deadline_of(other) <= now
+        ]
+        self._reported.update(silent)
+        return silent
+
+    def decides_ties(self, family: Family, now: Instant) -> bool:
+        """Whether a tie in `family` counts.
+
+        The lower IPv4 address may belong to the host with the higher IPv6 address, and
+        then each would yield to the other.  So the first family decides for both,
+        unless nothing is heard in it.
+        """
+        first = self._families[0] if self._families else family
+        if family is first:
+            return True
+        heard_at = self._heard_at.get(first)
+        return heard_at is None or now - heard_at >= self._patience_ns

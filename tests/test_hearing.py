@@ -1,0 +1,82 @@
+"""The master-down deadlines by family."""
+
+import pytest
+
+from carppcap.addresses import Family
+from carppcap.hearing import Hearing
+
+V4, V6 = Family.IPV4, Family.IPV6
+BOTH = (V4, V6)
+
+
+def hearing(families: tuple[Family, ...] = BOTH) -> Hearing:
+    """Listening since 10, for 3."""
+    it = Hearing(families, 3)
+    it.begin(10)
+    return it
+
+
+@pytest.mark.parametrize(
+    ("heard", "silent"),
+    [
+        pytest.param([(V4, 11)], [[]], id="not-yet"),
+        pytest.param([(V4, 12), (V4, 13)], [[], [V6]], id="at-the-deadline"),
+        pytest.param([(V4, 13), (V4, 14)], [[V6], []], id="named-once"),
+        pytest.param([(V6, 13)], [[V4]], id="either-one"),
+        pytest.param([(V6, 11), (V4, 13)], [[], []], id="heard-in-time"),
+        pytest.param([(V6, 11), (V4, 14)], [[], [V6]], id="from-the-last-one"),
+        pytest.param(
+            [(V4, 13), (V6, 14), (V4, 16), (V4, 17)], [[V6], [], [], [V6]], id="again"
+        ),
+    ],
+)
+def test_who_is_silent(
+    heard: list[tuple[Family, int]], silent: list[list[Family]]
+) -> None:
+    """Said when the other family is heard, because then the master is alive."""
+    it = hearing()
+
+    assert [it.heard(family, at) for family, at in heard] == silent
+
+
+def test_listening_anew_forgives() -> None:
+    """A family cannot have been heard while nobody listened."""
+    it = hearing()
+    it.heard(V4, 13)
+    it.begin(20)
+
+    assert it.deadline_of(V6) == 23
+    assert it.heard(V4, 22) == []
+    assert it.heard(V4, 23) == [V6]
+
+
+@pytest.mark.parametrize("families", [(), (V4,), (V6,)])
+def test_a_single_family_has_nobody_to_miss(families: tuple[Family, ...]) -> None:
+    """Its silence is the master's."""
+    it = hearing(families)
+
+    assert it.heard(V4, 99) == []
+    assert it.heard(V6, 199) == []
+
+
+@pytest.mark.parametrize(
+    ("families", "heard_at", "family", "decides"),
+    [
+        pytest.param(BOTH, None, V4, True, id="first"),
+        pytest.param(BOTH, 11, V4, True, id="first-always"),
+        pytest.param(BOTH, None, V6, True, id="first-never-heard"),
+        pytest.param(BOTH, 11, V6, False, id="first-heard"),
+        pytest.param(BOTH, 9, V6, True, id="first-heard-long-ago"),
+        pytest.param((V6,), None, V6, True, id="only-one"),
+        pytest.param((), None, V6, True, id="none-known"),
+    ],
+)
+def test_which_family_decides_ties(
+    families: tuple[Family, ...], heard_at: int | None, family: Family, decides: bool
+) -> None:
+    """One for both, or each of two hosts might yield to the other."""
+    it = hearing(families)
+    if heard_at is not None:
+        it.heard(V4, heard_at)
+
+    assert it.decides_ties(family, 12) is decides

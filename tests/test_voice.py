@@ -1,0 +1,111 @@
+"""What a virtual host says of itself."""
+
+from ipaddress import IPv6Address
+from itertools import count
+
+import pytest
+
+from carppcap.actions import SendAdvert
+from carppcap.addresses import Family
+from carppcap.voice import OWN_COUNTERS_MAX, Voice
+from tests.builders import VIP, config, ns
+
+
+def voice(**changes: object) -> Voice:
+    numbers = count(1)
+    return Voice(config(**changes), lambda now: now * 1000 + next(numbers))
+
+
+@pytest.mark.parametrize(
+    ("advskew", "demotion", "said"),
+    [
+        (0, 0, 0),
+        (0, 1, 1),
+        (100, 50, 150),
+        (100, 140, 240),
+        (100, 255, 240),
+        (240, 1, 240),
+        (250, 0, 250),
+        (250, 9, 250),
+        (255, 255, 255),
+    ],
+)
+def test_demotion_raises_the_skew(advskew: int, demotion: int, said: int) -> None:
+    """Up to 240, and never below what it was."""
+    it = voice(advskew=advskew)
+    it.demote(demotion)
+
+    assert it.advskew == said
+    assert it.demotion == demotion
+    assert it.interval_ns == ns(1 + said / 256)
+    assert it.advert(5) == [SendAdvert(1, said, 5001, demotion)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "advskew"),
+    [
+        ("..", 7),
+        ("xx", 7),
+        ("xxx", 240),
+        ("xx.x", 7),
+        ("xxx..", 240),
+        ("xxx..x..", 240),
+        ("xxx...", 7),
+        ("xxx...xx", 7),
+        ("xxx...xxx", 240),
+    ],
+)
+def test_who_cannot_send_says_so(sent: str, advskew: int) -> None:
+    """Three failures in a row, until three successes in a row; it is no demotion."""
+    it = voice(advskew=7)
+    for result in sent:
+        if result == "x":
+            it.failed()
+        else:
+            it.succeeded()
+
+    assert it.advskew == advskew
+    assert it.demotion == 0
+
+
+def test_only_another_demotion_is_news() -> None:
+    """The first is that of the settings."""
+    it = voice(demotion=3)
+
+    assert [it.demote(demotion) for demotion in (3, 4, 4, 0)] == [
+        False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_each_family_has_an_advert_and_each_advert_a_counter() -> None:
+    """IPv4 first; the counter is drawn for the instant."""
+    it = voice(vips=(IPv6Address("fd00::fc"), VIP), farewell=True)
+
+    assert it.advert(2) == [
+        SendAdvert(1, 0, 2001, 0, Family.IPV4),
+        SendAdvert(1, 0, 2002, 0, Family.IPV6),
+    ]
+    assert it.farewell(3) == [
+        SendAdvert(255, 255, 3003, 0, Family.IPV4),
+        SendAdvert(255, 255, 3004, 0, Family.IPV6),
+    ]
+
+
+def test_no_farewell_unless_wished_for() -> None:
+    """And no counter is drawn for it."""
+    it = voice()
+
+    assert it.farewell(3) == []
+    assert it.advert(3) == [SendAdvert(1, 0, 3001)]
+
+
+def test_own_counters_are_known_for_a_while() -> None:
+    """The oldest are forgotten first."""
+    it = voice()
+    for _ in range(OWN_COUNTERS_MAX + 1):
+        it.advert(0)
+
+    assert not it.is_own(1)
+    assert it.is_own(2)
+    assert it.is_own(OWN_COUNTERS_MAX + 1)
+    assert not it.is_own(OWN_COUNTERS_MAX + 2)
