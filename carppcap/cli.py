@@ -118,12 +118,13 @@ def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
     # The rest of us is imported only now, so that help and errors come at once.
     from carppcap.daemon import Daemon  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
+    from carppcap.wire import with_source  # noqa: PLC0415
 
     interface = settings.interface
     if interface is None:
         interface = default_interface()
         log.info("Using [{interface}] as a network interface", interface=interface)
-    config = settings.virtual_host(interface)
+    config = with_source(settings.virtual_host(interface), log)
     _warn(settings, log)
     with (
         closing(Daemon(settings, config, log)) as daemon,

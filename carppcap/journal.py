@@ -4,7 +4,13 @@ A fold over what has happened: it decides nothing.  What can come with every fra
 said once and then once a minute, with a count of what was held back.
 """
 
-from carppcap.actions import AnnounceAddresses, Cause, State, StateChanged
+from carppcap.actions import (
+    AnnounceAddresses,
+    Cause,
+    FamilySilent,
+    State,
+    StateChanged,
+)
 from carppcap.advert import Advert
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_signed_for_ours
@@ -27,6 +33,11 @@ _CAUSE_LINES = {
     Cause.PREEMPTION: N_("Putting MASTER down - preemption"),
     Cause.MASTER_TOO_SLOW: N_("Putting MASTER DOWN (going to time out)"),
     Cause.BETTER_MASTER: N_("Preferred master advertised: going back to BACKUP state"),
+}
+
+_DEMOTION_LINES = {
+    State.MASTER: N_("The master is more demoted than this host: taking over"),
+    State.BACKUP: N_("This host is demoted, and another master is less so: giving way"),
 }
 
 
@@ -88,11 +99,28 @@ class Journal:
                     "another gratuitous arp{limited}"
                 ),
             )
+        for action in step.actions:
+            if isinstance(action, FamilySilent):
+                self._family_silent(action, step)
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
 
+    def _family_silent(self, silent: FamilySilent, step: Step) -> None:
+        self._limited(
+            Level.WARNING,
+            step.at,
+            silent,
+            N_(
+                "No advert of the master arrives over IPv{version} any more: a BSD "
+                "kernel would take over{limited}"
+            ),
+            version=silent.family.value,
+        )
+
     def _change(self, step: Step, change: StateChanged) -> None:
         line = _CAUSE_LINES.get(change.cause)
+        if change.cause is Cause.DEMOTION:
+            line = _DEMOTION_LINES[change.new]
         if line is not None:
             self._log.warning(line)
         if change.cause is Cause.ADDRESS_FAILED:

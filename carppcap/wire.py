@@ -5,13 +5,17 @@ robbed of our address: the capture is opened anew where it has to be, and the co
 only ever hears `LinkDown` and `LinkUp`.
 """
 
+import select
 from contextlib import suppress
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv6Address
 
+from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
 from carppcap.frames import LinkType
+from carppcap.sources import choose_source
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,
@@ -20,9 +24,54 @@ from carppcap.system.capture import (
     SendError,
     StampedFrame,
 )
+from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor, LinkStatus, Membership
+from carppcap.system.neighbours import Neighbours
+from carppcap.system.protocol import ProtocolHolder
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+
+SOURCE_PATIENCE_NS = 5 * NS_PER_S
+"""How long an interface that has just come up may take to have an IPv6 address: a
+link-local one is checked for duplicates for a second or two (RFC 4862, 5.4)."""
+
+
+def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
+    """`config` with an IPv6 address to send from, where one is needed and none given.
+
+    It is chosen from those of the interface, as kernels do, and kept from then on.
+    Raises `LinkError` if the interface has none and gets none in a while.
+    """
+    if Family.IPV6 not in config.families or config.source6 is not None:
+        return config
+    destination = next((peer for peer in config.peers if peer.version == 6), None)
+    give_up_at = now_ns() + SOURCE_PATIENCE_NS
+    monitor = LinkMonitor(config.interface)
+    news = select.poll()
+    news.register(monitor, select.POLLIN)
+    try:
+        while True:
+            chosen = choose_source(
+                monitor.status().sources, destination or CARP_GROUP6, config.vips
+            )
+            remaining_ns = give_up_at - now_ns()
+            if isinstance(chosen, IPv6Address):
+                log.info(
+                    "Using [{source}] as IPv6 source address on {interface}",
+                    source=chosen,
+                    interface=config.interface,
+                )
+                return replace(config, source6=chosen)
+            if remaining_ns <= 0:
+                raise LinkError(
+                    "{interface} has no IPv6 address to send from (allowed: one on the "
+                    "interface, or --srcip)",
+                    interface=config.interface,
+                )
+            news.poll(remaining_ns / NS_PER_MS)
+            monitor.drain()
+    finally:
+        monitor.close()
 
 
 class Wire:
@@ -45,12 +94,20 @@ class Wire:
             else READ_TIMEOUT_SUBSECOND_MS
         )
         self._capture: LiveCapture | None = None
-        self._membership: Membership | None = None
+        self._sources = [
+            source
+            for source in map(config.source_of, config.families)
+            if source is not None
+        ]
+        self._groups = _groups(config)
+        self._memberships: dict[Address, Membership] = {}
+        self._neighbours: Neighbours | None = None
+        self._holder: ProtocolHolder | None = None
         self._opened_index = 0
         self._dropped = 0
         self.vip_lost = False
         self._failure = ""
-        self._source_seen = False
+        self._sources_seen: set[Address] = set()
         self.status = LinkStatus()
         self.monitor = LinkMonitor(config.interface)
         try:
@@ -70,13 +127,16 @@ class Wire:
                 "Unable to open interface [{interface}]: no such interface",
                 interface=config.interface,
             )
-        self._source_seen = config.source in self.status.addresses
-        if not self._source_seen:
-            self._log.warning(
-                "{source} is not an address of {interface} (--srcip)",
-                source=config.source,
-                interface=config.interface,
-            )
+        self._sources_seen.update(self.status.addresses.intersection(self._sources))
+        for source in self._sources:
+            if source not in self._sources_seen:
+                self._log.warning(
+                    "{source} is not an address of {interface} (--srcip)",
+                    source=source,
+                    interface=config.interface,
+                )
+        if config.peers:
+            self._holder = ProtocolHolder(*config.families)
         if self.status.up:
             self._open()
 
@@ -124,6 +184,16 @@ class Wire:
             )
         self._capture.send(frame)
 
+    def next_hop_mac(self, peer: Address) -> bytes | None:
+        """Where a frame for `peer` has to go; None if that is not known yet."""
+        if self._neighbours is None:
+            return None
+        try:
+            return self._neighbours.mac_of(peer)
+        except LinkError as error:
+            self._warn_once(error)
+            return None
+
     def refresh(self) -> LinkUp | LinkDown | None:
         """Look at the interface again; what the core must know of it, if anything.
 
@@ -143,7 +213,7 @@ class Wire:
         if self._opened_index != self.status.index:
             self._close()
         self._reopen()
-        self._source_seen |= self._config.source in self.status.addresses
+        self._sources_seen.update(self.status.addresses.intersection(self._sources))
         self._watch_vips(before)
         was_usable, self.usable = self.usable, self._is_usable()
         if self.usable == was_usable:
@@ -159,14 +229,16 @@ class Wire:
     def close(self) -> None:
         """Leave the group and close the capture."""
         self._close()
+        if self._holder is not None:
+            self._holder.close()
         self.monitor.close()
 
     def _is_usable(self) -> bool:
         if self._ignore_link_state:
             return True
-        address_ok = not self._source_seen or (
-            self._config.source in self.status.addresses
-        )
+        # One family is enough to take part, and an address never seen is no loss.
+        lost = self._sources_seen.difference(self.status.addresses)
+        address_ok = not self._sources or len(lost) < len(self._sources)
         is_open = self._capture is not None
         return is_open and self.status.up and self.status.carrier and address_ok
 
@@ -185,15 +257,19 @@ class Wire:
             mac=self.status.mac.hex(":"),
         )
         self._log.debug("BPF rule: [{rule}]", rule=self._bpf)
-        if config.multicast:
-            self._join(config.group)
+        if config.peers:
+            self._neighbours = Neighbours(self.status.index)
+        self._join()
 
-    def _join(self, group: IPv4Address) -> None:
-        try:
-            self._membership = Membership(group, self.status.index)
-        except LinkError as error:
-            # Adverts may arrive all the same: not every switch filters.
-            self._warn_once(error)
+    def _join(self) -> None:
+        for group in self._groups:
+            if group in self._memberships:
+                continue
+            try:
+                self._memberships[group] = Membership(group, self.status.index)
+            except LinkError as error:
+                # Adverts may arrive all the same: not every switch filters.
+                self._warn_once(error)
 
     def _reopen(self) -> None:
         """Open what is not open and could be; try again later if it cannot be yet."""
@@ -201,7 +277,7 @@ class Wire:
             if self.status.up and self._capture is None:
                 self._open()
             elif self._lacks_group():
-                self._join(self._config.group)
+                self._join()
         except LinkError as error:
             self._warn_once(error)
         is_deaf = self.status.up and self._capture is None
@@ -210,8 +286,7 @@ class Wire:
             self._failure = ""
 
     def _lacks_group(self) -> bool:
-        wants_group = self._config.multicast and self._capture is not None
-        return wants_group and self._membership is None
+        return self._capture is not None and len(self._memberships) < len(self._groups)
 
     def _warn_once(self, error: LinkError) -> None:
         if str(error) != self._failure:
@@ -220,9 +295,11 @@ class Wire:
 
     def _close(self) -> None:
         self._opened_index = 0
-        if self._membership is not None:
-            self._membership.close()
-            self._membership = None
+        while self._memberships:
+            self._memberships.popitem()[1].close()
+        if self._neighbours is not None:
+            self._neighbours.close()
+            self._neighbours = None
         if self._capture is not None:
             with suppress(LinkError):
                 self._capture.close()
@@ -242,7 +319,7 @@ class Wire:
             self._log.warning(
                 "{interface} has lost our address {source}",
                 interface=interface,
-                source=self._config.source,
+                source=", ".join(map(str, self._sources)),
             )
 
     def _watch_vips(self, before: LinkStatus) -> None:
@@ -254,3 +331,13 @@ class Wire:
                     address=vip,
                     interface=self._config.interface,
                 )
+
+
+def _groups(config: VirtualHostConfig) -> tuple[Address, ...]:
+    """The multicast groups that our peers advertise to."""
+    if config.peers or not config.multicast:
+        return ()
+    return tuple(
+        config.group if family is Family.IPV4 else CARP_GROUP6
+        for family in config.families
+    )
