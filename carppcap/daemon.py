@@ -44,6 +44,7 @@ from carppcap.frames import decode
 from carppcap.ingress import Rejection
 from carppcap.journal import Journal
 from carppcap.node import Node, Step
+from carppcap.occasion import occasion, place
 from carppcap.options import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
@@ -85,7 +86,7 @@ class Daemon:
         draw_counter = _draw(8)
         self._node = Node([config], lambda now: draw_counter())
         self._egress = Egress(config, self._wire.mac, draw_ip_id=_draw(2))
-        arguments = [config.interface, *map(str, config.vips)]
+        arguments = [config.interface, str(config.vips[0])]
         if settings.xparam is not None:
             arguments.append(settings.xparam)
         self._scripts = ScriptRunner(
@@ -93,6 +94,7 @@ class Daemon:
             settings.downscript,
             arguments,
             settings.script_timeout_ns,
+            place(config),
         )
         self._feedback: deque[Event] = deque()
         self._ended_by: signal.Signals | None = None
@@ -225,8 +227,8 @@ class Daemon:
         self._handle(Stop(), now)
         self._journal.waiting_for(self._scripts.command)
 
-    def _request(self, job: Job, now: Instant) -> None:
-        self._scripts.request(job, now)
+    def _request(self, job: Job, step: Step) -> None:
+        self._scripts.request(job, step.at, occasion(step))
         self._say_started()
 
     def _say_started(self) -> None:
@@ -274,7 +276,7 @@ class Daemon:
             self._transmit(action, step.at)
         self._journal.step(step)
         for action in step.actions:
-            self._run_script_for(action, step.at)
+            self._run_script_for(action, step)
         while self._feedback:
             self._handle(self._feedback.popleft(), step.at)
 
@@ -285,11 +287,11 @@ class Daemon:
         elif isinstance(action, AnnounceAddresses):
             self._send(action, at)
 
-    def _run_script_for(self, action: Action, at: Instant) -> None:
+    def _run_script_for(self, action: Action, step: Step) -> None:
         if isinstance(action, AcquireAddresses):
-            self._request(Job.ACQUIRE, at)
+            self._request(Job.ACQUIRE, step)
         elif isinstance(action, ReleaseAddresses):
-            self._request(Job.RELEASE, at)
+            self._request(Job.RELEASE, step)
 
     def _send(self, action: SendAdvert | AnnounceAddresses, at: Instant) -> bool:
         try:

@@ -33,6 +33,10 @@ FORGED = frame(payload(config(source=LOWER), digest=bytes(20)))
 FAREWELL = (255, 255)
 
 
+ADD = 'ip address add "$2/32" dev "$1"'
+DELETE = 'ip address delete "$2/32" dev "$1" 2> /dev/null'
+
+
 class World:
     """A directory for scripts, the far end of the cable, and what was heard there."""
 
@@ -51,11 +55,11 @@ class World:
 
     @property
     def up(self) -> str:
-        return self.script("up", 'ip address add "$2/32" dev "$1"')
+        return self.script("up", ADD)
 
     @property
     def down(self) -> str:
-        return self.script("down", 'ip address delete "$2/32" dev "$1" 2> /dev/null')
+        return self.script("down", DELETE)
 
     @property
     def ran(self) -> list[str]:
@@ -302,6 +306,39 @@ def test_what_the_up_script_says(world: World, body: str, is_aside: bool) -> Non
 
     assert live.said("stepping aside") == is_aside
     assert ("arp" in world.heard()) is not is_aside
+
+
+def test_scripts_are_told_why(world: World) -> None:
+    """One call for all addresses; which they are, and why, is in the environment."""
+    told = world.directory / "told"
+    told.touch()
+    names = "PREVIOUS_STATE STATE CAUSE INTERFACE VHID ADDRESSES"
+    note = " ".join(f"$CARPPCAP_{name}" for name in names.split())
+    up = world.script("up", f'echo "$*: {note}" >> {told}\n{ADD}')
+    down = world.script("down", f'echo "$*: {note}" >> {told}\n{DELETE}')
+    live = Live(f"-u {up} -d {down} -z -a 10.1.1.253/24,10.1.1.252 -x rack")
+
+    live.run(
+        lambda: wait_for(world.has_address),
+        live.says("Spawning"),
+        after(0.1),
+        lambda: ip("address delete 10.1.1.252/32 dev a0"),
+        lambda: wait_for(lambda: len(told.read_text().splitlines()) == 3),
+        after(0.1),
+        kill(signal.SIGUSR2),
+        lambda: wait_for(lambda: len(told.read_text().splitlines()) == 4),
+    )
+
+    place = "a0 7 10.1.1.252 10.1.1.253/24"
+    assert told.read_text().splitlines() == [
+        f"a0 10.1.1.252 rack: {why} {place}"
+        for why in (
+            "INIT BACKUP startup",
+            "BACKUP MASTER master_down",
+            "MASTER MASTER address_lost",
+            "MASTER BACKUP step_down",
+        )
+    ]
 
 
 def test_without_scripts(world: World) -> None:

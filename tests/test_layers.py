@@ -15,10 +15,10 @@ PURE = (
     ("addresses", "advert"),
     ("auth", "hearing", "sources", "ties"),
     ("actions", "config", "events", "frames"),
-    ("values", "voice"),
+    ("frames_built", "values", "voice"),
     ("egress", "fsm", "ingress", "options"),
     ("node",),
-    ("diagnose", "timeline"),
+    ("diagnose", "occasion", "timeline"),
     ("shortcut", "tally"),
     ("report",),
     ("simulation.chance",),
@@ -80,7 +80,7 @@ IMPURE_CALLS = frozenset(
 )
 
 SOLE_IMPORTERS = {
-    "impacket": {"frames"},
+    "impacket": {"frames", "frames_built"},
     "pcapy": {"system.capture", "system.inject"},
     "pyroute2": {"system.vmac"},
 }

@@ -62,7 +62,8 @@ def scripts(tmp_path: Path) -> Scripts:
 def runner(
     up: str | None = None, down: str | None = None, *, timeout_ns: int = 0
 ) -> ScriptRunner:
-    return ScriptRunner(up, down, ["eth0", "10.1.1.252", "rack 4"], timeout_ns)
+    arguments = ["eth0", "10.1.1.252", "rack 4"]
+    return ScriptRunner(up, down, arguments, timeout_ns, {"PLACE": "here"})
 
 
 def settle(runner: ScriptRunner, now: int = 0) -> list[Outcome]:
@@ -99,7 +100,7 @@ def test_order(scripts: Scripts, requests: list[Job], expected: list[Job]) -> No
     down, let_down = scripts.held("down")
     subject = runner(up, down)
     for job in requests:
-        subject.request(job, 0)
+        subject.request(job, 0, {})
 
     for job in expected:
         wait_for(lambda: subject.command)
@@ -122,11 +123,74 @@ def test_arguments(scripts: Scripts) -> None:
     up = scripts.write("up", f'printf "%s|" "$@" > {scripts.notes}')
     subject = runner(up)
 
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
 
     assert list(subject.started) == [(up, "eth0", "10.1.1.252", "rack 4")]
     assert settle(subject) == [Outcome(UP, subject.started[0], 0)]
     assert scripts.noted == ["eth0|10.1.1.252|rack 4|"]
+
+
+def saying_why(scripts: Scripts, name: str) -> tuple[str, Callable[[], None]]:
+    """A script that notes what its environment says, and ends when told to."""
+    gate = scripts.directory / f"{name}.gate"
+    os.mkfifo(gate)
+    note = f'echo "{name} $PLACE $OCCASION $HOME" >> {scripts.notes}'
+    path = scripts.write(name, f"{note}\nread word < {gate}")
+
+    def let_go() -> None:
+        gate.write_text("go\n")
+
+    return path, let_go
+
+
+@pytest.mark.parametrize(
+    ("requests", "told"),
+    [
+        ("up1", "up1"),
+        ("up1 down2", "up1 down2"),
+        ("up1 down2 up3", "up1"),
+        ("up1 down2 up3 down4", "up1 down4"),
+        ("up1 up2", "up1 up2"),
+        ("up1 up2 up3", "up1 up2"),
+        ("down1 up2 down3 up4", "down1 up4"),
+    ],
+)
+def test_each_script_is_told_its_own_occasion(
+    scripts: Scripts, monkeypatch: pytest.MonkeyPatch, requests: str, told: str
+) -> None:
+    """One that had to wait learns of the change that asked for it, not of the last."""
+    monkeypatch.setenv("HOME", "/nowhere")
+    up, let_up = saying_why(scripts, "up")
+    down, let_down = saying_why(scripts, "down")
+    subject = runner(up, down)
+    for word in requests.split():
+        job = Job(word[:-1])
+        subject.request(job, 0, {"OCCASION": word[-1]})
+
+    while subject.command:
+        let_go = let_up if subject.command[0] == up else let_down
+        let_go()
+        before = len(subject.outcomes)
+        while len(subject.outcomes) == before:
+            subject.reap(0)
+            time.sleep(0.001)
+
+    assert scripts.noted == [
+        f"{word[:-1]} here {word[-1]} /nowhere" for word in told.split()
+    ]
+
+
+def test_a_postponed_script_keeps_its_occasion(scripts: Scripts) -> None:
+    """Whatever was asked for meanwhile."""
+    down = scripts.write("down", f"echo $OCCASION >> {scripts.notes}")
+    subject = runner(None, down)
+    with no_descriptors(3):
+        subject.request(DOWN, 0, {"OCCASION": "first"})
+        subject.request(DOWN, 0, {"OCCASION": "second"})
+    subject.retry(RETRY_NS)
+
+    assert codes(settle(subject)) == [(DOWN, 0), (DOWN, 0)]
+    assert scripts.noted == ["first", "second"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +199,7 @@ def test_arguments(scripts: Scripts) -> None:
 def test_exit_code(scripts: Scripts, body: str, code: int) -> None:
     """That of the script, or the signal that ended it."""
     subject = runner(scripts.write("up", body))
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
 
     [outcome] = settle(subject)
 
@@ -147,8 +211,8 @@ def test_exit_code(scripts: Scripts, body: str, code: int) -> None:
 def test_no_script() -> None:
     """Nothing to run is nothing that could fail, and nothing is started."""
     subject = runner(None, None)
-    subject.request(UP, 0)
-    subject.request(DOWN, 0)
+    subject.request(UP, 0, {})
+    subject.request(DOWN, 0, {})
 
     outcomes = settle(subject)
 
@@ -172,8 +236,8 @@ def test_scripts_that_cannot_run(scripts: Scripts) -> None:
     }
     for script, why in cases.items():
         subject = runner(script, scripts.noting("down"))
-        subject.request(UP, 0)
-        subject.request(DOWN, 0)
+        subject.request(UP, 0, {})
+        subject.request(DOWN, 0, {})
 
         outcomes = settle(subject)
 
@@ -187,7 +251,7 @@ def test_time_limit(scripts: Scripts) -> None:
     child = scripts.directory / "child"
     up = scripts.noting("up", f"sleep 1000 & echo $! > {child}\nwait")
     subject = runner(up, timeout_ns=5)
-    subject.request(UP, 100)
+    subject.request(UP, 100, {})
     wait_for(lambda: child.exists() and child.read_text().endswith("\n"))
 
     deadlines = [subject.deadline]
@@ -218,7 +282,7 @@ def test_no_time_limit(scripts: Scripts) -> None:
     """By default a script takes as long as it likes."""
     up, let = scripts.held("up")
     subject = runner(up)
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
 
     subject.kill_overdue(1 << 62)
 
@@ -232,8 +296,8 @@ def test_kill(scripts: Scripts) -> None:
     up, _ = scripts.held("up")
     subject = runner(up, scripts.noting("down"))
     subject.kill()
-    subject.request(UP, 0)
-    subject.request(DOWN, 0)
+    subject.request(UP, 0, {})
+    subject.request(DOWN, 0, {})
 
     subject.kill()
     subject.kill()
@@ -245,7 +309,7 @@ def test_kill(scripts: Scripts) -> None:
 def test_an_ended_script_is_no_zombie(scripts: Scripts) -> None:
     """Nothing of it is left once its outcome is known."""
     subject = runner(scripts.write("up", f"echo $$ > {scripts.notes}"))
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
     settle(subject)
 
     assert not Path(f"/proc/{scripts.noted[0]}").exists()
@@ -275,7 +339,7 @@ def test_clean_hands(scripts: Scripts) -> None:
     )
     with socket.socket(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0):
         subject = runner(up)
-        subject.request(UP, 0)
+        subject.request(UP, 0, {})
         settle(subject)
 
     *lines, session, pid = scripts.noted
@@ -298,9 +362,9 @@ from carppcap.system.scripts import ScriptRunner
 os.chdir(sys.argv[1])
 if sys.argv[2] == "gone":
     shutil.rmtree(sys.argv[1])
-runner = ScriptRunner(sys.argv[3], None, [], 0)
+runner = ScriptRunner(sys.argv[3], None, [], 0, {})
 os.chdir("/")
-runner.request(Job.ACQUIRE, 0)
+runner.request(Job.ACQUIRE, 0, {})
 while runner.command:
     runner.reap(0)
 print(runner.outcomes[0].exit_code, runner.outcomes[0].error)
@@ -358,7 +422,7 @@ def test_no_descriptor_left(scripts: Scripts) -> None:
     outcomes: list[Outcome] = []
     with no_descriptors():
         for job in (UP, DOWN, UP, DOWN):
-            subject.request(job, 0)
+            subject.request(job, 0, {})
             outcomes += settle(subject)
     subject.close()
 
@@ -369,8 +433,8 @@ def test_postponed(scripts: Scripts) -> None:
     """A down script that nothing could be opened for is tried again until it runs."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
-        subject.request(UP, 50)
-        subject.request(DOWN, 100)
+        subject.request(UP, 50, {})
+        subject.request(DOWN, 100, {})
         deadlines = [subject.deadline]
         subject.retry(RETRY_NS + 99)
         subject.kill_overdue(RETRY_NS + 100)
@@ -401,11 +465,11 @@ def test_postponed_and_needed_no_more(scripts: Scripts) -> None:
     """Asked for the addresses again, it keeps what it could not let go of."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
-        subject.request(DOWN, 0)
-    subject.request(UP, 0)
+        subject.request(DOWN, 0, {})
+    subject.request(UP, 0, {})
 
     assert codes(settle(subject)) == [(UP, 0)]
-    subject.request(DOWN, 0)
+    subject.request(DOWN, 0, {})
     assert codes(settle(subject)) == [(DOWN, 0)]
 
 
@@ -413,14 +477,14 @@ def test_postponed_and_given_up(scripts: Scripts) -> None:
     """Who cannot wait is told why there was no script."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
-        subject.request(DOWN, 0)
+        subject.request(DOWN, 0, {})
     subject.kill()
 
     [outcome] = settle(subject)
     assert (outcome.job, outcome.exit_code) == (DOWN, None)
     assert outcome.error == "Too many open files"
     assert not outcome.succeeded
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
     assert codes(settle(subject)) == [(UP, 0)]
 
 
@@ -436,7 +500,7 @@ def test_the_whole_session_is_killed(scripts: Scripts) -> None:
         shebang="#!/bin/bash\n",
     )
     subject = runner(up)
-    subject.request(UP, 0)
+    subject.request(UP, 0, {})
     wait_for(lambda: pids.exists() and pids.read_text().count("\n") == 2)
     outside, inside = map(int, pids.read_text().split())
     wait_for(lambda: os.getsid(outside) == outside)

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -44,16 +44,18 @@ class Postponed:
     command: tuple[str, ...]
     why: str
     retry_at: Instant
+    occasion: Mapping[str, str]
 
 
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
     `arguments` follow the script's name.  `timeout_ns` 0 lets scripts take as long
-    as they like.  Call `request` for each job, `reap` when a child has ended, and
-    `kill_overdue` and `retry` at `deadline`; started commands, those that had to be
-    postponed (once, however often they were) and outcomes wait in `started`,
-    `postponed` and `outcomes` until the caller takes them out.
+    as they like.  `environment` is added to our own.  Call `request` for each job,
+    `reap` when a child has ended, and `kill_overdue` and `retry` at `deadline`; started
+    commands, those that had to be postponed (once, however often they were) and
+    outcomes wait in `started`, `postponed` and `outcomes` until the caller takes them
+    out.
     """
 
     def __init__(
@@ -62,16 +64,19 @@ class ScriptRunner:
         downscript: str | None,
         arguments: Sequence[str],
         timeout_ns: Interval,
+        environment: Mapping[str, str],
     ) -> None:
         self._scripts = {Job.ACQUIRE: upscript, Job.RELEASE: downscript}
         self._arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
+        self._environment = environment
         # The daemon may change its directory; scripts are named from where we began,
         # or, if that is no more, by their full path.
         self._directory = ""
         with suppress(OSError):
             self._directory = os.getcwd()
         self._queue = JobQueue()
+        self._next_occasion: Mapping[str, str] = {}
         self._running: _Running | None = None
         self._to_retry: Postponed | None = None
         self._reserve = _Reserve()
@@ -97,9 +102,16 @@ class ScriptRunner:
         current = self._running or self._to_retry
         return () if current is None else current.command
 
-    def request(self, job: Job, now: Instant) -> None:
-        """Run the script of `job`, now or after the one that runs."""
-        self._start(self._queue.request(job), now)
+    def request(self, job: Job, now: Instant, occasion: Mapping[str, str]) -> None:
+        """Run the script of `job`, now or after the one that runs.
+
+        `occasion` is part of the environment of this script only.
+        """
+        waited = self._queue.waiting
+        to_start = self._queue.request(job)
+        if to_start is not None or self._queue.waiting is not waited:
+            self._next_occasion = occasion
+        self._start(to_start, now)
         if self._to_retry is not None and job is Job.ACQUIRE:
             # What was never let go of need not be given up any more.
             self._to_retry = None
@@ -164,9 +176,12 @@ class ScriptRunner:
             self.outcomes.append(Outcome(job, (), None))
             return False
         command = (script, *self._arguments)
-        is_retry, self._to_retry = self._to_retry is not None, None
-        if not is_retry:
+        postponed, self._to_retry = self._to_retry, None
+        occasion = self._next_occasion
+        if postponed is None:
             self.started.append(command)
+        else:
+            occasion = postponed.occasion
         try:
             with self._reserve.spent():
                 process = subprocess.Popen(
@@ -174,14 +189,15 @@ class ScriptRunner:
                     executable=os.path.join(self._directory, script),
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
+                    env={**os.environ, **self._environment, **occasion},
                 )
         except (OSError, ValueError) as error:
             number, why = getattr(error, "errno", None), str(error)
             if number is not None:
                 why = os.strerror(number)
             if job is Job.RELEASE and number in _SHORTAGES:
-                self._to_retry = Postponed(command, why, now + RETRY_NS)
-                if not is_retry:
+                self._to_retry = Postponed(command, why, now + RETRY_NS, occasion)
+                if postponed is None:
                     self.postponed.append(self._to_retry)
                 return True
             self.outcomes.append(Outcome(job, command, None, error=why))

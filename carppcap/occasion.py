@@ -1,0 +1,49 @@
+"""Why a script is run, as it is told in its environment.
+
+CARPPCAP_INTERFACE       eth0
+CARPPCAP_VHID            7
+CARPPCAP_ADDRESSES       10.1.1.252/24 fd00::252, with the prefixes that were given
+CARPPCAP_STATE           MASTER, BACKUP or INIT: where the change leads
+CARPPCAP_PREVIOUS_STATE  the same: where it comes from
+CARPPCAP_CAUSE           a word of `Cause`, or address_lost
+"""
+
+from carppcap.actions import Cause, State, StateChanged
+from carppcap.config import VirtualHostConfig
+from carppcap.events import AddressesLost, StepDown
+from carppcap.node import Step
+
+ADDRESS_LOST = "address_lost"
+"""The cause of an up script that runs once more, because somebody took an address
+from a master: there is no other state before it."""
+
+
+def place(config: VirtualHostConfig) -> dict[str, str]:
+    """What is the same whenever a script of this virtual host is run."""
+    return {
+        "CARPPCAP_INTERFACE": config.interface,
+        "CARPPCAP_VHID": str(config.vhid),
+        "CARPPCAP_ADDRESSES": " ".join(config.networks),
+    }
+
+
+def occasion(step: Step) -> dict[str, str]:
+    """What a script is told that `step` has asked for."""
+    for action in step.actions:
+        if isinstance(action, StateChanged):
+            return _told(action.old, action.new, action.cause.value)
+    if isinstance(step.event, AddressesLost):
+        return _told(State.MASTER, State.MASTER, ADDRESS_LOST)
+    # A master that leaves gently lets go of the addresses first, and changes its state
+    # when that is done.
+    if isinstance(step.event, StepDown):
+        return _told(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
+    return _told(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
+
+
+def _told(old: State, new: State, cause: str) -> dict[str, str]:
+    return {
+        "CARPPCAP_STATE": new.value,
+        "CARPPCAP_PREVIOUS_STATE": old.value,
+        "CARPPCAP_CAUSE": cause,
+    }

@@ -1,0 +1,72 @@
+"""What scripts are told beside their arguments."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from carppcap.actions import AcquireAddresses, ReleaseAddresses
+from carppcap.events import (
+    AddressesAcquired,
+    AddressesLost,
+    AdvertReceived,
+    Event,
+    LinkDown,
+    Start,
+    StepDown,
+    Stop,
+    Tick,
+)
+from carppcap.node import Node
+from carppcap.occasion import occasion, place
+from tests.builders import LOWER, config, ns
+
+BETTER = AdvertReceived(LOWER, 0, 1, 900)
+GONE = AddressesAcquired(ok=False)
+TO_MASTER = [(0, Start()), (3, Tick())]
+
+
+@pytest.mark.parametrize(
+    ("story", "told"),
+    [
+        ([(0, Start())], "INIT BACKUP startup"),
+        (TO_MASTER, "BACKUP MASTER master_down"),
+        ([*TO_MASTER, (4, BETTER)], "MASTER BACKUP better_master"),
+        ([*TO_MASTER, (4, LinkDown())], "MASTER BACKUP link_down"),
+        ([*TO_MASTER, (4, GONE)], "MASTER BACKUP address_failed"),
+        ([*TO_MASTER, (4, StepDown(ns(3)))], "MASTER BACKUP step_down"),
+        ([*TO_MASTER, (4, Stop())], "MASTER INIT shutdown"),
+        (
+            [*TO_MASTER, (4, AddressesAcquired(ok=True)), (5, AddressesLost())],
+            "MASTER MASTER address_lost",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
+    """The change that asked for it: from where, to where, and why."""
+    node = Node([config(dead_ratio=3)], lambda *_: 1)
+    for seconds, event in story:
+        step = node.handle("eth0", 7, event, ns(seconds))
+    wanted = (AcquireAddresses, ReleaseAddresses)
+    assert any(isinstance(action, wanted) for action in step.actions)
+
+    old, new, cause = told.split()
+    assert occasion(step) == {
+        "CARPPCAP_STATE": new,
+        "CARPPCAP_PREVIOUS_STATE": old,
+        "CARPPCAP_CAUSE": cause,
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "addresses"),
+    [((), "10.1.1.252 fd00::252"), ((24, None), "10.1.1.252/24 fd00::252")],
+)
+def test_place(prefixes: tuple[int | None, ...], addresses: str) -> None:
+    """What never changes; a single address is told like several."""
+    vips = (ip_address("10.1.1.252"), ip_address("fd00::252"))
+    assert place(config(vips=vips, prefixes=prefixes)) == {
+        "CARPPCAP_INTERFACE": "eth0",
+        "CARPPCAP_VHID": "7",
+        "CARPPCAP_ADDRESSES": addresses,
+    }
