@@ -1,0 +1,218 @@
+"""One interface in both families, and for peers instead of a group."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+
+from carppcap import wire
+from carppcap.addresses import Address
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.events import LinkDown, LinkUp
+from carppcap.system.neighbours import NotPermittedError
+from carppcap.wire import with_source
+from tests.builders import LOWER, VIP, config
+from tests.shell import MemoryLog, ip, make_link, network, wait_for
+from tests.test_wire import IGMP_OF_GROUP, Subject, groups
+
+pytestmark = pytest.mark.netns
+
+OURS6, VIP6 = IPv6Address("fd00::5"), IPv6Address("fd00::fc")
+MLD_OF_GROUP = "ff020000000000000000000000000012"
+
+BOTH = config(interface="a0", vips=(VIP, VIP6), source6=OURS6)
+ONLY_IPV6 = config(interface="a0", source=None, vips=(VIP6,), source6=OURS6)
+
+
+@pytest.fixture(autouse=True)
+def inside() -> Iterator[None]:
+    with network():
+        for name in ("all", "default"):
+            Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("0")
+        make_link()
+        ip("address add fd00::5/64 dev a0 nodad")
+        wait_for(lambda: Path("/sys/class/net/a0/carrier").exists)
+        yield
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    made = Subject(request.param)
+    wait_for(lambda: made.wire.refresh() is not None or made.wire.usable)
+    made.news()
+    made.said()
+    with closing(made.wire):
+        yield made
+
+
+def groups6() -> str:
+    lines = Path("/proc/thread-self/net/igmp6").read_text().splitlines()
+    return "\n".join(line for line in lines if " a0 " in line)
+
+
+@pytest.mark.parametrize(
+    ("host", "ipv4", "ipv6"),
+    [
+        pytest.param(config(interface="a0"), True, False, id="ipv4"),
+        pytest.param(ONLY_IPV6, False, True, id="ipv6"),
+        pytest.param(BOTH, True, True, id="both"),
+        pytest.param(
+            config(interface="a0", vips=(VIP, VIP6), source6=OURS6, multicast=False),
+            False,
+            False,
+            id="nomcast",
+        ),
+        pytest.param(
+            config(interface="a0", peers=(LOWER,)), False, False, id="unicast"
+        ),
+    ],
+)
+def test_groups(host: VirtualHostConfig, ipv4: bool, ipv6: bool) -> None:
+    """Those of the families that are advertised in, until the end."""
+    made = Subject(host)
+
+    assert (IGMP_OF_GROUP in groups()) is ipv4
+    assert (MLD_OF_GROUP in groups6()) is ipv6
+    made.wire.close()
+    assert MLD_OF_GROUP not in groups6()
+
+
+@pytest.mark.parametrize("subject", [BOTH], indirect=True)
+def test_one_family_is_enough(subject: Subject) -> None:
+    """Only who has lost his addresses in both is out of service."""
+    assert subject.after("address delete fd00::5/64 dev a0") == []
+    assert subject.after("address delete 10.1.1.5/24 dev a0") == [LinkDown()]
+    assert subject.said() == [("WARNING", "a0 has lost our address 10.1.1.5, fd00::5")]
+    assert subject.after("address add fd00::5/64 dev a0 nodad") == [LinkUp()]
+
+
+@pytest.mark.parametrize("subject", [ONLY_IPV6], indirect=True)
+def test_the_only_family(subject: Subject) -> None:
+    """As in IPv4."""
+    assert subject.after("address delete fd00::5/64 dev a0") == [LinkDown()]
+    assert subject.after("address add fd00::5/64 dev a0 nodad") == [LinkUp()]
+
+
+@pytest.mark.parametrize("subject", [BOTH], indirect=True)
+def test_a_virtual_address_that_goes(subject: Subject) -> None:
+    """Of either family."""
+    subject.after("address add fd00::fc/128 dev a0 nodad")
+    ip("address delete fd00::fc/128 dev a0")
+    subject.wire.refresh()
+
+    assert subject.wire.vip_lost
+    assert subject.said() == [("INFO", "fd00::fc is no longer on a0")]
+
+
+def test_a_foreign_source_is_named() -> None:
+    """Each that is not there."""
+    host = config(interface="a0", vips=(VIP, VIP6), source=LOWER, source6=OURS6 + 1)
+    made = Subject(host)
+
+    assert [text for level, text in made.said() if level == "WARNING"] == [
+        "10.1.1.4 is not an address of a0 (--srcip)",
+        "fd00::6 is not an address of a0 (--srcip)",
+    ]
+    made.wire.close()
+
+
+NO_SOURCE = config(interface="a0", vips=(VIP6,), source=None)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        pytest.param(config(interface="a0"), None, id="not-needed"),
+        pytest.param(BOTH, OURS6, id="given"),
+        pytest.param(
+            config(interface="a0", vips=(VIP6,), peers=(IPv6Address("fd00::9"),)),
+            OURS6,
+            id="for-a-peer",
+        ),
+    ],
+)
+def test_source(host: VirtualHostConfig, expected: Address | None) -> None:
+    """Chosen where one is needed and none was given."""
+    assert with_source(host, MemoryLog()).source6 == expected
+
+
+def test_source_for_the_group() -> None:
+    """Link-local, which is there a moment after the interface came up."""
+    log = MemoryLog()
+    ip("address flush dev a0 scope link")
+    ip("link set a0 down")
+    ip("link set a0 up")
+    found = with_source(NO_SOURCE, log).source6
+
+    assert found is not None
+    assert found.is_link_local
+    assert log.lines == [("INFO", f"Using [{found}] as IPv6 source address on a0")]
+
+
+def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what is missing."""
+    monkeypatch.setattr(wire, "SOURCE_PATIENCE_NS", 10_000_000)
+    ip("link set a0 down")
+    ip("-6 address flush dev a0")
+
+    with pytest.raises(LinkError, match=r"^a0 has no IPv6 address to send from "):
+        with_source(NO_SOURCE, MemoryLog())
+
+
+def unicast(*peers: Address) -> VirtualHostConfig:
+    return config(interface="a0", peers=peers)
+
+
+@pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
+def test_the_kernel_finds_a_peer(subject: Subject) -> None:
+    """First it has to be asked; and without an interface nobody knows."""
+    # Two hosts in one network do not resolve each other, so the answer is put there.
+    assert subject.wire.next_hop_mac(LOWER) is None
+    ip("neighbour replace 10.1.1.4 lladdr 02:00:00:00:00:04 dev a0 nud reachable")
+    assert subject.wire.next_hop_mac(LOWER) == bytes.fromhex("020000000004")
+
+    subject.after("link delete a0")
+    assert subject.wire.next_hop_mac(LOWER) is None
+
+
+@pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
+def test_who_may_not_ask_says_so_once(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on."""
+
+    def refuse(*_: object) -> bytes | None:
+        raise NotPermittedError("Unable to have {address} resolved", address=LOWER)
+
+    monkeypatch.setattr("carppcap.system.neighbours.Neighbours.mac_of", refuse)
+
+    assert subject.wire.next_hop_mac(LOWER) is None
+    assert subject.wire.next_hop_mac(LOWER) is None
+    assert subject.said() == [("WARNING", "Unable to have 10.1.1.4 resolved")]
+
+
+@pytest.mark.parametrize("subject", [config(interface="a0")], indirect=True)
+def test_without_peers_nobody_is_asked(subject: Subject) -> None:
+    """A group needs no neighbours."""
+    assert subject.wire.next_hop_mac(IPv4Address("10.1.1.4")) is None
+
+
+def protocol_sockets() -> int:
+    """Raw sockets of protocol 112 in this network."""
+    lines = Path("/proc/thread-self/net/raw").read_text().splitlines()
+    return sum(":0070 " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("host", "held"), [(unicast(LOWER), 1), (config(interface="a0"), 0)]
+)
+def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) -> None:
+    """It would answer each advert of theirs with an error."""
+    made = Subject(host)
+
+    assert protocol_sockets() == held
+    made.wire.close()
+    assert protocol_sockets() == 0
