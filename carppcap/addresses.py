@@ -27,6 +27,7 @@ class Family(Enum):
         """The family of `address`."""
         return cls.IPV4 if address.version == 4 else cls.IPV6
 
+
 BROADCAST_MAC = b"\xff" * 6
 
 
@@ -49,13 +50,23 @@ def parse_ipv4(text: str, what: str) -> IPv4Address:
 def virtual_mac(vhid: int) -> bytes:
     """Source of our adverts: 00:00:5e:00:00:vhid, as the original sends them.
 
-    Kernels use 00:00:5e:00:01:vhid; receivers look at neither.
+    Kernels use another (`kernel_mac`); receivers look at neither.
     """
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x00, vhid))
 
 
-def multicast_mac(group: IPv4Address) -> bytes:
-    """The Ethernet group of an IPv4 group: its low 23 bits (RFC 1112, 6.4)."""
+def kernel_mac(vhid: int) -> bytes:
+    """The virtual MAC of the kernels, 00:00:5e:00:01:vhid, for both families."""
+    return bytes((0x00, 0x00, 0x5E, 0x00, 0x01, vhid))
+
+
+def multicast_mac(group: Address) -> bytes:
+    """The Ethernet group of an IP group.
+
+    It ends in its low 23 bits for IPv4 (RFC 1112, 6.4), 32 for IPv6 (RFC 2464, 7).
+    """
+    if group.version == 6:
+        return b"\x33\x33" + group.packed[-4:]
     low = int(group) & 0x7FFFFF
     return b"\x01\x00\x5e" + low.to_bytes(3, "big")
 

@@ -12,6 +12,9 @@ checksum that of RFC 1071 over these bytes alone, without a pseudo-header.
 from dataclasses import dataclass
 from struct import Struct
 
+PROTOCOL = 112
+"""The number over IP that CARP shares with VRRP."""
+
 VERSION = 2
 TYPE_ADVERT = 1
 AUTHLEN = 7
@@ -110,34 +113,45 @@ def has_valid_checksum(payload: bytes) -> bool:
     return checksum(payload[:HEADER_LENGTH]) == 0 or checksum(payload) == 0
 
 
+def pseudo_checksum(addresses: bytes, protocol: int, payload: bytes) -> int:
+    """Sum of `payload` as most protocols want it, though not CARP; 0 if it is correct.
+
+    `addresses` are source and destination, of either family.  The headers that are
+    made up for the purpose differ (RFC 793, 3.1; RFC 8200, 8.1), but not their sums.
+    """
+    protocol_and_length = bytes((0, protocol)) + len(payload).to_bytes(2, "big")
+    return checksum(addresses + protocol_and_length + payload)
+
+
 def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
     """Whether an IP payload of protocol 112 is a VRRP advert rather than a CARP one.
 
     VRRP shares the number, the group and, in version 2, the very first byte.  It
     says how many addresses it carries in the byte where CARP has `authlen`, so its
     length gives it away (RFC 3768, 5.1; RFC 5798, 5.1).  A version 2 advert with
-    seven addresses, 44 bytes, may be ours with eight stray bytes behind it: it is
+    seven addresses, 44 bytes in IPv4, may be ours with stray bytes behind it: it is
     not called VRRP here, and `ingress` asks again when the digest does not fit.
     """
     if len(payload) < VRRP_V2_HEADER_LENGTH:
         return False
     first, count = payload[0], payload[3]
-    addresses_end = VRRP_V2_HEADER_LENGTH + 4 * count
+    addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * count
     if first == 0x21 and count != AUTHLEN:
         return len(payload) in (addresses_end, addresses_end + VRRP_V2_AUTH_LENGTH)
     if first == 0x31 and len(payload) == addresses_end:
-        pseudo_header = (
-            source + destination + b"\0\x70" + len(payload).to_bytes(2, "big")
+        return (
+            count != AUTHLEN
+            or pseudo_checksum(source + destination, PROTOCOL, payload) == 0
         )
-        return count != AUTHLEN or checksum(pseudo_header + payload) == 0
     return False
 
 
-def is_vrrp_v2_with_seven_addresses(payload: bytes) -> bool:
+def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
     """The one shape `looks_like_vrrp` leaves open until the digest was tried."""
+    addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * AUTHLEN
     return (
         payload[:1] == b"\x21"
         and payload[3:4] == bytes((AUTHLEN,))
-        and len(payload) == VRRP_V2_HEADER_LENGTH + 4 * AUTHLEN + VRRP_V2_AUTH_LENGTH
+        and len(payload) == addresses_end + VRRP_V2_AUTH_LENGTH
         and checksum(payload) == 0
     )

@@ -119,7 +119,7 @@ class Verifier:
     nobody has set a MAC by hand, there is one form only.
     """
 
-    __slots__ = ("_forms", "_make", "_tried", "usual")
+    __slots__ = ("_make", "_others", "_tried", "usual")
 
     def __init__(
         self,
@@ -151,9 +151,10 @@ class Verifier:
 
         self._make = make
         self._tried = {b"", link_address}
-        self._forms = make(link_address) + (make(b"") if link_address else [])
-        self.usual = self._forms[0]
-        """The form in which we sign."""
+        # The usual form is the one in which we sign ourselves.
+        self.usual, *self._others = make(link_address)
+        if link_address:
+            self._others += make(b"")
 
     def find(
         self, counter: int, digest: bytes, source_mac: bytes | None = None
@@ -163,13 +164,15 @@ class Verifier:
         `source_mac` is that of the frame, where known: an OpenBSD peer whose MAC was
         set by hand sends from that very MAC.
         """
-        for form in self._candidates(source_mac or b""):
+        if self.usual.verify(counter, digest):
+            return self.usual
+        for form in self._unusual(source_mac or b""):
             if form.verify(counter, digest):
                 return form
         return None
 
-    def _candidates(self, mac: bytes) -> Iterator[Authenticator]:
-        yield from self._forms
+    def _unusual(self, mac: bytes) -> Iterator[Authenticator]:
+        yield from self._others
         if mac not in self._tried and not mac.startswith(_VIRTUAL_MACS):
             yield from self._make(mac)
 

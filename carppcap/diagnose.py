@@ -6,11 +6,11 @@ finding the digest that is on the wire, therefore proves which flag is wrong.
 
 from collections.abc import Iterable
 from enum import Enum
-from ipaddress import IPv4Address
 
 from carppcap import advert as wire
+from carppcap.addresses import Address
 from carppcap.advert import Advert
-from carppcap.auth import Authenticator
+from carppcap.auth import Verifier
 from carppcap.config import VirtualHostConfig
 from carppcap.frames import TTL, Announcement, Datagram
 
@@ -28,18 +28,19 @@ class Misfit(Enum):
 def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
     """Whether `advert` was signed with our password for our addresses.
 
-    Of an advert with another vhid, or to another multicast group, this proves a
-    misconfiguration: other groups on the same segment have other addresses.
+    Of an advert with another vhid, to another multicast group, or of a family in which
+    we have no address, this proves a misconfiguration: other groups on the same segment
+    have other addresses.
     """
     return _fits(config, advert, config.vips)
 
 
 def find_misfit(
     config: VirtualHostConfig, advert: Advert, announced: Iterable[Announcement]
-) -> tuple[Misfit, tuple[IPv4Address, ...]]:
+) -> tuple[Misfit, tuple[Address, ...]]:
     """Which flag of ours an advert contradicts, and the addresses that would fit.
 
-    `announced` is the gratuitous ARP that was seen.  What it claims are candidates
+    `announced` is what was seen of announcements.  What they claim are candidates
     for what the sender signed: one address, or all that one MAC claims, as a kernel
     does for the addresses of a vhid.  Without a key nothing can be proved.
     """
@@ -48,14 +49,14 @@ def find_misfit(
     if _fits(config, advert, config.vips):
         other = advert.vhid != config.vhid
         return (Misfit.VHID if other else Misfit.NONE), ()
-    by_mac: dict[bytes, set[IPv4Address]] = {}
+    by_mac: dict[bytes, set[Address]] = {}
     for announcement in announced:
         by_mac.setdefault(announcement.mac, set()).add(announcement.address)
     claimed = set().union(*by_mac.values())
-    alone = ({address} for address in sorted(claimed))
+    alone = ({address} for address in _sorted(claimed))
     for addresses in (*alone, *by_mac.values()):
         if _fits(config, advert, addresses):
-            return Misfit.ADDRESS, tuple(sorted(addresses))
+            return Misfit.ADDRESS, _sorted(addresses)
     if claimed.intersection(config.vips):
         # Somebody answers for our very address, so that much is right.
         return Misfit.PASSWORD, ()
@@ -75,16 +76,21 @@ def plausible_vhid(datagram: Datagram) -> int | None:
         or wire.looks_like_vrrp(
             datagram.payload, datagram.source.packed, datagram.destination.packed
         )
-        or wire.is_vrrp_v2_with_seven_addresses(datagram.payload)
+        or wire.is_vrrp_v2_with_seven_addresses(
+            datagram.payload, datagram.source.packed
+        )
     ):
         return None
     return advert.vhid
 
 
-def _fits(
-    config: VirtualHostConfig, advert: Advert, vips: Iterable[IPv4Address]
-) -> bool:
+def _fits(config: VirtualHostConfig, advert: Advert, vips: Iterable[Address]) -> bool:
     if config.key is None:
         return False
-    authenticator = Authenticator(config.key, advert.vhid, vips)
-    return authenticator.verify(advert.counter, advert.digest)
+    verifier = Verifier(config.key, advert.vhid, vips, config.link_address)
+    return verifier.find(advert.counter, advert.digest) is not None
+
+
+def _sorted(addresses: Iterable[Address]) -> tuple[Address, ...]:
+    """As they are signed: IPv4 first."""
+    return tuple(sorted(addresses, key=lambda address: (address.version, int(address))))

@@ -1,21 +1,36 @@
 """From an action to the frames that carry it out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from carppcap import advert as wire
 from carppcap.actions import AnnounceAddresses, SendAdvert
-from carppcap.addresses import BROADCAST_MAC, multicast_mac, virtual_mac
+from carppcap.addresses import (
+    BROADCAST_MAC,
+    CARP_GROUP6,
+    Address,
+    Family,
+    kernel_mac,
+    multicast_mac,
+    virtual_mac,
+)
 from carppcap.auth import Authenticator, Key
-from carppcap.config import VirtualHostConfig
-from carppcap.frames import build_advert, build_gratuitous_arp
+from carppcap.config import SourceMac, VirtualHostConfig
+from carppcap.frames_built import build_advert, build_announcement
+
+
+def nobody(peer: Address) -> bytes | None:
+    """Where `peer` is, for those who have no peers: not known."""
+    return None
 
 
 class Egress:
     """Signs and frames what one virtual host says.
 
-    `nic_mac` is the address of the interface itself, which gratuitous ARP names;
-    set it anew when the interface changes it.  `draw_ip_id` gives a 16-bit number
-    for each datagram.
+    `nic_mac` is the address of the interface itself, which announcements name unless
+    the virtual one moves along (`VirtualHostConfig.vmac`); set it anew when the
+    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram of
+    IPv4.  `mac_of` says to which MAC address a frame for a peer goes, that of the peer
+    or of a router; None while that is not known, and nothing is sent to it.
     """
 
     def __init__(
@@ -23,40 +38,81 @@ class Egress:
         config: VirtualHostConfig,
         nic_mac: bytes,
         draw_ip_id: Callable[[], int],
+        mac_of: Callable[[Address], bytes | None] = nobody,
     ) -> None:
         self.nic_mac = nic_mac
         self._config = config
         self._draw_ip_id = draw_ip_id
+        self._mac_of = mac_of
         # Without a password a replay can still show what we would have sent.
         key = config.key or Key(b"\0")
-        self._authenticator = Authenticator(key, config.vhid, config.vips)
+        self._authenticator = Authenticator(
+            key, config.vhid, config.vips, config.link_address
+        )
 
     def frames(self, action: SendAdvert | AnnounceAddresses) -> list[bytes]:
-        """The frames of `action`, in the order they have to leave."""
+        """The frames of `action`, in the order they have to leave.
+
+        None for an advert in a family in which we have no address to send it from.
+        """
         match action:
             case SendAdvert():
-                return [self._advert(action)]
+                return list(self._adverts(action))
             case AnnounceAddresses():  # pragma: no branch - these are both
-                return [
-                    build_gratuitous_arp(self.nic_mac, vip) for vip in self._config.vips
-                ]
+                mac = self._announced_mac
+                return [build_announcement(mac, vip) for vip in self._config.vips]
 
-    def _advert(self, action: SendAdvert) -> bytes:
+    @property
+    def _announced_mac(self) -> bytes:
+        return kernel_mac(self._config.vhid) if self._config.vmac else self.nic_mac
+
+    def _adverts(self, action: SendAdvert) -> Iterator[bytes]:
         config = self._config
+        source = config.source_of(action.family)
+        if source is None:
+            return
         advert = wire.Advert(
             vhid=config.vhid,
             advbase=action.advbase,
             advskew=action.advskew,
             counter=action.counter,
             digest=self._authenticator.digest(action.counter),
+            demotion=action.demotion,
         )
-        return build_advert(
-            source_mac=virtual_mac(config.vhid),
-            destination_mac=(
-                multicast_mac(config.group) if config.multicast else BROADCAST_MAC
-            ),
-            source=config.source,
-            destination=config.group,
-            ip_id=self._draw_ip_id(),
-            payload=wire.encode(advert),
-        )
+        payload = wire.encode(advert)
+        for source_mac, destination_mac, destination in self._ways(action.family):
+            yield build_advert(
+                source_mac=source_mac,
+                destination_mac=destination_mac,
+                source=source,
+                destination=destination,
+                ip_id=self._draw_ip_id(),
+                payload=payload,
+            )
+
+    def _ways(self, family: Family) -> Iterator[tuple[bytes, bytes, Address]]:
+        """MAC address of ours, MAC and IP address of theirs: the group or every peer.
+
+        A family without a peer keeps to its group, as kernels do.
+        """
+        config = self._config
+        peers = [peer for peer in config.peers if Family.of(peer) is family]
+        if not peers:
+            group: Address = config.group if family is Family.IPV4 else CARP_GROUP6
+            mac = multicast_mac(group) if config.multicast else BROADCAST_MAC
+            yield self._multicast_source_mac, mac, group
+        for peer in peers:
+            # No switch must learn from a frame to one host where the virtual MAC is.
+            peer_mac = self._mac_of(peer)
+            if peer_mac is not None:
+                yield self.nic_mac, peer_mac, peer
+
+    @property
+    def _multicast_source_mac(self) -> bytes:
+        match self._config.source_mac:
+            case SourceMac.VIRTUAL:
+                return virtual_mac(self._config.vhid)
+            case SourceMac.BSD:
+                return kernel_mac(self._config.vhid)
+            case SourceMac.REAL:  # pragma: no branch - these are all
+                return self.nic_mac

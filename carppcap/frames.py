@@ -1,9 +1,11 @@
-"""Frames: Ethernet, IPv4 and ARP, read and built with impacket.
+"""Frames: Ethernet, IPv4, IPv6, ARP and its successor, read with impacket.
 
 impacket never says no: it fills short buffers with zeros and keeps its constructors'
 defaults, so that a bare Ethernet header reads as an IP packet with TTL 255, and an IP
 option of length 0 keeps it busy for ever.  Every length is therefore checked here
-before impacket sees a byte, and it never sees IP options at all.
+before impacket sees a byte, and it never sees IP options or extension headers at all.
+What it needs for IPv6 is loaded with the first such frame: hosts of IPv4 alone save a
+quarter of a megabyte.
 
 `decode_intact` is a second reader for files of millions of frames: it knows one
 shape, that of an advert as every implementation sends it, reads it without impacket
@@ -12,27 +14,45 @@ and leaves everything else to `decode`.
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
-from impacket.ImpactPacket import ARP, IP, Data, Ethernet, LinuxSLL
+from impacket.ImpactPacket import ARP, IP, Ethernet, LinuxSLL
 
-from carppcap.addresses import BROADCAST_MAC
-from carppcap.advert import HEADER_LENGTH, checksum
+from carppcap.addresses import Address
+from carppcap.advert import HEADER_LENGTH, checksum, pseudo_checksum
 
 PROTOCOL_CARP = 112
+PROTOCOL_ICMP6 = 58
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
 ETHERTYPE_VLAN = 0x8100
+ETHERTYPE_IPV6 = 0x86DD
 TTL = 255
-TOS_LOW_DELAY = 0x10
+
+ALL_NODES = IPv6Address("ff02::1")
+NEIGHBOUR_ADVERTISEMENT = 136
+TARGET_LINK_ADDRESS = 2
+"""The option of a neighbour advertisement that says where its target is."""
 
 IP_HEADER_LENGTH = 20
+IP6_HEADER_LENGTH = 40
 ARP_LENGTH = 28
 _VLAN_TAGS_MAX = 2
 _TAGS = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
 """What impacket takes for a tag: 802.1Q, 802.1ad and what was there before it."""
 _ARP_OR_TAGS = _TAGS | {b"\x08\x06"}
+
+_EXTENSIONS = frozenset((0, 43, 60))
+"""Headers that may stand before any other: hop-by-hop, routing, destination."""
+
+_EXTENSIONS_MAX = 8
+"""More of them than anybody has a use for (RFC 8200, 4.1, would have at most four)."""
+
+_FRAGMENT_HEADER = 44
+_WAYS_TO_CARP = _EXTENSIONS | {_FRAGMENT_HEADER, PROTOCOL_CARP}
+_ADVERTISEMENT_LENGTH = 24
+_SOLICITED = 0x40
 _SLL2_HEADER = Struct("!HHIHBB8s")
 
 
@@ -43,11 +63,12 @@ class LinkType(Enum):
     RAW = 12
     LINUX_SLL = 113
     IPV4 = 228
+    IPV6 = 229
     LINUX_SLL2 = 276
 
 
 class Defect(Enum):
-    """Why a frame is no IPv4 datagram of protocol 112."""
+    """Why a frame is no IP datagram of protocol 112."""
 
     FOREIGN = "foreign"  # something else altogether, and none of our business
     TRUNCATED = "truncated"  # its lengths contradict each other or the capture
@@ -56,10 +77,13 @@ class Defect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """An IPv4 datagram of protocol 112, complete, with its options set aside."""
+    """An IP datagram of protocol 112, complete, with its options set aside.
 
-    source: IPv4Address
-    destination: IPv4Address
+    `ttl` is the hop limit in IPv6, and `header_ok` always true: there is no sum.
+    """
+
+    source: Address
+    destination: Address
     ttl: int
     header_ok: bool
     payload: bytes
@@ -68,9 +92,12 @@ class Datagram:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A gratuitous ARP packet: who answers for `address` now."""
+    """Who answers for `address` now: a gratuitous ARP packet, or what IPv6 has for it.
 
-    address: IPv4Address
+    That is an unsolicited neighbour advertisement (RFC 4861, 7.2.6).
+    """
+
+    address: Address
     mac: bytes
 
 
@@ -86,9 +113,12 @@ def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
     if network is None:
         return Defect.TRUNCATED if _starts_like_carp(frame) else Defect.FOREIGN
     ethertype, packet, source_mac = network
-    if ethertype != ETHERTYPE_IPV4 or not packet or packet[0] >> 4 != 4:
-        return Defect.FOREIGN
-    return _decode_ipv4(packet, source_mac)
+    version = packet[0] >> 4 if packet else None
+    if (ethertype, version) == (ETHERTYPE_IPV4, 4):
+        return _decode_ipv4(packet, source_mac)
+    if (ethertype, version) == (ETHERTYPE_IPV6, 6):
+        return _decode_ipv6(packet, source_mac)
+    return Defect.FOREIGN
 
 
 def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
@@ -115,25 +145,93 @@ def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
     )
 
 
+def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
+    if len(packet) < IP6_HEADER_LENGTH:
+        return Defect.TRUNCATED
+    from impacket.IP6 import IP6  # noqa: PLC0415 - see above
+
+    header = IP6(packet[:IP6_HEADER_LENGTH])
+    end = IP6_HEADER_LENGTH + header.get_payload_length()
+    there = min(end, len(packet))
+    protocol, start = _behind_extensions(packet[:there], header.get_next_header())
+    is_fragment = protocol == _FRAGMENT_HEADER
+    if is_fragment:
+        protocol = packet[start] if start < there else None
+    if protocol is None:
+        return Defect.TRUNCATED
+    if protocol != PROTOCOL_CARP:
+        return Defect.FOREIGN
+    if not start <= end <= len(packet):
+        return Defect.TRUNCATED
+    if is_fragment:
+        return Defect.FRAGMENT
+    return Datagram(
+        source=IPv6Address(packet[8:24]),
+        destination=IPv6Address(packet[24:40]),
+        ttl=header.get_hop_limit(),
+        header_ok=True,
+        payload=packet[start:end],
+        source_mac=source_mac,
+    )
+
+
+def _behind_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
+    """What an IPv6 packet holds at last, and where; None: it ends before that.
+
+    Each extension header begins with the number of the next and its own length.
+    """
+    start = IP6_HEADER_LENGTH
+    for _ in range(_EXTENSIONS_MAX):
+        if protocol not in _EXTENSIONS:
+            break
+        if start + 2 > len(packet):
+            return None, start
+        protocol, length = packet[start], packet[start + 1]
+        start += 8 * (1 + length)
+    return protocol, start
+
+
 def _is_plainly_foreign(frame: bytes) -> bool:
     """Whether a glance is enough: untagged, and neither protocol 112 nor too short."""
     ethertype = frame[12:14]
     if ethertype == b"\x08\x00":
         return len(frame) >= 34 and frame[23] != PROTOCOL_CARP
+    if ethertype == b"\x86\xdd":
+        return len(frame) >= 54 and frame[20] not in _WAYS_TO_CARP
     return ethertype not in _TAGS
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
-    """The gratuitous ARP in `frame`, or None: sender and target are one address."""
-    if link_type is LinkType.ETHERNET and frame[12:14] not in _ARP_OR_TAGS:
+    """Who says in `frame` where an address lives now, or None if nobody does."""
+    if link_type is LinkType.ETHERNET and not _may_announce(frame):
         return None
     network = _network(frame, link_type)
     if network is None:
         return None
     ethertype, packet, _ = network
-    if ethertype != ETHERTYPE_ARP or len(packet) < ARP_LENGTH:
-        return None
-    arp = ARP(packet[:ARP_LENGTH])
+    if ethertype == ETHERTYPE_ARP and len(packet) >= ARP_LENGTH:
+        return _gratuitous_arp(packet[:ARP_LENGTH])
+    if (
+        ethertype == ETHERTYPE_IPV6
+        and len(packet) >= IP6_HEADER_LENGTH + _ADVERTISEMENT_LENGTH
+        and packet[0] >> 4 == 6
+    ):
+        return _neighbour_advertisement(packet)
+    return None
+
+
+def _may_announce(frame: bytes) -> bool:
+    """Whether it takes more than a glance to see that an Ethernet frame does not."""
+    ethertype = frame[12:14]
+    if ethertype == b"\x86\xdd":
+        kind = bytes((NEIGHBOUR_ADVERTISEMENT,))
+        return frame[20:21] == b"\x3a" and frame[54:55] == kind
+    return ethertype in _ARP_OR_TAGS
+
+
+def _gratuitous_arp(packet: bytes) -> Announcement | None:
+    """Sender and target are one address."""
+    arp = ARP(packet)
     is_ipv4_over_ethernet = (
         arp.get_ar_hrd() == 1
         and arp.get_ar_pro() == ETHERTYPE_IPV4
@@ -144,6 +242,46 @@ def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | Non
     if not is_ipv4_over_ethernet or sender != target or sender == b"\0\0\0\0":
         return None
     return Announcement(IPv4Address(sender), packet[8:14])
+
+
+def _neighbour_advertisement(packet: bytes) -> Announcement | None:
+    """Nobody has asked for it, all nodes are told, and it names a MAC address.
+
+    The checks are those of RFC 4861, 7.1.2.
+    """
+    from impacket.IP6 import IP6  # noqa: PLC0415 - see above
+
+    header = IP6(packet[:IP6_HEADER_LENGTH])
+    end = IP6_HEADER_LENGTH + header.get_payload_length()
+    message = packet[IP6_HEADER_LENGTH:end]
+    if (
+        header.get_next_header() != PROTOCOL_ICMP6
+        or header.get_hop_limit() != TTL
+        or packet[24:40] != ALL_NODES.packed
+        or not IP6_HEADER_LENGTH + _ADVERTISEMENT_LENGTH <= end <= len(packet)
+        or message[:2] != bytes((NEIGHBOUR_ADVERTISEMENT, 0))
+        or message[4] & _SOLICITED
+        or pseudo_checksum(packet[8:40], PROTOCOL_ICMP6, message) != 0
+    ):
+        return None
+    target = IPv6Address(message[8:24])
+    mac = _target_link_address(message)
+    if mac is None or target.is_multicast or target.is_unspecified:
+        return None
+    return Announcement(target, mac)
+
+
+def _target_link_address(message: bytes) -> bytes | None:
+    """The MAC address among the options, each of which has a kind and a length."""
+    at = _ADVERTISEMENT_LENGTH
+    while at + 8 <= len(message):
+        kind, length = message[at], message[at + 1]
+        if (kind, length) == (TARGET_LINK_ADDRESS, 1):
+            return message[at + 2 : at + 8]
+        if length == 0:
+            break
+        at += 8 * length
+    return None
 
 
 def _network(frame: bytes, link_type: LinkType) -> Network | None:
@@ -165,8 +303,13 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
             )
             mac = mac_field[:6] if mac_length == 6 else None
             return _untagged(ethertype, frame[_SLL2_HEADER.size :], mac)
-        case LinkType.RAW | LinkType.IPV4:  # pragma: no branch - these are all
-            return (ETHERTYPE_IPV4, frame, None) if frame else None
+        case LinkType.IPV4:
+            return ETHERTYPE_IPV4, frame, None
+        case LinkType.IPV6:
+            return ETHERTYPE_IPV6, frame, None
+        case LinkType.RAW:  # pragma: no branch - these are all
+            is_ipv6 = frame[:1] and frame[0] >> 4 == 6
+            return ETHERTYPE_IPV6 if is_ipv6 else ETHERTYPE_IPV4, frame, None
 
 
 def _network_of_ethernet(frame: bytes) -> Network | None:
@@ -235,54 +378,3 @@ def decode_intact(frame: bytes) -> Datagram | None:
         payload=body,
         source_mac=mac,
     )
-
-
-def build_advert(
-    *,
-    source_mac: bytes,
-    destination_mac: bytes,
-    source: IPv4Address,
-    destination: IPv4Address,
-    ip_id: int,
-    payload: bytes,
-) -> bytes:
-    """An advert's frame: TTL 255, low delay, not to be fragmented (`carp_send_ad`)."""
-    packet = IP()
-    packet.set_ip_tos(TOS_LOW_DELAY)
-    packet.set_ip_id(ip_id)
-    packet.set_ip_df(True)
-    packet.set_ip_ttl(TTL)
-    packet.set_ip_p(PROTOCOL_CARP)
-    packet.set_ip_src(str(source))
-    packet.set_ip_dst(str(destination))
-    packet.contains(Data(payload))
-    return _build_ethernet(source_mac, destination_mac, packet)
-
-
-def build_gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
-    """A broadcast request for `address` by itself, both hardware addresses `mac`.
-
-    Kernels leave the target's hardware address zero; the original fills it in.
-    """
-    packet = ARP()
-    packet.set_ar_hrd(1)
-    packet.set_ar_pro(ETHERTYPE_IPV4)
-    packet.set_ar_hln(6)
-    packet.set_ar_pln(4)
-    packet.set_ar_op(1)
-    packet.set_ar_sha(mac)
-    packet.set_ar_spa(address.packed)
-    packet.set_ar_tha(mac)
-    packet.set_ar_tpa(address.packed)
-    return _build_ethernet(mac, BROADCAST_MAC, packet)
-
-
-def _build_ethernet(
-    source_mac: bytes, destination_mac: bytes, packet: IP | ARP
-) -> bytes:
-    ethernet = Ethernet()
-    ethernet.set_ether_shost(source_mac)
-    ethernet.set_ether_dhost(destination_mac)
-    ethernet.contains(packet)
-    frame: bytes = ethernet.get_packet()
-    return frame

@@ -15,16 +15,27 @@ BSD kernels; the order is the original's `packethandler`, `carp_proto_input_c`):
 
 Type and authlen are not checked: nobody does, and strictness here would be an outage
 next to a peer that is not.
+
+A vhid is that of a group in the families in which the group has addresses.  An advert
+in the other family is BADVHID, although its digest may be right (an OpenBSD host whose
+interface has a link-local address of its own accord sends such): that is what a kernel
+says who finds no address with that vhid (FreeBSD's `carp_find_ifa`), and nobody here
+waits for adverts in that family.
+
+Where a family has peers (`VirtualHostConfig.peers`), what is addressed to us is for us,
+and so is what is addressed to the group: a peer may not have been told yet, and FreeBSD
+compares no destinations either.  From a peer, and from nobody else, any TTL will do, as
+it may be routed (FreeBSD again; OpenBSD wants 255 even so, and we send it).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
 
 from carppcap import advert as wire
+from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.advert import Advert
-from carppcap.auth import Authenticator, same_digest
+from carppcap.auth import Verifier
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
 from carppcap.frames import TTL, Datagram, Defect
@@ -58,7 +69,7 @@ class Rejection:
     digest_expected: bytes | None = None
 
     @property
-    def source(self) -> IPv4Address | None:
+    def source(self) -> Address | None:
         """Who sent it, where that could be read."""
         return None if self.datagram is None else self.datagram.source
 
@@ -80,12 +91,13 @@ class Ingress:
     """The doorkeeper of one link, for all virtual hosts on it."""
 
     def __init__(self, hosts: Iterable[VirtualHostConfig]) -> None:
-        self._hosts = {host.vhid: host for host in hosts}
-        self._own_sources = {host.source for host in self._hosts.values()}
-        self._authenticators = {
-            host.vhid: Authenticator(host.key, host.vhid, host.vips)
-            for host in self._hosts.values()
-            if host.key is not None
+        self._hosts = {host.vhid: _Door(host) for host in hosts}
+        # Compared as bytes: an address may come with the name of its interface.
+        self._own_sources = {
+            source.packed
+            for door in self._hosts.values()
+            for source in (door.config.source, door.config.source6)
+            if source is not None
         }
 
     def judge(self, datagram: Datagram | Defect) -> Accepted | Rejection | None:
@@ -94,47 +106,81 @@ class Ingress:
             return None
         if isinstance(datagram, Defect):
             return Rejection(RejectReason.BADLEN)
-        if datagram.source in self._own_sources:
+        source = datagram.source.packed
+        if source in self._own_sources:
             return Rejection(RejectReason.OWN, datagram)
-        if wire.looks_like_vrrp(
-            datagram.payload, datagram.source.packed, datagram.destination.packed
-        ):
+        if wire.looks_like_vrrp(datagram.payload, source, datagram.destination.packed):
             return Rejection(RejectReason.VRRP, datagram)
         advert = wire.decode(datagram.payload)
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
-        reason = self._fault(datagram, advert)
+        door = self._hosts.get(advert.vhid)
+        reason = _fault(datagram, advert, door)
         if reason is not None:
             return Rejection(reason, datagram, advert)
-        return self._authenticate(datagram, advert)
+        assert door is not None  # or it would have been BADVHID
+        return door.authenticate(datagram, advert)
 
-    def _fault(self, datagram: Datagram, advert: Advert) -> RejectReason | None:
-        if datagram.ttl != TTL:
-            return RejectReason.BADTTL
-        if advert.version != wire.VERSION:
-            return RejectReason.BADVER
-        host = self._hosts.get(advert.vhid)
-        if host is None:
-            return RejectReason.BADVHID
-        if datagram.destination != host.group:
-            return RejectReason.WRONG_GROUP
-        if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):
-            return RejectReason.BADSUM
-        return None
 
-    def _authenticate(self, datagram: Datagram, advert: Advert) -> Accepted | Rejection:
-        authenticator = self._authenticators.get(advert.vhid)
-        if authenticator is not None:
-            expected = authenticator.digest(advert.counter)
-            if not same_digest(expected, advert.digest):
-                if wire.is_vrrp_v2_with_seven_addresses(datagram.payload):
-                    return Rejection(RejectReason.VRRP, datagram)
-                return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
+class _Door:
+    """What it takes to be let in to one virtual host."""
+
+    def __init__(self, config: VirtualHostConfig) -> None:
+        self.config = config
+        self.peers = {peer.packed for peer in config.peers}
+        self.destinations = {
+            family.value: _destinations(config, family) for family in config.families
+        }
+        """Where adverts for us go, by the version of IP."""
+        self._verifier = (
+            None
+            if config.key is None
+            else Verifier(config.key, config.vhid, config.vips, config.link_address)
+        )
+
+    def authenticate(self, datagram: Datagram, advert: Advert) -> Accepted | Rejection:
+        """The last check: its digest."""
+        verifier = self._verifier
+        if verifier is not None and not verifier.find(
+            advert.counter, advert.digest, datagram.source_mac
+        ):
+            if wire.is_vrrp_v2_with_seven_addresses(
+                datagram.payload, datagram.source.packed
+            ):
+                return Rejection(RejectReason.VRRP, datagram)
+            expected = verifier.usual.digest(advert.counter)
+            return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
         event = AdvertReceived(
             source=datagram.source,
             advbase=advert.advbase,
             advskew=advert.advskew,
             counter=advert.counter,
-            verified=authenticator is not None,
+            verified=verifier is not None,
+            demotion=advert.demotion,
         )
         return Accepted(advert.vhid, event)
+
+
+def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
+    """Where adverts of `family` are sent that are for us."""
+    group: Address = config.group if family is Family.IPV4 else CARP_GROUP6
+    own = config.source_of(family)
+    has_peers = any(Family.of(peer) is family for peer in config.peers)
+    return {group.packed} | ({own.packed} if has_peers and own is not None else set())
+
+
+def _fault(
+    datagram: Datagram, advert: Advert, door: _Door | None
+) -> RejectReason | None:
+    """What is wrong with an advert, but for its digest."""
+    if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):
+        return RejectReason.BADTTL
+    if advert.version != wire.VERSION:
+        return RejectReason.BADVER
+    if door is None or datagram.source.version not in door.destinations:
+        return RejectReason.BADVHID
+    if datagram.destination.packed not in door.destinations[datagram.source.version]:
+        return RejectReason.WRONG_GROUP
+    if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):
+        return RejectReason.BADSUM
+    return None

@@ -11,7 +11,7 @@ from hashlib import sha1
 from struct import Struct
 
 from carppcap.actions import Action
-from carppcap.auth import Authenticator, same_digest
+from carppcap.auth import Verifier, same_digest
 from carppcap.events import AdvertReceived
 from carppcap.fsm import VirtualHost
 from carppcap.node import Step
@@ -48,18 +48,23 @@ class Familiar:
     def __init__(self, frame: bytes, event: AdvertReceived, host: VirtualHost) -> None:
         self._event = event
         self._host = host
-        self._ethernet, ip_id, self._flags, ip_sum, self._addresses, *_ = (
+        self._ethernet, ip_id, self._flags, ip_sum, self._addresses, _, digest = (
             _LAYOUT.unpack_from(frame)
         )
         self._ip_sum = ip_id + ip_sum
         config = host.config
-        self._authenticator = (
-            None
-            if config.key is None
-            else Authenticator(
-                config.key, config.vhid, config.vips, hash_function=_sha1
+        self._authenticator = None
+        if config.key is not None:
+            verifier = Verifier(
+                config.key,
+                config.vhid,
+                config.vips,
+                config.link_address,
+                hash_function=_sha1,
             )
-        )
+            form = verifier.find(event.counter, digest, self._ethernet[6:12])
+            assert form is not None  # or `frame` would not have been accepted
+            self._authenticator = form
 
     def hear(self, frame: bytes, now: Instant) -> list[Action] | None:
         """Pass `frame` to the host, if it would be accepted and as an equal event.

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from carppcap import advert as wire
 from carppcap.actions import StateChanged
+from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import Misfit, find_misfit
 from carppcap.events import AdvertReceived
@@ -32,7 +33,7 @@ class Sender:
     datagram that could tell why others were not.
     """
 
-    source: IPv4Address
+    source: Address
     vhid: int | None
     accepted: int = 0
     verified: bool = True
@@ -48,13 +49,13 @@ class Tally:
         self.transitions = 0
         self.rejected: Counter[RejectReason] = Counter()
         self.announced: dict[Announcement, None] = {}
-        self._senders: dict[tuple[int, int | None], Sender] = {}
+        self._senders: dict[tuple[int, int, int | None], Sender] = {}
         self._others = Sender(IPv4Address(0), None)
 
     @property
     def senders(self) -> list[Sender]:
         """Everyone who sent anything, by address and vhid."""
-        order = sorted(self._senders, key=lambda key: (key[0], key[1] or 0))
+        order = sorted(self._senders, key=lambda key: (*key[:2], key[2] or 0))
         return [self._senders[key] for key in order]
 
     @property
@@ -93,8 +94,8 @@ class Tally:
         if len(self.announced) < ANNOUNCED_MAX:
             self.announced[announcement] = None
 
-    def _sender(self, source: IPv4Address, vhid: int | None) -> Sender:
-        key = (int(source), vhid)
+    def _sender(self, source: Address, vhid: int | None) -> Sender:
+        key = (source.version, int(source), vhid)
         sender = self._senders.get(key)
         if sender is None:
             if len(self._senders) >= SENDERS_MAX:
@@ -111,15 +112,15 @@ def explain(config: VirtualHostConfig, tally: Tally) -> list[str]:
     """
     senders = tally.senders
     # Where some were accepted the flags fit, and the others were forged.
-    trusted = {int(s.source) for s in senders if s.accepted and s.verified}
+    trusted = {s.source for s in senders if s.accepted and s.verified}
     notes = [
         _explain_sender(config, sender, sender.sample, tally)
         for sender in senders
-        if sender.sample is not None and int(sender.source) not in trusted
+        if sender.sample is not None and sender.source not in trusted
     ]
     vhids = sorted({sender.vhid for sender in senders if sender.vhid is not None})
     if not senders:
-        notes.append("no CARP over IPv4 in this capture")
+        notes.append("no CARP in this capture")
     elif not any(notes) and vhids and config.vhid not in vhids:
         seen = ", ".join(map(str, vhids))
         notes.append(f"no advert has --vhid {config.vhid}; seen: {seen}")
@@ -137,7 +138,7 @@ def _explain_sender(
     ours = ", ".join(f"--addr {vip}" for vip in config.vips)
     match misfit:
         case Misfit.NONE:
-            return f"{theirs} go to {sample.destination}, not --mcastip {config.group}"
+            return f"{theirs} {_other_way(config, sample)}"
         case Misfit.VHID:
             return (
                 f"{theirs} fit password and address, but have vhid {advert.vhid}, "
@@ -160,3 +161,15 @@ def _explain_sender(
                 f"{theirs} fit neither {ours or 'the password'} nor any address "
                 "announced here: the password differs, or an address"
             )
+
+
+def _other_way(config: VirtualHostConfig, sample: Datagram) -> str:
+    """How adverts come that fit in everything else."""
+    family = Family.of(sample.source)
+    if family not in config.families:
+        return f"come over IPv{family.value}, of which there is no --addr"
+    if not sample.destination.is_multicast:
+        return f"go to {sample.destination} alone, and there is no --peer"
+    if family is Family.IPV6:
+        return f"go to {sample.destination}, not {CARP_GROUP6}"
+    return f"go to {sample.destination}, not --mcastip {config.group}"

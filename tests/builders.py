@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from struct import pack
 from typing import Any
 
 from carppcap.actions import Action, StateChanged
+from carppcap.addresses import Address, multicast_mac
 from carppcap.advert import Advert, checksum, encode
 from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
-from carppcap.frames import build_advert
+from carppcap.frames_built import build_advert
 from carppcap.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
 
@@ -21,6 +22,11 @@ LOWER = IPv4Address("10.1.1.4")
 HIGHER = IPv4Address("10.1.1.6")
 VIP = IPv4Address("10.1.1.252")
 GROUP = IPv4Address("224.0.0.18")
+OURS6 = IPv6Address("fd00:1::5")
+LOWER6 = IPv6Address("fd00:1::4")
+HIGHER6 = IPv6Address("fd00:1::6")
+VIP6 = IPv6Address("fd00:1::252")
+GROUP6 = IPv6Address("ff02::12")
 PASSWORD = b"love"
 NIC_MAC = bytes.fromhex("0200000a0105")
 
@@ -75,12 +81,14 @@ def payload(
 
 
 def frame(
-    body: bytes, source: IPv4Address = LOWER, destination: IPv4Address = GROUP
+    body: bytes, source: Address = LOWER, destination: Address | None = None
 ) -> bytes:
-    """An Ethernet frame around `body`, as the original builds it."""
+    """An Ethernet frame around `body`, as the original builds it, in either family."""
+    group: Address = GROUP if source.version == 4 else GROUP6
+    destination = destination or group
     return build_advert(
         source_mac=bytes.fromhex("00005e000007"),
-        destination_mac=bytes.fromhex("01005e000012"),
+        destination_mac=multicast_mac(group),
         source=source,
         destination=destination,
         ip_id=0x4242,
@@ -110,6 +118,26 @@ def ipv4(
     return start + header_sum.to_bytes(2, "big") + addresses + body
 
 
+def ipv6(
+    body: bytes,
+    *,
+    extensions: bytes = b"",
+    hop_limit: int = 255,
+    next_header: int = 112,
+    source: IPv6Address = LOWER6,
+    destination: IPv6Address = GROUP6,
+    payload_length: int | None = None,
+) -> bytes:
+    """An IPv6 packet written by hand, independent of the code under test.
+
+    `next_header` is that of the first header, be it `extensions` or `body`.
+    """
+    content = extensions + body
+    length = len(content) if payload_length is None else payload_length
+    start = pack("!IHBB", 6 << 28, length, next_header, hop_limit)
+    return start + source.packed + destination.packed + content
+
+
 def ethernet(packet: bytes, *, tags: bytes = b"", ethertype: int = 0x0800) -> bytes:
     """An Ethernet frame written by hand; `tags` are whole 802.1Q tags."""
     macs = bytes.fromhex("01005e000012") + bytes.fromhex("00005e000107")
@@ -128,12 +156,17 @@ def vrrp_v3(
     addresses: int,
     *,
     vrid: int = 7,
-    source: IPv4Address = LOWER,
-    destination: IPv4Address = GROUP,
+    source: Address = LOWER,
+    destination: Address = GROUP,
 ) -> bytes:
-    """A VRRP version 3 advert over IPv4 (RFC 5798, 5.1 and 5.2.8)."""
-    listed = b"".join(bytes((10, 1, 1, last)) for last in range(1, addresses + 1))
+    """A VRRP version 3 advert over either family (RFC 5798, 5.1 and 5.2.8)."""
+    network = source.packed[:-1]
+    listed = b"".join(network + bytes((last,)) for last in range(1, addresses + 1))
     head = bytes((0x31, vrid, 100, addresses, 0, 100))
-    length = (8 + len(listed)).to_bytes(2, "big")
-    pseudo = source.packed + destination.packed + b"\0\x70" + length
+    length = 8 + len(listed)
+    pseudo = source.packed + destination.packed
+    if source.version == 4:
+        pseudo += pack("!BBH", 0, 112, length)
+    else:
+        pseudo += pack("!IxxxB", length, 112)  # RFC 8200, 8.1
     return head + checksum(pseudo + head + b"\0\0" + listed).to_bytes(2, "big") + listed

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carppcap import advert as wire
+from carppcap.addresses import Address
 from carppcap.advert import Advert
 from tests.builders import GROUP, HIGHER, LOWER, vrrp_v2, vrrp_v3
 
@@ -129,8 +130,14 @@ def test_checksum_over_header_or_over_all() -> None:
     assert slow_checksum(over_all[:36]) != 0
 
 
-def looks_like_vrrp(payload: bytes) -> bool:
-    return wire.looks_like_vrrp(payload, LOWER.packed, GROUP.packed)
+def looks_like_vrrp(
+    payload: bytes, source: Address = LOWER, destination: Address = GROUP
+) -> bool:
+    return wire.looks_like_vrrp(payload, source.packed, destination.packed)
+
+
+def is_vrrp_v2_with_seven(payload: bytes, source: Address = LOWER) -> bool:
+    return wire.is_vrrp_v2_with_seven_addresses(payload, source.packed)
 
 
 @pytest.mark.parametrize("count", [n for n in range(1, 21) if n != 7])
@@ -139,7 +146,7 @@ def test_vrrp_version_2(count: int) -> None:
     assert looks_like_vrrp(vrrp_v2(count))
     assert looks_like_vrrp(vrrp_v2(count, auth=b"secret\0\0"))
     assert looks_like_vrrp(vrrp_v2(count, auth=None))
-    assert not wire.is_vrrp_v2_with_seven_addresses(vrrp_v2(count))
+    assert not is_vrrp_v2_with_seven(vrrp_v2(count))
 
 
 def test_vrrp_version_2_with_seven_addresses_stays_open() -> None:
@@ -147,8 +154,8 @@ def test_vrrp_version_2_with_seven_addresses_stays_open() -> None:
     seven = vrrp_v2(7)
 
     assert not looks_like_vrrp(seven)
-    assert wire.is_vrrp_v2_with_seven_addresses(seven)
-    assert wire.is_vrrp_v2_with_seven_addresses(vrrp_v2(7, auth=b"secret\0\0"))
+    assert is_vrrp_v2_with_seven(seven)
+    assert is_vrrp_v2_with_seven(vrrp_v2(7, auth=b"secret\0\0"))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +173,7 @@ def test_vrrp_version_2_with_seven_addresses_stays_open() -> None:
 )
 def test_not_vrrp_version_2_with_seven_addresses(payload: bytes) -> None:
     """Version, count, length and checksum all have to fit."""
-    assert not wire.is_vrrp_v2_with_seven_addresses(payload)
+    assert not is_vrrp_v2_with_seven(payload)
 
 
 @pytest.mark.parametrize("count", range(1, 21))
@@ -234,5 +241,5 @@ def test_an_advert_is_never_taken_for_vrrp(advert: Advert, trailing: bytes) -> N
 def test_any_bytes_may_be_asked(payload: bytes) -> None:
     """Both questions have an answer for everything, and never two."""
     assert not (
-        looks_like_vrrp(payload) and wire.is_vrrp_v2_with_seven_addresses(payload)
+        looks_like_vrrp(payload) and is_vrrp_v2_with_seven(payload)
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap import frames
+from carppcap import frames, frames_built
 from carppcap.frames import Announcement, Datagram, LinkType
 from tests.builders import GROUP, LOWER, NIC_MAC, VIP, ethernet
 from tests.test_frames import ARP_BODY, BODY, EXPECTED, PLAIN, TAG, sll, sll2
@@ -73,7 +73,7 @@ def test_not_an_announcement(raw: bytes, link_type: LinkType) -> None:
 
 def test_build_advert() -> None:
     """Byte for byte what the original puts on the wire."""
-    built = frames.build_advert(
+    built = frames_built.build_advert(
         source_mac=bytes.fromhex("00005e000007"),
         destination_mac=bytes.fromhex("01005e000012"),
         source=LOWER,
@@ -96,7 +96,7 @@ def test_build_advert() -> None:
 
 def test_build_gratuitous_arp() -> None:
     """A broadcast request, our own hardware address in both places."""
-    built = frames.build_gratuitous_arp(NIC_MAC, VIP)
+    built = frames_built.build_announcement(NIC_MAC, VIP)
 
     assert built == bytes.fromhex(
         "ffffffffffff 0200000a0105 0806 "
@@ -119,7 +119,7 @@ def test_what_is_built_can_be_read(
     mac: bytes,
 ) -> None:
     """Every frame we build decodes to what was asked for, its sums good."""
-    built = frames.build_advert(
+    built = frames_built.build_advert(
         source_mac=mac,
         destination_mac=mac,
         source=source,
@@ -137,7 +137,7 @@ def test_what_is_built_can_be_read(
 @given(st.binary(min_size=6, max_size=6), st.ip_addresses(v=4))
 def test_what_is_announced_can_be_read(mac: bytes, address: IPv4Address) -> None:
     """But for 0.0.0.0, which announces nobody."""
-    built = frames.build_gratuitous_arp(mac, address)
+    built = frames_built.build_announcement(mac, address)
 
     assert frames.decode_announcement(built, LinkType.ETHERNET) == (
         Announcement(address, mac) if int(address) else None

@@ -12,7 +12,8 @@ from carppcap import replay
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.frames import LinkType, build_gratuitous_arp
+from carppcap.frames import LinkType
+from carppcap.frames_built import build_announcement
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.report import End, JsonReport, TextReport
@@ -132,7 +133,7 @@ def _sent_by(number: int, counter: int) -> bytes:
         case 5:
             body = payload(HOST, OUR_FIRST_COUNTER)
         case 6:
-            return build_gratuitous_arp(NIC_MAC, VIP)
+            return build_announcement(NIC_MAC, VIP)
         case 7:
             body = vrrp_v2(1)
     return frame(body, source=source)
