@@ -14,6 +14,7 @@ from contextlib import closing, nullcontext, suppress
 from io import TextIOWrapper
 
 from carppcap import __version__
+from carppcap.advert import BOW_OUT
 from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.i18n import translate
 from carppcap.options import Settings, parse
@@ -148,6 +149,8 @@ def _warn(settings: Settings, log: Log) -> None:
         log.warning("Warning: no script called when going down")
     if settings.dead_ratio == 1:
         log.warning("Warning: with --deadratio 1 a single late advert is a fail-over")
+    if settings.advbase == settings.advskew == BOW_OUT:
+        log.warning("Warning: with an interval of 255/255 each advert is a farewell")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,20 @@ def usage(name: str) -> str:
         "\n"
         "and the same with -s 10.1.1.2 -k 100 on the second, which then stands by.\n"
         "The scripts are called as: /etc/vip-up.sh eth0 10.1.1.252\n"
+        "Their environment says more: CARPPCAP_ADDRESSES, CARPPCAP_CAUSE and others.\n"
         "\n"
         "Signals: USR1 logs the state; USR2 hands the address over; TERM, INT, QUIT\n"
         "and HUP end the process, with -z after the down script and a farewell.\n"
-        "The password may also be in the environment, as CARPPCAP_PASS."
+        "The password may also be in the environment, as CARPPCAP_PASS.\n"
     ).format(name=name)
-    return "\n".join((head, *map(option_row, OPTIONS), "", example))
+    bsd = translate(
+        "In the words of OpenBSD, of FreeBSD, and here; carppcap(8) has more:\n"
+        "\n"
+        "  ifconfig carp0 10.1.1.252/24 vhid 42 carpdev em0 pass x advskew 100\n"
+        "  ifconfig em0 vhid 42 pass x advskew 100 alias 10.1.1.252/24\n"
+        "  {name} -i em0 -s 10.1.1.2 -v 42 -p x -k 100 -a 10.1.1.252/24"
+    ).format(name=name)
+    return "\n".join((head, *map(option_row, OPTIONS), "", example, bsd))
 
 
 def option_row(row: Option) -> str:

@@ -100,6 +100,17 @@ def test_warnings_of_the_original() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("flags", "warned"), [("-b 255 -k 255", True), ("-b 255", False), ("-k 255", False)]
+)
+def test_a_farewell_without_end(flags: str, warned: bool) -> None:
+    """An interval of 255/255 tells every peer to take over, with every advert."""
+    ended = run(*COMPLETE, *SCRIPTS, *flags.split())
+
+    warning = "[WARNING] Warning: with an interval of 255/255 each advert is a farewell"
+    assert lines(ended)[:-1] == [warning] * warned
+
+
 @pytest.mark.parametrize("name", ["f\udcfcr0", "-z", "../..", "a b", "%s{x}", "\n"])
 def test_odd_interface_names(name: str) -> None:
     """Whatever the name is, it is named, and there is no such interface."""
