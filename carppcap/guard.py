@@ -1,0 +1,276 @@
+"""The replay guard: was this advert sent before?
+
+A digest covers the counter and not who sent it when, with which settings: whoever has
+captured an advert can send it again, with any advbase, advskew and demotion.  He can
+make none with another counter.  So the guard, which is asked after the digest was
+found right, looks at counters, and at nothing that an attacker may choose:
+
+Marked counters, those of `sequence`, carry a time and an id.  For each id the guard
+keeps the highest time and which of the last few before it were heard; what is older,
+or was heard, is refused.  At first the highest time is that of its own start, so that
+adverts from before a restart are refused.  What comes late is taken once.
+
+Other counters are remembered, tens of thousands of them.  One that is heard again is
+refused, unless its sender may be one that repeats its counter, as OpenBSD does and
+honestly so: one that was never heard to change it.  Such a sender is found out by its
+regular repetitions, and exempt from then on.
+
+All tables have a fixed size, and only an authentic advert that is new can push
+something out of them.
+"""
+
+from array import array
+from dataclasses import dataclass
+from enum import Enum
+
+from carppcap.events import AdvertReceived
+from carppcap.sequence import IDS, UNITS_PER_S, join, split
+from carppcap.units import NS_PER_S, Instant, Interval
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.
+    from typing import Any
+
+START_SLACK = 2 * UNITS_PER_S
+"""How much older than our start an advert may claim to be: no two clocks agree."""
+
+WINDOW = 4 * UNITS_PER_S
+"""How far behind the highest time of its id an advert may come late."""
+
+REMEMBERED = 1 << 15
+"""Unmarked counters, by their low bits: nine hours of one sender each second."""
+
+CHANGES_MIN = 3
+"""Changes of its counter, each soon after the last, that no other sender makes."""
+
+REPEATS_MIN = 3
+"""Repetitions that make a sender one which repeats its counter."""
+
+SENDERS_MAX = 256
+CANDIDATES_MAX = 256
+CONSTANTS_MAX = 64
+RECENT_MAX = 64
+
+HINT_PERIOD_NS: Interval = NS_PER_S // 4
+"""The least time between two hints to one id."""
+
+_WINDOW_MASK = (1 << WINDOW) - 1
+_CLAIMS_PRIME = 32749
+"""Below 2**15: an entry has 15 bits for the claims beside 49 of the counter."""
+
+
+class Finding(Enum):
+    """What the guard says of an authentic advert."""
+
+    FRESH = "fresh"
+    REPEATING = "repeating"
+    """It is a repetition, by a sender that now counts as one which repeats."""
+
+    CHANGED = "changed"
+    """Such a sender, or someone else, has changed what is not in the digest."""
+
+    REPLAY = "replay"
+    """It was heard before."""
+
+    TAMPERED = "tampered"
+    """It was heard before, with another advbase, advskew or demotion."""
+
+    STALE = "stale"
+    """It is older than others of its sender, or than we are."""
+
+
+REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
+
+
+@dataclass(slots=True)
+class _Sender:
+    """A source of unmarked adverts: when it had a new one last, and how often soon."""
+
+    fresh_at: Instant
+    changes: int = 0
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A counter that may be repeated: by whom and since when, claiming what."""
+
+    source: int
+    since: Instant
+    claims: int
+    patience_ns: Interval
+    repeats: int = 0
+
+
+class Guard:
+    """The memory of one virtual host.  `start` is the time of its `Sequence` then."""
+
+    def __init__(self, start: int) -> None:
+        floor = max(0, start - START_SLACK)
+        self._floors = [floor] * IDS
+        self._heard = [_WINDOW_MASK] * IDS
+        self._recent: dict[int, int] = {}
+        self._memory: array[int] | None = None
+        self._senders: dict[int, _Sender] = {}
+        self._candidates: dict[int, _Candidate] = {}
+        self._constants: dict[int, int] = {}
+        self._asked: dict[int, None] = {}
+        self._hinted_at: dict[int, Instant] = {}
+
+    def admit(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
+        """Take note of `advert`, as if it had `counter`, if it is plainly fresh.
+
+        Otherwise nothing has changed, and `judge` knows more.
+        """
+        stamp = split(counter)
+        if stamp is None:
+            return self._remember(advert, counter, now)
+        if not self._mark_heard(*stamp):
+            return False
+        _keep(self._recent, counter, _claims(advert), RECENT_MAX)
+        return True
+
+    def judge(self, advert: AdvertReceived, now: Instant) -> Finding:
+        """What to think of `advert`, and take note of it."""
+        counter = advert.counter
+        if self.admit(advert, counter, now):
+            return Finding.FRESH
+        if split(counter) is None:
+            return self._judge_repetition(advert, now)
+        known = self._recent.get(counter)
+        if known is None:
+            return Finding.STALE
+        return Finding.REPLAY if known == _claims(advert) else Finding.TAMPERED
+
+    def sent(self, counter: int) -> None:
+        """Take note of a counter of our own: it may come back, too."""
+        stamp = split(counter)
+        assert stamp is not None  # all of ours are marked
+        self._mark_heard(*stamp)
+
+    def hint(self, counter: int, now: Instant) -> int | None:
+        """What to tell the sender of a stale counter; None: it was told just now."""
+        stamp = split(counter)
+        assert stamp is not None  # only marked ones are stale
+        _, number = stamp
+        hinted_at = self._hinted_at.get(number)
+        if hinted_at is not None and now - hinted_at < HINT_PERIOD_NS:
+            return None
+        self._hinted_at[number] = now
+        return join(self._floors[number], number)
+
+    def is_worth_a_question(self, counter: int) -> bool:
+        """Whether a refused advert may be that of an honest host, gone back in time.
+
+        Such a one repeats its counters one after the other, never the same again.
+        """
+        if split(counter) is not None or counter in self._asked:
+            return False
+        _keep(self._asked, counter, None, RECENT_MAX)
+        return True
+
+    # Marked counters.
+
+    def _mark_heard(self, time: int, number: int) -> bool:
+        """Whether it had not been heard, and was not too old, before this."""
+        floor, heard = self._floors[number], self._heard[number]
+        if time > floor:
+            ahead = time - floor
+            self._heard[number] = (
+                1 if ahead >= WINDOW else (heard << ahead | 1) & _WINDOW_MASK
+            )
+            self._floors[number] = time
+            return True
+        behind = floor - time
+        if behind >= WINDOW or heard >> behind & 1:
+            return False
+        self._heard[number] = heard | 1 << behind
+        return True
+
+    # Other counters.
+
+    def _remember(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
+        if counter in self._constants or counter in self._candidates:
+            return False
+        if self._memory is None:
+            self._memory = array("Q", bytes(8 * REMEMBERED))
+        index = counter % REMEMBERED
+        entry = self._memory[index]
+        # The low bits of an entry in use are not 0.
+        if entry // REMEMBERED == counter // REMEMBERED and entry % REMEMBERED:
+            return False
+        self._memory[index] = counter - index + _digest_of(_claims(advert))
+        self._note_sender(advert, counter, now)
+        return True
+
+    def _note_sender(self, advert: AdvertReceived, counter: int, now: Instant) -> None:
+        source = int(advert.source)
+        sender = self._senders.get(source)
+        if sender is None:
+            sender = _Sender(now)
+        if sender.changes < CHANGES_MIN:
+            patience_ns = _patience(advert)
+            # After a pause even OpenBSD has another counter: it was started again.
+            if sender.fresh_at < now <= sender.fresh_at + patience_ns:
+                sender.changes += 1
+            candidate = _Candidate(source, now, _claims(advert), patience_ns)
+            _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
+            if sender.changes == CHANGES_MIN:
+                self._forget_candidates(source)
+        sender.fresh_at = now
+        _keep(self._senders, source, sender, SENDERS_MAX)
+
+    def _forget_candidates(self, source: int) -> None:
+        for counter in [c for c, it in self._candidates.items() if it.source == source]:
+            del self._candidates[counter]
+
+    def _judge_repetition(self, advert: AdvertReceived, now: Instant) -> Finding:
+        counter, claims = advert.counter, _claims(advert)
+        constant = self._constants.get(counter)
+        if constant is not None:
+            _keep(self._constants, counter, claims, CONSTANTS_MAX)
+            return Finding.FRESH if claims == constant else Finding.CHANGED
+        candidate = self._candidates.get(counter)
+        if candidate is not None:
+            return self._judge_candidate(candidate, advert, now)
+        assert self._memory is not None  # it was found there
+        known = self._memory[counter % REMEMBERED] % REMEMBERED
+        return Finding.REPLAY if known == _digest_of(claims) else Finding.TAMPERED
+
+    def _judge_candidate(
+        self, candidate: _Candidate, advert: AdvertReceived, now: Instant
+    ) -> Finding:
+        counter, claims = advert.counter, _claims(advert)
+        sender = self._senders.get(candidate.source)
+        if sender is None or sender.fresh_at == candidate.since:
+            # Whatever they claim: the demotion of a host that boots changes soon.
+            candidate.repeats += 1
+            span_ns = now - candidate.since
+            if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.patience_ns:
+                del self._candidates[counter]
+                _keep(self._constants, counter, claims, CONSTANTS_MAX)
+                return Finding.REPEATING
+        _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
+        return Finding.FRESH if claims == candidate.claims else Finding.TAMPERED
+
+
+def _claims(advert: AdvertReceived) -> int:
+    """What its digest does not cover, in one number."""
+    return advert.demotion << 16 | advert.advbase << 8 | advert.advskew
+
+
+def _digest_of(claims: int) -> int:
+    """1 to 32749, less than `REMEMBERED`; one in 32749 other claims has the same."""
+    return claims % _CLAIMS_PRIME + 1
+
+
+def _patience(advert: AdvertReceived) -> Interval:
+    """Longer than a live sender is silent, shorter than a restart takes."""
+    return max(advert.interval_ns * 5 // 2, NS_PER_S)
+
+
+def _keep(table: "dict[int, Any]", key: int, value: object, length_max: int) -> None:
+    """Put it at the end; the first makes room where there is none."""
+    table.pop(key, None)
+    if len(table) >= length_max:
+        del table[next(iter(table))]
+    table[key] = value

@@ -1,0 +1,473 @@
+"""The replay guard: no honest sender is ever hurt, and no replay gets through."""
+
+from ipaddress import IPv4Address, IPv6Address
+from itertools import count
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from carppcap import guard as module
+from carppcap.addresses import Address
+from carppcap.events import AdvertReceived
+from carppcap.guard import (
+    CONSTANTS_MAX,
+    HINT_PERIOD_NS,
+    REFUSED,
+    REMEMBERED,
+    START_SLACK,
+    WINDOW,
+    Finding,
+    Guard,
+)
+from carppcap.sequence import UNITS_PER_S, Sequence, join
+from carppcap.units import NS_PER_S
+from tests.builders import ns
+
+A, B = IPv4Address("10.1.1.4"), IPv4Address("10.1.1.6")
+A6 = IPv6Address("fe80::4")
+START = 100_000
+FRESH, REPEATING, CHANGED = Finding.FRESH, Finding.REPEATING, Finding.CHANGED
+REPLAY, TAMPERED, STALE = Finding.REPLAY, Finding.TAMPERED, Finding.STALE
+
+SOURCES: dict[str, Address] = {"": A, "B": B, "A6": A6}
+FIRST = 0x1234_5678_9ABC_DEF0
+"""An arbitrary counter; letters are counters from here on, far from one another."""
+
+
+def heard(
+    counter: int, source: Address = A, base: int = 1, skew: int = 0, demotion: int = 0
+) -> AdvertReceived:
+    return AdvertReceived(source, base, skew, counter, demotion=demotion)
+
+
+def letter(name: str) -> int:
+    return FIRST + ord(name) * 1_000_003
+
+
+def findings(story: str, guard: Guard | None = None) -> list[Finding]:
+    """What comes of adverts such as `3.5 x@B 1/20+4`: at 3.5 s x from B, claiming."""
+    guard = guard or Guard(START)
+    result = []
+    for line in story.strip().splitlines():
+        second, what, claims, *_ = [*line.split(), "1/0"]
+        name, _, source = what.partition("@")
+        rank, _, demotion = claims.partition("+")
+        base, skew = map(int, rank.split("/"))
+        address = SOURCES[source]
+        advert = heard(letter(name), address, base, skew, int(demotion or 0))
+        result.append(guard.judge(advert, ns(float(second))))
+    return result
+
+
+STORIES = {
+    "a sender that changes its counter may not repeat one": (
+        "0 a\n 1 b\n 2 c\n 3 d\n 4 d\n 4 a\n 5 e\n 5 e",
+        [FRESH] * 4 + [REPLAY, REPLAY, FRESH, REPLAY],
+    ),
+    "whoever sends them again": (
+        "0 a\n 1 b\n 2 c\n 3 d\n 4 d@B\n 4 a@B",
+        [FRESH] * 4 + [REPLAY, REPLAY],
+    ),
+    "with other claims it is tampering": (
+        "0 a\n 1 b\n 2 c\n 3 d\n 4 d 0/1\n 4 a 1/1\n 4 b 255/255\n 4 c 1/0+1",
+        [FRESH] * 4 + [TAMPERED] * 4,
+    ),
+    "also before it is known who changes what": (
+        "0 a\n 1 a 0/1\n 1 a",
+        [FRESH, TAMPERED, FRESH],
+    ),
+    "one that repeats its counter is found out": (
+        "0 a\n 1 a\n 2 a\n 3 a\n 4 a\n 4000 a",
+        [FRESH, FRESH, FRESH, REPEATING, FRESH, FRESH],
+    ),
+    "repetitions without their time prove nothing": (
+        "0 a\n 0.1 a\n 0.2 a\n 2.4 a\n 2.5 a\n 2.6 a",
+        [FRESH, FRESH, FRESH, FRESH, REPEATING, FRESH],
+    ),
+    "nor do fast ones": (
+        "0 a 0/1\n 0.1 a 0/1\n 0.2 a 0/1\n 0.9 a 0/1\n 1 a 0/1",
+        [FRESH] * 4 + [REPEATING],
+    ),
+    "time without repetitions neither": (
+        "0 a\n 10 a\n 20 a\n 30 a",
+        [FRESH, FRESH, FRESH, REPEATING],
+    ),
+    "the slower the sender, the longer it takes": (
+        "0 a 3/0\n 3 a 3/0\n 6 a 3/0\n 7 a 3/0\n 7.5 a 3/0",
+        [FRESH] * 4 + [REPEATING],
+    ),
+    "in both families at once": (
+        "0 a\n 0 a@A6\n 1 a\n 1 a@A6\n 2 a\n 2 a@A6\n 3 a\n 3 a@A6",
+        [FRESH] * 6 + [REPEATING, FRESH],
+    ),
+    "what is not signed may change, and is told": (
+        "0 a\n 1 a\n 2 a\n 3 a\n 4 a 255/255\n 5 a 255/255\n 6 a 1/0+1",
+        [FRESH] * 3 + [REPEATING, CHANGED, FRESH, CHANGED],
+    ),
+    "it may change while a host boots": (
+        "0 a 1/0+128\n 1 a 1/0+1\n 2 a\n 3 a\n 4 a",
+        [FRESH, TAMPERED, TAMPERED, REPEATING, FRESH],
+    ),
+    "a new counter after a restart": (
+        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 b\n 62 b\n 63 b\n 64 a\n 65 b",
+        [FRESH] * 3 + [REPEATING] + [FRESH] * 3 + [REPEATING, FRESH, FRESH],
+    ),
+    "restarts without number make no changing sender": (
+        "0 a\n 60 b\n 120 c\n 180 d\n 240 e\n 241 e\n 242 e\n 243 e",
+        [FRESH] * 7 + [REPEATING],
+    ),
+    "changes add up over pauses": (
+        "0 a\n 1 b\n 60 c\n 61 d\n 120 e\n 121 f\n 122 f\n 122 a",
+        [FRESH] * 6 + [REPLAY, REPLAY],
+    ),
+    "a sender of changing counters proves nothing by repetitions": (
+        "0 a\n 1 b\n 2 a\n 3 a\n 4 a\n 5 a\n 6 a",
+        [FRESH] * 7,
+    ),
+    "a replay does not disturb who found out honestly": (
+        "0 a\n 0.5 a 0/1\n 1 a\n 1.5 a 0/1\n 2 a\n 2.5 a 0/1",
+        [FRESH, TAMPERED, FRESH, TAMPERED, FRESH, REPEATING],
+    ),
+    "one that repeated and now changes is held to it": (
+        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 c\n 62 d\n 63 e\n 64 e\n 65 a",
+        [FRESH] * 3 + [REPEATING] + [FRESH] * 4 + [REPLAY, FRESH],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_senders_of_other_counters(name: str) -> None:
+    """Each a short story."""
+    story, expected = STORIES[name]
+
+    assert findings(story) == expected
+
+
+def marked(seconds: float, number: int = 7) -> int:
+    """A counter of this many seconds after our start."""
+    return join(START + round(seconds * UNITS_PER_S), number)
+
+
+MARKED: dict[str, list[tuple[float, Finding]]] = {
+    "in order": [(1, FRESH), (2, FRESH), (3, FRESH)],
+    "again": [(1, FRESH), (1, REPLAY), (2, FRESH), (1, REPLAY), (2, REPLAY)],
+    "neighbours change places": [(2, FRESH), (1, FRESH), (1, REPLAY), (3, FRESH)],
+    "too late": [(5, FRESH), (1, STALE), (1 + 1 / 32, FRESH)],
+    "from before our start": [(-3, STALE), (-2, STALE), (-60, STALE)],
+    "at our start, by a clock that is behind": [(-2 + 1 / 32, FRESH), (0, FRESH)],
+    "from long before, after others": [(1000, FRESH), (-60, STALE), (990, STALE)],
+    "after a pause": [(1, FRESH), (1000, FRESH), (999, FRESH), (999, REPLAY)],
+    "a clock that was set back": [(1000, FRESH), (10, STALE), (11, STALE)],
+}
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_marked_counters(name: str) -> None:
+    """Their time tells."""
+    guard = Guard(START)
+    story = MARKED[name]
+
+    found = [guard.judge(heard(marked(second)), ns(1)) for second, _ in story]
+    assert found == [finding for _, finding in story]
+
+
+def test_each_id_has_a_time_of_its_own() -> None:
+    """However far ahead another one is."""
+    guard = Guard(START)
+    story = [(1000, 8), (1, 9), (1, 8), (2, 9), (0, 255), (0, 0)]
+
+    found = [guard.judge(heard(marked(s, number)), ns(1)) for s, number in story]
+    assert found == [FRESH, FRESH, STALE, FRESH, FRESH, FRESH]
+
+
+def test_the_source_is_no_matter() -> None:
+    """Anybody may write it."""
+    guard = Guard(START)
+
+    assert guard.judge(heard(marked(1), A), ns(1)) is FRESH
+    assert guard.judge(heard(marked(1), B), ns(1)) is REPLAY
+    assert guard.judge(heard(marked(1), A6), ns(1)) is REPLAY
+
+
+@pytest.mark.parametrize("claims", [(0, 0, 0), (1, 1, 0), (255, 255, 0), (1, 0, 1)])
+def test_other_claims_under_a_marked_counter(claims: tuple[int, int, int]) -> None:
+    """They were changed, as long as we remember what they were."""
+    guard = Guard(START)
+    base, skew, demotion = claims
+    guard.judge(heard(marked(1)), ns(1))
+
+    assert guard.judge(heard(marked(1), A, base, skew, demotion), ns(1)) is TAMPERED
+    for second in range(2, 2 + module.RECENT_MAX):
+        assert guard.judge(heard(marked(second)), ns(1)) is FRESH
+    assert guard.judge(heard(marked(1), A, base, skew, demotion), ns(1)) is STALE
+
+
+def test_a_start_with_an_unset_clock() -> None:
+    """There is nothing before it."""
+    guard = Guard(0)
+
+    assert guard.judge(heard(join(0, 7)), ns(1)) is STALE
+    assert guard.judge(heard(join(1, 7)), ns(1)) is FRESH
+
+
+def test_late_ones_just_inside_and_outside_the_window() -> None:
+    """To the unit."""
+    guard = Guard(START)
+    highest = START + 10 * WINDOW
+    behind = [WINDOW, WINDOW - 1, 1, 1, 0]
+
+    assert guard.judge(heard(join(highest, 7)), ns(1)) is FRESH
+    found = [guard.judge(heard(join(highest - n, 7)), ns(1)) for n in behind]
+    assert found == [STALE, FRESH, FRESH, REPLAY, REPLAY]
+
+
+def test_the_window_moves_on() -> None:
+    """What was heard is remembered as long as it is inside."""
+    guard = Guard(START)
+    base = START + 10 * WINDOW
+    for time in (base, base + 2, base + WINDOW, base + WINDOW - 1):
+        assert guard.judge(heard(join(time, 7)), ns(1)) is FRESH
+
+    again = [base, base + 1, base + 2, base + WINDOW - 1]
+    found = [guard.admit(heard(0), join(time, 7), ns(1)) for time in again]
+    assert found == [False, True, False, False]
+
+
+def test_our_own_come_back() -> None:
+    """Long after the core has forgotten them; and from before a restart."""
+    guard, sequence = Guard(START), Sequence(0, ns(0), lambda: 7)
+    sequence.start = START
+    ours = [sequence.draw(ns(second)) for second in range(100)]
+    for counter in ours:
+        guard.sent(counter)
+
+    assert {guard.judge(heard(counter), ns(100)) for counter in ours} == {STALE}
+
+
+def test_hints_tell_the_highest_time() -> None:
+    """That of the id in question, heard or ours."""
+    guard = Guard(START)
+    guard.judge(heard(marked(50)), ns(1))
+
+    assert guard.hint(marked(1), ns(1)) == marked(50)
+    assert guard.hint(marked(1, 8), ns(1)) == join(START - START_SLACK, 8)
+
+
+def test_hints_are_rationed() -> None:
+    """To each id, so that one cannot use up those of another."""
+    guard = Guard(START)
+    moments = [0, 0, HINT_PERIOD_NS - 1, HINT_PERIOD_NS, HINT_PERIOD_NS + 1]
+
+    given_ = [guard.hint(marked(1), moment) is not None for moment in moments]
+    assert given_ == [True, False, False, True, False]
+    assert guard.hint(marked(1, 8), HINT_PERIOD_NS + 1) is not None
+
+
+def test_what_is_worth_a_question() -> None:
+    """A counter that was not refused lately, and is not one of ours."""
+    guard = Guard(START)
+
+    assert guard.is_worth_a_question(letter("a"))
+    assert guard.is_worth_a_question(letter("b"))
+    assert not guard.is_worth_a_question(letter("a"))
+    assert not guard.is_worth_a_question(marked(1))
+    for number in range(module.RECENT_MAX):
+        guard.is_worth_a_question(letter("c") + number)
+    assert guard.is_worth_a_question(letter("a"))
+
+
+def test_a_plainly_fresh_one_is_admitted_at_once() -> None:
+    """And of any other nothing is noted."""
+    guard = Guard(START)
+    event = heard(0)
+
+    for counter in (letter("a"), marked(1)):
+        assert guard.admit(event, counter, ns(0))
+        assert not any(guard.admit(event, counter, ns(n)) for n in range(9))
+    # As the second repetition, not the tenth: three make one that repeats.
+    assert findings("10 a\n 11 a\n 12 a", guard) == [FRESH, FRESH, REPEATING]
+
+
+def test_nothing_is_allocated_for_our_own_kind() -> None:
+    """A quarter of a megabyte is needed next to others only."""
+
+    def memory_bytes() -> int:
+        return len(guard._memory or b"") * 8
+
+    guard = Guard(START)
+    guard.judge(heard(marked(1)), ns(1))
+    assert memory_bytes() == 0
+
+    guard.judge(heard(letter("a")), ns(1))
+    assert memory_bytes() == 256 * 1024
+
+
+def test_counters_are_remembered_for_hours() -> None:
+    """32 768 of one that counts; the next one takes the place of the first."""
+    guard = Guard(START)
+    for number in range(REMEMBERED):
+        assert guard.judge(heard(FIRST + number), ns(number)) is FRESH
+    now = ns(REMEMBERED)
+
+    assert guard.judge(heard(FIRST), now) is REPLAY
+    assert guard.judge(heard(FIRST, A, 0, 1), now) is TAMPERED
+    assert guard.judge(heard(FIRST + REMEMBERED), now) is FRESH
+    assert guard.judge(heard(FIRST + 1), now) is REPLAY
+    assert guard.judge(heard(FIRST), now) is FRESH
+
+
+def test_a_repeated_counter_outlives_the_memory() -> None:
+    """Nobody is found out twice, nor taken for someone who changes."""
+    guard = Guard(START)
+    assert findings("0 a\n 1 a\n 2 a\n 3 a", guard)[-1] is REPEATING
+    for number in range(1, 3):
+        other = letter("a") + number * REMEMBERED
+        assert guard.judge(heard(other, B), ns(10 * number)) is FRESH
+        assert guard.judge(heard(letter("a")), ns(10 * number)) is FRESH
+
+
+def flood(guard: Guard, senders: range) -> None:
+    """Old adverts of so many senders, each of which is found to repeat its own."""
+    for sender in senders:
+        advert = heard(letter("z") + 7919 * sender, IPv4Address(0x0B000000 + sender))
+        found = [guard.judge(advert, ns(second)) for second in range(4)]
+        assert found == [FRESH] * 3 + [REPEATING]
+
+
+def test_tables_do_not_grow() -> None:
+    """The oldest goes; what is in use stays."""
+    guard = Guard(START)
+    assert findings("0 a\n 1 a\n 2 a\n 3 a", guard)[-1] is REPEATING
+    flood(guard, range(1, CONSTANTS_MAX))
+    assert findings("9 a", guard) == [FRESH]
+    flood(guard, range(CONSTANTS_MAX, CONSTANTS_MAX + 1))
+    assert len(guard._constants) == CONSTANTS_MAX
+    assert findings("9 a", guard) == [FRESH]
+
+    for number in range(1000):
+        once = heard(FIRST - 31 * number, IPv4Address(0x0C000000 + number))
+        assert guard.judge(once, ns(number)) is FRESH
+    assert len(guard._senders) == module.SENDERS_MAX
+    assert len(guard._candidates) == module.CANDIDATES_MAX
+    assert findings("9 a", guard) == [FRESH]
+
+
+def test_a_candidate_whose_sender_is_forgotten() -> None:
+    """It is found out all the same."""
+    guard = Guard(START)
+    findings("0 a", guard)
+    for number in range(module.SENDERS_MAX):
+        source = IPv4Address(0x0C000000 + number)
+        guard.judge(heard(FIRST - 31 * number, source), ns(number / 256))
+        if number == 100:
+            findings("0.5 a", guard)
+
+    assert findings("2 a\n 3 a", guard) == [FRESH, REPEATING]
+
+
+# Laws.
+
+INTERVALS = st.sampled_from([(0, 10), (1, 0), (1, 128), (3, 0)])
+KINDS = st.sampled_from(["random", "counting", "marked"])
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[tuple[int, float]]:
+    """Which adverts of a sender arrive, and after how many intervals: some are lost,
+    and neighbours change places."""
+    late = draw(st.lists(st.floats(0, 1.9), min_size=5, max_size=40))
+    lost = draw(st.sets(st.integers(0, 39)))
+    arriving = [(n, n + by) for n, by in enumerate(late) if n not in lost]
+    return sorted(arriving, key=lambda arrival: arrival[1])
+
+
+def counters_of(kind: str, interval_ns: int) -> list[int]:
+    """What a sender of this kind draws, one after the other."""
+    sequence = Sequence(0, 0, lambda: 3)
+    sequence.start = START
+    match kind:
+        case "random":
+            return [(n + 1) * 0xD1342543DE82EF95 % (1 << 64) for n in range(60)]
+        case "counting":
+            return [FIRST + n for n in range(60)]
+        case _:
+            return [sequence.draw((n + 1) * interval_ns) for n in range(60)]
+
+
+@given(arrivals(), INTERVALS, KINDS)
+def test_no_honest_sender_is_refused(
+    arriving: list[tuple[int, float]], rank: tuple[int, int], kind: str
+) -> None:
+    """With loss, and with neighbours out of order."""
+    guard, (base, skew) = Guard(START), rank
+    interval_ns = heard(0, A, base, skew).interval_ns
+    # So late does no frame come, and what is older than the window says nothing.
+    assume(kind != "marked" or 2 * interval_ns < WINDOW * NS_PER_S // UNITS_PER_S)
+    drawn = counters_of(kind, interval_ns)
+    for n, intervals in arriving:
+        advert = heard(drawn[n], A, base, skew)
+        assert guard.judge(advert, round(intervals * interval_ns)) is FRESH
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 40), st.floats(20, 400)), min_size=1, max_size=9),
+    st.sampled_from([(A,), (A, A6)]),
+    INTERVALS,
+)
+def test_no_constant_sender_is_refused(
+    lives: list[tuple[int, float]],
+    sources: tuple[Address, ...],
+    rank: tuple[int, int],
+) -> None:
+    """Another counter after each restart, in one family or two."""
+    guard, now, cookies = Guard(START), 0, count(FIRST, 1_000_003)
+    base, skew = rank
+    for adverts, pause_s in lives:
+        cookie = next(cookies)
+        for _ in range(adverts):
+            advert = heard(cookie, A, base, skew)
+            now += advert.interval_ns
+            for source in sources:
+                event = heard(cookie, source, base, skew)
+                assert guard.judge(event, now) not in REFUSED
+        now += round(pause_s * NS_PER_S)
+
+
+@given(
+    st.integers(4, 60),
+    st.lists(st.tuples(st.integers(0, 200), INTERVALS, st.booleans()), max_size=60),
+    KINDS,
+)
+def test_no_replay_of_a_changing_sender_is_obeyed(
+    adverts: int, replays: list[tuple[int, tuple[int, int], bool]], kind: str
+) -> None:
+    """Whatever is sent again, by whom, claiming what, and how often."""
+    guard = Guard(START)
+    sent = counters_of(kind, ns(1))[:adverts]
+    for n, counter in enumerate(sent):
+        assert guard.judge(heard(counter), ns(n)) is FRESH
+    for n, (which, (base, skew), moved) in enumerate(replays):
+        counter = sent[which % adverts]
+        advert = heard(counter, B if moved else A, base, skew)
+        assert guard.judge(advert, ns(adverts + n)) in REFUSED
+
+
+@given(st.lists(st.floats(-300, 300), min_size=1, max_size=8), st.integers(1, 9))
+def test_a_host_that_starts_anew_is_heard_after_one_hint(
+    steps_s: list[float], adverts: int
+) -> None:
+    """Whatever became of its clock, and even if it draws the same id each time."""
+    guard, wall_ns, now = Guard(START), START * NS_PER_S // UNITS_PER_S, ns(0)
+    wall_ns += 1_577_836_800 * NS_PER_S
+    for step_s in steps_s:
+        wall_ns += round(step_s * NS_PER_S)
+        sequence = Sequence(wall_ns, now, lambda: 3)
+        for _ in range(adverts):
+            now, wall_ns = now + ns(1), wall_ns + ns(1)
+            counter = sequence.draw(now)
+            if guard.judge(heard(counter), now) is STALE:
+                hint = guard.hint(counter, now)
+                assert hint is not None
+                sequence.raise_to(hint, now)
+                assert guard.judge(heard(sequence.draw(now)), now) is FRESH
