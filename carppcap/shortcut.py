@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import sha1
 from struct import Struct
 
-from carppcap.actions import Action
+from carppcap.actions import Action, State
 from carppcap.auth import Verifier, same_digest
 from carppcap.events import AdvertReceived
 from carppcap.fsm import VirtualHost
@@ -91,10 +91,14 @@ class Familiar:
         ):
             return None
         host = self._host
-        if host.is_own(int.from_bytes(counter, "big")):
+        number = int.from_bytes(counter, "big")
+        if host.is_own(number):
             return None
-        # The election looks at who and how fast, never at a counter.
-        return host.handle(self._event, now)
+        # A backup looks at who and how fast; a master also, in a tie, at the counter.
+        event = self._event
+        if host.state is State.MASTER:
+            event = replace(event, counter=number)
+        return host.handle(event, now)
 
     def step(self, frame: bytes, actions: list[Action], now: Instant) -> Step:
         """What `hear` did, as the node would tell it."""

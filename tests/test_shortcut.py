@@ -1,17 +1,30 @@
 """The short way leads where the long one does, or nowhere."""
 
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 
 from carppcap.actions import State
+from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived, Start
+from carppcap.events import AdvertReceived, Start, Tick
 from carppcap.frames import decode_intact
 from carppcap.fsm import VirtualHost
 from carppcap.ingress import Accepted, Ingress
 from carppcap.shortcut import SOURCE, Familiar
-from tests.builders import LOWER, PASSWORD, config, counters, frame, ns, payload, words
+from tests.builders import (
+    HIGHER,
+    LOWER,
+    PASSWORD,
+    VIP,
+    config,
+    counters,
+    frame,
+    ns,
+    payload,
+    words,
+)
 
 HOST = config(advskew=128)
 FIRST = frame(payload(config(), 1))
@@ -77,6 +90,43 @@ def test_an_advert_of_ours_is_a_stranger() -> None:
     assert host.is_own(1)
 
     assert known.hear(FIRST, ns(2)) is None
+
+
+def test_a_master_learns_the_counter() -> None:
+    """By which it knows a tie from one and the same frame that comes twice."""
+    config_ = config(source=HIGHER)
+    first = frame(payload(config(), 1))
+    known, host = familiar(config_, first)
+    again, more = (frame(payload(config(), counter)) for counter in (50, 51))
+
+    def becomes_master(now: float) -> None:
+        host.handle(Tick(), ns(now))
+        assert host.state is State.MASTER
+
+    becomes_master(3)
+    assert known.hear(again, ns(3.5)) is not None  # a tie, and it is lost
+    assert host.state is State.BACKUP
+    becomes_master(6.5)
+    states = []
+    for heard in (again, again, more):
+        assert known.hear(heard, ns(7)) is not None
+        states.append(host.state)
+
+    assert states == [State.MASTER, State.MASTER, State.BACKUP]
+
+
+def test_a_sender_has_its_own_form() -> None:
+    """One that signs link-local addresses, which we do not, is as familiar as any."""
+    host = config(vips=(VIP, IPv6Address("fe80::1")))
+    signer = Authenticator(Key(PASSWORD), host.vhid, host.vips, link_local=True)
+    one, other = (
+        frame(payload(host, counter, digest=signer.digest(counter)))
+        for counter in (1, 2)
+    )
+    known, _ = familiar(host, one)
+
+    assert known.hear(other, ns(1)) == []
+    assert known.hear(frame(payload(host, 3)), ns(1)) is None
 
 
 def test_without_a_key_digests_do_not_count() -> None:
