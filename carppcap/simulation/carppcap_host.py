@@ -48,7 +48,9 @@ class CarppcapHost:
         self._system = system
         self._node = Node([member.config], draw_counter=lambda _now: dice.bits(64))
         self._host = self._node.host(member.config.interface, member.config.vhid)
-        self._egress = Egress(member.config, system.mac, lambda: dice.bits(16))
+        self._egress = Egress(
+            member.config, system.mac, lambda: dice.bits(16), system.neighbour
+        )
         self._scripts = JobQueue()
         self._kill_script_at: Instant | None = None
         self._usable = True

@@ -8,12 +8,14 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Protocol, assert_never
 
+from carppcap.addresses import Address
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.machine import Machine, Rank
 from carppcap.simulation.scenario import (
     Cut,
+    Demote,
     Disturb,
     Order,
     Resend,
@@ -71,6 +73,12 @@ class Cluster:
             member.name: Machine(member, number, self, dice.fork(f"host {member.name}"))
             for number, member in enumerate(scenario.members, start=1)
         }
+        self._neighbours = {
+            address: self._machines[member.name].mac
+            for member in scenario.members
+            for address in (member.config.source, member.config.source6)
+            if address is not None
+        }
         self._wire = Wire(
             self._machines, scenario.quality, dice.fork("wire"), self._deliver
         )
@@ -97,6 +105,10 @@ class Cluster:
         """Put a call where it belongs; of equals the first comes first."""
         self._serial += 1
         heappush(self._heap, (at, rank, self._serial, call))
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """Who has this address as its own."""
+        return self._neighbours.get(address)
 
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
@@ -134,6 +146,9 @@ class Cluster:
             case Order(verb, names):
                 for name in names:
                     self._do(verb, self._machines[name])
+            case Demote(names, by):
+                for name in names:
+                    self._demote(self._machines[name], by)
             case StepClock(names, by_ns):
                 for name in names:
                     self._machines[name].step_clock(by_ns)
@@ -157,12 +172,21 @@ class Cluster:
                         self._machines[name].resume()
                     else:
                         self._do(_ENDS_BY[verb], self._machines[name])
+            case Demote(names, int(by)):
+                for name in names:
+                    self._machines[name].demote(-by)
             case Cut() | Disturb() as fault:
                 self._wire.remove(fault)
             case Resend() as attack:
                 self._resending.remove(attack)
             case _:
                 raise AssertionError("a stepped clock stays as it is")
+
+    def _demote(self, machine: Machine, by: int | None) -> None:
+        if by is None:
+            machine.mend()
+        else:
+            machine.demote(by)
 
     def _do(self, verb: Verb, machine: Machine) -> None:
         match verb:

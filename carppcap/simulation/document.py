@@ -43,6 +43,8 @@ from carppcap.simulation.quantities import (
     parse_span,
 )
 from carppcap.simulation.scenario import (
+    Deed,
+    Demote,
     Kind,
     Member,
     Order,
@@ -112,17 +114,29 @@ def check(scenario: Scenario, where: str) -> None:
                 at=format_length(scene.at.low_ns),
                 end=format_length(scenario.duration_ns),
             )
-        if isinstance(scene.deed, Order) and scene.deed.verb in _NO_PROCESS:
-            for name in scene.deed.names:
-                if kinds[name].is_kernel:
-                    raise ConfigError(
-                        "{where}: {name} runs {kind}, and nobody can {verb} a kernel "
-                        "(allowed: crash, stop, pull)",
-                        where=where,
-                        name=name,
-                        kind=kinds[name].value,
-                        verb=scene.deed.verb.value,
-                    )
+        for name in getattr(scene.deed, "names", ()):
+            _check_deed(scene.deed, name, kinds[name], where)
+
+
+def _check_deed(deed: Deed, name: str, kind: Kind, where: str) -> None:
+    match deed:
+        case Order(verb) if verb in _NO_PROCESS and kind.is_kernel:
+            raise ConfigError(
+                "{where}: {name} runs {kind}, and nobody can {verb} a kernel "
+                "(allowed: crash, stop, pull)",
+                where=where,
+                name=name,
+                kind=kind.value,
+                verb=verb.value,
+            )
+        case Demote() if kind is Kind.UCARP:
+            raise ConfigError(
+                "{where}: {name} runs {kind}, which knows no demotion (allowed: "
+                "carppcap and kernels)",
+                where=where,
+                name=name,
+                kind=kind.value,
+            )
 
 
 def _members(
@@ -176,6 +190,12 @@ def _member(
     if "kind" in table:
         text = _text(table, "kind", where)
         member = replace(member, kind=_kind(text, f"{where}: kind"))
+    if member.kind is Kind.UCARP and (len(config.vips) > 1 or config.source is None):
+        raise ConfigError(
+            "{where}: {kind} shares one address, of IPv4 (allowed: one -a)",
+            where=where,
+            kind=member.kind.value,
+        )
     if "start" in table:
         text = _text(table, "start", where)
         member = replace(member, start=_start(text, f"{where}: start"))

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from carppcap.addresses import Address
 from carppcap.ingress import Rejection
 from carppcap.jobs import Job
 from carppcap.node import Step
@@ -28,6 +29,9 @@ class System(Protocol):
 
     def wall(self, now: Instant) -> Instant:
         """What the clock that anyone may set reads at `now`."""
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """The MAC of the host whose own address this is, None if there is none."""
 
     def send(self, frame: bytes) -> None:
         """Put a frame on the wire."""
@@ -72,6 +76,9 @@ class Program(Protocol):
 
     def step_down(self, now: Instant) -> None:
         """The operator asks it to hand over."""
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """From now on the host is so much poorer a master than it was set up to be."""
 
     def stop(self, now: Instant) -> None:
         """The operator asks it to end."""

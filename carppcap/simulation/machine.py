@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Protocol
 
+from carppcap.addresses import Address
 from carppcap.ingress import Rejection
 from carppcap.jobs import Job
 from carppcap.node import Step
@@ -45,6 +46,9 @@ class World(Protocol):
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
         """Call back at a true instant."""
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """The MAC of the host whose own address this is."""
 
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
@@ -118,6 +122,7 @@ class Machine:
         self._stalled = 0
         self._ring = self._new_ring()
         self._link_seen = True
+        self._demoted_by = 0
         self._signals: list[Callable[[Program, Instant], None]] = []
         self._outcomes: list[tuple[_Run, int | None]] = []
 
@@ -132,6 +137,8 @@ class Machine:
             self._link_seen = self.link_up
             self._world.running_changed(self.member.name, True)
             self._program.start(self._local_now())
+            if self._demoted_by:  # whatever is wrong is still wrong
+                self._program.demoted(self._demoted_by, self._local_now())
             self._settle()
 
     def crash(self) -> None:
@@ -158,6 +165,15 @@ class Machine:
     def step_down(self) -> None:
         """The process is told to hand over."""
         self._tell(lambda program, now: program.step_down(now))
+
+    def demote(self, by: int) -> None:
+        """Something goes wrong, or where `by` is negative, is mended."""
+        demoted_by = self._demoted_by = max(0, self._demoted_by + by)
+        self._tell(lambda program, now: program.demoted(demoted_by, now))
+
+    def mend(self) -> None:
+        """Nothing is wrong with it any more."""
+        self.demote(-self._demoted_by)
 
     def set_link(self, up: bool) -> None:
         """The cable is pulled or plugged in."""
@@ -199,7 +215,8 @@ class Machine:
 
     def arrive(self, frame: bytes) -> None:
         """A frame has come to the end of its cable."""
-        if self._program is None or not self.link_up:
+        is_for_another = not frame[0] & 1 and frame[:6] != self.mac
+        if self._program is None or not self.link_up or is_for_another:
             return
         now = self._local_now()
         if self._stalled:
@@ -213,6 +230,10 @@ class Machine:
     def wall(self, now: Instant) -> Instant:
         """The clock that anyone may set."""
         return self._clock.wall(now)
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """Ask the network."""
+        return self._world.neighbour(address)
 
     def send(self, frame: bytes) -> None:
         """Put a frame on the wire, if there is one."""

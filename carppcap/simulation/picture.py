@@ -14,7 +14,15 @@ from carppcap.actions import SendAdvert, State, StateChanged
 from carppcap.node import Step
 from carppcap.simulation.quantities import format_length
 from carppcap.simulation.report import Report, Tenure
-from carppcap.simulation.scenario import Cut, Deed, Order, Resend, Scenario, StepClock
+from carppcap.simulation.scenario import (
+    Cut,
+    Deed,
+    Demote,
+    Order,
+    Resend,
+    Scenario,
+    StepClock,
+)
 from carppcap.simulation.story import format_scene
 from carppcap.simulation.transcript import Entry, Running, Told
 from carppcap.units import NS_PER_S, Instant, Interval
@@ -241,16 +249,22 @@ def _marks(entries: Iterable[Entry], end: Instant) -> list[_Mark]:
             scene = entry.what.scene
             lasts_ns = scene.lasts_ns
             until = None if lasts_ns is None else min(entry.at + lasts_ns, end)
-            if lasts_ns is None and not isinstance(scene.deed, Order | StepClock):
+            if lasts_ns is None and not _is_momentary(scene.deed):
                 until = end
             marks.append(_Mark(len(marks) + 1, entry.what, entry.at, until))
     return marks
 
 
+def _is_momentary(deed: Deed) -> bool:
+    """Whether it is over at once, whatever comes of it."""
+    is_mending = isinstance(deed, Demote) and deed.by is None
+    return is_mending or isinstance(deed, Order | StepClock)
+
+
 def _struck(deed: Deed) -> tuple[str, ...]:
     """Whom a deed concerns; nobody in particular: the wire."""
     match deed:
-        case Order(names=names) | StepClock(names=names):
+        case Order(names=names) | Demote(names=names) | StepClock(names=names):
             return names
         case Cut(senders, receivers):
             return tuple(dict.fromkeys((*senders, *receivers)))

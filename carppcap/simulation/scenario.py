@@ -79,8 +79,9 @@ class Member:
 class Quality:
     """What the wire does to frames, for each of their receivers by itself.
 
-    `loss`, `duplicate`, `reorder` and `corrupt` are chances from 0 to 1.  A frame
-    takes `delay_ns` and up to `jitter_ns` more.
+    `loss`, `duplicate`, `reorder` and `corrupt` are chances from 0 to 1; `loss_ipv4`
+    and `loss_ipv6` come on top for adverts of one family, as where a switch filters
+    its groups.  A frame takes `delay_ns` and up to `jitter_ns` more.
     """
 
     loss: float = 0.0
@@ -89,6 +90,8 @@ class Quality:
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
+    loss_ipv4: float = 0.0
+    loss_ipv6: float = 0.0
 
 
 class Verb(Enum):
@@ -110,6 +113,14 @@ class Order:
 
     verb: Verb
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demote:
+    """Something makes hosts poorer masters, by 1 to 255; None: all is well again."""
+
+    names: tuple[str, ...]
+    by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,7 @@ class Resend:
     forged: tuple[int, int] | None = None
 
 
-Deed: TypeAlias = Order | StepClock | Cut | Disturb | Resend
+Deed: TypeAlias = Order | Demote | StepClock | Cut | Disturb | Resend
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@
     at 30s for 10s pull alpha, beta          no carrier, and 10 s later it is back
     at 30s plug alpha
     at 30s for 5s stall alpha                the process is stopped, as by SIGSTOP
+    at 30s for 10s demote alpha by 50        a poorer master (interface group, sysctl)
+    at 40s undemote alpha                    and all is well again
     at 30s step clock of alpha by -5s
     at 30s for 10s cut alpha from beta       frames pass neither way; `to`: one way
     at 30s for 10s lose 30%                  also duplicate, reorder, corrupt
+    at 30s for 10s lose 100% of ipv6         adverts of one family
     at 30s for 10s delay 20ms                also jitter
     at 30s for 10s replay alpha every 1s     a captured advert, again and again
     at 30s rewrite alpha to 0/1 every 1s     its latest, claiming advbase 0, advskew 1
@@ -24,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, assert_never
 
+from carppcap.config import DEMOTION_MAX
 from carppcap.errors import ConfigError
 from carppcap.simulation.quantities import (
     format_length,
@@ -36,6 +40,7 @@ from carppcap.simulation.quantities import (
 from carppcap.simulation.scenario import (
     Cut,
     Deed,
+    Demote,
     Disturb,
     Order,
     Resend,
@@ -57,12 +62,16 @@ _FIELDS = {
 }
 """Words of the wire, and which field of `Quality` each one sets."""
 
+_FAMILIES = {"ipv4": "loss_ipv4", "ipv6": "loss_ipv6"}
+"""The same for what is lost of one family."""
+
 _LENGTHS = ("delay", "jitter")
 _LASTING_VERBS = {Verb.CRASH, Verb.KILL, Verb.STOP, Verb.PULL, Verb.STALL}
 _VERBS = {verb.value.partition(" ")[0]: verb for verb in Verb}
 _ALLOWED = ", ".join(
     [verb.value for verb in Verb]
-    + ["step clock of", "cut", *_FIELDS, "replay", "rewrite"]
+    + ["demote", "undemote", "step clock of"]
+    + ["cut", *_FIELDS, "replay", "rewrite"]
 )
 
 
@@ -92,10 +101,7 @@ def parse_scene(sentence: str, names: Sequence[str], where: str) -> Scene:
         lasts_ns = parse_positive_length(reader.word(), where)
     deed = _parse_deed(reader)
     reader.end()
-    lasting = not isinstance(deed, StepClock) and (
-        not isinstance(deed, Order) or deed.verb in _LASTING_VERBS
-    )
-    if lasts_ns is not None and not lasting:
+    if lasts_ns is not None and not _can_last(deed):
         raise ConfigError(
             "{where}: [{text}] happens at once and cannot last (leave out: for)",
             where=where,
@@ -110,6 +116,16 @@ def parse_scene(sentence: str, names: Sequence[str], where: str) -> Scene:
     return Scene(at, deed, lasts_ns)
 
 
+def _can_last(deed: Deed) -> bool:
+    match deed:
+        case Order(verb):
+            return verb in _LASTING_VERBS
+        case Demote(by=by):
+            return by is not None
+        case _:
+            return not isinstance(deed, StepClock)
+
+
 def format_scene(scene: Scene) -> str:
     """The sentence, but for when it happens."""
     lasts = "" if scene.lasts_ns is None else f"for {format_length(scene.lasts_ns)} "
@@ -121,11 +137,18 @@ def format_deed(deed: Deed) -> str:
     match deed:
         case Order(verb, names):
             return f"{verb.value} {', '.join(names)}"
+        case Demote(names, None):
+            return f"undemote {', '.join(names)}"
+        case Demote(names, by):
+            return f"demote {', '.join(names)} by {by}"
         case StepClock(names, by_ns):
             return f"step clock of {', '.join(names)} by {format_length(by_ns)}"
         case Cut(senders, receivers, both):
             link = "from" if both else "to"
             return f"cut {', '.join(senders)} {link} {', '.join(receivers)}"
+        case Disturb(field, value) if field in _FAMILIES.values():
+            family = next(word for word, name in _FAMILIES.items() if name == field)
+            return f"lose {format_share(value)} of {family}"
         case Disturb(field, value):
             word = next(word for word, name in _FIELDS.items() if name == field)
             shown = (
@@ -212,6 +235,8 @@ def _parse_deed(reader: _Reader) -> Deed:
         return _parse_disturbance(reader)
     if word == "cut":
         return _parse_cut(reader)
+    if word in ("demote", "undemote"):
+        return _parse_demotion(reader)
     if word in ("replay", "rewrite"):
         return _parse_attack(reader)
     if word not in _VERBS:
@@ -226,7 +251,10 @@ def _parse_disturbance(reader: _Reader) -> Disturb:
     word, text = reader.word(), reader.word()
     if word in _LENGTHS:
         return Disturb(_FIELDS[word], parse_length(text, reader.where))
-    return Disturb(_FIELDS[word], parse_share(text, reader.where))
+    field = _FIELDS[word]
+    if word == "lose" and reader.skip("of"):
+        field = _FAMILIES[reader.expect(*_FAMILIES)]
+    return Disturb(field, parse_share(text, reader.where))
 
 
 def _parse_cut(reader: _Reader) -> Cut:
@@ -234,6 +262,18 @@ def _parse_cut(reader: _Reader) -> Cut:
     senders = reader.hosts("from", "to")
     both = reader.expect("from", "to") == "from"
     return Cut(senders, reader.hosts(), both)
+
+
+def _parse_demotion(reader: _Reader) -> Demote:
+    if reader.word() == "undemote":
+        return Demote(reader.hosts(), None)
+    names = reader.hosts("by")
+    reader.expect("by")
+    if re.fullmatch(r"\d{1,3}", reader.peek(), re.ASCII) is None or not (
+        1 <= int(reader.peek()) <= DEMOTION_MAX
+    ):
+        reader.fail(f"1 to {DEMOTION_MAX}")
+    return Demote(names, int(reader.word()))
 
 
 def _parse_clock(reader: _Reader) -> StepClock:

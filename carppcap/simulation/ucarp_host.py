@@ -83,6 +83,8 @@ class UcarpHost:
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
         config = member.config
         self._member = member
+        assert config.source is not None  # it knows nothing but IPv4
+        self._source = config.source
         self._config = config
         self._system = system
         self._dice = dice
@@ -129,6 +131,9 @@ class UcarpHost:
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
         self._signal(StepDown(STEP_DOWN_SLEEP_NS), now)
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """It would not know what that is."""
 
     def stop(self, now: Instant) -> None:
         """SIGTERM."""
@@ -238,7 +243,7 @@ class UcarpHost:
         self._heard_counter = theirs.counter
         ours_ns, theirs_ns = self._config.interval_ns, theirs.interval_ns
         if self._state is State.MASTER:
-            our_rank = ours_ns, tie_break(self._config.source)
+            our_rank = ours_ns, tie_break(self._source)
             their_rank = theirs_ns, tie_break(theirs.source)
             if their_rank < our_rank:
                 yield from self._become(

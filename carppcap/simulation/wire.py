@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from carppcap import advert
-from carppcap.frames import Datagram, LinkType, decode
+from carppcap.frames import PROTOCOL_CARP, Datagram, LinkType, decode
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.scenario import Cut, Disturb, Quality
 from carppcap.units import NS_PER_S, Instant
@@ -15,7 +15,9 @@ ATTACKER = "attacker"
 REORDER_NS_MAX = 2 * NS_PER_S
 """How long a frame out of order may be held back while later ones pass it."""
 
-_HEADERS_LENGTH = 34  # Ethernet and IPv4, as all stations here send them
+_IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
+_NEXT_HEADER = 20
+"""Where a frame of IPv6 says what it carries: ours are adverts and advertisements."""
 
 
 class Wire:
@@ -44,7 +46,7 @@ class Wire:
 
     def send(self, sender: str, frame: bytes, now: Instant) -> None:
         """Put `frame` on the wire."""
-        if frame[12:14] == b"\x08\x00":
+        if _is_advert(frame):
             self._overheard[sender] = frame
         for receiver in self._stations:
             if receiver != sender and not (
@@ -87,6 +89,10 @@ class Wire:
         quality, dice = self._quality, self._dice
         if quality.loss and dice.happens(quality.loss):
             return
+        is_ipv6 = frame[12:14] == _IPV6
+        lost_of_family = quality.loss_ipv6 if is_ipv6 else quality.loss_ipv4
+        if lost_of_family and _is_advert(frame) and dice.happens(lost_of_family):
+            return
         copies = 1
         if quality.duplicate and dice.happens(quality.duplicate):
             copies = 2
@@ -113,7 +119,15 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
     captured = advert.decode(datagram.payload)
     assert captured is not None
     claims = replace(captured, advbase=advbase, advskew=advskew)
-    return frame[:_HEADERS_LENGTH] + advert.encode(claims)
+    return frame[: -advert.HEADER_LENGTH] + advert.encode(claims)
+
+
+def _is_advert(frame: bytes) -> bool:
+    """Whether it is none of the announcements, of what else there is here."""
+    ethertype = frame[12:14]
+    return ethertype == _IPV4 or (
+        ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP
+    )
 
 
 def _with_wrong_bit(frame: bytes, bit: int) -> bytes:

@@ -1,9 +1,14 @@
 """The simulated kernels do what PROTOCOL has of the real ones."""
 
+from itertools import pairwise
+
 import pytest
 
 from carppcap.actions import AnnounceAddresses
+from carppcap.addresses import Family
+from carppcap.simulation import Run
 from carppcap.simulation.scenario import Kind
+from carppcap.units import NS_PER_S
 from tests.simulation.groups import (
     adverts,
     causes,
@@ -166,3 +171,171 @@ def test_a_frame_that_is_none_of_its_business() -> None:
     result = play("netbsd", "carppcap", node={"node2": {"flags": "-v 9"}})
 
     assert result.report.members[0].rejected["badvhid"] > 30
+
+
+def demotions(result: Run, name: str) -> list[int]:
+    """The demotion that each advert of a host carried, without repetitions."""
+    sent = [advert.demotion for _, advert in adverts(result, name)]
+    return [now for before, now in pairwise([-1, *sent]) if now != before]
+
+
+def skews(result: Run, name: str) -> list[int]:
+    """The same of the skew."""
+    sent = [advert.advskew for _, advert in adverts(result, name)]
+    return [now for before, now in pairwise([-1, *sent]) if now != before]
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "expected_demotions", "expected_skews"),
+    [
+        ("openbsd", "-k 10", [0, 50, 0], [10]),
+        ("freebsd", "-k 10", [0], [10, 60, 10]),
+        ("freebsd", "-k 200", [0], [200, 240, 200]),
+        ("freebsd", "-k 250", [0], [240]),
+        ("freebsd", "-k 10 --demotion 5", [0], [15, 65, 15]),
+        ("netbsd", "-k 10", [0], [10, 240, 10]),
+        ("netbsd", "-k 250", [0], [250]),
+        ("openbsd", "-k 10 --demotion 230", [230, 255, 230], [10]),
+    ],
+)
+def test_demotion_on_the_wire(
+    kind: str, flags: str, expected_demotions: list[int], expected_skews: list[int]
+) -> None:
+    """A byte of its own or a raised skew, said at once and for as long as it lasts."""
+    story = "at 20.5s for 10s demote node1 by 50"
+    result = play(kind, story=story, node={"node1": {"flags": flags}})
+
+    assert demotions(result, "node1") == expected_demotions
+    assert skews(result, "node1") == expected_skews
+    assert {20.5, 30.5} <= {at for at, _ in adverts(result, "node1")}
+
+
+def test_the_first_interval_of_a_demoted_freebsd_is_undemoted() -> None:
+    """And so is its master-down time."""
+    flags = "-k 10 --demotion 200"
+    sent = [
+        at
+        for at, _ in adverts(play("freebsd", node={"node1": {"flags": flags}}), "node1")
+    ]
+
+    assert 3 + 10 / 256 < sent[0] <= 3 + 10 / 256 + 0.002
+    assert sent[1] - sent[0] == pytest.approx(1 + 10 / 256, abs=0.002)
+    assert sent[2] - sent[1] == pytest.approx(1 + 210 / 256, abs=0.002)
+
+
+@pytest.mark.parametrize("preempt", [False, True])
+@pytest.mark.parametrize(
+    ("master", "backup", "cause"),
+    [
+        # Only OpenBSD and OpenBSD need no preemption for it.
+        ("openbsd", "openbsd", "MASTER demotion"),
+        ("openbsd", "freebsd", None),
+        ("openbsd", "netbsd", None),
+        ("freebsd", "openbsd", "MASTER preemption"),
+        ("freebsd", "freebsd", "MASTER preemption"),
+        ("freebsd", "netbsd", "MASTER preemption"),
+        ("netbsd", "freebsd", "MASTER preemption"),
+    ],
+)
+def test_who_replaces_a_demoted_master(
+    master: str, backup: str, cause: str | None, preempt: bool
+) -> None:
+    """OpenBSD one of its own, preempting or not; all others whose interval grew."""
+    result = play(
+        master,
+        backup,
+        group={"flags": "-P" if preempt else ""},
+        story="at 20s demote node1 by 150",
+    )
+
+    if cause == "MASTER preemption" and not preempt:
+        cause = None
+    assert causes(result, "node2") == ["BACKUP startup"] + ([cause] if cause else [])
+    assert causes(result, "node1")[-1] == (
+        "BACKUP better_master" if cause else "MASTER master_down"
+    )
+
+
+@pytest.mark.parametrize("peer", ["freebsd", "netbsd", "carppcap"])
+def test_a_demoted_openbsd_yields_to_whoever_is_not(peer: str) -> None:
+    """Whatever its skew, if it is heard as a master first."""
+    story = "at 0s for 20s cut node1 from node2\nat 20s for 5s cut node1 to node2"
+    node = {"node1": {"flags": "-k 0 --demotion 1"}, "node2": {"flags": "-k 200"}}
+    result = play("openbsd", peer, story=story, node=node)
+
+    assert changes(result, "node1")[-1][1] == "BACKUP better_master"
+    assert causes(result, "node2")[-1] == "MASTER master_down"
+
+
+def test_a_demoted_openbsd_does_not_preempt() -> None:
+    """Nor does it yield to one that is poorer still, whatever its skew."""
+    node = {
+        "node1": {"flags": "-k 200", "start": "0s"},
+        "node2": {"flags": "-k 0 -P --demotion 3", "start": "10s"},
+    }
+    result = play("openbsd", "openbsd", node=node)
+    assert causes(result, "node2") == ["BACKUP startup"]
+
+    later = play("openbsd", "openbsd", node=node, story="at 20s demote node1 by 3")
+    assert causes(later, "node2") == ["BACKUP startup", "MASTER preemption"]
+
+    story = "at 0s for 20s cut node1 from node2\nat 0s demote node1 by 2"
+    apart = play("openbsd", "openbsd", node=node, story=story)
+    assert causes(apart, "node1") == ["BACKUP startup", "MASTER master_down"]
+    assert causes(apart, "node2")[-1] == "BACKUP better_master"
+
+
+@every_kernel
+def test_a_second_announcement(kind: str) -> None:
+    """OpenBSD sends ARP again with the second advert after it became master."""
+    result = play(kind)
+    announced = [
+        step.at / NS_PER_S
+        for _, step in result.steps
+        if AnnounceAddresses() in step.actions
+    ]
+
+    again = [announced[0] + 2] if kind == "openbsd" else []
+    assert announced[1:] == pytest.approx(again, abs=0.03)
+
+
+def test_what_was_wrong_is_still_wrong_after_a_restart() -> None:
+    """Unless it was mended meanwhile."""
+    story = "at 10s demote all by 7\nat 20s for 5s stop node1\n"
+    result = play("openbsd", story=story)
+    assert demotions(result, "node1") == [0, 7]
+
+    mended = play("openbsd", story=story + "at 22s undemote node1")
+    assert demotions(mended, "node1") == [0, 7, 0]
+
+
+BOTH = "-a 10.9.0.254,10.9.0.253 -a 2001:db8::fe"
+ONLY6 = "-a 2001:db8::fe,fe80::fe"
+
+
+@every_kernel
+@pytest.mark.parametrize("flags", [BOTH, ONLY6], ids=["both", "ipv6"])
+def test_families(kind: str, flags: str) -> None:
+    """An advert in each family that has addresses, IPv4 first, with counters apart."""
+    result = play(kind, kind, group={"flags": flags}, story="at 20s crash node1")
+    first = [advert for _, advert in adverts(result, "node1")][:4]
+    families = [Family.IPV4, Family.IPV6] if flags is BOTH else [Family.IPV6] * 2
+
+    assert [advert.family for advert in first] == families * 2
+    assert len({advert.counter for advert in first}) == (1 if kind == "openbsd" else 4)
+    assert causes(result, "node2") == ["BACKUP startup", "MASTER master_down"]
+    assert [member.rejected for member in result.report.members] == [{}, {}]
+
+
+@every_kernel
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_a_silent_family(kind: str, family: str) -> None:
+    """It has a deadline of its own: a backup that hears the other takes over, too."""
+    story = f"at 20s for 10s lose 100% of {family}"
+    result = play(kind, kind, group={"flags": BOTH}, story=story)
+
+    flaps = [what for at, what in changes(result, "node2") if 20 < at < 31]
+    assert flaps[:2] == ["MASTER master_down", "BACKUP better_master"]
+    assert len(flaps) >= 4
+    assert changes(result, "node2")[-1][0] < 31
+    assert [what for at, what in changes(result, "node1") if at > 20] == []

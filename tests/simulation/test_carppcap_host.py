@@ -1,5 +1,7 @@
 """The simulated carppcap does what the daemon does around the core."""
 
+from itertools import pairwise
+
 import pytest
 
 from carppcap.simulation.scenario import Kind
@@ -222,3 +224,28 @@ def test_a_tie_with_any_kind_settles(kind: str) -> None:
             }
             assert max(calm) < 45
             assert states == {"MASTER", "BACKUP"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("-k 10", [0, 100, 0]), ("-k 10 --demotion 200", [200, 255, 200])],
+)
+def test_demotion(flags: str, expected: list[int]) -> None:
+    """For as long as it lasts, and at most 255 in all."""
+    story = "at 20.5s for 5s demote node1 by 100"
+    result = play("carppcap", story=story, node={"node1": {"flags": flags}})
+    sent = [advert.demotion for _, advert in adverts(result, "node1")]
+
+    assert [now for before, now in pairwise([-1, *sent]) if now != before] == expected
+
+
+def test_unicast() -> None:
+    """Each says it to the other; a third, who is told nothing, hears nothing."""
+    node = {
+        "node1": {"flags": "--peer 10.9.0.2"},
+        "node2": {"flags": "--peer 10.9.0.1"},
+    }
+    result = play("carppcap", "carppcap", "carppcap", node=node)
+
+    assert causes(result, "node2") == ["BACKUP startup"]
+    assert causes(result, "node3")[-1] == "MASTER master_down"

@@ -11,6 +11,7 @@ from carppcap.errors import ConfigError
 from carppcap.simulation.document import check, parse_document, parse_script
 from carppcap.simulation.scenario import (
     AT_ONCE,
+    Demote,
     Kind,
     Member,
     Order,
@@ -230,3 +231,44 @@ def test_what_cannot_befall_a_kernel(verb: Verb, kind: Kind) -> None:
             check(scenario, "file")
     else:
         check(scenario, "file")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_who_can_be_demoted(kind: Kind) -> None:
+    """All but the original, of which nobody should believe that it heard."""
+    scene = Scene(AT_ONCE, Demote(("a",), 1), NS_PER_S)
+    document = {"node": {"a": {"kind": kind.value}}}
+    scenario = replace(parse_document(document, "file"), story=(scene,))
+
+    if kind is Kind.UCARP:
+        with pytest.raises(ConfigError, match="ucarp, which knows no demotion"):
+            check(scenario, "file")
+    else:
+        check(scenario, "file")
+
+
+@pytest.mark.parametrize("flags", ["-a 10.0.0.1,10.0.0.2", "-a fd00::1"])
+def test_what_the_original_cannot_share(flags: str) -> None:
+    """It has one address, of IPv4; all others may have more."""
+    with pytest.raises(ConfigError, match=r"node\.alpha: ucarp shares one address"):
+        member(flags, kind="ucarp")
+
+    assert member(flags, kind="netbsd").config.vips
+
+
+def test_addresses_of_both_families() -> None:
+    """Each host has a source of its own in each family that is shared."""
+    scenario = parsed("""
+        [group]
+        flags = "-a 10.0.0.9,10.0.0.8/24 -a fd00::9"
+        [node.a]
+        [node.b]
+        flags = "-s 10.0.0.2 -s fe80::b"
+    """)
+
+    sources = [
+        (str(member.config.source), str(member.config.source6))
+        for member in scenario.members
+    ]
+    assert sources == [("10.9.0.1", "fe80::1"), ("10.0.0.2", "fe80::b")]
+    assert {len(member.config.vips) for member in scenario.members} == {3}

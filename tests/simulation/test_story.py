@@ -6,6 +6,7 @@ from carppcap.errors import ConfigError
 from carppcap.simulation.scenario import (
     Cut,
     Deed,
+    Demote,
     Disturb,
     Order,
     Resend,
@@ -30,6 +31,9 @@ ALPHA, BETA = ("alpha",), ("beta",)
         ("start all", Order(Verb.START, NAMES)),
         ("plug beta beta", Order(Verb.PLUG, BETA)),
         ("step down beta", Order(Verb.STEP_DOWN, BETA)),
+        ("demote alpha by 50", Demote(ALPHA, 50)),
+        ("demote all by 255", Demote(NAMES, 255)),
+        ("undemote beta", Demote(BETA, None)),
         ("step clock of alpha by -5s", StepClock(ALPHA, -5 * NS_PER_S)),
         ("step clock of all by +1h", StepClock(NAMES, 3600 * NS_PER_S)),
         ("pull alpha", Order(Verb.PULL, ALPHA)),
@@ -37,6 +41,8 @@ ALPHA, BETA = ("alpha",), ("beta",)
         ("cut alpha, gamma to beta", Cut(("alpha", "gamma"), BETA, both=False)),
         ("cut all from all", Cut(NAMES, NAMES)),
         ("lose 30%", Disturb("loss", 0.3)),
+        ("lose 100% of ipv6", Disturb("loss_ipv6", 1.0)),
+        ("lose 5% of ipv4", Disturb("loss_ipv4", 0.05)),
         ("duplicate 1%", Disturb("duplicate", 0.01)),
         ("reorder 100%", Disturb("reorder", 1.0)),
         ("corrupt 0%", Disturb("corrupt", 0.0)),
@@ -61,7 +67,15 @@ def test_deeds(sentence: str, expected: Deed) -> None:
 
 @pytest.mark.parametrize(
     "sentence",
-    ["crash alpha", "kill all", "stop beta", "pull beta", "stall alpha", "lose 5%"],
+    [
+        "crash alpha",
+        "kill all",
+        "stop beta",
+        "pull beta",
+        "stall alpha",
+        "lose 5%",
+        "demote alpha by 1",
+    ],
 )
 def test_what_lasts(sentence: str) -> None:
     """A scene may begin within a span of time and be over after another."""
@@ -102,8 +116,14 @@ def test_a_story_is_a_text() -> None:
         ("at 10s step up alpha", "found up (allowed here: down or clock)"),
         ("at 10s step clock alpha", "found alpha (allowed here: of)"),
         ("at 10s step clock of alpha", "found the end (allowed here: by)"),
+        ("at 10s demote alpha", "found the end (allowed here: by)"),
+        ("at 10s demote alpha by 0", "found 0 (allowed here: 1 to 255)"),
+        ("at 10s demote alpha by 256", "found 256 (allowed here: 1 to 255)"),
+        ("at 10s demote alpha by -1", "found -1 (allowed here: 1 to 255)"),
+        ("at 10s undemote alpha by 5", "unknown host [by]"),
         ("at 10s cut alpha", "found the end (allowed here: from or to)"),
         ("at 10s lose", "found the end (allowed here: more words)"),
+        ("at 10s lose 30% of arp", "found arp (allowed here: ipv4 or ipv6)"),
         ("at 10s lose 30", "[30] is not a share"),
         ("at 10s delay 5%", "[5%] is not a length of time"),
         ("at 10s replay alpha every 0s", "[0s] must be more than 0"),
@@ -114,6 +134,7 @@ def test_a_story_is_a_text() -> None:
         ("at 10s for 5s start alpha", "happens at once and cannot last"),
         ("at 10s for 5s plug alpha", "happens at once and cannot last"),
         ("at 10s for 5s step down alpha", "happens at once and cannot last"),
+        ("at 10s for 5s undemote alpha", "happens at once and cannot last"),
         ("at 10s for 5s step clock of alpha by 1s", "happens at once and cannot last"),
         ("at 10s stall alpha", "must say for how long"),
     ],
