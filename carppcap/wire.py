@@ -11,6 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
+from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
@@ -87,7 +88,7 @@ class Wire:
         self._config = config
         self._log = log
         self._ignore_link_state = ignore_link_state
-        self._bpf = f"ip proto 112 and not src host {config.source}"
+        self._sieve = WIDE
         self._read_timeout_ms = (
             READ_TIMEOUT_MS
             if config.interval_ns >= NS_PER_S
@@ -170,6 +171,23 @@ class Wire:
         except LinkGoneError:
             return []  # `refresh` hears of it from the kernel, with the reason.
 
+    def sift(self, sieve: Sieve) -> None:
+        """Have the kernel hold back what `sieve` says.
+
+        What was captured before is read in any case.  Call this again and again: an
+        interface that was opened anew begins with all, and what fails may work later.
+        """
+        if sieve == self._sieve or self._capture is None:
+            return
+        bpf = filter_text(self._config, sieve)
+        try:
+            self._capture.set_filter(bpf)
+        except LinkError as error:
+            self._warn_once(error)
+        else:
+            self._sieve = sieve
+            self._log.debug("BPF rule: [{rule}]", rule=bpf)
+
     def lost_frames(self) -> bool:
         """Whether frames were dropped, unread, since this was asked last."""
         before = self._dropped
@@ -244,7 +262,9 @@ class Wire:
 
     def _open(self) -> None:
         config = self._config
-        self._capture = LiveCapture(config.interface, self._bpf, self._read_timeout_ms)
+        # Wide in any case: libpcap applies the first one a while longer, by itself.
+        self._sieve, bpf = WIDE, filter_text(config)
+        self._capture = LiveCapture(config.interface, bpf, self._read_timeout_ms)
         self._opened_index = self.status.index
         if not self.status.mac:
             self._close()
@@ -256,7 +276,7 @@ class Wire:
             "Local advertised ethernet address is [{mac}]",
             mac=self.status.mac.hex(":"),
         )
-        self._log.debug("BPF rule: [{rule}]", rule=self._bpf)
+        self._log.debug("BPF rule: [{rule}]", rule=bpf)
         if config.peers:
             self._neighbours = Neighbours(self.status.index)
         self._join()

@@ -12,12 +12,12 @@ PACKAGE = Path(carppcap.__file__).parent
 
 PURE = (
     ("", "errors", "jobs", "units"),
-    ("addresses", "advert"),
+    ("addresses", "advert", "sequence"),
     ("auth", "hearing", "sources", "ties"),
     ("actions", "config", "events", "frames"),
-    ("frames_built", "values", "voice"),
-    ("egress", "fsm", "ingress", "options"),
-    ("node",),
+    ("frames_built", "guard", "values", "voice"),
+    ("bpf", "egress", "fsm", "ingress", "options"),
+    ("flood", "node"),
     ("diagnose", "occasion", "timeline"),
     ("shortcut", "tally"),
     ("report",),

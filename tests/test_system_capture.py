@@ -4,8 +4,10 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from struct import pack
 
@@ -269,6 +271,87 @@ def drain(capture: LiveCapture) -> bool:
         return bool(capture.read())
     except LinkGoneError:
         return True
+
+
+OTHERS_ADVERT = frame(payload(config(vhid=8)))
+OF_VHID_7 = "ip proto 112 and ip[21] = 7"
+
+
+@pytest.mark.netns
+def test_another_filter(cable: socket.socket) -> None:
+    """From then on it is in force, and what had arrived by then is not lost."""
+    capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
+    for frames in ([ADVERT, OTHERS_ADVERT], [OTHERS_ADVERT, ADVERT, OTHERS_ADVERT]):
+        for data in frames:
+            cable.send(data)
+        capture.set_filter(OF_VHID_7)
+    cable.send(OTHERS_ADVERT)
+    cable.send(ADVERT)
+    capture.set_filter(CARP_ONLY)
+    cable.send(OTHERS_ADVERT)
+
+    frames = [data for _, data in read_all(capture, 5)]
+
+    assert frames == [ADVERT, OTHERS_ADVERT, ADVERT, ADVERT, OTHERS_ADVERT]
+    capture.close()
+
+
+@pytest.mark.netns
+def test_no_frame_is_lost_between_filters(cable: socket.socket) -> None:
+    """Neither of the two filters misses it, and there is no moment without one."""
+    capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
+    number = 20_000
+    is_over = threading.Event()
+
+    def send() -> None:
+        for _ in range(number):
+            cable.send(ADVERT)
+        is_over.set()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    heard = 0
+    for bpf in cycle((OF_VHID_7, CARP_ONLY)):
+        frames = capture.read()
+        heard += len(frames)
+        capture.set_filter(bpf)
+        if is_over.is_set() and heard + capture.dropped() >= number:
+            break
+        if is_over.is_set() and not select.select([capture], [], [], 1)[0]:
+            break
+    sender.join()
+
+    assert heard + capture.dropped() == number
+    capture.close()
+
+
+@pytest.mark.netns
+def test_a_filter_that_is_none(cable: socket.socket) -> None:
+    """One sentence says so, and the old one stays in force."""
+    capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
+
+    with pytest.raises(LinkError, match=r"^Unable to change the filter: unknown"):
+        capture.set_filter("ip proto what")
+    cable.send(OTHER)
+    cable.send(ADVERT)
+
+    assert [data for _, data in read_all(capture, 1)] == [ADVERT]
+    capture.close()
+
+
+@pytest.mark.netns
+def test_another_filter_without_ethernet(cable: socket.socket) -> None:
+    """Where frames begin with something else, the kernel's bytes are elsewhere."""
+    capture = LiveCapture("any", CARP_ONLY, READ_TIMEOUT_MS)
+    assert capture.link_type is LinkType.LINUX_SLL
+    capture.set_filter(OF_VHID_7)
+    cable.send(OTHERS_ADVERT)
+    cable.send(ADVERT)
+
+    frames = read_all(capture, 2)  # It leaves b0 and arrives at a0.
+
+    assert [data[16:] for _, data in frames] == [ADVERT[14:]] * 2
+    capture.close()
 
 
 @pytest.mark.netns

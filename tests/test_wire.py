@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
@@ -18,6 +19,7 @@ from carppcap.frames import LinkType
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,
+    LiveCapture,
     SendError,
     StampedFrame,
 )
@@ -107,6 +109,51 @@ def test_in_use(subject: Subject) -> None:
     assert subject.hears()
     assert not wire.lost_frames()
     wire.send(ADVERT)
+
+
+DEAF = Sieve(narrow=True, slices=2, turn=LOWER.packed[-1] & 1 ^ 1)
+"""Hears nobody with an address like the one that the adverts here come from."""
+
+
+def test_a_sieve(subject: Subject) -> None:
+    """It is in force until there is another; an interface made anew begins wide."""
+    for _ in range(2):
+        subject.wire.sift(DEAF)
+    assert not subject.hears()
+
+    subject.after("link delete a0")
+    subject.wire.sift(DEAF)
+    make_link()
+    wait_for(lambda: LinkUp() in subject.news())
+    assert subject.hears()
+
+    subject.wire.sift(DEAF)
+    assert not subject.hears()
+
+    subject.wire.sift(WIDE)
+    assert subject.hears()
+    assert [text for _, text in subject.log.lines if text.startswith("BPF")] == [
+        f"BPF rule: [{filter_text(HOST, sieve)}]" for sieve in (DEAF, WIDE, DEAF, WIDE)
+    ]
+
+
+def test_a_sieve_that_cannot_be_put_in_force(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is said once, the old one goes on, and each call is another try."""
+
+    def refuse(self: LiveCapture, bpf: str) -> None:
+        raise LinkError("Unable to change the filter: {why}", why="no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LiveCapture, "set_filter", refuse)
+        for _ in range(2):
+            subject.wire.sift(DEAF)
+        assert subject.hears()
+    assert subject.said() == [("WARNING", "Unable to change the filter: no memory")]
+
+    subject.wire.sift(DEAF)
+    assert not subject.hears()
 
 
 def test_our_own_frames_are_not_heard(subject: Subject) -> None:

@@ -5,10 +5,12 @@ listens, so that our own frames are not heard on it.
 """
 
 import os
+import socket
 import stat
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
-from struct import iter_unpack
+from struct import iter_unpack, pack
 
 import pcapy
 
@@ -29,6 +31,9 @@ READ_TIMEOUT_MS = 10
 READ_TIMEOUT_SUBSECOND_MS = 1
 """How long the kernel may keep a frame to itself.  At 1 ms it wakes up a thousand
 times a second for it, which only sub-second adverts are worth."""
+
+SO_ATTACH_FILTER = 26
+"""What Python's `socket` has no name for."""
 
 BATCH = 64
 FILE_BATCH = 512
@@ -94,6 +99,29 @@ class LiveCapture:
                 interface=interface,
                 why=error,
             ) from None
+
+    def set_filter(self, bpf: str) -> None:
+        """Have another filter from now on.  Raises `LinkError`; then the old one stays.
+
+        What is in the buffer stays there, and no frame gets lost meanwhile: libpcap's
+        own way is to hear nothing for a moment, and pcapy's to leave the memory of a
+        filter behind each time.
+        """
+        try:
+            if self.link_type is LinkType.ETHERNET:
+                self._attach(bpf)
+            else:  # The kernel counts its bytes from elsewhere; libpcap knows whence.
+                self._handle.setfilter(bpf)
+        except (OSError, pcapy.PcapError) as error:
+            raise LinkError("Unable to change the filter: {why}", why=error) from None
+
+    def _attach(self, bpf: str) -> None:
+        number = self.link_type.value
+        steps = pcapy.compile(number, SNAPSHOT_LENGTH, bpf, 1, 0).get_bpf()
+        code = array("B", b"".join(pack("=HBBI", *step) for step in steps))
+        program = pack("@HP", len(steps), code.buffer_info()[0])
+        with socket.socket(fileno=os.dup(self.fileno())) as same:
+            same.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
     def fileno(self) -> int:
         """Readable when frames are there, or when the interface failed."""

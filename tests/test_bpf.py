@@ -1,0 +1,229 @@
+"""What the kernel lets pass: all that could be accepted, and how little else."""
+
+from ipaddress import IPv4Address, IPv6Address
+from struct import pack
+
+import pcapy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap.addresses import Address
+from carppcap.bpf import WIDE, Sieve, filter_text
+from carppcap.config import VirtualHostConfig
+from tests.builders import (
+    GROUP,
+    HIGHER,
+    LOWER,
+    OURS,
+    VIP,
+    config,
+    ethernet,
+    ipv4,
+    payload,
+    vrrp_v2,
+)
+
+OURS6, LOWER6 = IPv6Address("fe80::5"), IPv6Address("fe80::4")
+GROUP6 = IPv6Address("ff02::12")
+VIP6 = IPv6Address("2001:db8::252")
+
+ONLY_IPV4 = config()
+ONLY_IPV6 = config(source=None, source6=OURS6, vips=(VIP6,))
+BOTH = config(source6=OURS6, vips=(VIP, VIP6))
+UNICAST = config(source6=OURS6, vips=(VIP, VIP6), peers=(LOWER, LOWER6))
+EVERY_KIND = [ONLY_IPV4, ONLY_IPV6, BOTH, UNICAST]
+
+NARROW = Sieve(narrow=True)
+BODY = payload(ONLY_IPV4)
+
+
+def ipv6(
+    body: bytes,
+    *,
+    hop_limit: int = 255,
+    protocol: int = 112,
+    source: IPv6Address = LOWER6,
+    destination: IPv6Address = GROUP6,
+    length: int | None = None,
+) -> bytes:
+    """An IPv6 packet written by hand."""
+    announced = len(body) if length is None else length
+    start = pack("!IHBB", 6 << 28, announced, protocol, hop_limit)
+    return start + source.packed + destination.packed + body
+
+
+def passes(host: VirtualHostConfig, sieve: Sieve, frame: bytes) -> bool:
+    """What libpcap says of `frame`, as the kernel would."""
+    program = pcapy.compile(1, 65535, filter_text(host, sieve), 1, 0)
+    return bool(program.filter(frame))
+
+
+def of_ipv4(packet: bytes) -> bytes:
+    return ethernet(packet)
+
+
+def of_ipv6(packet: bytes) -> bytes:
+    return ethernet(packet, ethertype=0x86DD)
+
+
+OF_IPV4 = "ip proto 112 and not src host 10.1.1.5"
+OF_IPV6 = "ip6 proto 112 and not src host fe80::5"
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        (ONLY_IPV4, OF_IPV4),
+        (ONLY_IPV6, OF_IPV6),
+        (BOTH, f"({OF_IPV4}) or ({OF_IPV6})"),
+        (config(source=None, source6=IPv6Address("fe80::5%a0"), vips=(VIP6,)), OF_IPV6),
+        (config(source=None), "ip proto 112"),
+        (config(source=None, vips=()), "(ip proto 112) or (ip6 proto 112)"),
+    ],
+)
+def test_the_wide_text(host: VirtualHostConfig, text: str) -> None:
+    """The original's for its one family, and the same of each other."""
+    assert filter_text(host) == filter_text(host, WIDE) == text
+
+
+@pytest.mark.parametrize("host", EVERY_KIND)
+@pytest.mark.parametrize(
+    "sieve", [WIDE, NARROW, Sieve(True, 8, 5, (LOWER, LOWER6, HIGHER))]
+)
+def test_every_text_is_understood(host: VirtualHostConfig, sieve: Sieve) -> None:
+    """libpcap compiles each of them."""
+    assert pcapy.compile(1, 65535, filter_text(host, sieve), 1, 0).get_bpf()
+
+
+SUSPECTS: list[tuple[bytes, bool]] = [
+    (ipv4(BODY), True),
+    (ipv4(BODY, options=b"\x01" * 4), True),
+    (ipv4(BODY, options=b"\x01" * 40), True),
+    (ipv4(BODY + bytes(20)), True),
+    (ipv4(BODY, fragment=0), True),
+    (ipv4(b"\x22" + BODY[1:], destination=OURS), True),
+    (ipv4(b"\x29" + BODY[1:]), True),
+    (ipv4(payload(ONLY_IPV4, digest=bytes(20))), True),
+    (ipv4(BODY, ttl=254), False),
+    (ipv4(BODY, protocol=113), False),
+    (ipv4(BODY, source=OURS), False),
+    (ipv4(BODY, destination=HIGHER), False),
+    (ipv4(BODY, destination=IPv4Address("224.0.0.19")), False),
+    (ipv4(BODY, fragment=0x2000), False),
+    (ipv4(BODY, fragment=0x0001), False),
+    (ipv4(BODY[:35]), False),
+    (ipv4(BODY, options=b"\x01" * 40, total_length=95), False),
+    (ipv4(b"\x31" + BODY[1:]), False),
+    (ipv4(BODY[:1] + b"\x08" + BODY[2:]), False),
+    (ipv4(b"\x31" + BODY[1:], options=b"\x21\x07\x00\x07"), False),
+    (ipv4(vrrp_v2(1)), False),
+    (ipv4(vrrp_v2(1, vrid=8)), False),
+]
+"""Packets in IPv4, and whether the narrow filter lets them pass."""
+
+
+@pytest.mark.parametrize("number", range(len(SUSPECTS)))
+@pytest.mark.parametrize("host", [ONLY_IPV4, BOTH])
+def test_narrow_in_ipv4(host: VirtualHostConfig, number: int) -> None:
+    """The shape of an advert of ours, wherever the header ends, and nothing else."""
+    packet, expected = SUSPECTS[number]
+
+    assert passes(host, NARROW, of_ipv4(packet)) is expected
+
+
+SUSPECTS6: list[tuple[bytes, bool]] = [
+    (ipv6(BODY), True),
+    (ipv6(BODY + bytes(20)), True),
+    (ipv6(b"\x22" + BODY[1:], destination=OURS6), True),
+    (ipv6(BODY, hop_limit=64), False),
+    (ipv6(BODY, protocol=58), False),
+    (ipv6(BODY, source=OURS6), False),
+    (ipv6(BODY, destination=IPv6Address("ff02::1")), False),
+    (ipv6(BODY[:35]), False),
+    (ipv6(b"\x31" + BODY[1:]), False),
+    (ipv6(BODY[:1] + b"\x08" + BODY[2:]), False),
+]
+"""The same in IPv6."""
+
+
+@pytest.mark.parametrize("number", range(len(SUSPECTS6)))
+@pytest.mark.parametrize("host", [ONLY_IPV6, BOTH])
+def test_narrow_in_ipv6(host: VirtualHostConfig, number: int) -> None:
+    """The same of the other family."""
+    packet, expected = SUSPECTS6[number]
+
+    assert passes(host, NARROW, of_ipv6(packet)) is expected
+
+
+def test_narrow_between_peers() -> None:
+    """Who is told his peers hears them through routers, and at his own address."""
+    near = ipv4(BODY, ttl=61, destination=OURS)
+    far = ipv6(BODY, hop_limit=61, destination=OURS6)
+
+    assert passes(UNICAST, NARROW, of_ipv4(near))
+    assert passes(UNICAST, NARROW, of_ipv6(far))
+    assert not passes(UNICAST, NARROW, of_ipv4(ipv4(BODY, destination=HIGHER)))
+
+
+def test_one_family_hears_nothing_of_the_other() -> None:
+    """As without a flood."""
+    for sieve in (WIDE, NARROW):
+        assert not passes(ONLY_IPV4, sieve, of_ipv6(ipv6(BODY)))
+        assert not passes(ONLY_IPV6, sieve, of_ipv4(ipv4(BODY)))
+
+
+def test_without_an_address_of_our_own() -> None:
+    """Then nobody tells us anything but what he tells the group."""
+    host = config(source=None)
+
+    assert passes(host, NARROW, of_ipv4(ipv4(BODY)))
+    assert not passes(host, NARROW, of_ipv4(ipv4(BODY, destination=OURS)))
+
+
+def test_another_group() -> None:
+    """--mcastip moves the narrow filter, too."""
+    elsewhere = IPv4Address("224.0.0.19")
+    host = config(group=elsewhere)
+
+    assert passes(host, NARROW, of_ipv4(ipv4(BODY, destination=elsewhere)))
+    assert not passes(host, NARROW, of_ipv4(ipv4(BODY, destination=GROUP)))
+
+
+@pytest.mark.parametrize("slices", [2, 4, 8])
+@pytest.mark.parametrize("family", [4, 6])
+def test_turns(slices: int, family: int) -> None:
+    """Each stranger is heard in just one of the turns, who is known in all of them."""
+    known: tuple[Address, ...] = (LOWER, LOWER6)
+    heard = dict.fromkeys(range(256), 0)
+    for turn in range(slices):
+        sieve = Sieve(True, slices, turn, known)
+        program = pcapy.compile(1, 65535, filter_text(BOTH, sieve), 1, 0)
+        for last in heard:
+            if family == 4:
+                source = IPv4Address(f"10.1.1.{last}")
+                frame = of_ipv4(ipv4(BODY, source=source))
+            else:
+                source6 = IPv6Address(f"fe80::{last:x}")
+                frame = of_ipv6(ipv6(BODY, source=source6))
+            heard[last] += bool(program.filter(frame))
+
+    assert heard.pop(4) == slices
+    assert heard.pop(5) == 0
+    assert set(heard.values()) == {1}
+
+
+@given(
+    options=st.integers(0, 10).map(lambda words: b"\x01" * (4 * words)),
+    trailer=st.binary(max_size=40),
+    source=st.ip_addresses(v=4),
+    tos_and_more=st.binary(min_size=34, max_size=34),
+)
+def test_what_may_vary_passes(
+    options: bytes, trailer: bytes, source: IPv4Address, tos_and_more: bytes
+) -> None:
+    """No advert with the right shape is held back, whatever else it says."""
+    body = b"\x21\x07" + tos_and_more + trailer
+    frame = of_ipv4(ipv4(body, options=options, source=source))
+
+    assert passes(ONLY_IPV4, NARROW, frame) is (source != OURS)
