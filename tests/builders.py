@@ -48,7 +48,7 @@ def ns(seconds: float) -> int:
 def counters() -> Callable[[Instant], int]:
     """A generator of counters that anybody can predict: 1, 2, 3 and so on."""
     numbers = count(1)
-    return lambda now: next(numbers)
+    return lambda _: next(numbers)
 
 
 def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:
@@ -142,6 +142,29 @@ def ethernet(packet: bytes, *, tags: bytes = b"", ethertype: int = 0x0800) -> by
     """An Ethernet frame written by hand; `tags` are whole 802.1Q tags."""
     macs = bytes.fromhex("01005e000012") + bytes.fromhex("00005e000107")
     return macs + tags + ethertype.to_bytes(2, "big") + packet
+
+
+def advertisement(
+    *,
+    target: IPv6Address = VIP6,
+    options: bytes = b"\2\1" + NIC_MAC,
+    kind: bytes = b"\x88\0",
+    flags: int = 0x20,
+    sum_wrong_by: int = 0,
+    **changes: Any,
+) -> bytes:
+    """A neighbour advertisement written by hand (RFC 4861, 4.4); `changes` for `ipv6`.
+
+    It comes unasked from the address it is about.
+    """
+    rest = bytes((flags, 0, 0, 0)) + target.packed + options
+    fields: dict[str, Any] = {"source": target, "destination": IPv6Address("ff02::1")}
+    fields |= {"next_header": 58} | changes
+    pseudo = fields["source"].packed + fields["destination"].packed
+    pseudo += pack("!IxxxB", 4 + len(rest), 58)
+    right = checksum(pseudo + kind + b"\0\0" + rest)
+    message = kind + pack("!H", right ^ sum_wrong_by) + rest
+    return ipv6(message, **fields)
 
 
 def vrrp_v2(addresses: int, *, vrid: int = 7, auth: bytes | None = bytes(8)) -> bytes:

@@ -1,6 +1,7 @@
 """Frames of every shape, whole, cut and spoiled."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -10,14 +11,19 @@ from carppcap import frames
 from carppcap.frames import Datagram, Defect, LinkType
 from tests.builders import (
     GROUP,
+    GROUP6,
     HIGHER,
     LOWER,
+    LOWER6,
     NIC_MAC,
     VIP,
+    VIP6,
+    advertisement,
     config,
     ethernet,
     frame,
     ipv4,
+    ipv6,
     payload,
 )
 
@@ -31,6 +37,8 @@ ARP_BODY = (
     bytes.fromhex("0001080006040001") + NIC_MAC + VIP.packed + NIC_MAC + VIP.packed
 )
 
+ADVERTISEMENT = advertisement()
+
 EXPECTED = Datagram(
     source=LOWER,
     destination=GROUP,
@@ -39,6 +47,28 @@ EXPECTED = Datagram(
     payload=BODY,
     source_mac=PEER_MAC,
 )
+
+PACKET6 = ipv6(BODY)
+PLAIN6 = ethernet(PACKET6, ethertype=0x86DD)
+EXPECTED6 = replace(EXPECTED, source=LOWER6, destination=GROUP6)
+
+
+def ethernet6(packet: bytes, tags: bytes = b"") -> bytes:
+    return ethernet(packet, tags=tags, ethertype=0x86DD)
+
+
+def extension(following: int, length: int = 0) -> bytes:
+    """An extension header of IPv6 before the header numbered `following`."""
+    return bytes((following, length)) + bytes(6 + 8 * length)
+
+
+def extended(kinds: tuple[int, ...], **changes: Any) -> bytes:
+    """An advert behind extension headers of these kinds."""
+    chain = b"".join(map(extension, (*kinds[1:], 112)))
+    return ethernet6(ipv6(BODY, extensions=chain, next_header=kinds[0], **changes))
+
+
+HOP_BY_HOP, ROUTING, FRAGMENT, SECURITY, OPTIONS = 0, 43, 44, 51, 60
 
 
 def sll(packet: bytes, ethertype: int = 0x0800, mac_length: int = 6) -> bytes:
@@ -87,6 +117,7 @@ ETHERNET_SHAPES = [
         ethernet(PACKET, tags=TAG)[:17], Defect.TRUNCATED, id="short-of-its-tag"
     ),
     pytest.param(ethernet(PACKET, ethertype=0x86DD), Defect.FOREIGN, id="ipv6-type"),
+    pytest.param(ethernet(PACKET6), Defect.FOREIGN, id="ipv4-type"),
     pytest.param(ethernet(b"\x60" + PACKET[1:]), Defect.FOREIGN, id="ip-version-6"),
     pytest.param(ethernet(b""), Defect.FOREIGN, id="bare-header"),
     pytest.param(b"", Defect.FOREIGN, id="nothing"),
@@ -114,9 +145,104 @@ ETHERNET_SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "expected"), ETHERNET_SHAPES)
+IPV6_SHAPES = [
+    pytest.param(PLAIN6, EXPECTED6, id="plain"),
+    pytest.param(PLAIN6 + bytes(4), EXPECTED6, id="padded"),
+    pytest.param(ethernet6(PACKET6, TAG), EXPECTED6, id="one-tag"),
+    pytest.param(ethernet6(PACKET6, SERVICE_TAG + TAG), EXPECTED6, id="two-tags"),
+    pytest.param(ethernet6(PACKET6, TAG * 3), Defect.TRUNCATED, id="three-tags"),
+    pytest.param(ethernet6(b"\x6e" + PACKET6[1:]), EXPECTED6, id="class-of-freebsd"),
+    pytest.param(
+        ethernet6(PACKET6[:1] + b"\xff\xff\xff" + PACKET6[4:]), EXPECTED6, id="flow"
+    ),
+    pytest.param(
+        ethernet6(ipv6(BODY, hop_limit=64)), replace(EXPECTED6, ttl=64), id="hops-64"
+    ),
+    pytest.param(
+        ethernet6(ipv6(BODY, source=VIP6, destination=LOWER6)),
+        replace(EXPECTED6, source=VIP6, destination=LOWER6),
+        id="addresses",
+    ),
+    pytest.param(
+        ethernet6(ipv6(BODY + b"\1\2\3")),
+        replace(EXPECTED6, payload=BODY + b"\1\2\3"),
+        id="trailing",
+    ),
+    pytest.param(ethernet6(ipv6(b"")), replace(EXPECTED6, payload=b""), id="empty"),
+    pytest.param(
+        ethernet6(ipv6(BODY, payload_length=0)),
+        replace(EXPECTED6, payload=b""),
+        id="length-0",
+    ),
+    pytest.param(
+        ethernet6(ipv6(BODY, payload_length=37)), Defect.TRUNCATED, id="length-37"
+    ),
+    pytest.param(ethernet6(ipv6(BODY, next_header=58)), Defect.FOREIGN, id="icmp"),
+    pytest.param(
+        ethernet6(ipv6(BODY, next_header=58), TAG), Defect.FOREIGN, id="icmp-tagged"
+    ),
+    pytest.param(ethernet6(ipv6(BODY, next_header=59)), Defect.FOREIGN, id="none"),
+    pytest.param(ethernet6(PACKET6[:39]), Defect.TRUNCATED, id="short-of-ip"),
+    pytest.param(extended((HOP_BY_HOP,)), EXPECTED6, id="hop-by-hop"),
+    pytest.param(extended((ROUTING,)), EXPECTED6, id="routing"),
+    pytest.param(extended((OPTIONS,)), EXPECTED6, id="options"),
+    pytest.param(
+        extended((HOP_BY_HOP, OPTIONS, ROUTING, OPTIONS)), EXPECTED6, id="all-of-them"
+    ),
+    pytest.param(extended((OPTIONS,) * 8), EXPECTED6, id="eight"),
+    pytest.param(extended((OPTIONS,) * 9), Defect.FOREIGN, id="nine"),
+    pytest.param(extended((OPTIONS,) * 99), Defect.FOREIGN, id="ninety-nine"),
+    pytest.param(extended((SECURITY,)), Defect.FOREIGN, id="security"),
+    pytest.param(extended((FRAGMENT,)), Defect.FRAGMENT, id="fragment"),
+    pytest.param(
+        extended((OPTIONS, FRAGMENT)), Defect.FRAGMENT, id="options-and-fragment"
+    ),
+    pytest.param(
+        extended((FRAGMENT, OPTIONS)), Defect.FOREIGN, id="fragment-of-options"
+    ),
+    pytest.param(
+        ethernet6(ipv6(extension(58) + BODY, next_header=FRAGMENT)),
+        Defect.FOREIGN,
+        id="fragment-of-icmp",
+    ),
+    pytest.param(
+        ethernet6(ipv6(b"", next_header=FRAGMENT)), Defect.TRUNCATED, id="no-fragment"
+    ),
+    pytest.param(
+        extended((FRAGMENT,), payload_length=45), Defect.TRUNCATED, id="fragment-cut"
+    ),
+    pytest.param(
+        ethernet6(ipv6(extension(112, 255) + BODY, next_header=OPTIONS)),
+        replace(EXPECTED6, payload=BODY),
+        id="two-kilobytes",
+    ),
+    pytest.param(
+        ethernet6(ipv6(b"\x70\xff" + BODY, next_header=OPTIONS)),
+        Defect.TRUNCATED,
+        id="longer-than-packet",
+    ),
+    pytest.param(
+        extended((OPTIONS,), payload_length=7), Defect.TRUNCATED, id="half-a-header"
+    ),
+    pytest.param(
+        extended((OPTIONS,), payload_length=1), Defect.TRUNCATED, id="begun-a-header"
+    ),
+    pytest.param(
+        extended((OPTIONS,), payload_length=8),
+        replace(EXPECTED6, payload=b""),
+        id="nothing-behind",
+    ),
+    pytest.param(
+        ethernet6(ipv6(b"\x3a\xff" + BODY, next_header=OPTIONS)),
+        Defect.FOREIGN,
+        id="longer-before-icmp",
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "expected"), [*ETHERNET_SHAPES, *IPV6_SHAPES])
 def test_decode_ethernet(raw: bytes, expected: Datagram | Defect) -> None:
-    """Tags, padding, fragments and lengths that contradict each other."""
+    """Tags, padding, fragments, extensions, and lengths that contradict each other."""
     assert frames.decode(raw, LinkType.ETHERNET) == expected
 
 
@@ -145,24 +271,41 @@ def test_decode_ethernet(raw: bytes, expected: Datagram | Defect) -> None:
         ),
         pytest.param(PACKET, LinkType.RAW, None, id="raw"),
         pytest.param(PACKET, LinkType.IPV4, None, id="ipv4"),
+        pytest.param(sll(PACKET6, 0x86DD), LinkType.LINUX_SLL, PEER_MAC, id="sll-6"),
+        pytest.param(
+            sll(TAG[2:] + b"\x86\xdd" + PACKET6, 0x8100),
+            LinkType.LINUX_SLL,
+            PEER_MAC,
+            id="sll-tag-6",
+        ),
+        pytest.param(sll2(PACKET6, 0x86DD), LinkType.LINUX_SLL2, PEER_MAC, id="sll2-6"),
+        pytest.param(PACKET6, LinkType.RAW, None, id="raw-6"),
+        pytest.param(PACKET6, LinkType.IPV6, None, id="ipv6"),
     ],
 )
 def test_decode_other_links(raw: bytes, link_type: LinkType, mac: bytes | None) -> None:
     """The datagram is the same whatever the link wraps it in."""
-    assert frames.decode(raw, link_type) == replace(EXPECTED, source_mac=mac)
+    expected = EXPECTED if PACKET in raw else EXPECTED6
+
+    assert frames.decode(raw, link_type) == replace(expected, source_mac=mac)
 
 
 @pytest.mark.parametrize(
     ("raw", "link_type"),
     [
         pytest.param(sll(PACKET, 0x86DD), LinkType.LINUX_SLL, id="sll-ipv6"),
+        pytest.param(sll(PACKET6), LinkType.LINUX_SLL, id="sll-ipv4"),
         pytest.param(sll(PACKET)[:15], LinkType.LINUX_SLL, id="sll-short"),
         pytest.param(sll(b"\0d\x08", 0x8100), LinkType.LINUX_SLL, id="sll-half-a-tag"),
         pytest.param(sll2(PACKET, 0x0806), LinkType.LINUX_SLL2, id="sll2-arp"),
         pytest.param(sll2(PACKET)[:19], LinkType.LINUX_SLL2, id="sll2-short"),
         pytest.param(b"", LinkType.RAW, id="raw-nothing"),
-        pytest.param(b"\x60" + bytes(60), LinkType.RAW, id="raw-ipv6"),
+        pytest.param(ipv6(BODY, next_header=58), LinkType.RAW, id="raw-icmp"),
+        pytest.param(b"\x50" + PACKET[1:], LinkType.RAW, id="raw-version-5"),
         pytest.param(b"", LinkType.IPV4, id="ipv4-nothing"),
+        pytest.param(b"", LinkType.IPV6, id="ipv6-nothing"),
+        pytest.param(PACKET6, LinkType.IPV4, id="ipv4-6"),
+        pytest.param(PACKET, LinkType.IPV6, id="ipv6-4"),
     ],
 )
 def test_foreign_on_other_links(raw: bytes, link_type: LinkType) -> None:
@@ -211,6 +354,31 @@ def test_cut_at_every_byte(raw: bytes) -> None:
     assert cuts == {Defect.TRUNCATED}
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(PLAIN6, id="plain"),
+        pytest.param(ethernet6(PACKET6, TAG), id="tagged"),
+        pytest.param(extended((HOP_BY_HOP, ROUTING, OPTIONS)), id="extensions"),
+        pytest.param(extended((FRAGMENT,)), id="fragment"),
+        pytest.param(
+            ethernet6(ipv6(extension(112, 3) + BODY, next_header=OPTIONS)), id="long"
+        ),
+    ],
+)
+def test_ipv6_cut_at_every_byte(raw: bytes) -> None:
+    """The same in IPv6, also within an extension header."""
+    ip_at = raw.index(b"\x86\xdd") + 2
+
+    for length in range(len(raw)):
+        decoded = frames.decode(raw[:length], LinkType.ETHERNET)
+
+        if length > ip_at:
+            assert decoded is Defect.TRUNCATED, length
+        else:
+            assert isinstance(decoded, Defect), length
+
+
 @pytest.mark.parametrize("index", range(14, 34))
 def test_damaged_ip_header(index: int) -> None:
     """Whatever byte of the IP header is hit, the header is never called good."""
@@ -241,7 +409,8 @@ def mutated(draw: st.DrawFn) -> bytes:
     good = draw(
         st.sampled_from(
             [PLAIN, ethernet(PACKET, tags=TAG), sll(PACKET), sll2(PACKET), PACKET,
-             ethernet(ARP_BODY, ethertype=0x0806)]
+             PLAIN6, PACKET6, sll(PACKET6, 0x86DD), extended((HOP_BY_HOP, OPTIONS)),
+             ethernet(ARP_BODY, ethertype=0x0806), ethernet6(ADVERTISEMENT)]
         )
     )  # fmt: skip
     raw = bytearray(good)
@@ -263,7 +432,9 @@ def test_any_bytes_are_an_answer(raw: bytes, link_type: LinkType) -> None:
         decoded.payload in raw
         and decoded.source.packed + decoded.destination.packed in raw
     )
-    assert announced is None or announced.mac + announced.address.packed in raw
+    assert announced is None or (
+        announced.mac in raw and announced.address.packed in raw
+    )
 
 
 @given(mutated() | st.binary(max_size=60).map(PLAIN[:14].__add__))
@@ -274,10 +445,15 @@ def test_a_glance_at_ethernet_agrees_with_a_full_look(raw: bytes) -> None:
 
     at_a_glance = frames.decode(raw, LinkType.ETHERNET)
     in_full = frames.decode(sll(raw[14:], ethertype), LinkType.LINUX_SLL)
+    announced = frames.decode_announcement(raw, LinkType.ETHERNET)
+    in_full_announced = frames.decode_announcement(
+        sll(raw[14:], ethertype), LinkType.LINUX_SLL
+    )
 
     if isinstance(at_a_glance, Datagram) and isinstance(in_full, Datagram):
         in_full = replace(in_full, source_mac=raw[6:12])
     assert at_a_glance == in_full
+    assert announced == in_full_announced
 
 
 @given(st.binary(max_size=120) | mutated())
@@ -308,6 +484,7 @@ def test_the_quick_reader_agrees(raw: bytes) -> None:
         pytest.param(PLAIN[:-1], None, id="short"),
         pytest.param(ethernet(ipv4(BODY, protocol=17)), None, id="udp"),
         pytest.param(ethernet(PACKET, ethertype=0x86DD), None, id="type"),
+        pytest.param(PLAIN6, None, id="ipv6"),
         pytest.param(ethernet(PACKET, tags=TAG), None, id="tagged"),
         pytest.param(ethernet(ipv4(BODY, options=b"\1\1\1\0")), None, id="options"),
         pytest.param(
@@ -329,4 +506,7 @@ def test_builders_of_these_tests() -> None:
     """The frames written by hand and those that impacket wrote are of one kind."""
     assert frames.decode(frame(BODY), LinkType.ETHERNET) == replace(
         EXPECTED, source_mac=bytes.fromhex("00005e000007")
+    )
+    assert frames.decode(frame(BODY, source=LOWER6), LinkType.ETHERNET) == replace(
+        EXPECTED6, source_mac=bytes.fromhex("00005e000007")
     )

@@ -1,16 +1,38 @@
-"""Gratuitous ARP, read and built, and the frames of adverts."""
+"""Announcements of both families, read and built, and the frames of adverts."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv6Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap import frames, frames_built
-from carppcap.frames import Announcement, Datagram, LinkType
-from tests.builders import GROUP, LOWER, NIC_MAC, VIP, ethernet
-from tests.test_frames import ARP_BODY, BODY, EXPECTED, PLAIN, TAG, sll, sll2
+from carppcap.addresses import Address
+from carppcap.frames import Announcement, Datagram, Defect, LinkType
+from tests.builders import (
+    GROUP,
+    GROUP6,
+    LOWER,
+    LOWER6,
+    NIC_MAC,
+    VIP,
+    VIP6,
+    advertisement,
+    ethernet,
+)
+from tests.test_frames import (
+    ADVERTISEMENT,
+    ARP_BODY,
+    BODY,
+    EXPECTED,
+    EXPECTED6,
+    PLAIN,
+    TAG,
+    ethernet6,
+    sll,
+    sll2,
+)
 
 ANNOUNCEMENT = ethernet(ARP_BODY, ethertype=0x0806)
 
@@ -42,6 +64,82 @@ def test_decode_announcement(raw: bytes, link_type: LinkType) -> None:
     assert frames.decode_announcement(raw, link_type) == Announcement(VIP, NIC_MAC)
 
 
+SOURCE_ADDRESS = b"\1\1" + bytes(6)  # an option of no interest
+PADDING = b"\x0e\3" + bytes(22)
+
+
+@pytest.mark.parametrize(
+    ("raw", "link_type"),
+    [
+        pytest.param(ethernet6(ADVERTISEMENT), LinkType.ETHERNET, id="usual"),
+        pytest.param(ethernet6(ADVERTISEMENT) + bytes(9), LinkType.ETHERNET, id="pad"),
+        pytest.param(ethernet6(ADVERTISEMENT, TAG), LinkType.ETHERNET, id="tagged"),
+        pytest.param(sll(ADVERTISEMENT, 0x86DD), LinkType.LINUX_SLL, id="sll"),
+        pytest.param(sll2(ADVERTISEMENT, 0x86DD), LinkType.LINUX_SLL2, id="sll2"),
+        pytest.param(ADVERTISEMENT, LinkType.RAW, id="raw"),
+        pytest.param(ADVERTISEMENT, LinkType.IPV6, id="ipv6"),
+        pytest.param(
+            ethernet6(advertisement(flags=0xA0)), LinkType.ETHERNET, id="router"
+        ),
+        pytest.param(
+            ethernet6(advertisement(source=LOWER6)), LinkType.ETHERNET, id="by-another"
+        ),
+        pytest.param(
+            ethernet6(
+                advertisement(options=SOURCE_ADDRESS + PADDING + b"\2\1" + NIC_MAC)
+            ),
+            LinkType.ETHERNET,
+            id="other-options",
+        ),
+    ],
+)
+def test_decode_neighbour_advertisement(raw: bytes, link_type: LinkType) -> None:
+    """Unasked, to everybody: where an address lives now."""
+    assert frames.decode_announcement(raw, link_type) == Announcement(VIP6, NIC_MAC)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        pytest.param(advertisement(flags=0x60), id="an-answer"),
+        pytest.param(advertisement(destination=LOWER6), id="to-one"),
+        pytest.param(advertisement(hop_limit=254), id="from-afar"),
+        pytest.param(advertisement(kind=b"\x87\0"), id="a-question"),
+        pytest.param(advertisement(kind=b"\x88\1"), id="code"),
+        pytest.param(advertisement(sum_wrong_by=1), id="sum"),
+        pytest.param(advertisement(next_header=112), id="protocol"),
+        pytest.param(advertisement(options=b""), id="no-option"),
+        pytest.param(advertisement(options=SOURCE_ADDRESS), id="no-such-option"),
+        pytest.param(advertisement(options=b"\2\2" + bytes(14)), id="long-address"),
+        pytest.param(advertisement(options=b"\2\1" + bytes(5)), id="short-option"),
+        pytest.param(
+            advertisement(options=bytes(8) + b"\2\1" + NIC_MAC), id="option-of-0"
+        ),
+        pytest.param(
+            advertisement(options=b"\1\4" + bytes(6) + b"\2\1" + NIC_MAC),
+            id="option-too-long",
+        ),
+        pytest.param(advertisement(target=IPv6Address("::")), id="nobody"),
+        pytest.param(advertisement(target=GROUP6, source=LOWER6), id="a-group"),
+        pytest.param(advertisement(payload_length=23), id="length-23"),
+        pytest.param(advertisement(payload_length=33), id="length-33"),
+        pytest.param(b"\x50" + ADVERTISEMENT[1:], id="version-5"),
+    ],
+)
+def test_not_a_neighbour_advertisement(packet: bytes) -> None:
+    """Answers, other messages, and what a kernel would not believe either."""
+    assert frames.decode_announcement(ethernet6(packet), LinkType.ETHERNET) is None
+    assert frames.decode_announcement(packet, LinkType.IPV6) is None
+
+
+def test_neighbour_advertisement_cut_at_every_byte() -> None:
+    """Only the whole of it counts."""
+    whole = ethernet6(ADVERTISEMENT)
+
+    for length in range(len(whole)):
+        assert frames.decode_announcement(whole[:length], LinkType.ETHERNET) is None
+
+
 def arp_with(offset: int, value: bytes) -> bytes:
     body = ARP_BODY[:offset] + value + ARP_BODY[offset + len(value) :]
     return ethernet(body, ethertype=0x0806)
@@ -64,6 +162,8 @@ def arp_with(offset: int, value: bytes) -> bytes:
         pytest.param(ANNOUNCEMENT[:13], LinkType.ETHERNET, id="no-header"),
         pytest.param(PLAIN, LinkType.ETHERNET, id="an-advert"),
         pytest.param(ARP_BODY, LinkType.RAW, id="raw"),
+        pytest.param(ethernet6(PLAIN[14:]), LinkType.ETHERNET, id="ipv4-as-ipv6"),
+        pytest.param(ADVERTISEMENT, LinkType.IPV4, id="ipv6-as-ipv4"),
     ],
 )
 def test_not_an_announcement(raw: bytes, link_type: LinkType) -> None:
@@ -94,6 +194,52 @@ def test_build_advert() -> None:
     assert decoded == replace(EXPECTED, source_mac=bytes.fromhex("00005e000007"))
 
 
+def test_build_advert_ipv6() -> None:
+    """As OpenBSD and NetBSD have it: class 0, hop limit 255, and no IP id."""
+    built = frames_built.build_advert(
+        source_mac=bytes.fromhex("00005e000107"),
+        destination_mac=bytes.fromhex("333300000012"),
+        source=LOWER6,
+        destination=GROUP6,
+        ip_id=0xABCD,
+        payload=BODY,
+    )
+
+    assert (
+        built
+        == bytes.fromhex(
+            "333300000012 00005e000107 86dd 60000000 0024 70 ff"
+            "fd000001000000000000000000000004 ff020000000000000000000000000012"
+        )
+        + BODY
+    )
+    assert frames.decode(built, LinkType.ETHERNET) == EXPECTED6
+
+
+def test_build_neighbour_advertisement() -> None:
+    """To all nodes, from the address itself, to override what they know."""
+    built = frames_built.build_announcement(NIC_MAC, VIP6)
+
+    assert built == bytes.fromhex("333300000001") + NIC_MAC + bytes.fromhex(
+        "86dd"
+    ) + advertisement(flags=0x20)
+
+
+def test_the_name_of_the_interface_stays_here() -> None:
+    """A link-local address may come with it, and leaves without."""
+    scoped, bare = IPv6Address("fe80::1%eth0"), IPv6Address("fe80::1")
+    built = frames_built.build_announcement(NIC_MAC, scoped)
+    fields = {"source_mac": NIC_MAC, "destination_mac": NIC_MAC, "payload": BODY}
+    advert = frames_built.build_advert(
+        source=scoped, destination=scoped, ip_id=0, **fields
+    )
+    datagram = frames.decode(advert, LinkType.ETHERNET)
+
+    assert built == frames_built.build_announcement(NIC_MAC, bare)
+    assert isinstance(datagram, Datagram)
+    assert (datagram.source, datagram.destination) == (bare, bare)
+
+
 def test_build_gratuitous_arp() -> None:
     """A broadcast request, our own hardware address in both places."""
     built = frames_built.build_announcement(NIC_MAC, VIP)
@@ -104,21 +250,21 @@ def test_build_gratuitous_arp() -> None:
     )
 
 
+SIX_BYTES = st.binary(min_size=6, max_size=6)
+
+
 @given(
-    st.integers(0, 0xFFFF),
-    st.ip_addresses(v=4),
-    st.ip_addresses(v=4),
-    st.binary(max_size=64),
-    st.binary(min_size=6, max_size=6),
+    ip_id=st.integers(0, 0xFFFF),
+    ends=st.tuples(st.ip_addresses(v=4), st.ip_addresses(v=4))
+    | st.tuples(st.ip_addresses(v=6), st.ip_addresses(v=6)),
+    body=st.binary(max_size=64),
+    mac=SIX_BYTES,
 )
 def test_what_is_built_can_be_read(
-    ip_id: int,
-    source: IPv4Address,
-    destination: IPv4Address,
-    body: bytes,
-    mac: bytes,
+    ip_id: int, ends: tuple[Address, Address], body: bytes, mac: bytes
 ) -> None:
     """Every frame we build decodes to what was asked for, its sums good."""
+    source, destination = ends
     built = frames_built.build_advert(
         source_mac=mac,
         destination_mac=mac,
@@ -131,14 +277,18 @@ def test_what_is_built_can_be_read(
     assert frames.decode(built, LinkType.ETHERNET) == Datagram(
         source, destination, 255, True, body, mac
     )
-    assert built[18:20] == ip_id.to_bytes(2, "big")
+    assert source.version == 6 or built[18:20] == ip_id.to_bytes(2, "big")
 
 
-@given(st.binary(min_size=6, max_size=6), st.ip_addresses(v=4))
-def test_what_is_announced_can_be_read(mac: bytes, address: IPv4Address) -> None:
-    """But for 0.0.0.0, which announces nobody."""
+@given(SIX_BYTES, st.ip_addresses())
+def test_what_is_announced_can_be_read(mac: bytes, address: Address) -> None:
+    """But for 0.0.0.0, which announces nobody, as does no IPv6 group."""
     built = frames_built.build_announcement(mac, address)
+    is_nobody = address.is_unspecified or (
+        address.version == 6 and address.is_multicast
+    )
 
     assert frames.decode_announcement(built, LinkType.ETHERNET) == (
-        Announcement(address, mac) if int(address) else None
+        None if is_nobody else Announcement(address, mac)
     )
+    assert frames.decode(built, LinkType.ETHERNET) is Defect.FOREIGN
