@@ -1,5 +1,7 @@
 """Announcements of both families, read and built, and the frames of adverts."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from ipaddress import IPv6Address
 
@@ -21,6 +23,7 @@ from tests.builders import (
     advertisement,
     ethernet,
 )
+from tests.shell import environment
 from tests.test_frames import (
     ADVERTISEMENT,
     ARP_BODY,
@@ -284,11 +287,33 @@ def test_what_is_built_can_be_read(
 def test_what_is_announced_can_be_read(mac: bytes, address: Address) -> None:
     """But for 0.0.0.0, which announces nobody, as does no IPv6 group."""
     built = frames_built.build_announcement(mac, address)
-    is_nobody = address.is_unspecified or (
-        address.version == 6 and address.is_multicast
-    )
+    is_group = address.version == 6 and address.is_multicast
 
     assert frames.decode_announcement(built, LinkType.ETHERNET) == (
-        None if is_nobody else Announcement(address, mac)
+        None if is_group or address.is_unspecified else Announcement(address, mac)
     )
     assert frames.decode(built, LinkType.ETHERNET) is Defect.FOREIGN
+
+
+def test_ipv6_is_loaded_when_needed() -> None:
+    """A host of IPv4 alone does without, and its memory is counted."""
+    script = """
+import sys
+from carppcap import egress
+from carppcap.frames import LinkType, decode, decode_announcement
+from tests.builders import LOWER, LOWER6, NIC_MAC, VIP, frame
+for built in (frame(bytes(36)), egress.build_announcement(NIC_MAC, VIP)):
+    decode(built, LinkType.ETHERNET), decode_announcement(built, LinkType.ETHERNET)
+print("impacket.IP6" in sys.modules)
+frame(bytes(36), source=LOWER6)
+print("impacket.IP6" in sys.modules, "impacket.ICMP6" in sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+
+    assert ended.stdout.split() == ["False", "True", "False"]
