@@ -23,14 +23,13 @@ from carppcap.actions import (
     SendAdvert,
     State,
 )
+from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.events import (
     STALL_NS,
     STEP_DOWN_HOLD_NS,
-    AddressesAcquired,
     AddressesLost,
-    AddressesReleased,
     Event,
     FramesLost,
     LinkDown,
@@ -41,16 +40,15 @@ from carppcap.events import (
     Stop,
 )
 from carppcap.frames import decode
+from carppcap.holding import Holding
 from carppcap.ingress import Rejection
 from carppcap.journal import Journal
 from carppcap.node import Node, Step
-from carppcap.occasion import occasion, place
 from carppcap.options import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
-from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire import Wire
@@ -85,16 +83,9 @@ class Daemon:
         self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
         draw_counter = _draw(8)
         self._node = Node([config], lambda now: draw_counter())
-        self._egress = Egress(config, self._wire.mac, draw_ip_id=_draw(2))
-        arguments = [config.interface, str(config.vips[0])]
-        if settings.xparam is not None:
-            arguments.append(settings.xparam)
-        self._scripts = ScriptRunner(
-            settings.upscript,
-            settings.downscript,
-            arguments,
-            settings.script_timeout_ns,
-            place(config),
+        self._egress = Egress(config, self._wire.mac, _draw(2), self._wire.next_hop_mac)
+        self._holding = Holding(
+            settings, config, self._journal, self._addresses_of_this_machine
         )
         self._feedback: deque[Event] = deque()
         self._ended_by: signal.Signals | None = None
@@ -119,14 +110,14 @@ class Daemon:
 
     def close(self) -> None:
         """Give everything back."""
-        self._scripts.close()
+        self._holding.close()
         self._wire.close()
         self._signals.close()
 
     def _is_finished(self) -> bool:
         if self._ended_by is not None:
             return True
-        return self._stopping and self._state() is State.INIT and self._scripts.idle
+        return self._stopping and self._state() is State.INIT and self._holding.idle
 
     def _wait(self) -> bool:
         """Sleep until something happens or is due; whether the link has news."""
@@ -134,7 +125,7 @@ class Daemon:
             deadline
             for deadline in (
                 self._node.deadline,
-                self._scripts.deadline,
+                self._holding.deadline,
                 self._look_again_at,
             )
             if deadline is not None
@@ -203,7 +194,7 @@ class Daemon:
         self._egress.nic_mac = self._wire.mac
         if event is not None:
             self._handle(event, now)
-        if self._wire.vip_lost:
+        if self._wire.vip_lost or self._holding.is_lost:
             self._handle(AddressesLost(), now)
 
     def _read_signals(self, now: Instant) -> None:
@@ -221,41 +212,23 @@ class Daemon:
     def _stop(self, now: Instant) -> None:
         """Leave gently; asked again, do not wait for a script that hangs."""
         if self._stopping:
-            self._scripts.kill()
+            self._holding.kill()
             return
         self._stopping = True
         self._handle(Stop(), now)
-        self._journal.waiting_for(self._scripts.command)
-
-    def _request(self, job: Job, step: Step) -> None:
-        self._scripts.request(job, step.at, occasion(step))
-        self._say_started()
-
-    def _say_started(self) -> None:
-        while self._scripts.started:
-            self._journal.script_started(self._scripts.started.popleft())
-        while self._scripts.postponed:
-            postponed = self._scripts.postponed.popleft()
-            self._journal.script_postponed(postponed.command, postponed.why)
+        self._journal.waiting_for(self._holding.command)
 
     def _tend_scripts(self, now: Instant) -> None:
-        self._scripts.kill_overdue(now)
-        self._scripts.retry(now)
-        self._scripts.reap(now)
-        while self._scripts.outcomes:
-            self._script_ended(self._scripts.outcomes.popleft(), now)
-        self._say_started()
+        # An event may ask for a script whose outcome is there at once.
+        while news := self._holding.tend(now):
+            for event in news:
+                self._handle(event, now)
 
-    def _script_ended(self, outcome: Outcome, now: Instant) -> None:
-        # A script may end badly and yet have done its work, or find it done.
-        acquired = outcome.job is Job.ACQUIRE
-        ok = outcome.succeeded or self._has_addresses() is acquired
-        self._journal.script_ended(outcome, ok)
-        self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
-
-    def _has_addresses(self) -> bool | None:
+    def _addresses_of_this_machine(self) -> frozenset[Address] | None:
         try:
-            return self._wire.monitor.has_any(self._config.vips)
+            return frozenset(
+                address for _, address in self._wire.monitor.host_addresses()
+            )
         except OSError:
             return None
 
@@ -289,9 +262,9 @@ class Daemon:
 
     def _run_script_for(self, action: Action, step: Step) -> None:
         if isinstance(action, AcquireAddresses):
-            self._request(Job.ACQUIRE, step)
+            self._feedback.extend(self._holding.acquire(step))
         elif isinstance(action, ReleaseAddresses):
-            self._request(Job.RELEASE, step)
+            self._holding.release(step)
 
     def _send(self, action: SendAdvert | AnnounceAddresses, at: Instant) -> bool:
         try:

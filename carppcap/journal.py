@@ -14,6 +14,7 @@ from carppcap.actions import (
 from carppcap.advert import Advert
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_signed_for_ours
+from carppcap.errors import LinkError
 from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.frames import Datagram
 from carppcap.i18n import translate
@@ -239,6 +240,10 @@ class Journal:
             N_("write() has failed: {why}{limited}"),
             why=why,
         )
+
+    def holding_failure(self, error: LinkError) -> None:
+        """Our own interface for the addresses could not be made, or removed."""
+        self._log.error(error.template, **error.values)
 
     def script_started(self, command: tuple[str, ...]) -> None:
         """A script was started."""

@@ -54,6 +54,7 @@ SHELL = (
         "system.vmac",
     ),
     ("journal", "password", "usage", "wire"),
+    ("holding",),
     ("daemon", "replay"),
     ("simulate", "tool"),
     ("cli",),

@@ -1,0 +1,165 @@
+"""Taking the addresses and letting go of them: by our own interface, and by scripts.
+
+Our own interface (`--vmac`) takes a moment, scripts take as long as they like, so the
+addresses that are ours to set are there, or gone, before a script has begun.
+"""
+
+from collections.abc import Callable
+
+from carppcap.addresses import Address
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.events import AddressesAcquired, AddressesReleased
+from carppcap.journal import Journal
+from carppcap.node import Step
+from carppcap.occasion import occasion, place
+from carppcap.options import Settings
+from carppcap.system.scripts import Job, Outcome, ScriptRunner
+from carppcap.units import Instant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
+    from carppcap.system.vmac import VirtualMac
+
+AddressesNews = AddressesAcquired | AddressesReleased
+
+
+class Holding:
+    """The addresses of one virtual host.
+
+    `held` gives every address of this machine, or None if that cannot be known now.
+    Call `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
+    `LinkError` where an interface of our own was asked for and is not to be had.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: VirtualHostConfig,
+        journal: Journal,
+        held: Callable[[], frozenset[Address] | None],
+    ) -> None:
+        self._vips = frozenset(config.vips)
+        self._journal = journal
+        self._held = held
+        self._interface = _own_interface(config)
+        self._wants_interface = False
+        self._is_stuck = False
+        arguments = [config.interface, str(config.vips[0])]
+        if settings.xparam is not None:
+            arguments.append(settings.xparam)
+        self._scripts = ScriptRunner(
+            settings.upscript,
+            settings.downscript,
+            arguments,
+            settings.script_timeout_ns,
+            place(config),
+        )
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When to `tend` even though nothing has happened."""
+        return self._scripts.deadline
+
+    @property
+    def idle(self) -> bool:
+        """Whether no script runs or has yet to."""
+        return self._scripts.idle
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The script that everything waits for, with its arguments; or empty."""
+        return self._scripts.command
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody took our own interface away, or an address from it."""
+        return (
+            self._interface is not None
+            and self._wants_interface
+            and not self._interface.has_addresses()
+        )
+
+    def acquire(self, step: Step) -> list[AddressesNews]:
+        """Take the addresses, as `step` asks; what is known of it at once."""
+        news: list[AddressesNews] = []
+        if self._interface is not None:
+            try:
+                self._interface.acquire()
+            except LinkError as error:
+                self._journal.holding_failure(error)
+                return [AddressesAcquired(False)]
+            self._wants_interface = True
+            news.append(AddressesAcquired(True))
+        self._request(Job.ACQUIRE, step)
+        return news
+
+    def release(self, step: Step) -> None:
+        """Let go of the addresses, as `step` asks."""
+        self._drop_interface()
+        self._request(Job.RELEASE, step)
+
+    def tend(self, now: Instant) -> list[AddressesNews]:
+        """Look after the scripts; what came of those that have ended."""
+        self._scripts.kill_overdue(now)
+        self._scripts.retry(now)
+        self._scripts.reap(now)
+        news = []
+        while self._scripts.outcomes:
+            news.append(self._ended(self._scripts.outcomes.popleft()))
+        self._say_started()
+        return news
+
+    def kill(self) -> None:
+        """Do not wait for the script that runs."""
+        self._scripts.kill()
+
+    def close(self) -> None:
+        """Give back what was opened; the addresses stay where they are."""
+        if self._interface is not None:
+            self._interface.close()
+        self._scripts.close()
+
+    def _request(self, job: Job, step: Step) -> None:
+        self._scripts.request(job, step.at, occasion(step))
+        self._say_started()
+
+    def _say_started(self) -> None:
+        while self._scripts.started:
+            self._journal.script_started(self._scripts.started.popleft())
+        while self._scripts.postponed:
+            postponed = self._scripts.postponed.popleft()
+            self._journal.script_postponed(postponed.command, postponed.why)
+
+    def _ended(self, outcome: Outcome) -> AddressesNews:
+        # A script may end badly and yet have done its work, or find it done.
+        held = self._held()
+        if outcome.job is Job.ACQUIRE:
+            ok = outcome.succeeded or (held is not None and held >= self._vips)
+            self._journal.script_ended(outcome, ok)
+            return AddressesAcquired(ok)
+        ok = outcome.succeeded and not self._is_stuck
+        ok = ok or (held is not None and held.isdisjoint(self._vips))
+        self._journal.script_ended(outcome, ok)
+        return AddressesReleased(ok)
+
+    def _drop_interface(self) -> None:
+        if self._interface is None:
+            return
+        self._wants_interface = self._is_stuck = False
+        try:
+            self._interface.release()
+        except LinkError as error:
+            self._is_stuck = True
+            self._journal.holding_failure(error)
+
+
+def _own_interface(config: VirtualHostConfig) -> "VirtualMac | None":
+    if not config.vmac:
+        return None
+    from carppcap.system.vmac import VirtualMac  # noqa: PLC0415 - it loads pyroute2
+
+    prefixes = config.prefixes or (None,) * len(config.vips)
+    return VirtualMac(
+        config.interface, config.vhid, tuple(zip(config.vips, prefixes, strict=True))
+    )

@@ -1,0 +1,236 @@
+"""The addresses of this host: by an interface of our own, and by scripts."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from carppcap.actions import Cause, State, StateChanged
+from carppcap.addresses import Address
+from carppcap.errors import LinkError
+from carppcap.events import AddressesAcquired, AddressesReleased, Tick
+from carppcap.holding import AddressesNews, Holding
+from carppcap.journal import Journal
+from carppcap.node import Step
+from carppcap.options import Settings
+from tests.builders import LOWER, OURS, VIP, config
+from tests.shell import MemoryLog
+
+VIPS = (VIP, LOWER)
+TO_MASTER = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
+STEP = Step(0, "eth0", 7, Tick(), (TO_MASTER,), State.MASTER, None)
+
+
+class FakeInterface:
+    """An interface of our own that notes what is asked of it, in `deeds`."""
+
+    deeds: list[str]
+    fails = ""
+    has = True
+
+    def __init__(
+        self, parent: str, vhid: int, addresses: tuple[tuple[Address, int | None], ...]
+    ) -> None:
+        type(self).deeds = [f"make {parent} {vhid} {addresses}"]
+
+    def acquire(self) -> None:
+        self.deeds.append("acquire")
+        if self.fails == "acquire":
+            raise LinkError("no room for {what}", what="macvlan")
+
+    def release(self) -> None:
+        self.deeds.append("release")
+        if self.fails == "release":
+            raise LinkError("stuck")
+
+    def has_addresses(self) -> bool:
+        return self.has
+
+    def close(self) -> None:
+        self.deeds.append("close")
+
+
+class Subject:
+    """Holds `VIPS` on eth0, with scripts that end as told."""
+
+    def __init__(
+        self,
+        up: str = "",
+        down: str = "",
+        *,
+        vmac: bool = False,
+        xparam: str | None = None,
+    ) -> None:
+        self.log = MemoryLog(debug=True)
+        self.held: frozenset[Address] | None = frozenset({OURS})
+        host = config(vips=VIPS, prefixes=(24, None), vmac=vmac)
+        self.holding = Holding(
+            Settings(upscript=up or None, downscript=down or None, xparam=xparam),
+            host,
+            Journal(self.log, host, 0),
+            lambda: self.held,
+        )
+
+    def outcome(self) -> list[AddressesNews]:
+        """What came of the script that runs."""
+        for _ in range(1000):
+            news = self.holding.tend(0)
+            if news:
+                return news
+            time.sleep(0.005)
+        raise AssertionError("the script does not end")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeInterface]:
+    """The interfaces that will be made."""
+    module = ModuleType("carppcap.system.vmac")
+
+    class Fake(FakeInterface):
+        """One for each test."""
+
+    module.VirtualMac = Fake  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "carppcap.system.vmac", module)
+    return Fake
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a script of one line."""
+
+    def make(line: str) -> str:
+        path = tmp_path / f"script{len(list(tmp_path.iterdir()))}"
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("line", "held", "acquired", "released"),
+    [
+        pytest.param("exit 0", frozenset(), True, True, id="as-it-says"),
+        pytest.param("exit 1", frozenset(), False, True, id="none-there"),
+        pytest.param("exit 1", frozenset({VIP}), False, False, id="one-of-two"),
+        pytest.param("exit 1", frozenset({OURS, *VIPS}), True, False, id="all-there"),
+        pytest.param("exit 1", None, False, False, id="nobody-knows"),
+    ],
+)
+def test_what_a_script_has_done(
+    script: Callable[[str], str],
+    line: str,
+    held: frozenset[Address] | None,
+    acquired: bool,
+    released: bool,
+) -> None:
+    """All addresses are to be there, or none: whatever the script says then."""
+    subject = Subject(script(line), script(line))
+    subject.held = held
+
+    assert subject.holding.acquire(STEP) == []
+    assert subject.outcome() == [AddressesAcquired(acquired)]
+    subject.holding.release(STEP)
+    assert subject.outcome() == [AddressesReleased(released)]
+    subject.holding.close()
+
+
+def test_without_scripts_it_is_done_at_once() -> None:
+    """Nothing to wait for."""
+    subject = Subject()
+    assert subject.holding.acquire(STEP) == []
+    assert not subject.holding.idle
+
+    assert subject.holding.tend(0) == [AddressesAcquired(True)]
+    assert subject.holding.idle
+    assert subject.holding.command == ()
+    assert subject.holding.deadline is None
+    assert not subject.holding.is_lost
+
+
+def test_a_script_gets_the_first_address(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """As from the original, and all of them in its environment."""
+    notes = tmp_path / "notes"
+    up = script(f'echo "$* $CARPPCAP_ADDRESSES $CARPPCAP_STATE" >{notes}')
+    subject = Subject(up, xparam="x y")
+    subject.holding.acquire(STEP)
+    assert subject.holding.command == (up, "eth0", "10.1.1.252", "x y")
+    subject.outcome()
+
+    assert notes.read_text() == "eth0 10.1.1.252 x y 10.1.1.252/24 10.1.1.4 MASTER\n"
+    assert f"Spawning [{up} eth0 10.1.1.252 x y]" in subject.log.texts
+
+
+def test_a_script_that_hangs_can_be_killed(script: Callable[[str], str]) -> None:
+    """Who is asked twice to leave does not wait."""
+    subject = Subject(down=script("exec sleep 60"))
+    subject.holding.release(STEP)
+    assert not subject.holding.idle
+
+    subject.holding.kill()
+
+    subject.held = frozenset(VIPS)
+    assert subject.outcome() == [AddressesReleased(False)]
+
+
+def test_an_interface_of_our_own(fake: type[FakeInterface]) -> None:
+    """It has the addresses before anything else is asked; scripts follow."""
+    subject = Subject(vmac=True)
+    assert fake.deeds == [f"make eth0 7 {((VIP, 24), (LOWER, None))}"]
+
+    assert subject.holding.acquire(STEP) == [AddressesAcquired(True)]
+    assert subject.holding.tend(0) == [AddressesAcquired(True)]
+    subject.holding.release(STEP)
+    assert subject.holding.tend(0) == [AddressesReleased(True)]
+    subject.holding.close()
+
+    assert fake.deeds[1:] == ["acquire", "release", "close"]
+
+
+def test_an_interface_that_is_taken_away(fake: type[FakeInterface]) -> None:
+    """Only while we want it."""
+    subject = Subject(vmac=True)
+    fake.has = False
+    lost = [subject.holding.is_lost]
+    subject.holding.acquire(STEP)
+    lost.append(subject.holding.is_lost)
+    fake.has = True
+    lost.append(subject.holding.is_lost)
+    fake.has = False
+    subject.holding.release(STEP)
+    lost.append(subject.holding.is_lost)
+
+    assert lost == [False, True, False, False]
+
+
+def test_an_interface_that_cannot_be_made(fake: type[FakeInterface]) -> None:
+    """No script is run for an address that is not there."""
+    subject = Subject("/bin/true", vmac=True)
+    fake.fails = "acquire"
+
+    assert subject.holding.acquire(STEP) == [AddressesAcquired(False)]
+    assert subject.holding.idle
+    assert not subject.holding.is_lost
+    assert subject.log.lines == [("ERROR", "no room for macvlan")]
+
+
+def test_an_interface_that_cannot_be_removed(fake: type[FakeInterface]) -> None:
+    """Said; and whoever still has the addresses does not claim otherwise."""
+    subject = Subject(vmac=True)
+    subject.holding.acquire(STEP)
+    subject.holding.tend(0)
+    fake.fails = "release"
+    subject.held = frozenset({VIP})
+    subject.holding.release(STEP)
+
+    assert ("ERROR", "stuck") in subject.log.lines
+    assert subject.holding.tend(0) == [AddressesReleased(False)]
+
+    fake.fails = ""
+    subject.holding.release(STEP)
+    assert subject.holding.tend(0) == [AddressesReleased(True)]
