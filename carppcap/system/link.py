@@ -11,30 +11,28 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from struct import Struct, pack
 
 from carppcap.addresses import Address
 from carppcap.errors import LinkError
 from carppcap.sources import LinkAddress
 from carppcap.system.rtnetlink import (
-    DUMP,
     RECEIVE_BYTES,
     Enquiry,
+    HeldAddress,
     attribute,
     attributes,
+    held_addresses,
     open_netlink,
 )
 
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
-_ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
-_RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFA_F_SECONDARY, _IFA_F_DADFAILED = 0x01, 0x08  # IPv6: the first means temporary
+_IFA_F_SECONDARY = 0x01  # in IPv6 it means temporary
 _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x20, 0x40
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
@@ -114,14 +112,20 @@ class LinkMonitor:
                 continue
             _, hardware, index, flags, _ = _LINK.unpack_from(body)
             mac = attributes(body, _LINK.size).get(_IFLA_ADDRESS, b"")
-            here = [held for held in self._ask_addresses() if held.index == index]
+            here = [
+                held for held in held_addresses(self._kernel) if held.index == index
+            ]
             return LinkStatus(
                 index=index,
                 up=bool(flags & _IFF_UP),
                 carrier=bool(flags & _IFF_RUNNING),
                 mac=mac if hardware == _ARPHRD_ETHER else b"",
                 addresses=frozenset(held.address for held in here),
-                sources=tuple(held.as_source() for held in here if held.is_usable),
+                sources=tuple(
+                    _as_source(held)
+                    for held in here
+                    if not held.flags & _IFA_F_TENTATIVE
+                ),
             )
         return LinkStatus()
 
@@ -130,21 +134,7 @@ class LinkMonitor:
 
         Those are left out that a neighbour has objected to.  Raises `OSError`.
         """
-        return ((held.index, held.address) for held in self._ask_addresses())
-
-    def _ask_addresses(self) -> Iterator["_Held"]:
-        # Of no family: the kernel lists both, whichever it has, in one answer.
-        request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        for kind, body in self._kernel.ask(_RTM_GETADDR, DUMP, request):
-            if kind != _RTM_NEWADDR or len(body) < _ADDRESS.size:
-                continue
-            family, prefix, flags, _, index = _ADDRESS.unpack_from(body)
-            found = attributes(body, _ADDRESS.size)
-            # On a point-to-point link the plain address is that of the far end.
-            packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
-            address = _address(family, packed)
-            if address is not None and not flags & _IFA_F_DADFAILED:
-                yield _Held(index, address, prefix, flags)
+        return ((held.index, held.address) for held in held_addresses(self._kernel))
 
     def has_any(self, addresses: Iterable[Address]) -> bool:
         """Whether this host answers for one of `addresses`, on whatever interface.
@@ -160,34 +150,13 @@ class LinkMonitor:
         self._kernel.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An address on an interface, with the flags of `struct ifaddrmsg`."""
-
-    index: int
-    address: Address
-    prefix: int
-    flags: int
-
-    @property
-    def is_usable(self) -> bool:
-        return not self.flags & _IFA_F_TENTATIVE
-
-    def as_source(self) -> LinkAddress:
-        return LinkAddress(
-            self.address,
-            self.prefix,
-            secondary=bool(self.flags & _IFA_F_SECONDARY),
-            deprecated=bool(self.flags & _IFA_F_DEPRECATED),
-        )
-
-
-def _address(family: int, packed: bytes) -> Address | None:
-    if family == socket.AF_INET and len(packed) == 4:
-        return IPv4Address(packed)
-    if family == socket.AF_INET6 and len(packed) == 16:
-        return IPv6Address(packed)
-    return None
+def _as_source(held: HeldAddress) -> LinkAddress:
+    return LinkAddress(
+        held.address,
+        held.prefix,
+        secondary=bool(held.flags & _IFA_F_SECONDARY),
+        deprecated=bool(held.flags & _IFA_F_DEPRECATED),
+    )
 
 
 def _no_info(error: OSError) -> LinkError:

@@ -5,7 +5,11 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
+
+from carppcap.addresses import Address
 
 ERROR, DONE = 2, 3
 """Types of the messages that end an answer."""
@@ -19,6 +23,10 @@ _DUMP_OVERTAKEN = 0x10
 _HEADER = Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = Struct("=HH")  # struct rtattr
 _ERROR = Struct("=i")  # struct nlmsgerr begins with it
+_ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_F_DADFAILED = 0x08
 _SO_RCVBUFFORCE = 33
 _ATTEMPTS_MAX = 5  # to get a list during which nothing changed
 
@@ -123,3 +131,44 @@ def attribute(kind: int, value: bytes) -> bytes:
     """One attribute of a question."""
     length = _ATTRIBUTE.size + len(value)
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAddress:
+    """An address of this host: where, with how long a prefix, and the kernel's flags.
+
+    `index` is the number of the interface, `flags` are IFA_F_* of rtnetlink(7).
+    """
+
+    index: int
+    address: Address
+    prefix: int
+    flags: int
+
+
+def held_addresses(kernel: Enquiry) -> Iterator[HeldAddress]:
+    """Every address of this host, in the kernel's order.
+
+    Those are left out that a neighbour has objected to (RFC 4862, 5.4): they stand on
+    their interface, but the kernel does not answer for them.  Raises `OSError`.
+    """
+    # Of no family: the kernel lists both, whichever it has, in one answer.
+    request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+    for kind, body in kernel.ask(_RTM_GETADDR, DUMP, request):
+        if kind != _RTM_NEWADDR or len(body) < _ADDRESS.size:
+            continue
+        family, prefix, flags, _, index = _ADDRESS.unpack_from(body)
+        found = attributes(body, _ADDRESS.size)
+        # On a point-to-point link the plain address is that of the far end.
+        packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
+        address = _address(family, packed)
+        if address is not None and not flags & _IFA_F_DADFAILED:
+            yield HeldAddress(index, address, prefix, flags)
+
+
+def _address(family: int, packed: bytes) -> Address | None:
+    if family == socket.AF_INET and len(packed) == 4:
+        return IPv4Address(packed)
+    if family == socket.AF_INET6 and len(packed) == 16:
+        return IPv6Address(packed)
+    return None
