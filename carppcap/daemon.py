@@ -15,12 +15,14 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from carppcap import sequence
 from carppcap.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     State,
 )
 from carppcap.addresses import Address
@@ -30,6 +32,7 @@ from carppcap.events import (
     STALL_NS,
     STEP_DOWN_HOLD_NS,
     AddressesLost,
+    AdvertReceived,
     Event,
     FramesLost,
     LinkDown,
@@ -39,6 +42,7 @@ from carppcap.events import (
     StepDown,
     Stop,
 )
+from carppcap.flood import FloodGate
 from carppcap.frames import decode
 from carppcap.holding import Holding
 from carppcap.ingress import Rejection
@@ -80,9 +84,11 @@ class Daemon:
         self._wire = Wire(config, log, ignore_link_state=settings.ignore_link_state)
         origin = now_ns()
         self._journal = Journal(log, config, origin)
+        self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
         self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
-        draw_counter = _draw(8)
-        self._node = Node([config], lambda now: draw_counter())
+        self._node = Node(
+            [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
+        )
         self._egress = Egress(config, self._wire.mac, _draw(2), self._wire.next_hop_mac)
         self._holding = Holding(
             settings, config, self._journal, self._addresses_of_this_machine
@@ -125,6 +131,7 @@ class Daemon:
             deadline
             for deadline in (
                 self._node.deadline,
+                self._flood.deadline,
                 self._holding.deadline,
                 self._look_again_at,
             )
@@ -170,23 +177,44 @@ class Daemon:
         """
         for _ in range(READS_PER_TURN_MAX):
             frames = self._wire.read()
+            useless = sum(not self._receive(stamped) for stamped in frames)
+            self._mind_flood(useless)
             if not frames:
                 self._clock.buffer_is_empty()
                 return
-            for stamped in frames:
-                self._receive(stamped)
             if self._clock.is_of_next_turn(frames[-1][0]):
                 return
 
-    def _receive(self, stamped: StampedFrame) -> None:
+    def _receive(self, stamped: StampedFrame) -> bool:
+        """Whether it was an advert to obey."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
         datagram = decode(frame, self._wire.link_type)
         outcome = self._node.receive(self._config.interface, datagram, at)
+        if outcome is None:
+            return False
         if isinstance(outcome, Rejection):
             self._journal.rejection(outcome, at)
-        elif outcome is not None:
-            self._perform(outcome)
+            self._send_hint(outcome.hint, at)
+            return False
+        if isinstance(outcome.event, AdvertReceived):
+            self._flood.heard(outcome.event.source, at)
+        self._perform(outcome)
+        if outcome.remark is not None:
+            self._send_hint(outcome.remark.hint, at)
+        return True
+
+    def _send_hint(self, hint: SendHint | None, at: Instant) -> None:
+        if hint is not None:
+            self._send(hint, at)
+
+    def _mind_flood(self, useless: int) -> None:
+        """Have the kernel hold back more, or less, if that many frames were no use."""
+        now, waiting = now_ns(), self._state() is State.BACKUP
+        news = self._flood.judge(useless, now, waiting=waiting)
+        self._wire.sift(self._flood.sieve)
+        if news is not None:
+            self._journal.flood(news, now)
 
     def _read_link(self, now: Instant) -> None:
         event = self._wire.refresh()
@@ -266,7 +294,9 @@ class Daemon:
         elif isinstance(action, ReleaseAddresses):
             self._holding.release(step)
 
-    def _send(self, action: SendAdvert | AnnounceAddresses, at: Instant) -> bool:
+    def _send(
+        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
+    ) -> bool:
         try:
             for frame in self._egress.frames(action):
                 self._wire.send(frame)

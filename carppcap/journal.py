@@ -16,6 +16,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_signed_for_ours
 from carppcap.errors import LinkError
 from carppcap.events import AddressesLost, AdvertReceived
+from carppcap.flood import FloodBegan, FloodEnded
 from carppcap.frames import Datagram
 from carppcap.i18n import translate
 from carppcap.ingress import Rejection, RejectReason
@@ -229,6 +230,29 @@ class Journal:
                 source=datagram.source,
                 theirs=datagram.destination,
                 ours=self._config.group,
+            )
+
+    def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
+        """The filter was narrowed, or is wide again."""
+        if isinstance(news, FloodBegan):
+            text = N_(
+                "More than {rate} frames a second that are no adverts of ours: taking "
+                "only what could be one{limited}"
+            )
+            self._limited(Level.WARNING, at, FloodBegan, text, rate=news.rate)
+        else:
+            text = N_(
+                "The flood is over after {seconds} s and {frames} frames read: taking "
+                "all of protocol 112 again{limited}"
+            )
+            seconds = f"{news.duration_ns / NS_PER_S:.1f}"
+            self._limited(
+                Level.WARNING,
+                at,
+                FloodEnded,
+                text,
+                seconds=seconds,
+                frames=news.frames,
             )
 
     def send_failure(self, why: object, at: Instant) -> None:

@@ -7,6 +7,7 @@ import pytest
 from carppcap.actions import AnnounceAddresses, Cause, SendAdvert, State, StateChanged
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
+from carppcap.flood import FloodBegan, FloodEnded
 from carppcap.frames import LinkType, decode
 from carppcap.ingress import Ingress, Rejection
 from carppcap.jobs import Job, Outcome
@@ -291,6 +292,32 @@ def test_without_a_password_nothing_can_be_proved() -> None:
     assert said.reject(frame(payload(config(source=LOWER, vhid=9)))) == []
     other = frame(payload(PEER), destination=IPv4Address("224.0.0.19"))
     assert said.reject(other) == []
+
+
+def test_floods() -> None:
+    """One line when it begins and one when it ends; of many in a row, these alone."""
+    said = Said()
+    period_ns = QUIET_PERIOD_NS // 4
+    for number in range(5):
+        at = number * period_ns
+        said.journal.flood(FloodBegan(rate=12_345), at)
+        said.journal.flood(FloodEnded(duration_ns=2_360_000_000, frames=4_711), at)
+
+    began = (
+        "More than 12345 frames a second that are no adverts of ours: taking only what "
+        "could be one"
+    )
+    ended = (
+        "The flood is over after 2.4 s and 4711 frames read: taking all of protocol 112 "
+        "again"
+    )
+    held_back = " [3 more in between]"
+    assert said.lines == [
+        ("WARNING", began),
+        ("WARNING", ended),
+        ("WARNING", began + held_back),
+        ("WARNING", ended + held_back),
+    ]
 
 
 def test_a_send_failure() -> None:
