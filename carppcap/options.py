@@ -106,14 +106,37 @@ class Settings:
         if not families or self.vips == (ANY,):
             raise ConfigError("You must supply a virtual host address (--addr)")
         self._check_peers(families)
+        return self.host(
+            interface,
+            self.vhid,
+            Key(self.password),
+            self.source if Family.IPV4 in families else None,
+            self.source6 if Family.IPV6 in families else None,
+        )
+
+    def host(
+        self,
+        interface: str,
+        vhid: int,
+        key: Key | None,
+        source: IPv4Address | None,
+        source6: IPv6Address | None,
+    ) -> VirtualHostConfig:
+        """A virtual host of these values, and else of these settings.
+
+        Raises `ConfigError` for numbers that are impossible together.
+        """
+        # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
+        usual_link_address = bytes((0x00, 0x00, 0x5E, 0x00, 0x01, vhid))
+        is_usual = self.link_address == usual_link_address
         return VirtualHostConfig(
             interface=interface,
-            vhid=self.vhid,
-            source=self.source if Family.IPV4 in families else None,
-            source6=self.source6 if Family.IPV6 in families else None,
+            vhid=vhid,
+            source=source,
+            source6=source6,
             vips=self.vips,
             prefixes=self.prefixes,
-            key=Key(self.password),
+            key=key,
             advbase=self.advbase,
             advskew=self.advskew,
             dead_ratio=self.dead_ratio,
@@ -124,16 +147,11 @@ class Settings:
             multicast=not self.nomcast,
             peers=self.peers,
             source_mac=self.source_mac or self._usual_source_mac(),
-            link_address=self._hand_set_link_address(),
+            link_address=b"" if is_usual else self.link_address,
             vmac=self.vmac,
             demotion=self.demotion,
             replay_guard=self.replay_guard,
         )
-
-    def _hand_set_link_address(self) -> bytes:
-        # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
-        usual = bytes((0x00, 0x00, 0x5E, 0x00, 0x01, self.vhid or 0))
-        return b"" if self.link_address == usual else self.link_address
 
     def _usual_source_mac(self) -> SourceMac:
         """The MAC that adverts come from where nobody asks for another one.

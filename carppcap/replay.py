@@ -8,7 +8,6 @@ at t and after every earlier one.  No script runs and nothing is sent; whatever 
 asked for succeeds at once.
 """
 
-from collections.abc import Iterator
 from itertools import cycle
 from typing import Protocol
 
@@ -42,6 +41,7 @@ from carppcap.frames import (
 from carppcap.ingress import Rejection
 from carppcap.node import Node, Step
 from carppcap.report import End, Report
+from carppcap.sequence import Sequence
 from carppcap.shortcut import SOURCE, Familiar
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
@@ -84,9 +84,11 @@ class Replay:
         self._report = report
         self._injector = injector
         self._verbose = verbose
-        counters = _counters()
-        self._node = Node([config], draw_counter=lambda now: next(counters))
+        # Our own clock is unset, so that no advert is older than our start: whoever
+        # was thought to lag behind could not be told here.
+        self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
         self._host = self._node.host(config.interface, config.vhid)
+        self._guard = self._node.guard(config.interface, config.vhid)
         self._egress = Egress(
             config,
             invented_mac(config),
@@ -162,19 +164,20 @@ class Replay:
             self.tally.rejection(outcome)
             self._report.rejection(outcome, self._now)
             return
-        # What is neither foreign nor rejected is an advert that was heard.
-        assert outcome is not None
-        assert isinstance(outcome.event, AdvertReceived)
-        assert isinstance(datagram, Datagram)
-        sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
-        if intact is not None and not self._verbose:
-            self._remember(frame, outcome.event, sender)
-        self._perform(outcome)
+        # What is neither foreign nor rejected was heard: an advert, or a hint.
+        if outcome is not None and isinstance(outcome.event, AdvertReceived):
+            assert isinstance(datagram, Datagram)
+            sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
+            if intact is not None and not self._verbose:
+                self._remember(frame, outcome.event, sender)
+        if outcome is not None:
+            self._perform(outcome)
 
     def _remember(self, frame: bytes, event: AdvertReceived, sender: Sender) -> None:
         if len(self._familiar) >= SENDERS_MAX:
             self._familiar.clear()
-        self._familiar[frame[SOURCE]] = Familiar(frame, event, self._host), sender
+        familiar = Familiar(frame, event, self._host, self._guard)
+        self._familiar[frame[SOURCE]] = familiar, sender
 
     def _handle(self, event: Event) -> None:
         config = self._config
@@ -219,6 +222,7 @@ class Replay:
             at=self._now,
             interface=self._config.interface,
             vhid=self._config.vhid,
+            families=self._config.families,
             state=self._host.state,
             deadline=self._host.deadline,
             frames=self._frames,
@@ -226,20 +230,10 @@ class Replay:
 
 
 def invented_mac(config: VirtualHostConfig) -> bytes:
-    """02:00 and the four bytes of --srcip: locally administered, and told apart.
+    """02:00 and the last four bytes of --srcip: locally administered, and told apart.
 
     A capture does not say which MAC we would have had.
     """
-    return b"\x02\x00" + config.source.packed
-
-
-def _counters() -> Iterator[int]:
-    """The same 64-bit numbers in every run, as far apart as random ones would be.
-
-    Knuth's linear congruential generator (MMIX).  Counting from 1 could meet small
-    counters of others, which would then pass for our own.
-    """
-    counter = 0
-    while True:
-        counter = (counter * 6364136223846793005 + 1442695040888963407) % (1 << 64)
-        yield counter
+    source = config.source or config.source6
+    assert source is not None  # `tool` has found one
+    return b"\x02\x00" + source.packed[-4:]

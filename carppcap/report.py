@@ -8,13 +8,14 @@ A line of JSON is one object.  Its `kind` says which of the others to expect:
     note       text
     step       at_ns, interface, vhid, event, state, actions, next_ns; with a change of
                state also old_state and cause; for an advert also source, advbase,
-               advskew, counter, verified
+               advskew, demotion, counter, verified
     rejection  at_ns, reason, source, vhid
-    summary    at_ns, interface, vhid, state, next_ns, frames, accepted, rejected,
-               transitions, senders; each sender has source, vhid, accepted,
-               verified, rejected, advbase, advskew
+    summary    at_ns, interface, vhid, families, state, next_ns, frames, accepted,
+               rejected, transitions, senders; each sender has source, vhid, accepted,
+               verified, rejected, advbase, advskew, demotion
 
-Instants are nanoseconds since the first frame; what is not known is null.
+Instants are nanoseconds since the first frame; what is not known is null.  Families
+are 4 and 6, those in which the host would send.
 """
 
 import json
@@ -24,11 +25,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from carppcap.actions import State, StateChanged
+from carppcap.addresses import Family
 from carppcap.events import AdvertReceived
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.tally import Sender, Tally
-from carppcap.timeline import format_action, format_event, format_rejection, format_step
+from carppcap.timeline import (
+    format_action,
+    format_event,
+    format_rank,
+    format_rejection,
+    format_step,
+)
 from carppcap.units import Instant, format_seconds
 
 
@@ -39,6 +47,7 @@ class End:
     at: Instant
     interface: str
     vhid: int
+    families: tuple[Family, ...]
     state: State
     deadline: Instant | None
     frames: int
@@ -105,8 +114,7 @@ def _format_sender(sender: Sender) -> str:
         mark = "" if sender.verified else " unverified"
         columns.append(f"accepted {sender.accepted}{mark}")
     if sender.rank is not None:
-        advbase, advskew = sender.rank
-        columns.append(f"last {advbase}/{advskew}")
+        columns.append(f"last {format_rank(*sender.rank)}")
     if sender.rejected:
         columns.append(f"rejected {_format_reasons(sender.rejected)}")
     return "  ".join(columns)
@@ -150,6 +158,7 @@ class JsonReport:
                 "at_ns": end.at,
                 "interface": end.interface,
                 "vhid": end.vhid,
+                "families": [family.value for family in end.families],
                 "state": end.state.value,
                 "next_ns": end.deadline,
                 "frames": end.frames,
@@ -185,6 +194,7 @@ def step_record(step: Step) -> dict[str, Any]:
             "source": str(step.event.source),
             "advbase": step.event.advbase,
             "advskew": step.event.advskew,
+            "demotion": step.event.demotion,
             "counter": step.event.counter,
             "verified": step.event.verified,
         }
@@ -208,7 +218,7 @@ def _action_words(step: Step) -> Iterable[str]:
 
 
 def _sender_record(sender: Sender) -> dict[str, Any]:
-    advbase, advskew = sender.rank or (None, None)
+    advbase, advskew, demotion = sender.rank or (None, None, None)
     return {
         "source": str(sender.source),
         "vhid": sender.vhid,
@@ -217,4 +227,5 @@ def _sender_record(sender: Sender) -> dict[str, Any]:
         "rejected": _reasons(sender.rejected),
         "advbase": advbase,
         "advskew": advskew,
+        "demotion": demotion,
     }

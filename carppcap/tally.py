@@ -29,15 +29,15 @@ _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP
 class Sender:
     """What one address sent for one vhid.
 
-    `rank` is advbase and advskew of its last accepted advert, `sample` the first
-    datagram that could tell why others were not.
+    `rank` is advbase, advskew and demotion of its last accepted advert, `sample` the
+    first datagram that could tell why others were not.
     """
 
     source: Address
     vhid: int | None
     accepted: int = 0
     verified: bool = True
-    rank: tuple[int, int] | None = None
+    rank: tuple[int, int, int] | None = None
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     sample: Datagram | None = None
 
@@ -73,7 +73,7 @@ class Tally:
         """Count an accepted advert; who sent it, to count on directly."""
         sender = self._sender(event.source, vhid)
         sender.accepted += 1
-        sender.rank = (event.advbase, event.advskew)
+        sender.rank = (event.advbase, event.advskew, event.demotion)
         if not event.verified:
             sender.verified = False
             sender.sample = sender.sample or datagram

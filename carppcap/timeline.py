@@ -69,7 +69,7 @@ def format_event(event: Event) -> str:
     match event:
         case AdvertReceived():
             mark = "" if event.verified else " unverified"
-            rank = _rank(event.advbase, event.advskew, event.demotion)
+            rank = format_rank(event.advbase, event.advskew, event.demotion)
             return f"advert {rank} from {event.source}{mark}"
         case AddressesAcquired(ok):
             return "acquired" if ok else "acquire_failed"
@@ -103,7 +103,7 @@ def format_action(action: Action) -> str:
     match action:
         case SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"
-            return f"{word} {_rank(advbase, advskew, demotion)}"
+            return f"{word} {format_rank(advbase, advskew, demotion)}"
         case AcquireAddresses():
             return "acquire"
         case ReleaseAddresses():
@@ -116,7 +116,7 @@ def format_action(action: Action) -> str:
             return ""
 
 
-def _rank(advbase: int, advskew: int, demotion: int) -> str:
+def format_rank(advbase: int, advskew: int, demotion: int) -> str:
     """`1/100`, or `1/100+2` for who is demoted by two."""
     return f"{advbase}/{advskew}+{demotion}" if demotion else f"{advbase}/{advskew}"
 

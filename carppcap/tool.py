@@ -4,11 +4,12 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace as changed
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from carppcap.addresses import Address, Family
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import plausible_vhid
@@ -23,13 +24,7 @@ from carppcap.system.inject import FileInjector
 from carppcap.system.syslog import Log
 from carppcap.tally import explain
 from carppcap.usage import replay_usage
-
-
-def _path(text: str, what: str) -> str:
-    if not text:
-        raise ConfigError("{what} is empty", what=what)
-    return text
-
+from carppcap.values import plain_text
 
 REPLAY_OPTIONS = (
     Option(
@@ -45,7 +40,7 @@ REPLAY_OPTIONS = (
         "",
         "write",
         "write",
-        _path,
+        plain_text,
         "FILE",
         N_("store what we would have sent in FILE, a .pcap"),
         original=False,
@@ -53,12 +48,13 @@ REPLAY_OPTIONS = (
 )
 
 LOSES_TIES = IPv4Address("255.255.255.255")
+LOSES_TIES6 = IPv6Address((1 << 128) - 1)
 """Who we are without --srcip: nobody ranks behind it, and nobody can be it."""
 
 _IGNORED = frozenset(
     """
     upscript downscript xparam shutdown ignore_link_state daemonize facility
-    script_timeout_ns pidfile no_farewell version
+    script_timeout_ns pidfile no_farewell vmac version
     """.split()
 )
 """Settings without a meaning here."""
@@ -94,14 +90,14 @@ def _replay(
     settings: Settings, path: str, output: str | None, *, as_json: bool
 ) -> LinkError | None:
     """Replay one file; what broke it off."""
-    vhid = settings.vhid or _first_vhid(path)
+    vhid, family = _group(settings, path)
     capture = FileCapture(path, "")
     if output is not None and os.path.exists(output) and os.path.samefile(path, output):
         raise ConfigError("{path} cannot be read and written at once", path=path)
-    config = _config(settings, path, vhid)
+    config = _config(settings, path, vhid, family)
     with closing(_Progress(capture, path)) as progress:
         report = (JsonReport if as_json else TextReport)(progress.write)
-        _say_guesses(report, settings, vhid)
+        _say_guesses(report, settings, config)
         with closing(FileInjector(output)) if output else nullcontext() as injector:
             run = Replay(config, progress, report, injector, verbose=settings.debug)
             broken_off = run.run()
@@ -112,48 +108,62 @@ def _replay(
     return broken_off
 
 
-def _first_vhid(path: str) -> int:
-    """The vhid of the first advert in a file.  Raises `LinkError` if there is none."""
+def _group(settings: Settings, path: str) -> tuple[int, Family]:
+    """The vhid that counts, and the family to assume where nothing else tells.
+
+    Raises `LinkError` if the file had to tell the vhid, and could not.
+    """
+    if settings.vhid is not None and (settings.vips or _known_sources(settings)):
+        return settings.vhid, Family.IPV4
     if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        if settings.vhid is not None:
+            return settings.vhid, Family.IPV4
         raise ConfigError("{path} can be read only once: say --vhid", path=path)
     capture = FileCapture(path, "")
-    while frames := capture.read():
-        for _, frame in frames:
-            datagram = decode(frame, capture.link_type)
-            vhid = plausible_vhid(datagram) if isinstance(datagram, Datagram) else None
-            if vhid is not None:
-                return vhid
+    with suppress(LinkError):  # What broke it off is said when it is replayed.
+        while frames := capture.read():
+            for _, frame in frames:
+                datagram = decode(frame, capture.link_type)
+                if isinstance(datagram, Datagram):
+                    vhid = plausible_vhid(datagram)
+                    if vhid is not None and settings.vhid in (None, vhid):
+                        return vhid, Family.of(datagram.source)
+    if settings.vhid is not None:
+        return settings.vhid, Family.IPV4
     raise LinkError(
-        "{path}: no CARP advert over IPv4 in it (--vhid replays it all the same)",
-        path=path,
+        "{path}: no CARP advert in it (--vhid replays it all the same)", path=path
     )
 
 
-def _config(settings: Settings, path: str, vhid: int) -> VirtualHostConfig:
+def _known_sources(settings: Settings) -> list[Address]:
+    return [s for s in (settings.source, settings.source6) if s is not None]
+
+
+def _config(
+    settings: Settings, path: str, vhid: int, family: Family
+) -> VirtualHostConfig:
     # A digest covers the address too: without both there is nothing to check it with.
-    checkable = settings.password is not None and bool(settings.vips)
-    return VirtualHostConfig(
-        interface=settings.interface or os.path.basename(path),
-        vhid=vhid,
-        source=settings.source or LOSES_TIES,
-        vips=settings.vips,
-        prefixes=settings.prefixes,
-        key=Key(settings.password) if settings.password and checkable else None,
-        advbase=settings.advbase,
-        advskew=settings.advskew,
-        dead_ratio=settings.dead_ratio,
-        preempt=settings.preempt,
-        neutral=settings.neutral,
-        group=settings.group,
-        multicast=not settings.nomcast,
+    checkable = settings.password is not None and settings.vips
+    told = settings.vips or _known_sources(settings)
+    families = {Family.of(address) for address in told} or {family}
+    return settings.host(
+        settings.interface or os.path.basename(path),
+        vhid,
+        Key(settings.password) if settings.password and checkable else None,
+        (settings.source or LOSES_TIES) if Family.IPV4 in families else None,
+        (settings.source6 or LOSES_TIES6) if Family.IPV6 in families else None,
     )
 
 
-def _say_guesses(report: Report, settings: Settings, vhid: int) -> None:
+def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) -> None:
     if settings.vhid is None:
-        report.note(f"no --vhid: taking {vhid}, the first in the file")
-    if settings.source is None:
-        report.note(f"no --srcip: we are {LOSES_TIES}, which loses every tie")
+        report.note(f"no --vhid: taking {config.vhid}, the first in the file")
+    known = {Family.of(source) for source in _known_sources(settings)}
+    for family in config.families:
+        if family not in known:
+            which = f" of IPv{family.value}" if len(config.families) > 1 else ""
+            we = config.source_of(family)
+            report.note(f"no --srcip{which}: we are {we}, which loses every tie")
     missing = [
         name
         for name, value in (

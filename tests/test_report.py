@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.addresses import Family
 from carppcap.advert import Advert
 from carppcap.events import AdvertReceived, Start
 from carppcap.frames import Datagram, Defect
@@ -29,7 +30,7 @@ HEARD = Step(
     ns(1.5),
     "eth0",
     7,
-    AdvertReceived(LOWER, 1, 20, 99, verified=False),
+    AdvertReceived(LOWER, 1, 20, 99, verified=False, demotion=2),
     (),
     State.BACKUP,
     None,
@@ -58,7 +59,7 @@ def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
         tally.rejection(rejection)
     report.rejection(REJECTED, ns(2))
     report.rejection(NAMELESS, ns(2.5))
-    report.summary(End(ns(3), "eth0", 7, State.BACKUP, ns(4), 12), tally)
+    report.summary(End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, ns(4), 12), tally)
     return lines
 
 
@@ -67,11 +68,11 @@ def test_text() -> None:
     assert told(TextReport) == [
         "note: grüß dich",
         "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.000000",
-        "1.500000  vhid 7  BACKUP  advert 1/20 from 10.1.1.4 unverified",
+        "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified",
         "2.000000  vhid 7  rejected badauth  from 10.1.1.6",
         "2.500000  vhid -  rejected badlen",
         "3.000000  vhid 7  BACKUP  end of capture  next 4.000000",
-        "sender 10.1.1.4  vhid 7  accepted 1 unverified  last 1/20",
+        "sender 10.1.1.4  vhid 7  accepted 1 unverified  last 1/20+2",
         "sender 10.1.1.6  vhid 7  rejected 2 (badauth 2)",
         "total  frames 12  accepted 1  rejected 3 (badlen 1, badauth 2)  transitions 1",
     ]
@@ -107,6 +108,7 @@ def test_json() -> None:
             "source": "10.1.1.4",
             "advbase": 1,
             "advskew": 20,
+            "demotion": 2,
             "counter": 99,
             "verified": False,
         },
@@ -129,6 +131,7 @@ def test_json() -> None:
             "at_ns": 3_000_000_000,
             "interface": "eth0",
             "vhid": 7,
+            "families": [4, 6],
             "state": "BACKUP",
             "next_ns": 4_000_000_000,
             "frames": 12,
@@ -144,6 +147,7 @@ def test_json() -> None:
                     "rejected": {},
                     "advbase": 1,
                     "advskew": 20,
+                    "demotion": 2,
                 },
                 {
                     "source": "10.1.1.6",
@@ -153,6 +157,7 @@ def test_json() -> None:
                     "rejected": {"badauth": 2},
                     "advbase": None,
                     "advskew": None,
+                    "demotion": None,
                 },
             ],
         },
@@ -178,7 +183,8 @@ def test_sender_without_a_vhid(
     if isinstance(verdict, Rejection):
         tally.rejection(verdict)
 
-    TextReport(lines.append).summary(End(0, "eth0", 7, State.INIT, None, 0), tally)
+    end = End(0, "eth0", 7, (Family.IPV4,), State.INIT, None, 0)
+    TextReport(lines.append).summary(end, tally)
 
     assert lines[0] == "0.000000  vhid 7  INIT  end of capture"
     assert lines[1:-1] == ([] if expected is None else [expected])

@@ -66,7 +66,7 @@ def test_counts_by_sender_and_reason() -> None:
     assert lower.rejected == {RejectReason.BADTTL: 1}
     assert (foreign.source, foreign.vhid, foreign.accepted) == (LOWER, 8, 0)
     assert foreign.rejected == {RejectReason.BADVHID: 1}
-    assert (higher.accepted, higher.rank, higher.verified) == (2, (1, 9), True)
+    assert (higher.accepted, higher.rank, higher.verified) == (2, (1, 9, 0), True)
     assert tally.accepted == 3
     assert tally.rejected == {
         RejectReason.BADTTL: 1,
@@ -106,7 +106,7 @@ ELSEWHERE = config(vips=(OTHER_VIP,))
     ("host", "datagrams", "expected"),
     [
         pytest.param(HOST, [sent()], "", id="all fits"),
-        pytest.param(HOST, [], "no CARP over IPv4 in this capture", id="nothing"),
+        pytest.param(HOST, [], "no CARP in this capture", id="nothing"),
         pytest.param(
             ELSEWHERE,
             [sent()],
