@@ -211,6 +211,14 @@ IPV6_SHAPES = [
     pytest.param(
         extended((FRAGMENT,), payload_length=45), Defect.TRUNCATED, id="fragment-cut"
     ),
+    *(
+        pytest.param(
+            ethernet6(ipv6(extension(58), next_header=kind, payload_length=0)),
+            Defect.TRUNCATED,
+            id=f"{kind}-in-the-padding",
+        )
+        for kind in (OPTIONS, FRAGMENT)
+    ),
     pytest.param(
         ethernet6(ipv6(extension(112, 255) + BODY, next_header=OPTIONS)),
         replace(EXPECTED6, payload=BODY),
