@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from carppcap.addresses import Family
+from carppcap.addresses import Address, Family
 
 
 class State(Enum):
@@ -42,6 +42,17 @@ class SendAdvert:
     counter: int
     demotion: int = 0
     family: Family = Family.IPV4
+
+
+@dataclass(frozen=True, slots=True)
+class SendHint:
+    """Tell `destination` beyond which counter its adverts have to be.
+
+    No virtual host asks for it: the guard does, about an advert that looks old.
+    """
+
+    counter: int
+    destination: Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ PROTOCOL = 112
 
 VERSION = 2
 TYPE_ADVERT = 1
+TYPE_HINT = 2
+"""Ours alone: what a peer is told whose advert looks old (see `guard`)."""
+
 AUTHLEN = 7
 """Counter and digest in 32-bit words.  Nobody checks it; it tells us from VRRP."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from carppcap import advert as wire
-from carppcap.actions import AnnounceAddresses, SendAdvert
+from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.addresses import (
     BROADCAST_MAC,
     CARP_GROUP6,
@@ -28,8 +28,8 @@ class Egress:
 
     `nic_mac` is the address of the interface itself, which announcements name unless
     the virtual one moves along (`VirtualHostConfig.vmac`); set it anew when the
-    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram of
-    IPv4.  `mac_of` says to which MAC address a frame for a peer goes, that of the peer
+    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram,
+    though one of IPv6 has no use for it.  `mac_of` says to which MAC address a frame for a peer goes, that of the peer
     or of a router; None while that is not known, and nothing is sent to it.
     """
 
@@ -45,12 +45,12 @@ class Egress:
         self._draw_ip_id = draw_ip_id
         self._mac_of = mac_of
         # Without a password a replay can still show what we would have sent.
-        key = config.key or Key(b"\0")
+        self._key = config.key or Key(b"\0")
         self._authenticator = Authenticator(
-            key, config.vhid, config.vips, config.link_address
+            self._key, config.vhid, config.vips, config.link_address
         )
 
-    def frames(self, action: SendAdvert | AnnounceAddresses) -> list[bytes]:
+    def frames(self, action: SendAdvert | SendHint | AnnounceAddresses) -> list[bytes]:
         """The frames of `action`, in the order they have to leave.
 
         None for an advert in a family in which we have no address to send it from.
@@ -58,6 +58,8 @@ class Egress:
         match action:
             case SendAdvert():
                 return list(self._adverts(action))
+            case SendHint():
+                return list(self._hints(action))
             case AnnounceAddresses():  # pragma: no branch - these are both
                 mac = self._announced_mac
                 return [build_announcement(mac, vip) for vip in self._config.vips]
@@ -81,14 +83,56 @@ class Egress:
         )
         payload = wire.encode(advert)
         for source_mac, destination_mac, destination in self._ways(action.family):
-            yield build_advert(
-                source_mac=source_mac,
-                destination_mac=destination_mac,
-                source=source,
-                destination=destination,
-                ip_id=self._draw_ip_id(),
-                payload=payload,
-            )
+            yield self._frame(source_mac, destination_mac, source, destination, payload)
+
+    def _hints(self, action: SendHint) -> Iterator[bytes]:
+        """To one host, in a frame for all: where it is on the link, nobody has told.
+
+        Whoever else takes it for an advert finds a wrong digest.
+        """
+        config, destination = self._config, action.destination
+        family = Family.of(destination)
+        source = config.source_of(family)
+        if source is None:
+            return
+        signer = Authenticator(
+            self._key,
+            config.vhid,
+            config.vips,
+            config.link_address,
+            type=wire.TYPE_HINT,
+        )
+        hint = wire.Advert(
+            vhid=config.vhid,
+            advbase=config.advbase,
+            advskew=config.advskew,
+            counter=action.counter,
+            digest=signer.digest(action.counter),
+            type=wire.TYPE_HINT,
+        )
+        payload = wire.encode(hint)
+        for source_mac, destination_mac, to in self._ways(family):
+            if to.is_multicast or to.packed == destination.packed:
+                yield self._frame(
+                    source_mac, destination_mac, source, destination, payload
+                )
+
+    def _frame(
+        self,
+        source_mac: bytes,
+        destination_mac: bytes,
+        source: Address,
+        destination: Address,
+        payload: bytes,
+    ) -> bytes:
+        return build_advert(
+            source_mac=source_mac,
+            destination_mac=destination_mac,
+            source=source,
+            destination=destination,
+            ip_id=self._draw_ip_id(),
+            payload=payload,
+        )
 
     def _ways(self, family: Family) -> Iterator[tuple[bytes, bytes, Address]]:
         """MAC address of ours, MAC and IP address of theirs: the group or every peer.

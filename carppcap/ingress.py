@@ -13,8 +13,11 @@ BSD kernels; the order is the original's `packethandler`, `carp_proto_input_c`):
     8. checksums              BADSUM
     9. digest                 BADAUTH      other password, other addresses, or forged
 
+Whether an advert was sent before is asked last, by `node`: REPLAY, TAMPERED, STALE.
+
 Type and authlen are not checked: nobody does, and strictness here would be an outage
-next to a peer that is not.
+next to a peer that is not.  But a frame of type 2 to one of our own addresses is a
+hint (see `guard`); it passes the same checks, and its digest is over its own type.
 
 A vhid is that of a group in the families in which the group has addresses.  An advert
 in the other family is BADVHID, although its digest may be right (an OpenBSD host whose
@@ -33,6 +36,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from carppcap import advert as wire
+from carppcap.actions import SendHint
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.advert import Advert
 from carppcap.auth import Verifier
@@ -53,6 +57,9 @@ class RejectReason(Enum):
     WRONG_GROUP = "wrong_group"
     BADSUM = "badsum"
     BADAUTH = "badauth"
+    REPLAY = "replay"
+    TAMPERED = "tampered"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,14 @@ class Rejection:
     """A frame of protocol 112 that moves nothing.  Count it, perhaps log it.
 
     `advert` is there once the frame was long enough to be one; `digest_expected`
-    only for BADAUTH.
+    only for BADAUTH; `hint` only for STALE, and is to be sent.
     """
 
     reason: RejectReason
     datagram: Datagram | None = None
     advert: Advert | None = None
     digest_expected: bytes | None = None
+    hint: SendHint | None = None
 
     @property
     def source(self) -> Address | None:
@@ -87,6 +95,14 @@ class Accepted:
     event: AdvertReceived
 
 
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """A peer tells the host with this vhid what it has heard up to."""
+
+    vhid: int
+    counter: int
+
+
 class Ingress:
     """The doorkeeper of one link, for all virtual hosts on it."""
 
@@ -100,7 +116,9 @@ class Ingress:
             if source is not None
         }
 
-    def judge(self, datagram: Datagram | Defect) -> Accepted | Rejection | None:
+    def judge(
+        self, datagram: Datagram | Defect
+    ) -> Accepted | Hinted | Rejection | None:
         """An advert of ours, a reason why not, or None: not our protocol at all."""
         if datagram is Defect.FOREIGN:
             return None
@@ -115,10 +133,16 @@ class Ingress:
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
         door = self._hosts.get(advert.vhid)
-        reason = _fault(datagram, advert, door)
+        is_hint = (
+            advert.type == wire.TYPE_HINT
+            and datagram.destination.packed in self._own_sources
+        )
+        reason = _fault(datagram, advert, door, is_hint)
         if reason is not None:
             return Rejection(reason, datagram, advert)
         assert door is not None  # or it would have been BADVHID
+        if is_hint:
+            return door.authenticate_hint(datagram, advert)
         return door.authenticate(datagram, advert)
 
 
@@ -132,18 +156,16 @@ class _Door:
             family.value: _destinations(config, family) for family in config.families
         }
         """Where adverts for us go, by the version of IP."""
-        self._verifier = (
-            None
-            if config.key is None
-            else Verifier(config.key, config.vhid, config.vips, config.link_address)
-        )
+        self._verifier = self._hint_verifier = None
+        if config.key is not None:
+            signed = config.key, config.vhid, config.vips, config.link_address
+            self._verifier = Verifier(*signed)
+            self._hint_verifier = Verifier(*signed, type=wire.TYPE_HINT)
 
     def authenticate(self, datagram: Datagram, advert: Advert) -> Accepted | Rejection:
         """The last check: its digest."""
         verifier = self._verifier
-        if verifier is not None and not verifier.find(
-            advert.counter, advert.digest, datagram.source_mac
-        ):
+        if verifier is not None and not _is_signed(verifier, datagram, advert):
             if wire.is_vrrp_v2_with_seven_addresses(
                 datagram.payload, datagram.source.packed
             ):
@@ -160,6 +182,23 @@ class _Door:
         )
         return Accepted(advert.vhid, event)
 
+    def authenticate_hint(
+        self, datagram: Datagram, hint: Advert
+    ) -> Hinted | Rejection | None:
+        """The same for a hint; without a password there is none to believe."""
+        verifier = self._hint_verifier
+        if verifier is None:
+            return None
+        if not _is_signed(verifier, datagram, hint):
+            expected = verifier.usual.digest(hint.counter)
+            return Rejection(RejectReason.BADAUTH, datagram, hint, expected)
+        return Hinted(hint.vhid, hint.counter)
+
+
+def _is_signed(verifier: Verifier, datagram: Datagram, advert: Advert) -> bool:
+    form = verifier.find(advert.counter, advert.digest, datagram.source_mac)
+    return form is not None
+
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
     """Where adverts of `family` are sent that are for us."""
@@ -170,16 +209,17 @@ def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
 
 
 def _fault(
-    datagram: Datagram, advert: Advert, door: _Door | None
+    datagram: Datagram, advert: Advert, door: _Door | None, is_hint: bool
 ) -> RejectReason | None:
-    """What is wrong with an advert, but for its digest."""
+    """What is wrong with an advert or a hint to us, but for its digest."""
     if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):
         return RejectReason.BADTTL
     if advert.version != wire.VERSION:
         return RejectReason.BADVER
     if door is None or datagram.source.version not in door.destinations:
         return RejectReason.BADVHID
-    if datagram.destination.packed not in door.destinations[datagram.source.version]:
+    destinations = door.destinations[datagram.source.version]
+    if not is_hint and datagram.destination.packed not in destinations:
         return RejectReason.WRONG_GROUP
     if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):
         return RejectReason.BADSUM

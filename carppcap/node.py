@@ -6,15 +6,30 @@ them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from carppcap.actions import Action, State
-from carppcap.config import VirtualHostConfig
-from carppcap.events import Event, Tick
+from carppcap.actions import Action, SendHint, State
+from carppcap.advert import decode
+from carppcap.config import GuardMode, VirtualHostConfig
+from carppcap.events import Event, ReplayRefused, SequenceContested, Tick
 from carppcap.frames import Datagram, Defect
 from carppcap.fsm import VirtualHost
-from carppcap.ingress import Ingress, Rejection, RejectReason
+from carppcap.guard import REFUSED, Finding, Guard
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.sequence import Sequence
 from carppcap.units import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What the replay guard has to say of an advert that was obeyed.
+
+    `hint` is to be sent.
+    """
+
+    finding: Finding
+    datagram: Datagram
+    hint: SendHint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +37,7 @@ class Step:
     """What one event did to one virtual host.
 
     `interface` and `vhid` name the host; `state` and `deadline` are those after the
-    event, and `actions` must be performed in their order.
+    event, and `actions` must be performed in their order.  `remark` is for the log.
     """
 
     at: Instant
@@ -32,24 +47,32 @@ class Step:
     actions: tuple[Action, ...]
     state: State
     deadline: Instant | None
+    remark: Remark | None = None
 
 
 class Node:
     """The virtual hosts of one machine, by interface and vhid.
 
-    Instants must not decrease.  `draw_counter` gives each advert a fresh 64-bit
-    number.
+    Instants must not decrease.  `number` makes the counters of one host, which begin
+    with the clock of this moment.
     """
 
     def __init__(
-        self, configs: Iterable[VirtualHostConfig], draw_counter: Callable[[Instant], int]
+        self, configs: Iterable[VirtualHostConfig], number: Callable[[], Sequence]
     ) -> None:
         self._hosts: dict[tuple[str, int], VirtualHost] = {}
+        self._sequences: dict[tuple[str, int], Sequence] = {}
+        self._guards: dict[tuple[str, int], Guard] = {}
         by_interface: dict[str, list[VirtualHostConfig]] = {}
         for config in configs:
             key = (config.interface, config.vhid)
             assert key not in self._hosts  # the shell has refused that already
-            self._hosts[key] = VirtualHost(config, draw_counter)
+            self._sequences[key] = sequence = number()
+            # What cannot be authenticated is no replay: anyone can make it.
+            if config.replay_guard is not GuardMode.OFF and config.key is not None:
+                self._guards[key] = Guard(sequence.start)
+            draw = _draw(sequence, self._guards.get(key))
+            self._hosts[key] = VirtualHost(config, draw)
             by_interface.setdefault(config.interface, []).append(config)
         self._ingress = {name: Ingress(group) for name, group in by_interface.items()}
 
@@ -66,6 +89,10 @@ class Node:
     def host(self, interface: str, vhid: int) -> VirtualHost:
         """One virtual host, for those who need no `Step`."""
         return self._hosts[interface, vhid]
+
+    def guard(self, interface: str, vhid: int) -> Guard | None:
+        """Its replay guard, for those who need no `Step`; None: it has none."""
+        return self._guards.get((interface, vhid))
 
     def state(self, interface: str, vhid: int) -> State:
         """Where one virtual host stands."""
@@ -84,10 +111,42 @@ class Node:
         verdict = self._ingress[interface].judge(datagram)
         if verdict is None or isinstance(verdict, Rejection):
             return verdict
-        if self._hosts[interface, verdict.vhid].is_own(verdict.event.counter):
-            assert isinstance(datagram, Datagram)
+        key = interface, verdict.vhid
+        if isinstance(verdict, Hinted):
+            # Whatever it says, it moves nobody: the next number is a higher one.
+            if self._sequences[key].raise_to(verdict.counter, now):
+                return self.handle(*key, SequenceContested(), now)
+            return None
+        assert isinstance(datagram, Datagram)
+        if self._hosts[key].is_own(verdict.event.counter):
+            # A replay, or a twin: one that began at the same time with the same id.
+            self._sequences[key].renumber()
             return Rejection(RejectReason.OWN, datagram)
-        return self.handle(interface, verdict.vhid, verdict.event, now)
+        if key not in self._guards:
+            return self.handle(*key, verdict.event, now)
+        return self._receive_guarded(interface, verdict, datagram, now)
+
+    def _receive_guarded(
+        self, interface: str, accepted: Accepted, datagram: Datagram, now: Instant
+    ) -> Step | Rejection:
+        key = interface, accepted.vhid
+        host, guard, event = self._hosts[key], self._guards[key], accepted.event
+        finding = guard.judge(event, now)
+        if finding is Finding.FRESH:
+            return self.handle(*key, event, now)
+        hint = None
+        if finding is Finding.STALE:
+            counter = guard.hint(event.counter, now)
+            hint = None if counter is None else SendHint(counter, event.source)
+        if finding not in REFUSED or host.config.replay_guard is GuardMode.DETECT:
+            remark = Remark(finding, datagram, hint)
+            return replace(self.handle(*key, event, now), remark=remark)
+        if guard.is_worth_a_question(event.counter):
+            actions = host.handle(ReplayRefused(event.interval_ns), now)
+            assert not actions  # it is remembered for the end of the silence
+        advert = decode(datagram.payload)
+        reason = RejectReason(finding.value)
+        return Rejection(reason, datagram, advert, hint=hint)
 
     def tick(self, now: Instant) -> list[Step]:
         """Pass `Tick` to every virtual host that is due at `now`."""
@@ -96,3 +155,16 @@ class Node:
             for (interface, vhid), host in self._hosts.items()
             if host.deadline is not None and host.deadline <= now
         ]
+
+
+def _draw(sequence: Sequence, guard: Guard | None) -> Callable[[Instant], int]:
+    if guard is None:
+        return sequence.draw
+    sent = guard.sent
+
+    def draw(now: Instant) -> int:
+        counter = sequence.draw(now)
+        sent(counter)
+        return counter
+
+    return draw

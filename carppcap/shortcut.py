@@ -14,6 +14,7 @@ from carppcap.actions import Action, State
 from carppcap.auth import Verifier, same_digest
 from carppcap.events import AdvertReceived
 from carppcap.fsm import VirtualHost
+from carppcap.guard import Guard
 from carppcap.node import Step
 from carppcap.units import Instant
 
@@ -32,7 +33,8 @@ SOURCE = slice(26, 30)
 class Familiar:
     """An accepted advert, and every other that says the same of the same sender.
 
-    `frame` is one that `decode_intact` can read; it led to `event` for `host`.
+    `frame` is one that `decode_intact` can read; it led to `event` for `host`, whose
+    replay guard is `guard`.
     """
 
     __slots__ = (
@@ -41,13 +43,21 @@ class Familiar:
         "_ethernet",
         "_event",
         "_flags",
+        "_guard",
         "_host",
         "_ip_sum",
     )
 
-    def __init__(self, frame: bytes, event: AdvertReceived, host: VirtualHost) -> None:
+    def __init__(
+        self,
+        frame: bytes,
+        event: AdvertReceived,
+        host: VirtualHost,
+        guard: Guard | None = None,
+    ) -> None:
         self._event = event
         self._host = host
+        self._guard = guard
         self._ethernet, ip_id, self._flags, ip_sum, self._addresses, _, digest = (
             _LAYOUT.unpack_from(frame)
         )
@@ -93,6 +103,8 @@ class Familiar:
         host = self._host
         number = int.from_bytes(counter, "big")
         if host.is_own(number):
+            return None
+        if self._guard is not None and not self._guard.admit(self._event, number, now):
             return None
         # A backup looks at who and how fast; a master also, in a tie, at the counter.
         event = self._event

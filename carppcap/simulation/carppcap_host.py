@@ -9,6 +9,7 @@ from carppcap.actions import (
     FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     State,
     StateChanged,
 )
@@ -30,13 +31,18 @@ from carppcap.events import (
     Stop,
 )
 from carppcap.frames import LinkType, decode, decode_intact
+from carppcap.fsm import VirtualHost
 from carppcap.ingress import Rejection
 from carppcap.jobs import Job, JobQueue, Outcome
 from carppcap.node import Node, Step
+from carppcap.sequence import Sequence
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import System
 from carppcap.simulation.scenario import Member
-from carppcap.units import Instant
+from carppcap.units import NS_PER_S, Instant
+
+NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
+"""2026-01-01 00:00 UTC, when every simulation begins."""
 
 
 class CarppcapHost:
@@ -46,8 +52,10 @@ class CarppcapHost:
         self._member = member
         self._config = member.config
         self._system = system
-        self._node = Node([member.config], draw_counter=lambda _now: dice.bits(64))
-        self._host = self._node.host(member.config.interface, member.config.vhid)
+        self._dice = dice
+        # Made at the start, when the clock is read.
+        self._node: Node
+        self._host: VirtualHost
         self._egress = Egress(
             member.config, system.mac, lambda: dice.bits(16), system.neighbour
         )
@@ -67,6 +75,9 @@ class CarppcapHost:
 
     def start(self, now: Instant) -> None:
         """Enter the election, listening."""
+        wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
+        self._node = Node([self._config], lambda: Sequence(wall_ns, now, draw_id))
+        self._host = self._node.host(self._config.interface, self._config.vhid)
         self._handle(Start(), now)
         self.link_changed(now)
 
@@ -74,10 +85,15 @@ class CarppcapHost:
         """Decode, judge, and pass to the core."""
         datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
         outcome = self._node.receive(self._config.interface, datagram, now)
+        hint = None
         if isinstance(outcome, Step):
             self._perform(outcome)
+            hint = None if outcome.remark is None else outcome.remark.hint
         elif isinstance(outcome, Rejection):
             self._system.reject(outcome)
+            hint = outcome.hint
+        if hint is not None:
+            self._send(hint)
 
     def wake(self, now: Instant) -> None:
         """Time has passed, for the core or for the script that runs."""
@@ -146,8 +162,7 @@ class CarppcapHost:
         for action in step.actions:
             match action:
                 case SendAdvert() | AnnounceAddresses():
-                    for frame in self._egress.frames(action):
-                        self._system.send(frame)
+                    self._send(action)
                     if isinstance(action, SendAdvert):
                         self._feedback.append(SendSucceeded())
                 case AcquireAddresses():
@@ -160,6 +175,13 @@ class CarppcapHost:
                     assert_never(action)
         while self._feedback:
             self._handle(self._feedback.popleft(), step.at)
+
+    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+        for frame in self._egress.frames(action):
+            self._system.send(frame)
+
+    def _draw_id(self) -> int:
+        return self._dice.bits(8)
 
     def _run(self, job: Job | None, now: Instant) -> None:
         if job is not None:
