@@ -8,6 +8,7 @@ from carppcap.actions import (
     AnnounceAddresses,
     Cause,
     FamilySilent,
+    SendAdvert,
     State,
     StateChanged,
 )
@@ -104,8 +105,23 @@ class Journal:
         for action in step.actions:
             if isinstance(action, FamilySilent):
                 self._family_silent(action, step)
+            elif isinstance(action, SendAdvert) and step.state is State.BACKUP:
+                self._asked(step)
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
+
+    def _asked(self, step: Step) -> None:
+        if any(isinstance(action, StateChanged) for action in step.actions):
+            return  # It was a master's last word.
+        self._limited(
+            Level.NOTICE,
+            step.at,
+            "asked",
+            N_(
+                "What was refused may have been an honest master's: asking it by an "
+                "advert before taking over{limited}"
+            ),
+        )
 
     def _family_silent(self, silent: FamilySilent, step: Step) -> None:
         self._limited(

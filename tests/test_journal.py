@@ -4,7 +4,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses, Cause, SendAdvert, State, StateChanged
+from carppcap.actions import (
+    AnnounceAddresses,
+    Cause,
+    FamilySilent,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.addresses import Family
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.flood import FloodBegan, FloodEnded
@@ -78,6 +86,18 @@ BACKUP, MASTER, INIT = State.BACKUP, State.MASTER, State.INIT
             Cause.BETTER_MASTER,
             "Preferred master advertised: going back to BACKUP state",
         ),
+        (
+            BACKUP,
+            MASTER,
+            Cause.DEMOTION,
+            "The master is more demoted than this host: taking over",
+        ),
+        (
+            MASTER,
+            BACKUP,
+            Cause.DEMOTION,
+            "This host is demoted, and another master is less so: giving way",
+        ),
         (MASTER, BACKUP, Cause.LINK_DOWN, None),
         (MASTER, BACKUP, Cause.STEP_DOWN, None),
         (MASTER, INIT, Cause.SHUTDOWN, None),
@@ -122,6 +142,42 @@ def test_an_address_that_was_taken_away() -> None:
     assert said.lines == [
         ("WARNING", "10.1.1.252 was taken away from this master: taking it again")
     ]
+
+
+@pytest.mark.parametrize(
+    ("family", "version"), [(Family.IPV4, "IPv4"), (Family.IPV6, "IPv6")]
+)
+def test_a_family_that_is_silent(family: Family, version: str) -> None:
+    """A fault on the way, that a kernel would answer by taking over."""
+    said = Said()
+
+    for _ in range(2):
+        said.journal.step(step(FamilySilent(family), event=THEIRS, state=BACKUP))
+
+    assert said.lines == [
+        (
+            "WARNING",
+            f"No advert of the master arrives over {version} any more: a BSD kernel "
+            "would take over",
+        )
+    ]
+
+
+def test_a_question() -> None:
+    """A backup that advertises has a reason; a master that yields has said its own."""
+    said = Said()
+
+    said.journal.step(step(SendAdvert(1, 0, 1), state=BACKUP))
+    assert said.lines == [
+        (
+            "NOTICE",
+            "What was refused may have been an honest master's: asking it by an advert "
+            "before taking over",
+        )
+    ]
+    yielding = StateChanged(MASTER, BACKUP, Cause.BETTER_MASTER)
+    said.journal.step(step(SendAdvert(1, 0, 1), yielding, state=BACKUP))
+    assert not any("asking" in text for _, text in said.lines)
 
 
 REASSERTING = (
@@ -308,8 +364,8 @@ def test_floods() -> None:
         "could be one"
     )
     ended = (
-        "The flood is over after 2.4 s and 4711 frames read: taking all of protocol 112 "
-        "again"
+        "The flood is over after 2.4 s and 4711 frames read: taking all of protocol "
+        "112 again"
     )
     held_back = " [3 more in between]"
     assert said.lines == [
