@@ -1,6 +1,7 @@
 """From actions to frames: signed, numbered, addressed."""
 
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from typing import Any
 
@@ -9,13 +10,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.actions import AnnounceAddresses, SendAdvert
+from carppcap.addresses import Family
 from carppcap.auth import Authenticator, Key
-from carppcap.config import VirtualHostConfig
+from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.events import AdvertReceived
-from carppcap.frames import Announcement, LinkType, decode, decode_announcement
+from carppcap.frames import (
+    Announcement,
+    Datagram,
+    LinkType,
+    decode,
+    decode_announcement,
+)
 from carppcap.ingress import Accepted, Ingress
-from tests.builders import HIGHER, LOWER, NIC_MAC, OURS, VIP, config
+from tests.builders import (
+    HIGHER,
+    LOWER,
+    LOWER6,
+    NIC_MAC,
+    OURS,
+    OURS6,
+    VIP,
+    VIP6,
+    config,
+)
+
+BOTH = config(source6=OURS6, vips=(VIP, VIP6))
+VIRTUAL_MAC, KERNEL_MAC = "00005e000007", "00005e000107"
+PEER_MAC, ROUTER_MAC = bytes.fromhex("020000000004"), bytes.fromhex("0200000000fe")
+AFAR = IPv4Address("192.0.2.7")
 
 
 def egress(host: VirtualHostConfig) -> Egress:
@@ -34,6 +57,126 @@ def test_advert_as_the_original_sends_it() -> None:
     )
     assert body[:6].hex() == "210764070001"
     assert body[8:] == bytes.fromhex("1122334455667788") + digest
+
+
+def test_advert_over_ipv6() -> None:
+    """To its own group, the digest over the addresses of both families."""
+    digest = Authenticator(Key(b"love"), 7, [VIP6, VIP]).digest(5)
+
+    (frame,) = egress(BOTH).frames(
+        SendAdvert(1, 100, 5, demotion=33, family=Family.IPV6)
+    )
+
+    assert frame[:54] == bytes.fromhex(
+        "333300000012 00005e000007 86dd 60000000 0024 70 ff"
+        "fd000001000000000000000000000005 ff020000000000000000000000000012"
+    )
+    assert frame[54:60].hex() == "210764072101"
+    assert frame[62:] == (5).to_bytes(8, "big") + digest
+
+
+def test_both_families_say_the_same() -> None:
+    """But for the checksum there is nothing of the family in an advert."""
+    over_ipv4, over_ipv6 = (
+        egress(BOTH).frames(SendAdvert(1, 0, 5, family=family))[0] for family in Family
+    )
+
+    assert over_ipv4[34:] == over_ipv6[54:]
+    assert over_ipv4[34:].hex().startswith("210700070001")
+
+
+@pytest.mark.parametrize("family", Family)
+def test_no_advert_without_an_address_to_send_it_from(family: Family) -> None:
+    """The family is without a source; the other one is not touched."""
+    without = {
+        Family.IPV4: replace(BOTH, source=None),
+        Family.IPV6: replace(BOTH, source6=None),
+    }
+    out = egress(without[family])
+
+    counts = [len(out.frames(SendAdvert(1, 0, 5, family=each))) for each in Family]
+
+    assert counts == [each is not family for each in Family]
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize(
+    ("source_mac", "expected"),
+    [
+        (SourceMac.VIRTUAL, VIRTUAL_MAC),
+        (SourceMac.BSD, KERNEL_MAC),
+        (SourceMac.REAL, NIC_MAC.hex()),
+    ],
+)
+def test_source_mac(source_mac: SourceMac, family: Family, expected: str) -> None:
+    """As told, for the adverts of both families; announcements are another matter."""
+    out = egress(replace(BOTH, source_mac=source_mac))
+
+    (frame,) = out.frames(SendAdvert(1, 0, 5, family=family))
+
+    assert frame[6:12].hex() == expected
+    assert {raw[6:12] for raw in out.frames(AnnounceAddresses())} == {NIC_MAC}
+
+
+@pytest.mark.parametrize("source_mac", SourceMac)
+def test_unicast(source_mac: SourceMac) -> None:
+    """A frame for each peer of the family, from our real MAC to the next hop's."""
+    next_hops = {LOWER: PEER_MAC, AFAR: ROUTER_MAC, LOWER6: PEER_MAC}
+    host = replace(BOTH, peers=(LOWER, HIGHER, LOWER6, AFAR), source_mac=source_mac)
+    out = Egress(host, NIC_MAC, count(0x1001).__next__, next_hops.get)
+    frames = {
+        family: out.frames(SendAdvert(1, 0, 5, family=family)) for family in Family
+    }
+
+    to_peer, to_afar = frames[Family.IPV4]  # HIGHER is not resolved yet
+    (to_peer6,) = frames[Family.IPV6]
+
+    datagrams = [decode(raw, LinkType.ETHERNET) for raw in (to_peer, to_afar, to_peer6)]
+    assert to_peer[:12] == to_peer6[:12] == PEER_MAC + NIC_MAC
+    assert to_afar[:12] == ROUTER_MAC + NIC_MAC
+    assert [(d.destination, d.ttl) for d in datagrams if isinstance(d, Datagram)] == [
+        (LOWER, 255),
+        (AFAR, 255),
+        (LOWER6, 255),
+    ]
+    assert to_peer[34:] == to_afar[34:] == to_peer6[54:]
+    assert [to_peer[18:20].hex(), to_afar[18:20].hex()] == ["1001", "1002"]
+
+
+def test_a_family_without_a_peer_keeps_to_its_group() -> None:
+    """Peers of IPv4 do not silence IPv6, where OpenBSD knows of no peers."""
+    host = replace(BOTH, peers=(LOWER,))
+    out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
+    sent = [out.frames(SendAdvert(1, 0, 5, family=family)) for family in Family]
+
+    assert [[raw[:12].hex() for raw in frames] for frames in sent] == [
+        [PEER_MAC.hex() + NIC_MAC.hex()],
+        ["333300000012" + VIRTUAL_MAC],
+    ]
+
+
+def test_where_peers_are_is_asked_each_time() -> None:
+    """One may be resolved later, or move; until it is known nothing is sent."""
+    known: list[bytes | None] = [None, PEER_MAC, ROUTER_MAC]
+    out = Egress(config(peers=(LOWER,)), NIC_MAC, lambda: 1, lambda _: known.pop(0))
+    sent = [out.frames(SendAdvert(1, 0, 5)) for _ in range(3)]
+
+    assert [[raw[:6] for raw in frames] for frames in sent] == [
+        [], [PEER_MAC], [ROUTER_MAC]
+    ]  # fmt: skip
+    assert egress(config(peers=(LOWER,))).frames(SendAdvert(1, 0, 5)) == []
+
+
+def test_a_link_address_is_signed() -> None:
+    """As OpenBSD does that was given one by hand; link-local addresses are not."""
+    link_address = bytes.fromhex("020102030405")
+    vips = (VIP6, IPv6Address("fe80::1"))
+    host = config(source6=OURS6, vips=vips, link_address=link_address)
+    signer = Authenticator(Key(b"love"), 7, [VIP6], link_address)
+
+    (frame,) = egress(host).frames(SendAdvert(1, 0, 5, family=Family.IPV6))
+
+    assert frame[-20:] == signer.digest(5)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +204,7 @@ def test_destination(
 
 def test_each_datagram_draws_an_ip_id() -> None:
     """One number for each advert, none for an announcement."""
-    out = egress(config())
+    out = egress(replace(BOTH, vips=(VIP,)))
     ids = []
     for _ in range(3):
         (frame,) = out.frames(SendAdvert(1, 0, 1))
@@ -72,15 +215,28 @@ def test_each_datagram_draws_an_ip_id() -> None:
 
 
 def test_announcement_names_the_interface() -> None:
-    """One gratuitous ARP for each address, in their order, from the interface."""
-    out = egress(config(vips=(VIP, LOWER, HIGHER)))
+    """One announcement for each address, in their order, from the interface."""
+    out = egress(config(vips=(VIP, LOWER6, HIGHER)))
 
     announced = [
         decode_announcement(frame, LinkType.ETHERNET)
         for frame in out.frames(AnnounceAddresses())
     ]
 
-    assert announced == [Announcement(vip, NIC_MAC) for vip in (VIP, LOWER, HIGHER)]
+    assert announced == [Announcement(vip, NIC_MAC) for vip in (VIP, LOWER6, HIGHER)]
+
+
+def test_announcement_of_a_virtual_mac_that_moves_along() -> None:
+    """It is in the announcement and on the frame, whatever adverts come from."""
+    mac = bytes.fromhex(KERNEL_MAC)
+    out = egress(replace(BOTH, vmac=True))
+    frames = out.frames(AnnounceAddresses())
+    announced = [decode_announcement(raw, LinkType.ETHERNET) for raw in frames]
+    (advert,) = out.frames(SendAdvert(1, 0, 5))
+
+    assert {raw[6:12] for raw in frames} == {mac}
+    assert announced == [Announcement(vip, mac) for vip in (VIP, VIP6)]
+    assert advert[6:12].hex() == VIRTUAL_MAC
 
 
 def test_the_interface_may_change_its_address() -> None:
@@ -96,21 +252,39 @@ def test_the_interface_may_change_its_address() -> None:
     )
 
 
-@given(
-    st.integers(0, 255),
-    st.integers(0, 255),
-    st.integers(0, 2**64 - 1),
-    st.integers(1, 255),
+ACTIONS = st.builds(
+    SendAdvert,
+    advbase=st.integers(0, 255),
+    advskew=st.integers(0, 255),
+    counter=st.integers(0, 2**64 - 1),
+    demotion=st.integers(0, 255),
+    family=st.sampled_from(Family),
 )
+
+
+@given(ACTIONS, st.integers(1, 255), st.booleans())
 def test_a_peer_reads_what_we_say(
-    advbase: int, advskew: int, counter: int, vhid: int
+    action: SendAdvert, vhid: int, is_unicast: bool
 ) -> None:
     """Through the whole codec and the digest, farewells included."""
-    (frame,) = egress(config(vhid=vhid)).frames(SendAdvert(advbase, advskew, counter))
-    peer = Ingress([config(vhid=vhid, source=LOWER)])
+    host = replace(BOTH, vhid=vhid, peers=(LOWER, LOWER6) if is_unicast else ())
+    out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
+    peer = replace(BOTH, vhid=vhid, source=LOWER, source6=LOWER6)
+    theirs = Ingress([replace(peer, peers=(OURS, OURS6) if is_unicast else ())])
 
-    assert peer.judge(decode(frame, LinkType.ETHERNET)) == Accepted(
-        vhid, AdvertReceived(OURS, advbase, advskew, counter)
+    (frame,) = out.frames(action)
+
+    source = host.source_of(action.family)
+    assert source is not None
+    assert theirs.judge(decode(frame, LinkType.ETHERNET)) == Accepted(
+        vhid,
+        AdvertReceived(
+            source,
+            action.advbase,
+            action.advskew,
+            action.counter,
+            demotion=action.demotion,
+        ),
     )
 
 
