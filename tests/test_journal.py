@@ -154,13 +154,9 @@ def test_a_family_that_is_silent(family: Family, version: str) -> None:
     for _ in range(2):
         said.journal.step(step(FamilySilent(family), event=THEIRS, state=BACKUP))
 
-    assert said.lines == [
-        (
-            "WARNING",
-            f"No advert of the master arrives over {version} any more: a BSD kernel "
-            "would take over",
-        )
-    ]
+    [(level, text)] = said.lines
+    assert level == "WARNING"
+    assert text.startswith(f"No advert of the master arrives over {version} any more")
 
 
 def test_a_question() -> None:
@@ -168,13 +164,9 @@ def test_a_question() -> None:
     said = Said()
 
     said.journal.step(step(SendAdvert(1, 0, 1), state=BACKUP))
-    assert said.lines == [
-        (
-            "NOTICE",
-            "What was refused may have been an honest master's: asking it by an advert "
-            "before taking over",
-        )
-    ]
+    [(level, text)] = said.lines
+    assert level == "NOTICE"
+    assert "asking it by an advert before taking over" in text
     yielding = StateChanged(MASTER, BACKUP, Cause.BETTER_MASTER)
     said.journal.step(step(SendAdvert(1, 0, 1), yielding, state=BACKUP))
     assert not any("asking" in text for _, text in said.lines)
