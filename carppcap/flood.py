@@ -85,6 +85,14 @@ class Stage(Enum):
     GLIMPSE = "glimpse"
 
 
+_TOO_MANY = {
+    Stage.WIDE: (READABLE_PER_S, READABLE_PER_S),
+    Stage.NARROW: (BEARABLE_PER_S, BACKLOG_MAX),
+    Stage.GLIMPSE: (1, GLIMPSE_FRAMES_MAX),
+}
+"""Useless frames a second, and at once on top of that."""
+
+
 class Bucket:
     """Fills with frames and leaks at a constant rate; too many, and it runs over.
 
@@ -129,7 +137,7 @@ class FloodGate:
         self._heard_at: Instant | None = None
         self._stage = Stage.WIDE
         self._stage_ends: Instant | None = None
-        self._bucket = _bucket_of(Stage.WIDE)
+        self._bucket = Bucket(*_TOO_MANY[Stage.WIDE])
         self._pause_ns = PAUSE_NS_MIN
         self._slices = 1
         self._turn = 0
@@ -170,10 +178,10 @@ class FloodGate:
                 news = self._dry()
             case Stage.NARROW if is_over:
                 self._enter(Stage.GLIMPSE, now + GLIMPSE_NS)
-            case Stage.NARROW if overflows:
-                self._slices = min(2 * self._slices, SLICES_MAX)
+            case Stage.NARROW if overflows and self._slices < SLICES_MAX:
+                self._slices *= 2
                 self._turn_ends = now + self._turn_ns
-                self._bucket = _bucket_of(Stage.NARROW)
+                self._bucket = Bucket(*_TOO_MANY[Stage.NARROW])
             case Stage.GLIMPSE if overflows or is_over:
                 self._glimpsed(now, much=overflows)
         self._take_turns(now, waiting)
@@ -210,7 +218,7 @@ class FloodGate:
 
     def _enter(self, stage: Stage, ends: Instant) -> None:
         self._stage, self._stage_ends = stage, ends
-        self._bucket = _bucket_of(stage)
+        self._bucket = Bucket(*_TOO_MANY[stage])
 
     def _take_turns(self, now: Instant, waiting: bool) -> None:
         """What follows for the sieve, and when to look again."""
@@ -229,14 +237,3 @@ class FloodGate:
         turn, known = self._turn % self._slices, tuple(self._known)
         self.sieve = Sieve(True, self._slices, turn, known)
         self.deadline = min(ends, self._turn_ends)
-
-
-def _bucket_of(stage: Stage) -> Bucket:
-    """How many useless frames are too many."""
-    match stage:
-        case Stage.WIDE:
-            return Bucket(READABLE_PER_S, READABLE_PER_S)
-        case Stage.NARROW:
-            return Bucket(BEARABLE_PER_S, BACKLOG_MAX)
-        case Stage.GLIMPSE:
-            return Bucket(1, GLIMPSE_FRAMES_MAX)

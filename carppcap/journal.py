@@ -252,7 +252,7 @@ class Journal:
         """The filter was narrowed, or is wide again."""
         if isinstance(news, FloodBegan):
             text = N_(
-                "More than {rate} frames a second that are no adverts of ours: taking "
+                "About {rate} frames a second that are no adverts of ours: taking "
                 "only what could be one{limited}"
             )
             self._limited(Level.WARNING, at, FloodBegan, text, rate=news.rate)

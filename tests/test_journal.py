@@ -352,7 +352,7 @@ def test_floods() -> None:
         said.journal.flood(FloodEnded(duration_ns=2_360_000_000, frames=4_711), at)
 
     began = (
-        "More than 12345 frames a second that are no adverts of ours: taking only what "
+        "About 12345 frames a second that are no adverts of ours: taking only what "
         "could be one"
     )
     ended = (

@@ -1,0 +1,388 @@
+"""When the kernel's filter is narrowed, widened, and for whom it takes turns."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import groupby, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap.bpf import WIDE, Sieve
+from carppcap.flood import (
+    BACKLOG_MAX,
+    BEARABLE_PER_S,
+    FORGOTTEN_NS,
+    GLIMPSE_FRAMES_MAX,
+    GLIMPSE_NS,
+    KNOWN_MAX,
+    PROBATION_NS,
+    READABLE_PER_S,
+    SLICES_MAX,
+    TURN_NS_MIN,
+    FloodBegan,
+    FloodEnded,
+    FloodGate,
+)
+from carppcap.units import NS_PER_MS, NS_PER_S
+from tests.builders import HIGHER, LOWER, ns
+
+NARROW = Sieve(narrow=True)
+STEP_NS = 10 * NS_PER_MS
+TURN_S = 1.125
+FLOODER = IPv4Address("10.1.1.66")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends adverts, or what could be one, or (not `shaped`) not even that."""
+
+    source: IPv4Address
+    per_s: int
+    shaped: bool = True
+    authentic: bool = False
+
+    def passes(self, sieve: Sieve) -> bool:
+        """What the kernel makes of `sieve`."""
+        if not sieve.narrow:
+            return True
+        is_turn = self.source.packed[-1] % sieve.slices == sieve.turn
+        return self.shaped and (is_turn or self.source in sieve.known)
+
+
+class Scene:
+    """A gate, the senders on its segment, and what has come of it, by instant."""
+
+    def __init__(self, *senders: Sender, interval_s: float = 1.0) -> None:
+        self.senders = list(senders)
+        self.gate = FloodGate(ns(interval_s), ns(3 * interval_s))
+        self.waiting = False
+        self.now = 0
+        self.news: list[tuple[int, FloodBegan | FloodEnded]] = []
+        self.sieves: list[tuple[int, Sieve]] = [(0, WIDE)]
+        self.heard: list[tuple[int, IPv4Address]] = []
+
+    def run(self, duration_s: float) -> "Scene":
+        """Let time pass in small steps, and at each deadline."""
+        end = self.now + ns(duration_s)
+        while self.now < end:
+            before = self.now
+            self.now = min(
+                before + STEP_NS, end, max(self.gate.deadline or end, before + 1)
+            )
+            useless = 0
+            for sender in self.senders:
+                first = before * sender.per_s // NS_PER_S
+                count = self.now * sender.per_s // NS_PER_S - first
+                if not count or not sender.passes(self.gate.sieve):
+                    continue
+                if sender.authentic:
+                    self.gate.heard(sender.source, self.now)
+                    self.heard.append((self.now, sender.source))
+                else:
+                    useless += count
+            self.judge(useless)
+        return self
+
+    def judge(self, useless: int) -> None:
+        said = self.gate.judge(useless, self.now, waiting=self.waiting)
+        if said is not None:
+            self.news.append((self.now, said))
+        if self.gate.sieve != self.sieves[-1][1]:
+            self.sieves.append((self.now, self.gate.sieve))
+
+    def glimpses(self) -> list[tuple[int, int]]:
+        """When the filter was wide again for a while, and for how long."""
+        return [
+            (at, after - at)
+            for (at, sieve), (after, _) in pairwise(self.sieves[1:])
+            if sieve == WIDE
+        ]
+
+
+@pytest.mark.parametrize(
+    ("per_s", "seconds", "is_flood"),
+    [
+        (0, 10, False),
+        (READABLE_PER_S, 60, False),
+        (READABLE_PER_S + 100, 9, False),
+        (READABLE_PER_S + 100, 12, True),
+        (2 * READABLE_PER_S, 1.1, True),
+        (100_000, 0.03, True),
+    ],
+)
+def test_what_a_flood_is(per_s: int, seconds: float, is_flood: bool) -> None:
+    """Two thousand useless frames within a second, or little less for long."""
+    scene = Scene(Sender(FLOODER, per_s, shaped=False)).run(seconds)
+
+    assert bool(scene.news) is is_flood
+    assert (scene.gate.sieve == NARROW) is is_flood
+    assert (scene.gate.deadline is not None) is is_flood
+
+
+def test_a_burst_is_no_flood() -> None:
+    """What comes all at once, and not again, was something else."""
+    scene = Scene()
+    scene.judge(READABLE_PER_S)
+    scene.now += NS_PER_S
+    scene.judge(READABLE_PER_S)
+    assert scene.gate.sieve == WIDE
+
+    scene.judge(1)
+    assert scene.gate.sieve == NARROW
+
+
+def test_authentic_adverts_are_no_flood() -> None:
+    """However many there are: they are of use."""
+    scene = Scene(Sender(LOWER, 100_000, authentic=True)).run(2)
+
+    assert scene.news == []
+
+
+def test_looking_again() -> None:
+    """A flood is looked at from time to time, ever more rarely, and for a moment."""
+    scene = Scene(Sender(FLOODER, 5_000, shaped=False)).run(130)
+
+    [(began, news)] = scene.news
+    assert isinstance(news, FloodBegan)
+    assert 5_000 <= news.rate < 5_500
+    looked = scene.glimpses()
+    starts = [began, *(at + length for at, length in looked)]
+    pauses = [at - start for start, (at, _) in zip(starts, looked, strict=False)]
+    assert pauses == [ns(s) for s in (2, 4, 8, 16, 30, 30, 30)]
+    assert {length for _, length in looked} == {GLIMPSE_NS}
+    assert {sieve for _, sieve in scene.sieves} == {WIDE, NARROW}
+
+
+def test_a_glimpse_ends_early() -> None:
+    """As soon as it has shown enough: the ring must not fill."""
+    scene = Scene(Sender(FLOODER, 100_000, shaped=False)).run(3)
+
+    [(_, length)] = scene.glimpses()
+    assert length == STEP_NS
+    assert length * 100_000 >= GLIMPSE_FRAMES_MAX * NS_PER_S
+
+
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 50.0])
+def test_the_end_of_a_flood(seconds: float) -> None:
+    """Seen at the next look, said a little later; the next flood is a first one."""
+    flooder = Sender(FLOODER, 100_000, shaped=False)
+    scene = Scene(flooder).run(seconds)
+    scene.senders.clear()
+    scene.run(35)
+
+    (began, first), (ended, last) = scene.news
+    assert isinstance(first, FloodBegan)
+    assert isinstance(last, FloodEnded)
+    widened, wide = scene.sieves[-1]
+    assert wide == WIDE
+    assert ended == widened + GLIMPSE_NS + PROBATION_NS
+    assert last.duration_ns == widened + GLIMPSE_NS - began
+    assert READABLE_PER_S < last.frames < 20_000
+    assert scene.gate.deadline is None
+
+    scene.senders.append(flooder)
+    again = scene.now
+    scene.run(3)
+    assert scene.glimpses()[-1][0] - again < ns(2.1)
+
+
+def test_a_flood_that_comes_back() -> None:
+    """Soon enough, it has not been over: nothing is said, and it is met at once."""
+    flooder = Sender(FLOODER, 100_000, shaped=False)
+    scene = Scene(flooder).run(1)
+    scene.senders.clear()
+    scene.run(2)
+    assert scene.gate.sieve == WIDE
+
+    scene.senders.append(flooder)
+    scene.run(0.03)
+    assert scene.gate.sieve == NARROW
+    assert len(scene.news) == 1
+
+    scene.run(3)
+    assert len(scene.news) == 1
+
+
+def test_a_flood_of_the_right_shape() -> None:
+    """Turns, of ever smaller groups, until what is left can be read."""
+    everybody = [Sender(IPv4Address(f"10.1.1.{n}"), 6_000) for n in range(8, 24)]
+    scene = Scene(*everybody).run(1.9)
+
+    slices = [sieve.slices for _, sieve in scene.sieves[1:]]
+    assert slices == [1, 2, 4, 8, 8]
+    assert slices[-1] == SLICES_MAX
+
+
+@pytest.mark.parametrize(
+    ("per_s", "slices"),
+    [
+        (BEARABLE_PER_S - 500, 1),
+        (2 * BEARABLE_PER_S, 2),
+        (3 * BEARABLE_PER_S, 4),
+        (30 * BEARABLE_PER_S, 8),
+    ],
+)
+def test_how_many_take_turns(per_s: int, slices: int) -> None:
+    """As many as it takes, and no more than eight groups."""
+    scene = Scene(
+        *(Sender(IPv4Address(f"10.1.1.{n}"), per_s // 8) for n in range(8, 16))
+    )
+    scene.run(1.9)
+
+    assert scene.gate.sieve.slices == slices
+
+
+def test_what_the_ring_held_does_not_count() -> None:
+    """Frames of before the filter was narrowed say nothing about the narrow one."""
+    scene = Scene(Sender(FLOODER, 100_000, shaped=False)).run(0.1)
+    scene.judge(BACKLOG_MAX - 1000)
+
+    assert scene.gate.sieve == NARROW
+
+
+EVERYBODY = [Sender(IPv4Address(f"10.1.2.{n}"), 8_000) for n in range(16, 32)]
+
+
+@pytest.mark.parametrize("last", range(1, 9))
+@pytest.mark.parametrize("per_s", [1, 3])
+def test_a_newcomer_gets_his_turn(last: int, per_s: int) -> None:
+    """Who is no worse than we are is heard within nine intervals, and then always."""
+    newcomer = Sender(IPv4Address(f"10.1.1.{last}"), per_s, authentic=True)
+    scene = Scene(*EVERYBODY).run(3)
+    scene.senders.append(newcomer)
+    came = scene.now
+    scene.run(20)
+
+    first = scene.heard[0][0]
+    assert first - came <= ns(SLICES_MAX * TURN_S)
+    assert newcomer.source in scene.gate.sieve.known
+    assert len(scene.heard) >= per_s * (came + ns(20) - first) // NS_PER_S
+
+
+def test_turns_are_longer_than_an_interval() -> None:
+    """Ours, whatever it is; but not so short that filters are all we change."""
+    for interval_s, turn_ns in ((2.0, ns(2.25)), (0.03125, TURN_NS_MIN)):
+        scene = Scene(*EVERYBODY, interval_s=interval_s).run(15)
+
+        turns = [(at, s.turn) for at, s in scene.sieves if s.slices == SLICES_MAX]
+        # A look at all there is may fall into a turn, but does not end it.
+        starts = [next(same)[0] for _, same in groupby(turns, lambda turn: turn[1])]
+        lengths = [after - start for start, after in pairwise(starts)]
+        assert all(turn_ns <= length <= turn_ns + GLIMPSE_NS for length in lengths)
+        assert len(lengths) > 5
+
+
+def test_a_look_takes_nobodys_turn() -> None:
+    """Looks come every two seconds at first, turns every nine eighths of one."""
+    scene = Scene(*EVERYBODY).run(14)
+
+    turns = [s.turn for _, s in scene.sieves if s.slices == SLICES_MAX]
+    assert set(turns) == set(range(SLICES_MAX))
+
+
+def test_who_is_known_is_always_heard() -> None:
+    """Not one advert of a master that was heard before is missing."""
+    scene = Scene(Sender(LOWER, 1, authentic=True)).run(3)
+    scene.senders += EVERYBODY
+    scene.run(60)
+
+    assert scene.gate.sieve.known == (LOWER,)
+    assert len(scene.heard) == 63
+
+
+def test_a_backup_that_misses_its_master() -> None:
+    """Hears everybody from half of its patience on, until it hears him again."""
+    master = Sender(LOWER, 1, authentic=True)
+    scene = Scene(master, *EVERYBODY)
+    scene.waiting = True
+    scene.run(5)
+    assert scene.gate.sieve.slices == SLICES_MAX
+
+    scene.senders.remove(master)
+    scene.run(1.49)
+    assert scene.gate.sieve.slices == SLICES_MAX
+    scene.run(0.02)
+    assert scene.gate.sieve == NARROW
+
+    scene.gate.heard(HIGHER, scene.now)
+    scene.judge(0)
+    assert scene.gate.sieve.slices == SLICES_MAX
+    assert set(scene.gate.sieve.known) == {LOWER, HIGHER}
+
+
+def test_a_backup_that_knows_nobody() -> None:
+    """Whoever is master now may be anybody."""
+    scene = Scene(*EVERYBODY)
+    scene.waiting = True
+    scene.run(1.5)
+
+    assert scene.gate.sieve == NARROW
+
+    scene.waiting = False
+    scene.run(STEP_NS / NS_PER_S)
+    assert scene.gate.sieve.slices == SLICES_MAX
+
+
+def test_a_weaker_flood() -> None:
+    """A look that shows less than before ends the turns, though not the flood."""
+    scene = Scene(*EVERYBODY).run(1.9)
+    assert scene.gate.sieve.slices == SLICES_MAX
+    scene.senders[:] = [Sender(FLOODER, 5_000)]
+    scene.run(0.3)
+
+    assert scene.gate.sieve == NARROW
+    assert len(scene.news) == 1
+
+
+def test_only_so_many_are_known() -> None:
+    """New names, as many as there may be, displace nobody who is still there."""
+    gate = FloodGate(NS_PER_S, 3 * NS_PER_S)
+    names = [IPv4Address(0x0A010100 + number) for number in range(KNOWN_MAX + 2)]
+    for name in names[:KNOWN_MAX]:
+        gate.heard(name, 0)
+    gate.heard(names[0], FORGOTTEN_NS)
+    gate.heard(names[-2], FORGOTTEN_NS - 1)
+    gate.heard(names[-1], FORGOTTEN_NS)
+    scene = Scene(*EVERYBODY)
+    scene.gate, scene.now = gate, FORGOTTEN_NS
+    scene.run(1.9)
+
+    known = set(gate.sieve.known)
+    assert len(known) == KNOWN_MAX
+    assert {names[0], names[-1]} <= known
+    assert names[1] not in known
+    assert names[-2] not in known
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3 * NS_PER_S),
+            st.sampled_from((0, 0, 0, 1, 64, 600, 4_000)),
+            st.booleans(),
+        ),
+        max_size=200,
+    )
+)
+def test_whatever_comes(
+    turns: list[tuple[int, int, bool]],
+) -> None:
+    """News alternate, a deadline is never past, and an early call changes nothing."""
+    gate = FloodGate(NS_PER_S, 3 * NS_PER_S)
+    now = 0
+    kinds = []
+    for passed_ns, useless, waiting in turns:
+        now += passed_ns
+        news = gate.judge(useless, now, waiting=waiting)
+        if news is not None:
+            kinds.append(type(news))
+        state = gate.sieve, gate.deadline
+        assert gate.judge(0, now, waiting=waiting) is None
+        assert (gate.sieve, gate.deadline) == state
+        assert gate.deadline is None or gate.deadline > now
+        assert gate.sieve.turn < gate.sieve.slices <= SLICES_MAX
+        assert gate.sieve == WIDE or gate.deadline is not None
+    assert kinds == [FloodBegan, FloodEnded] * (len(kinds) // 2) + [FloodBegan] * (
+        len(kinds) % 2
+    )
