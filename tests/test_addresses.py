@@ -1,6 +1,6 @@
 """MAC addresses, groups and the order among equals."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
@@ -34,8 +34,10 @@ def test_parse_ipv4_refuses(text: str) -> None:
     [(1, "00:00:5e:00:00:01"), (42, "00:00:5e:00:00:2a"), (255, "00:00:5e:00:00:ff")],
 )
 def test_virtual_mac(vhid: int, expected: str) -> None:
-    """The original's prefix, not the kernels' 00:00:5e:00:01."""
+    """The original's prefix, and the kernels'."""
     assert addresses.virtual_mac(vhid).hex(":") == expected
+    kernels = expected.replace("5e:00:00", "5e:00:01")
+    assert addresses.kernel_mac(vhid).hex(":") == kernels
 
 
 @pytest.mark.parametrize(
@@ -45,11 +47,13 @@ def test_virtual_mac(vhid: int, expected: str) -> None:
         pytest.param("239.255.1.2", "01:00:5e:7f:01:02", id="low-23-bits-only"),
         pytest.param("224.128.0.1", "01:00:5e:00:00:01", id="bit-24-dropped"),
         pytest.param("224.64.0.1", "01:00:5e:40:00:01", id="bit-23-kept"),
+        pytest.param("ff02::12", "33:33:00:00:00:12", id="carp-6"),
+        pytest.param("ff02::1:ff12:3456", "33:33:ff:12:34:56", id="low-32-bits"),
     ],
 )
 def test_multicast_mac(group: str, expected: str) -> None:
-    """RFC 1112, 6.4."""
-    mac = addresses.multicast_mac(IPv4Address(group))
+    """RFC 1112, 6.4, and RFC 2464, 7."""
+    mac = addresses.multicast_mac(ip_address(group))
 
     assert mac.hex(":") == expected
 
@@ -78,3 +82,11 @@ def test_constants() -> None:
     assert str(addresses.CARP_GROUP) == "224.0.0.18"
     assert str(addresses.ANY) == "0.0.0.0"
     assert addresses.BROADCAST_MAC.hex(":") == "ff:ff:ff:ff:ff:ff"
+    assert str(addresses.CARP_GROUP6) == "ff02::12"
+
+
+def test_families() -> None:
+    """In the order in which a group advertises in both."""
+    assert list(addresses.Family) == [addresses.Family.IPV4, addresses.Family.IPV6]
+    assert addresses.Family.of(addresses.CARP_GROUP) is addresses.Family.IPV4
+    assert addresses.Family.of(addresses.CARP_GROUP6) is addresses.Family.IPV6

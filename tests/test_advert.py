@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from carppcap import advert as wire
 from carppcap.addresses import Address
 from carppcap.advert import Advert
-from tests.builders import GROUP, HIGHER, LOWER, vrrp_v2, vrrp_v3
+from tests.builders import (
+    GROUP,
+    GROUP6,
+    HIGHER,
+    HIGHER6,
+    LOWER,
+    LOWER6,
+    advertisement,
+    vrrp_v2,
+    vrrp_v3,
+)
 
 DIGEST = bytes(range(20))
 PLAIN = Advert(
@@ -228,6 +238,43 @@ def test_not_vrrp(payload: bytes) -> None:
     assert not looks_like_vrrp(payload)
 
 
+@pytest.mark.parametrize("count", range(1, 21))
+def test_vrrp_version_3_over_ipv6(count: int) -> None:
+    """Addresses of 16 bytes, and a sum that covers those of the packet too."""
+    body = vrrp_v3(count, source=LOWER6, destination=GROUP6)
+    damaged = body[:-1] + bytes((body[-1] ^ 1,))
+
+    assert looks_like_vrrp(body, LOWER6, GROUP6)
+    assert not looks_like_vrrp(body[:-4], LOWER6, GROUP6)
+    assert looks_like_vrrp(damaged, LOWER6, GROUP6) == (count != 7)
+    assert looks_like_vrrp(body, HIGHER6, GROUP6) == (count != 7)
+    assert wire.pseudo_checksum(LOWER6.packed + GROUP6.packed, 112, body) == 0
+    assert wire.pseudo_checksum(HIGHER6.packed + GROUP6.packed, 112, body) != 0
+
+
+@pytest.mark.parametrize("count", range(1, 21))
+@pytest.mark.parametrize("auth", [b"", bytes(8)])
+def test_vrrp_version_2_over_ipv6(count: int, auth: bytes) -> None:
+    """No standard has it, and yet it is no advert."""
+    head, listed = bytes((0x21, 7, 100, count, 0, 1)), bytes(16 * count) + auth
+    total = wire.checksum(head + b"\0\0" + listed)
+    body = head + total.to_bytes(2, "big") + listed
+
+    assert looks_like_vrrp(body, LOWER6, GROUP6) == (count != 7)
+    assert is_vrrp_v2_with_seven(body, LOWER6) == (count == 7 and auth != b"")
+    assert not is_vrrp_v2_with_seven(body)
+
+
+def test_the_sum_with_a_pseudo_header() -> None:
+    """Of an odd length too; a neighbour advertisement has one that is known good."""
+    packet = advertisement()
+    addresses, message = packet[8:40], packet[40:]
+
+    assert wire.pseudo_checksum(addresses, 58, message) == 0
+    assert wire.pseudo_checksum(addresses, 58, message + b"\0") != 0
+    assert wire.pseudo_checksum(addresses, 112, message) != 0
+
+
 @given(
     ADVERTS.map(lambda advert: replace(advert, version=2, authlen=7)),
     st.binary(max_size=40),
@@ -235,11 +282,10 @@ def test_not_vrrp(payload: bytes) -> None:
 def test_an_advert_is_never_taken_for_vrrp(advert: Advert, trailing: bytes) -> None:
     """With the authlen everybody sends, no trailing bytes can make it VRRP."""
     assert not looks_like_vrrp(wire.encode(advert) + trailing)
+    assert not looks_like_vrrp(wire.encode(advert) + trailing, LOWER6, GROUP6)
 
 
 @given(st.binary(max_size=100))
 def test_any_bytes_may_be_asked(payload: bytes) -> None:
     """Both questions have an answer for everything, and never two."""
-    assert not (
-        looks_like_vrrp(payload) and is_vrrp_v2_with_seven(payload)
-    )
+    assert not (looks_like_vrrp(payload) and is_vrrp_v2_with_seven(payload))

@@ -1,9 +1,10 @@
 """Which flag does not fit, by proof."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from carppcap.addresses import Address
 from carppcap.advert import Advert, decode
 from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
@@ -16,8 +17,11 @@ from carppcap.diagnose import (
 from carppcap.frames import Announcement, Datagram
 from tests.builders import (
     GROUP,
+    GROUP6,
     LOWER,
+    LOWER6,
     VIP,
+    VIP6,
     config,
     payload,
     vrrp_v2,
@@ -25,6 +29,7 @@ from tests.builders import (
 )
 
 MAC, OTHER_MAC = bytes.fromhex("00005e00012a"), bytes.fromhex("020000000001")
+OTHER_VIP6, LINK_LOCAL = IPv6Address("fd00:1::9"), IPv6Address("fe80::9")
 NINE, TEN = IPv4Address("10.1.1.9"), IPv4Address("10.1.1.10")
 
 
@@ -32,6 +37,12 @@ def advert(vhid: int = 7, password: bytes = b"love", vips: object = (VIP,)) -> A
     sent = decode(payload(config(vhid=vhid, vips=vips), 5, password=password))
     assert sent is not None
     return sent
+
+
+def signed_for_all(*vips: Address, link_address: bytes = b"") -> Advert:
+    """By a kernel that signs link-local addresses, or the MAC of its interface."""
+    signer = Authenticator(Key(b"love"), 7, vips, link_address, link_local=True)
+    return Advert(7, 1, 0, 5, signer.digest(5))
 
 
 ALONE = [Announcement(NINE, OTHER_MAC), Announcement(VIP, MAC)]
@@ -62,6 +73,41 @@ TOGETHER = [
         ),
         pytest.param(
             config(),
+            advert(vips=(VIP6, NINE, VIP)),
+            [*TOGETHER, Announcement(VIP6, MAC)],
+            (Misfit.ADDRESS, (NINE, VIP, VIP6)),
+            id="both families",
+        ),
+        pytest.param(
+            config(vips=(VIP6,)),
+            advert(vips=(OTHER_VIP6,)),
+            [Announcement(VIP6, OTHER_MAC), Announcement(OTHER_VIP6, MAC)],
+            (Misfit.ADDRESS, (OTHER_VIP6,)),
+            id="IPv6 address",
+        ),
+        pytest.param(
+            config(vips=(VIP6,)),
+            advert(vips=(VIP6, LINK_LOCAL)),
+            [],
+            (Misfit.NONE, ()),
+            id="a link-local address is not signed",
+        ),
+        pytest.param(
+            config(vips=(VIP, LINK_LOCAL)),
+            signed_for_all(VIP, LINK_LOCAL),
+            [],
+            (Misfit.NONE, ()),
+            id="nor missed where it is",
+        ),
+        pytest.param(
+            config(link_address=MAC),
+            signed_for_all(VIP, link_address=MAC),
+            [],
+            (Misfit.NONE, ()),
+            id="a MAC set by hand",
+        ),
+        pytest.param(
+            config(),
             advert(password=b"hate"),
             ALONE,
             (Misfit.PASSWORD, ()),
@@ -86,7 +132,7 @@ def test_find_misfit(
     host: VirtualHostConfig,
     sent: Advert,
     announced: list[Announcement],
-    expected: tuple[Misfit, tuple[IPv4Address, ...]],
+    expected: tuple[Misfit, tuple[Address, ...]],
 ) -> None:
     """One flag changed, and the digest on the wire comes out."""
     assert find_misfit(host, sent, announced) == expected
@@ -137,6 +183,18 @@ BODY = payload(config(), 5)
             Datagram(LOWER, GROUP, 255, True, vrrp_v2(7)), None, id="VRRP 2, like ours"
         ),
         pytest.param(Datagram(LOWER, GROUP, 255, True, vrrp_v3(8)), None, id="VRRP 3"),
+        pytest.param(Datagram(LOWER6, GROUP6, 255, True, BODY), 7, id="IPv6"),
+        pytest.param(
+            Datagram(
+                LOWER6,
+                GROUP6,
+                255,
+                True,
+                vrrp_v3(8, source=LOWER6, destination=GROUP6),
+            ),
+            None,
+            id="VRRP 3 over IPv6",
+        ),
     ],
 )
 def test_plausible_vhid(datagram: Datagram, expected: int | None) -> None:
