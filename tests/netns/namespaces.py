@@ -19,8 +19,11 @@ CLONE_NEWNET = 0x40000000
 
 _HOLDER = """
 mount -t sysfs sysfs /sys 2>/dev/null
-echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/all/disable_ipv6
-echo 1 2>/dev/null >/proc/sys/net/ipv6/conf/default/disable_ipv6
+for settings in /proc/sys/net/ipv6/conf/all /proc/sys/net/ipv6/conf/default; do
+    for setting in $*; do
+        echo ${setting#*=} 2>/dev/null >$settings/${setting%=*}
+    done
+done
 ip link set lo up
 echo ready
 cat >/dev/null
@@ -35,16 +38,29 @@ while [ $found = yes ]; do
 done
 """
 
+_WITHOUT_IPV6 = ("disable_ipv6=1",)
+
+# No address has to wait until it is known to be nobody else's, and nobody asks for
+# routers: all that is on the wire is what a scenario is about.
+_WITH_IPV6 = (
+    "accept_dad=0",
+    "dad_transmits=0",
+    "accept_ra=0",
+    "router_solicitations=0",
+)
+
 
 class Namespace:
     """A network of its own, and a view of the file system whose mounts stay private.
 
-    Raises `OSError` where the kernel does not let us make one.
+    `ipv6` tells whether its interfaces speak that.  Raises `OSError` where the kernel
+    does not let us make one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv6: bool = False) -> None:
+        settings = _WITH_IPV6 if ipv6 else _WITHOUT_IPV6
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-c", _HOLDER],
+            ["unshare", "--net", "--mount", "sh", "-c", _HOLDER, "sh", *settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

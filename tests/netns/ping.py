@@ -64,7 +64,7 @@ class Pinger:
     """Pings `address` from `host` every `interval_s` until the end of the context."""
 
     def __init__(self, host: Host, address: str, interval_s: float) -> None:
-        self._output = host.lab.directory / f"{host.name}.ping"
+        self._output = host.lab.directory / f"{host.name}-{address}.ping"
         # Numbers start anew at 65536; no scenario lasts that long.
         command = ["ping", "-n", "-D", "-i", str(interval_s), address]
         with self._output.open("wb") as output:

@@ -1,16 +1,19 @@
-"""Who holds an address, and since when, as the kernels of the hosts tell it."""
+"""Who holds which address, and since when, as the kernels of the hosts tell it."""
 
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV6_IFADDR = 0x100
 RTM_NEWADDR = 20
 RTM_DELADDR = 21
+IFA_ADDRESS = 1
 IFA_LOCAL = 2
+AF_INET6 = 10
 
 _MESSAGE_HEADER = struct.Struct("=IHHII")
 _ADDRESS_HEADER_LENGTH = 8
@@ -24,6 +27,7 @@ class Change:
     time_ns: int
     host: str
     held: bool
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +44,30 @@ class Period:
 
 
 def open_address_socket() -> socket.socket:
-    """A socket told of every IPv4 address that comes or goes in its namespace."""
+    """A socket told of every address that comes or goes in its namespace."""
     link = socket.socket(
         socket.AF_NETLINK,
         socket.SOCK_RAW | socket.SOCK_NONBLOCK,
         socket.NETLINK_ROUTE,
     )
-    link.bind((0, RTMGRP_IPV4_IFADDR))
+    link.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
     return link
 
 
 class AddressWatcher:
-    """Follows one address on all hosts; call `read` when a host's socket has news."""
+    """Follows `addresses` on all hosts; call `read` when a host's socket has news.
 
-    def __init__(self, address: str, sockets: dict[str, socket.socket]) -> None:
-        self._wanted = IPv4Address(address).packed
+    Where a method takes an address, it is the first of them if none is named.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], sockets: dict[str, socket.socket]
+    ) -> None:
+        self._names = {ip_address(name).packed: name for name in addresses}
+        self.addresses = tuple(addresses)
         self.sockets = sockets
         self._changes: list[Change] = []
-        self._holders: tuple[str, ...] = ()
+        self._held: frozenset[tuple[str, str]] = frozenset()
 
     def read(self, host: str) -> None:
         """Takes in the news of one host."""
@@ -66,11 +76,11 @@ class AddressWatcher:
         except BlockingIOError:
             return
         now_ns = time.time_ns()
-        for held, address in _address_changes(data):
-            if address == self._wanted and held != (host in self._holders):
-                self._changes.append(Change(now_ns, host, held))
-                others = [name for name in self._holders if name != host]
-                self._holders = tuple(sorted([*others, host] if held else others))
+        for held, packed in _address_changes(data):
+            name = self._names.get(packed)
+            if name is not None and held != ((host, name) in self._held):
+                self._changes.append(Change(now_ns, host, held, name))
+                self._held = self._held ^ {(host, name)}
 
     def close(self) -> None:
         for link in self.sockets.values():
@@ -78,27 +88,42 @@ class AddressWatcher:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """Names of the hosts that have the address now."""
-        return self._holders
+        """Names of the hosts that have any of the addresses now."""
+        return tuple(sorted({host for host, _ in self._held}))
+
+    def held_by(self, host: str) -> frozenset[str]:
+        """The addresses that a host has now."""
+        return frozenset(address for name, address in self._held if name == host)
 
     @property
     def changes(self) -> list[Change]:
         """All changes so far, oldest first."""
         return list(self._changes)
 
-    def periods(self, since_ns: int = 0, until_ns: int | None = None) -> list[Period]:
+    def periods(
+        self,
+        since_ns: int = 0,
+        until_ns: int | None = None,
+        address: str | None = None,
+    ) -> list[Period]:
         """Time from `since_ns` (or the first change) to `until_ns` (or now), cut at
         each change of holders."""
         end_ns = time.time_ns() if until_ns is None else until_ns
-        return periods(self.changes, since_ns, end_ns)
+        wanted = address or self.addresses[0]
+        changes = [change for change in self.changes if change.address == wanted]
+        return periods(changes, since_ns, end_ns)
 
     def time_with(
-        self, count: int, since_ns: int = 0, until_ns: int | None = None
+        self,
+        count: int,
+        since_ns: int = 0,
+        until_ns: int | None = None,
+        address: str | None = None,
     ) -> int:
         """Nanoseconds during which exactly `count` hosts had the address."""
         return sum(
             period.duration_ns
-            for period in self.periods(since_ns, until_ns)
+            for period in self.periods(since_ns, until_ns, address)
             if len(period.holders) == count
         )
 
@@ -126,10 +151,13 @@ def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:
     while len(data) >= _MESSAGE_HEADER.size:
         length, kind, _, _, _ = _MESSAGE_HEADER.unpack_from(data)
         if kind in (RTM_NEWADDR, RTM_DELADDR):
+            family = data[_MESSAGE_HEADER.size]
+            # An IPv6 address has the one, an IPv4 address both, of which this is ours.
+            wanted = IFA_ADDRESS if family == AF_INET6 else IFA_LOCAL
             body = data[_MESSAGE_HEADER.size + _ADDRESS_HEADER_LENGTH : length]
             while len(body) >= _ATTRIBUTE_HEADER.size:
                 size, attribute = _ATTRIBUTE_HEADER.unpack_from(body)
-                if attribute == IFA_LOCAL:
+                if attribute == wanted:
                     yield kind == RTM_NEWADDR, body[_ATTRIBUTE_HEADER.size : size]
                 body = body[_aligned(size) :]
         data = data[_aligned(length) :]

@@ -5,19 +5,29 @@ What carppcap sent is judged here, so nothing of carppcap is imported.
 
 import socket
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 NS_PER_S = 1_000_000_000
+SO_ATTACH_FILTER = 26
 SO_TIMESTAMPNS = 35
 ETH_P_ALL = 3
 PROTOCOL_CARP = 112
+PROTOCOL_ICMP6 = 58
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 BOW_OUT = 255
+
+Address = IPv4Address | IPv6Address
 
 _ADVERT = struct.Struct("!BBBBBBHQ20s")
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
+_IPV6 = struct.Struct("!IHBB16s16s")
+_NEIGHBOUR = struct.Struct("!BBHI16s")
+_IPV6_AT, _IPV6_PAYLOAD_AT = 14, 54
+_OPTION_OF = {NEIGHBOUR_SOLICITATION: 1, NEIGHBOUR_ADVERTISEMENT: 2}
 _PCAP_HEADER = struct.Struct("<IHHiIII")
 _PCAP_MAGIC_US = 0xA1B2C3D4
 _LINKTYPE_ETHERNET = 1
@@ -33,13 +43,16 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """A CARP advert; `checksums_good` covers those of IP and of CARP."""
+    """A CARP advert; `checksums_good` covers that of CARP, and of IP where it has one.
+
+    `ttl` is the hop limit in IPv6.
+    """
 
     frame: Frame
     ethernet_source: bytes
     ethernet_destination: bytes
-    source: IPv4Address
-    destination: IPv4Address
+    source: Address
+    destination: Address
     ttl: int
     vhid: int
     advbase: int
@@ -47,6 +60,7 @@ class Advert:
     counter: int
     digest: bytes
     checksums_good: bool
+    demotion: int = 0
 
     @property
     def time_ns(self) -> int:
@@ -79,16 +93,55 @@ class Arp:
         return self.sender == self.target
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4).
+
+    `link_address` is that of the option, or empty; `checksums_good` covers ICMPv6.
+    """
+
+    frame: Frame
+    ethernet_source: bytes
+    ethernet_destination: bytes
+    source: IPv6Address
+    destination: IPv6Address
+    hop_limit: int
+    kind: int
+    is_router: bool
+    is_solicited: bool
+    is_override: bool
+    target: IPv6Address
+    link_address: bytes
+    checksums_good: bool
+
+    @property
+    def time_ns(self) -> int:
+        return self.frame.time_ns
+
+    @property
+    def is_advertisement(self) -> bool:
+        return self.kind == NEIGHBOUR_ADVERTISEMENT
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether nobody had asked for it, and everybody is to believe it."""
+        return self.is_advertisement and not self.is_solicited and self.is_override
+
+
+Packet = Advert | Arp | Neighbour
+
+
 def checksum(data: bytes) -> int:
     """Internet checksum (RFC 1071); 0 when a correct one is part of `data`."""
+    data += bytes(len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
 
 
-def parse(frame: Frame) -> Advert | Arp | None:
-    """What `frame` says, or None for anything but adverts and ARP."""
+def parse(frame: Frame) -> Packet | None:
+    """What `frame` says, or None for anything but adverts and who has an address."""
     data = frame.data
     if data[12:14] == b"\x08\x06" and len(data) >= 14 + _ARP.size:
         _, _, _, _, operation, sender_mac, sender, target_mac, target = (
@@ -105,30 +158,90 @@ def parse(frame: Frame) -> Advert | Arp | None:
             IPv4Address(target),
         )
     if data[12:14] == b"\x08\x00" and data[23:24] == bytes((PROTOCOL_CARP,)):
-        return _parse_advert(frame)
+        payload_at = 14 + 4 * (data[14] & 0x0F)
+        return _parse_advert(
+            frame,
+            payload_at,
+            (IPv4Address(data[26:30]), IPv4Address(data[30:34])),
+            data[22],
+            checksum(data[14:payload_at]) == 0,
+        )
+    if data[12:14] == b"\x86\xdd" and len(data) >= _IPV6_PAYLOAD_AT:
+        return _parse_ipv6(frame)
     return None
 
 
-def _parse_advert(frame: Frame) -> Advert | None:
+def _parse_ipv6(frame: Frame) -> Advert | Neighbour | None:
     data = frame.data
-    payload_at = 14 + 4 * (data[14] & 0x0F)
+    _, length, protocol, hop_limit, source, destination = _IPV6.unpack_from(
+        data, _IPV6_AT
+    )
+    if protocol == PROTOCOL_CARP:
+        return _parse_advert(
+            frame,
+            _IPV6_PAYLOAD_AT,
+            (IPv6Address(source), IPv6Address(destination)),
+            hop_limit,
+            length == _ADVERT.size,
+        )
+    payload = data[_IPV6_PAYLOAD_AT : _IPV6_PAYLOAD_AT + length]
+    if protocol != PROTOCOL_ICMP6 or len(payload) < _NEIGHBOUR.size:
+        return None
+    kind, _, _, flags, target = _NEIGHBOUR.unpack_from(payload)
+    if kind not in _OPTION_OF:
+        return None
+    pseudo_header = source + destination + struct.pack("!II", length, protocol)
+    return Neighbour(
+        frame,
+        data[6:12],
+        data[:6],
+        IPv6Address(source),
+        IPv6Address(destination),
+        hop_limit,
+        kind,
+        bool(flags & 0x80000000),
+        bool(flags & 0x40000000),
+        bool(flags & 0x20000000),
+        IPv6Address(target),
+        _link_address(payload[_NEIGHBOUR.size :], _OPTION_OF[kind]),
+        checksum(pseudo_header + payload) == 0,
+    )
+
+
+def _link_address(options: bytes, wanted: int) -> bytes:
+    """The address in the option of type `wanted`; empty if there is none."""
+    while len(options) >= 8 and options[1]:
+        if options[0] == wanted:
+            return options[2:8]
+        options = options[8 * options[1] :]
+    return b""
+
+
+def _parse_advert(
+    frame: Frame,
+    payload_at: int,
+    way: tuple[Address, Address],
+    ttl: int,
+    is_header_good: bool,
+) -> Advert | None:
+    data = frame.data
     if len(data) < payload_at + _ADVERT.size:
         return None
     payload = data[payload_at : payload_at + _ADVERT.size]
-    _, vhid, advskew, _, _, advbase, _, counter, digest = _ADVERT.unpack(payload)
+    _, vhid, advskew, _, demotion, advbase, _, counter, digest = _ADVERT.unpack(payload)
     return Advert(
         frame,
         data[6:12],
         data[:6],
-        IPv4Address(data[26:30]),
-        IPv4Address(data[30:34]),
-        data[22],
+        *way,
+        ttl,
         vhid,
         advbase,
         advskew,
         counter,
         digest,
-        checksum(data[14:payload_at]) == 0 and checksum(payload) == 0,
+        is_header_good and checksum(payload) == 0,
+        demotion,
     )
 
 
@@ -154,7 +267,7 @@ class Recorder:
         self.path = path
         self._packets = packets
         self._frames: list[Frame] = []
-        self._packets_read: list[Advert | Arp] = []
+        self._packets_read: list[Packet] = []
         self._file = path.open("wb", buffering=0)
         self._file.write(
             _PCAP_HEADER.pack(_PCAP_MAGIC_US, 2, 4, 0, 0, 65535, _LINKTYPE_ETHERNET)
@@ -184,6 +297,25 @@ class Recorder:
             )
             self._file.write(header + data)
 
+    def leave_out(self, source_mac: bytes) -> None:
+        """From now on keeps no frame of that sender, of which there are too many."""
+        first, last = struct.unpack("!HI", source_mac)
+        # In the kernel, as otherwise the recorder itself would take all the time.
+        program = array("Q")
+        for code, if_true, if_false, operand in (
+            (0x28, 0, 0, 6),  # ldh [6]
+            (0x15, 0, 3, first),  # jeq #first
+            (0x20, 0, 0, 8),  # ld [8]
+            (0x15, 0, 1, last),  # jeq #last
+            (0x06, 0, 0, 0),  # ret #0
+            (0x06, 0, 0, 65535),  # ret #65535
+        ):
+            program.frombytes(struct.pack("=HBBI", code, if_true, if_false, operand))
+        address, length = program.buffer_info()
+        self._packets.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", length, address)
+        )
+
     def close(self) -> None:
         self._packets.close()
         self._file.close()
@@ -194,12 +326,12 @@ class Recorder:
         return list(self._frames)
 
     @property
-    def packets(self) -> list[Advert | Arp]:
-        """All adverts and ARP packets so far, oldest first."""
+    def packets(self) -> list[Packet]:
+        """All adverts, ARP and neighbour packets so far, oldest first."""
         return list(self._packets_read)
 
     def adverts(
-        self, source: str | IPv4Address | None = None, since_ns: int = 0
+        self, source: str | Address | None = None, since_ns: int = 0
     ) -> list[Advert]:
         """Adverts so far: of one source address, or of all; from an instant on."""
         return [
@@ -207,7 +339,7 @@ class Recorder:
             for packet in self.packets
             if isinstance(packet, Advert)
             and packet.time_ns >= since_ns
-            and (source is None or packet.source == IPv4Address(source))
+            and (source is None or packet.source == ip_address(source))
         ]
 
     def announcements(
@@ -221,6 +353,14 @@ class Recorder:
             and packet.is_gratuitous
             and packet.time_ns >= since_ns
             and (sender_mac is None or packet.sender_mac == sender_mac)
+        ]
+
+    def neighbours(self, since_ns: int = 0) -> list[Neighbour]:
+        """Neighbour solicitations and advertisements so far, from an instant on."""
+        return [
+            packet
+            for packet in self.packets
+            if isinstance(packet, Neighbour) and packet.time_ns >= since_ns
         ]
 
 

@@ -1,0 +1,209 @@
+"""A machine of a lab: a namespace with `eth0`, what runs in it, what happens to it."""
+
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.netns.daemons import PROGRAMS, Daemon, environment
+from tests.netns.namespaces import Namespace
+
+if TYPE_CHECKING:
+    from tests.netns.lab import Lab
+
+T = TypeVar("T")
+
+VHID = 7
+PASSWORD = "love"
+TIMEOUT_S = 30.0
+PREFIX_LENGTH6 = 64
+_POLL_S = 0.02
+
+
+class LateError(AssertionError):
+    """Something that was waited for did not happen in time."""
+
+
+def wait_for(what: str, condition: Callable[[], T], timeout_s: float = TIMEOUT_S) -> T:
+    """The first true value of `condition`, asked again and again.
+
+    Raises `LateError` with `what` in it when `timeout_s` seconds were not enough.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while not (value := condition()):
+        if time.monotonic() > deadline_s:
+            raise LateError(f"waited {timeout_s} s in vain for {what}")
+        time.sleep(_POLL_S)
+    return value
+
+
+class Host:
+    """One machine: a namespace with `eth0`, plugged into the bridge of its lab.
+
+    `addresses` are its own, of one family or both; `address` is the first of them.
+    """
+
+    def __init__(self, lab: "Lab", number: int, addresses: Sequence[str]) -> None:
+        self.lab = lab
+        self.name = f"host{number}"
+        self.addresses = tuple(addresses)
+        self.address = self.addresses[0]
+        self.mac = bytes((2, 0, 0, 0, 0, number))
+        self.port = f"port{number}"
+        self.namespace = Namespace(ipv6=lab.speaks_ipv6)
+        self.daemons: list[Daemon] = []
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def address6(self) -> str:
+        """Its own IPv6 address."""
+        return next(one for one in self.addresses if ":" in one)
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether it has every virtual address now."""
+        return self.lab.addresses.held_by(self.name) == set(self.lab.vips)
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        """What to execute to run `arguments` in this host."""
+        return self.namespace.command(arguments)
+
+    def run(
+        self, *arguments: str, check: bool = True, timeout_s: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command in this host to its end, and keeps what it printed."""
+        return subprocess.run(
+            self.command(arguments),
+            check=check,
+            timeout=timeout_s,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def start(
+        self,
+        program: str,
+        flags: str = "",
+        *,
+        vhid: int = VHID,
+        password: str = PASSWORD,
+        sources: Sequence[str] | None = None,
+        vips: Sequence[str] | None = None,
+        up: Path | None = None,
+        down: Path | None = None,
+        before: Sequence[str] = (),
+    ) -> Daemon:
+        """Starts "ucarp" or "carppcap" in this host, with the lab's scripts.
+
+        It sends from `sources` (all of its addresses) and shares `vips` (all of the
+        lab's).  `flags` come behind the ones every daemon needs, and so override them;
+        the words `before` are a command that in the end executes what follows it.
+        """
+        own = self.addresses if sources is None else sources
+        arguments = [
+            *("-i", "eth0", "-v", str(vhid), "-p", password, "-f", "none"),
+            *(word for source in own for word in ("-s", source)),
+            *("-a", ",".join(self.lab.vips if vips is None else vips)),
+            *("-u", str(up or self.lab.up), "-d", str(down or self.lab.down)),
+            *shlex.split(flags),
+        ]
+        return self.start_bare(program, arguments, before)
+
+    def start_bare(
+        self, program: str, arguments: Sequence[str], before: Sequence[str] = ()
+    ) -> Daemon:
+        """Starts a daemon with exactly these arguments."""
+        log = self.lab.directory / f"{self.name}-{len(self.daemons)}.log"
+        command = self.command([*before, *PROGRAMS[program], *arguments])
+        daemon = Daemon(program, command, log)
+        self.daemons.append(daemon)
+        return daemon
+
+    def power_off(self) -> None:
+        """Ends the daemons without warning, and the host says nothing any more."""
+        for daemon in self.daemons:
+            daemon.kill()
+        self.delete_interface()
+
+    def create_interface(self) -> None:
+        """Makes `eth0`, plugs it in and gives it its address; waits until it works."""
+        self.lab.bridge_run(
+            *("ip", "link", "add", self.port, "type", "veth"),
+            *("peer", "name", "eth0", "address", self.mac.hex(":")),
+            *("netns", str(self.namespace.pid)),
+        )
+        self.lab.bridge_run("ip", "link", "set", self.port, "master", "bridge", "up")
+        self.add_address()
+        self.link_up()
+        self.await_link()
+
+    def delete_interface(self) -> None:
+        """Takes `eth0` out of the machine."""
+        self.run("ip", "link", "delete", "eth0")
+
+    def await_link(self) -> None:
+        """Returns when frames can pass between this host and the bridge."""
+
+        def forwards() -> bool:
+            shown = self.lab.bridge_run("bridge", "-j", "link", "show")
+            ports = {port["ifname"]: port["state"] for port in json.loads(shown)}
+            return ports.get(self.port) == "forwarding"
+
+        def has_carrier() -> bool:
+            return "LOWER_UP" in self.run("ip", "link", "show", "eth0").stdout
+
+        wait_for(f"the carrier of {self}", lambda: has_carrier() and forwards())
+
+    def add_address(self, *addresses: str) -> None:
+        """Gives `eth0` these addresses, or all of the host's own."""
+        for address in addresses or self.addresses:
+            where = self._with_prefix(address)
+            self.run("ip", "address", "add", *where, "dev", "eth0")
+
+    def delete_address(self, *addresses: str) -> None:
+        """Takes these addresses from `eth0`, or all of the host's own."""
+        for address in addresses or self.addresses:
+            where, *_ = self._with_prefix(address)
+            self.run("ip", "address", "delete", where, "dev", "eth0")
+
+    def _with_prefix(self, address: str) -> list[str]:
+        if ip_address(address).version == 6:
+            return [f"{address}/{PREFIX_LENGTH6}", "nodad"]
+        return [f"{address}/{self.lab.prefix_length}"]
+
+    def link_up(self) -> None:
+        """`ip link set eth0 up`."""
+        self.run("ip", "link", "set", "eth0", "up")
+
+    def link_down(self) -> None:
+        """`ip link set eth0 down`."""
+        self.run("ip", "link", "set", "eth0", "down")
+
+    def pull_cable(self) -> None:
+        """Takes the carrier away, as at the far end of a cable."""
+        self.lab.bridge_run("ip", "link", "set", self.port, "down")
+
+    def plug_cable(self) -> None:
+        """Gives the carrier back, and waits until frames pass."""
+        self.lab.bridge_run("ip", "link", "set", self.port, "up")
+        self.await_link()
+
+    def isolate(self) -> None:
+        """Loses every frame from and to this host; the carrier stays."""
+        self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "0")
+
+    def rejoin(self) -> None:
+        """Ends `isolate`."""
+        self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "3")
+
+    def echo(self) -> None:
+        """Sends every broadcast and multicast of this host back to it, too."""
+        self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "hairpin", "on")
