@@ -141,11 +141,12 @@ def test_what_a_script_has_done(
 def test_without_scripts_it_is_done_at_once() -> None:
     """Nothing to wait for."""
     subject = Subject()
+    before = subject.holding.idle
     assert subject.holding.acquire(STEP) == []
-    assert not subject.holding.idle
-
+    waiting = subject.holding.idle
     assert subject.holding.tend(0) == [AddressesAcquired(True)]
-    assert subject.holding.idle
+
+    assert (before, waiting, subject.holding.idle) == (True, False, True)
     assert subject.holding.command == ()
     assert subject.holding.deadline is None
     assert not subject.holding.is_lost

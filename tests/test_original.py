@@ -254,10 +254,10 @@ def test_of_equals_the_lower_address_stays(theirs: str, expected: str) -> None:
 
 def test_the_measured_tie() -> None:
     """Behaviour: of two equal originals, 10.9.1.1 stayed and 10.9.0.2 yielded."""
-    stays = master(source=IPv4Address("10.9.1.1"))
-    yields = master(source=IPv4Address("10.9.0.2"))
-    stays.handle(heard(yields.config.source, 1), ns(100.5))
-    yields.handle(heard(stays.config.source, 1), ns(100.5))
+    lower, higher = IPv4Address("10.9.1.1"), IPv4Address("10.9.0.2")
+    stays, yields = master(source=lower), master(source=higher)
+    stays.handle(heard(higher, 1), ns(100.5))
+    yields.handle(heard(lower, 1), ns(100.5))
 
     assert (stays.state, yields.state) == (State.MASTER, State.BACKUP)
 
