@@ -14,6 +14,7 @@ from carppcap.advert import Advert, checksum, encode
 from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.frames_built import build_advert
+from carppcap.sequence import Sequence
 from carppcap.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
 
@@ -49,6 +50,11 @@ def counters() -> Callable[[Instant], int]:
     """A generator of counters that anybody can predict: 1, 2, 3 and so on."""
     numbers = count(1)
     return lambda _: next(numbers)
+
+
+def numbers() -> Sequence:
+    """Counters that anybody can predict, of a host whose clock is not set."""
+    return Sequence(0, 0, lambda: 0)
 
 
 def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:

@@ -1,11 +1,40 @@
 """Several virtual hosts on one machine: who is meant, and who is due next."""
 
-from carppcap.actions import State
-from carppcap.events import AdvertReceived, LinkDown, Start, Stop, Tick
-from carppcap.frames import Datagram, Defect
+from itertools import count
+from typing import Any
+
+import pytest
+
+from carppcap.actions import SendAdvert, SendHint, State
+from carppcap.addresses import Address
+from carppcap.auth import Key
+from carppcap.config import GuardMode
+from carppcap.egress import Egress
+from carppcap.events import (
+    AdvertReceived,
+    LinkDown,
+    SequenceContested,
+    Start,
+    Stop,
+    Tick,
+)
+from carppcap.frames import Datagram, Defect, LinkType, decode
+from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Node, Step
-from tests.builders import GROUP, LOWER, config, counters, ns, payload, words
+from carppcap.node import Node, Remark, Step
+from carppcap.sequence import EPOCH_S, UNITS_PER_S, Sequence, join, split
+from carppcap.units import NS_PER_S
+from tests.builders import (
+    GROUP,
+    HIGHER,
+    LOWER,
+    OURS,
+    config,
+    ns,
+    numbers,
+    payload,
+    words,
+)
 
 ONE = config(vhid=1)
 TWO = config(vhid=2, advskew=64)
@@ -13,7 +42,7 @@ ELSEWHERE = config(vhid=1, interface="eth1", advbase=2)
 
 
 def started() -> Node:
-    node = Node([ONE, TWO, ELSEWHERE], counters())
+    node = Node([ONE, TWO, ELSEWHERE], numbers)
     node.handle("eth0", 1, Start(), ns(0))
     node.handle("eth0", 2, Start(), ns(1))
     node.handle("eth1", 1, Start(), ns(2))
@@ -27,7 +56,7 @@ def received(vhid: int, *, counter: int = 900) -> Datagram:
 
 def test_a_step_tells_everything() -> None:
     """Event, actions in order, and the state and deadline after them."""
-    node = Node([ONE], counters())
+    node = Node([ONE], numbers)
 
     step = node.handle("eth0", 1, Start(), ns(5))
 
@@ -43,9 +72,9 @@ def test_a_step_tells_everything() -> None:
 
 def test_without_hosts_nothing_is_due() -> None:
     """And before they start, neither."""
-    assert Node([], counters()).deadline is None
-    assert Node([ONE], counters()).deadline is None
-    assert Node([ONE], counters()).tick(ns(100)) == []
+    assert Node([], numbers).deadline is None
+    assert Node([ONE], numbers).deadline is None
+    assert Node([ONE], numbers).tick(ns(100)) == []
 
 
 def test_the_earliest_deadline_counts() -> None:
@@ -129,12 +158,224 @@ def test_an_echo_is_known_by_its_counter() -> None:
     """Even from another address: a bridge or a router sent our advert back."""
     node = started()
     (step,) = node.tick(ns(3))
-    assert words(step.actions)[1] == "advert 1/0"  # the first counter drawn is 1
+    sent = step.actions[1]
+    assert isinstance(sent, SendAdvert)
 
-    echo = node.receive("eth0", received(1, counter=1), ns(3.5))
-    other_host = node.receive("eth0", received(2, counter=1), ns(3.5))
+    echo = node.receive("eth0", received(1, counter=sent.counter), ns(3.5))
+    other_host = node.receive("eth0", received(2, counter=sent.counter), ns(3.5))
 
     assert isinstance(echo, Rejection)
     assert (echo.reason, echo.source) == (RejectReason.OWN, LOWER)
     assert node.state("eth0", 1) is State.MASTER
     assert isinstance(other_host, Step)
+
+
+def test_whoever_shares_our_id_makes_us_draw_another() -> None:
+    """It began with us and sends what we send; or it only repeats it, no harm done."""
+    drawn = count(5)
+    node = Node([ONE], lambda: Sequence(0, ns(0), drawn.__next__))
+    node.handle("eth0", 1, Start(), ns(0))
+    ids = []
+    for second in (3, 4, 5):
+        (step,) = node.tick(ns(second))
+        (sent,) = [a for a in step.actions if isinstance(a, SendAdvert)]
+        stamp = split(sent.counter)
+        assert stamp is not None
+        ids.append(stamp[1])
+        if second > 3:
+            echo = node.receive("eth0", received(1, counter=sent.counter), ns(second))
+            assert isinstance(echo, Rejection)
+
+    assert ids == [5, 5, 6]
+
+
+# The replay guard.
+
+WALL_S = EPOCH_S + 1000
+LATE = 1000 * UNITS_PER_S + 100_000
+"""What a counter says that is an hour ahead of us."""
+
+
+def guarded(mode: GuardMode = GuardMode.ENFORCE, **changes: Any) -> Node:
+    """A backup since 0 s, until 3 s."""
+    host = config(vhid=1, replay_guard=mode, **changes)
+    node = Node([host], lambda: Sequence(WALL_S * NS_PER_S, ns(0), lambda: 9))
+    node.handle("eth0", 1, Start(), ns(0))
+    return node
+
+
+def heard(node: Node, counter: int, second: float, **changes: Any) -> str:
+    """What became of an advert with this counter, in a word."""
+    body = payload(config(vhid=1), counter, **changes)
+    datagram = Datagram(LOWER, GROUP, 255, True, body, bytes(6))
+    outcome = node.receive("eth0", datagram, ns(second))
+    if isinstance(outcome, Rejection):
+        assert (outcome.datagram, outcome.vhid) == (datagram, 1)
+        return outcome.reason.value
+    assert isinstance(outcome, Step)
+    assert outcome.event == AdvertReceived(
+        LOWER, changes.get("advbase", 1), changes.get("advskew", 0), counter
+    )
+    if outcome.remark is None:
+        return "obeyed"
+    assert outcome.remark.datagram is datagram
+    return f"{outcome.remark.finding.value}, obeyed"
+
+
+def deadline(node: Node) -> float:
+    assert node.deadline is not None
+    return node.deadline / NS_PER_S
+
+
+def test_a_replay_moves_nothing() -> None:
+    """Nor does it with other claims, nor an old one."""
+    node = guarded()
+
+    assert heard(node, join(LATE, 3), 1) == "obeyed"
+    assert heard(node, join(LATE, 3), 2) == "replay"
+    assert heard(node, join(LATE, 3), 2, advbase=255, advskew=255) == "tampered"
+    assert heard(node, join(LATE - 9000, 3), 2) == "stale"
+    assert deadline(node) == 4
+    assert node.state("eth0", 1) is State.BACKUP
+
+
+def test_where_it_is_only_to_be_detected() -> None:
+    """All is obeyed, and the log is told."""
+    node = guarded(GuardMode.DETECT)
+
+    assert heard(node, join(LATE, 3), 1) == "obeyed"
+    assert heard(node, join(LATE, 3), 2) == "replay, obeyed"
+    assert deadline(node) == 5
+    assert heard(node, join(LATE - 9000, 3), 2.5) == "stale, obeyed"
+    assert heard(node, join(LATE, 3), 2.5, advskew=9) == "tampered, obeyed"
+    assert deadline(node) == 5.5
+
+
+def test_where_it_is_off() -> None:
+    """There is none."""
+    node = guarded(GuardMode.OFF)
+    assert node.guard("eth0", 1) is None
+
+    assert [heard(node, join(LATE, 3), second) for second in (1, 2)] == ["obeyed"] * 2
+    assert heard(node, join(LATE - 9000, 3), 2.5) == "obeyed"
+    assert deadline(node) == 5.5
+
+
+def test_without_a_password_nothing_is_a_replay() -> None:
+    """Anybody can make what nobody can check."""
+    node = guarded(key=None)
+    datagram = received(1)
+
+    assert node.guard("eth0", 1) is None
+    for second in (1, 2):
+        assert isinstance(node.receive("eth0", datagram, ns(second)), Step)
+
+
+def test_a_sender_that_repeats_its_counter_is_obeyed() -> None:
+    """And named, once."""
+    node = guarded()
+    found = [heard(node, 900, second) for second in range(6)]
+    changed = [heard(node, 900, 6, advskew=9), heard(node, 900, 7, advskew=9)]
+
+    assert found == ["obeyed"] * 3 + ["repeating, obeyed"] + ["obeyed"] * 2
+    assert changed == ["changed, obeyed", "obeyed"]
+    assert deadline(node) == 10
+
+
+def test_who_goes_back_in_time_is_asked_before_it_counts_as_dead() -> None:
+    """The original, put back to an earlier state, sends the same numbers again."""
+    node = guarded()
+    for second, counter in enumerate((11, 12, 13, 14)):
+        assert heard(node, counter, second) == "obeyed"
+    assert deadline(node) == 6
+    assert [heard(node, counter, 4) for counter in (11, 12)] == ["replay"] * 2
+
+    (question,) = node.tick(ns(6))
+    assert words(question.actions) == ["advert 1/0"]
+    assert (question.state, deadline(node)) == (State.BACKUP, 7.25)
+
+
+def test_one_replay_over_and_over_delays_nothing() -> None:
+    """But for one question, of 1.25 of its intervals."""
+    node = guarded()
+    for second, counter in enumerate((11, 12, 13, 14)):
+        assert heard(node, counter, second) == "obeyed"
+    for part in range(40, 72):
+        assert heard(node, 14, part / 10) in ("replay", "obeyed")
+    node.tick(ns(6))
+    (claim,) = node.tick(ns(7.25))
+    assert claim.state is State.MASTER
+
+
+# Hints.
+
+
+def hint_to(counter: int, destination: Address, **changes: Any) -> Datagram:
+    """As a peer sends it."""
+    sender = Egress(config(vhid=1, source=LOWER, **changes), bytes(6), lambda: 1)
+    (frame,) = sender.frames(SendHint(counter, destination))
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)
+    return datagram
+
+
+@pytest.mark.parametrize("mode", [GuardMode.DETECT, GuardMode.ENFORCE])
+def test_who_lags_behind_is_told(mode: GuardMode) -> None:
+    """What its adverts have to be beyond; a few times a second at the most."""
+    node = guarded(mode)
+    stale = Datagram(
+        LOWER, GROUP, 255, True, payload(config(vhid=1), join(5, 3)), bytes(6)
+    )
+    hints = []
+    for second in (1, 1.125, 1.25):
+        outcome = node.receive("eth0", stale, ns(second))
+        if isinstance(outcome, Step):
+            assert isinstance(outcome.remark, Remark)
+            assert outcome.remark.finding is Finding.STALE
+            hints.append(outcome.remark.hint)
+        else:
+            assert isinstance(outcome, Rejection)
+            hints.append(outcome.hint)
+
+    floor = SendHint(join(1000 * UNITS_PER_S - 64, 3), LOWER)
+    assert hints == [floor, None, floor]
+
+
+def test_a_master_that_is_told_adverts_at_once() -> None:
+    """With a higher number; told again, it does not."""
+    node = guarded()
+    (step,) = node.tick(ns(3))
+    assert step.state is State.MASTER
+
+    told = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(3.5))
+    assert isinstance(told, Step)
+    assert told.event == SequenceContested()
+    (sent,) = told.actions
+    assert isinstance(sent, SendAdvert)
+    assert sent.counter == join(LATE + 1, 9)
+    assert node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(3.6)) is None
+
+
+def test_a_backup_that_is_told_says_nothing() -> None:
+    """It will, when it is a master."""
+    node = guarded(GuardMode.OFF)
+
+    told = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(1))
+    assert isinstance(told, Step)
+    assert (told.actions, told.deadline) == ((), ns(3))
+    (step,) = node.tick(ns(3))
+    (sent,) = [a for a in step.actions if isinstance(a, SendAdvert)]
+    assert sent.counter == join(LATE + 1 + 2 * UNITS_PER_S, 9)
+
+
+def test_what_is_said_to_others_moves_nobody() -> None:
+    """Nor to the ids of others."""
+    node = guarded()
+
+    assert node.receive("eth0", hint_to(join(LATE, 8), OURS), ns(1)) is None
+    elsewhere = node.receive("eth0", hint_to(join(LATE, 9), HIGHER), ns(1))
+    assert isinstance(elsewhere, Rejection)
+    assert elsewhere.reason is RejectReason.WRONG_GROUP
+    forged = node.receive("eth0", hint_to(join(LATE, 9), OURS, key=Key(b"x")), ns(1))
+    assert isinstance(forged, Rejection)
+    assert forged.reason is RejectReason.BADAUTH

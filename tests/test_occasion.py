@@ -18,7 +18,7 @@ from carppcap.events import (
 )
 from carppcap.node import Node
 from carppcap.occasion import occasion, place
-from tests.builders import LOWER, config, ns
+from tests.builders import LOWER, config, ns, numbers
 
 BETTER = AdvertReceived(LOWER, 0, 1, 900)
 GONE = AddressesAcquired(ok=False)
@@ -44,7 +44,7 @@ TO_MASTER = [(0, Start()), (3, Tick())]
 )
 def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
     """The change that asked for it: from where, to where, and why."""
-    node = Node([config(dead_ratio=3)], lambda *_: 1)
+    node = Node([config(dead_ratio=3)], numbers)
     for seconds, event in story:
         step = node.handle("eth0", 7, event, ns(seconds))
     wanted = (AcquireAddresses, ReleaseAddresses)
