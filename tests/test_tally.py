@@ -1,11 +1,12 @@
 """Counting, in bounded memory, and saying what does not fit."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
 from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.addresses import Address
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived, Start
@@ -13,7 +14,20 @@ from carppcap.frames import Announcement, Datagram, Defect
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
-from tests.builders import GROUP, HIGHER, LOWER, VIP, config, ns, payload
+from tests.builders import (
+    GROUP,
+    GROUP6,
+    HIGHER,
+    LOWER,
+    LOWER6,
+    OURS,
+    OURS6,
+    VIP,
+    VIP6,
+    config,
+    ns,
+    payload,
+)
 
 MAC = bytes.fromhex("00005e000107")
 OTHER_VIP = IPv4Address("10.1.1.253")
@@ -38,9 +52,9 @@ def tally_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Tally:
 def sent(
     host: VirtualHostConfig = HOST,
     *,
-    source: IPv4Address = LOWER,
+    source: Address = LOWER,
     password: bytes = b"love",
-    group: IPv4Address = GROUP,
+    group: Address = GROUP,
     ttl: int = 255,
 ) -> Datagram:
     return Datagram(source, group, ttl, True, payload(host, 5, password=password))
@@ -75,6 +89,21 @@ def test_counts_by_sender_and_reason() -> None:
     }
 
 
+def test_senders_of_both_families() -> None:
+    """IPv4 first; equal numbers do not make two addresses one."""
+    alike = IPv6Address(int(LOWER))
+    both = config(source6=OURS6, vips=(VIP, VIP6))
+    tally = tally_of(
+        both,
+        sent(both, source=LOWER6, group=GROUP6),
+        sent(both, source=alike, group=GROUP6),
+        sent(both),
+    )
+
+    assert [sender.source for sender in tally.senders] == [LOWER, alike, LOWER6]
+    assert [sender.accepted for sender in tally.senders] == [1, 1, 1]
+
+
 def test_counts_transitions() -> None:
     """And nothing else that a step may hold."""
     tally = Tally()
@@ -99,6 +128,8 @@ def test_memory_is_bounded() -> None:
     assert tally.accepted == SENDERS_MAX + 7
 
 
+OTHER_VIP6 = IPv6Address("fd00:1::9")
+IPV6 = config(source=None, source6=OURS6, vips=(VIP6,))
 ELSEWHERE = config(vips=(OTHER_VIP,))
 
 
@@ -168,6 +199,36 @@ ELSEWHERE = config(vips=(OTHER_VIP,))
             id="group",
         ),
         pytest.param(
+            HOST,
+            [sent(group=OURS)],
+            "adverts from 10.1.1.4 go to 10.1.1.5 alone, and there is no --peer",
+            id="unicast",
+        ),
+        pytest.param(
+            HOST,
+            [sent(source=LOWER6, group=GROUP6)],
+            "adverts from fd00:1::4 come over IPv6, of which there is no --addr",
+            id="family",
+        ),
+        pytest.param(
+            IPV6,
+            [sent(IPV6)],
+            "adverts from 10.1.1.4 come over IPv4, of which there is no --addr",
+            id="the other family",
+        ),
+        pytest.param(
+            IPV6,
+            [sent(IPV6, source=LOWER6, group=IPv6Address("ff02::1"))],
+            "adverts from fd00:1::4 go to ff02::1, not ff02::12",
+            id="group of IPv6",
+        ),
+        pytest.param(
+            IPV6,
+            [sent(config(vips=(OTHER_VIP6,)), source=LOWER6, group=GROUP6)],
+            "adverts from fd00:1::4 fit address fd00:1::9, not --addr fd00:1::252",
+            id="address of IPv6",
+        ),
+        pytest.param(
             HOST, [sent(password=b"hate"), sent()], "", id="forged among good ones"
         ),
         pytest.param(HOST, [sent(ttl=1)], "", id="no flag of ours"),
@@ -177,7 +238,10 @@ def test_explain(
     host: VirtualHostConfig, datagrams: list[Datagram | Defect], expected: str
 ) -> None:
     """One sentence for each sender whom a flag of ours shuts out."""
-    assert "\n".join(explain(host, tally_of(host, *datagrams))) == expected
+    tally = tally_of(host, *datagrams)
+    tally.announcement(Announcement(OTHER_VIP6, MAC))
+
+    assert "\n".join(explain(host, tally)) == expected
 
 
 ANY = config(vips=(), key=None)
