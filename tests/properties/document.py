@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from carppcap.config import GuardMode
 from carppcap.simulation.document import PASSWORD_DEFAULT, VHID_DEFAULT, VIP_DEFAULT
 from carppcap.simulation.quantities import format_length, format_share
 from carppcap.simulation.scenario import Member, Quality, Scenario, Script, Span
@@ -54,7 +55,9 @@ def _node(member: Member) -> Iterator[str]:
 
 def _flags(member: Member) -> str:
     config = member.config
-    words = ["-s", str(config.source), "-b", str(config.advbase)]
+    sources = [source for source in (config.source, config.source6) if source]
+    words = [word for source in sources for word in ("-s", str(source))]
+    words += ["-b", str(config.advbase)]
     words += ["-k", str(config.advskew), "-r", str(config.dead_ratio)]
     switches = {
         "-P": config.preempt,
@@ -64,10 +67,14 @@ def _flags(member: Member) -> str:
         "-S": member.ignore_link_state,
     }
     words += [switch for switch, is_on in switches.items() if is_on]
+    if config.demotion:
+        words += ["--demotion", str(config.demotion)]
+    if config.replay_guard is not GuardMode.ENFORCE:
+        words += ["--replay-guard", config.replay_guard.value]
     if config.vhid != VHID_DEFAULT:
         words += ["-v", str(config.vhid)]
     if config.vips != (VIP_DEFAULT,):
-        words += ["-a", str(config.vips[0])]
+        words += ["-a", ",".join(map(str, config.vips))]
     if not config.group.packed.endswith(b"\x12"):
         words += ["-m", str(config.group)]
     assert config.key is not None

@@ -72,6 +72,8 @@ def _scene(
     if what < 5:
         allowed = [v for v in verbs if v in _OF_KERNELS or not member.kind.is_kernel]
         verb = choices.one_of(allowed)
+        if verb is Verb.KILL:  # Scripts live on; only their end makes room for others.
+            lasts_ns = max(lasts_ns, longest_script_ns(members))
         once = verb is Verb.STEP_DOWN
         return Scene(at, Order(verb, (member.name,)), None if once else lasts_ns)
     # The original lives on the wall clock: set back, it falls silent for as long.

@@ -6,8 +6,9 @@ and its hosts differ in skew, rank of address, scripts and clocks.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
+from carppcap.addresses import Address, Family
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.simulation.document import (
@@ -30,6 +31,15 @@ SKEWS_BELOW_A_SECOND = (20, 40, 60, 100)
 SCRIPTS_MS = (5, 0, 100, 250, 2000)
 QUICK_SCRIPTS_MS = (5, 0, 100)
 
+VIP6 = IPv6Address("2001:db8::254")
+VIPS: dict[str, tuple[Address, ...]] = {
+    "ipv4": (VIP_DEFAULT,),
+    "ipv6": (VIP6,),
+    "both": (VIP_DEFAULT, VIP6),
+    "several": (VIP_DEFAULT, VIP_DEFAULT - 1, VIP6, VIP6 - 1),
+}
+"""What a group may share; the original knows the first only."""
+
 # The last octet decides a tie before the third does.
 _OCTETS = ((0, 1), (0, 2), (1, 1), (1, 2), (0, 254), (7, 1), (254, 250))
 
@@ -42,31 +52,36 @@ def group(
     scripts_ms: Sequence[int] = SCRIPTS_MS,
     subsecond: bool = True,
     mixed_bases: bool = True,
-    ties: bool = True,
 ) -> tuple[Member, ...]:
     """A host for each of `kinds`; `preempt` None leaves it to each of them."""
-    octets = list(_OCTETS)
+    octets, octets6 = list(_OCTETS), list(_OCTETS)
+    shared: Sequence[str] = ("ipv4",) if Kind.UCARP in kinds else tuple(VIPS)
+    vips = VIPS[choices.one_of(shared)]
     free = {skews: list(skews) for skews in (SKEWS, SKEWS_BELOW_A_SECOND)}
     bases: Sequence[int] = (1, 1, 2, 0) if subsecond else (1, 1, 2)
     base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
     each_its_own = mixed_bases and choices.one_of((False, False, True))
     members = []
+    families = {Family.of(vip) for vip in vips}
     for name, kind in zip(NAMES, kinds, strict=False):
         if each_its_own:
             base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
         skews = SKEWS if base else SKEWS_BELOW_A_SECOND
         # Where two that are not ours tie, they may yield to each other for ever.
-        may_tie = ties and kind is Kind.CARPPCAP
+        may_tie = kind is Kind.CARPPCAP
         skew = choices.one_of(skews if may_tie else free[skews])
         if not may_tie:
             free[skews].remove(skew)
-        third, last = octets.pop(choices.between(0, len(octets) - 1))
+        # Who is before whom in one family need not be so in the other.
+        source = IPv4Address(bytes((10, 9, *_taken(choices, octets))))
+        source6 = IPv6Address(b"\xfe\x80" + bytes(12) + _taken(choices, octets6))
         leaves = choices.one_of((False, True))
         config = VirtualHostConfig(
             interface=INTERFACE,
             vhid=VHID_DEFAULT,
-            source=IPv4Address(f"10.9.{third}.{last}"),
-            vips=(VIP_DEFAULT,),
+            source=source if Family.IPV4 in families else None,
+            source6=source6 if Family.IPV6 in families else None,
+            vips=vips,
             key=Key(PASSWORD_DEFAULT),
             advbase=base,
             advskew=skew,
@@ -87,6 +102,11 @@ def group(
             )
         )
     return tuple(members)
+
+
+def _taken(choices: Choices, octets: list[tuple[int, int]]) -> bytes:
+    """The last two octets of an address that nobody else has."""
+    return bytes(octets.pop(choices.between(0, len(octets) - 1)))
 
 
 def ours(choices: Choices, most: int = MAX_NODES) -> list[Kind]:
