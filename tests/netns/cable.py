@@ -13,7 +13,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -46,17 +46,25 @@ SOUND = Quality()
 CUT = Quality(loss=1.0)
 
 
+def no_frame(data: bytes) -> bool:
+    """What a cable loses for a reason, not by chance, unless told otherwise."""
+    return False
+
+
 @dataclass(slots=True)
 class Direction:
     """One way through the cable, and what became of the adverts that went it.
 
-    `lost` and `delivered` hold the adverts, dated just before they were lost or handed
-    on: whoever claims to have heard nothing since is not accused because we were slow.
+    `loses` tells which frames it loses, those aside that fall to its `quality`.  `lost`
+    and `delivered` hold the adverts, dated just before they were lost or
+    handed on: whoever claims to have heard nothing since is not accused because we were
+    slow.
     """
 
     receiving: socket.socket
     sending: socket.socket
     quality: Quality = SOUND
+    loses: Callable[[bytes], bool] = no_frame
     lost: list[Advert] = field(default_factory=list)
     delivered: list[Advert] = field(default_factory=list)
 
@@ -124,7 +132,7 @@ class Cable:
     def _accept(self, way: Direction) -> None:
         data = way.receiving.recv(65535)
         quality = way.quality
-        if self._chance.random() < quality.loss:
+        if self._chance.random() < quality.loss or way.loses(data):
             way.lost += _adverts(data)
             return
         copies = 2 if self._chance.random() < quality.doubling else 1

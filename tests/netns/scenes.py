@@ -47,11 +47,11 @@ def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
     """Returns when `daemon` on `host` alone is master, and has been for `adverts`."""
 
     def rules() -> bool:
-        if daemon.state != "MASTER" or lab.holders != (host,):
+        if daemon.state != "MASTER" or lab.holders != (host,) or not host.holds_all:
             return False
         latest = lab.wire.adverts()[-adverts:]
         senders = {str(advert.source) for advert in latest}
-        return len(latest) == adverts and senders == {host.address}
+        return len(latest) == adverts and senders <= set(host.addresses)
 
     wait_for(f"{host} to be the only master", rules)
 
