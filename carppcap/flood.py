@@ -23,7 +23,8 @@ Why this leaves nobody unheard, and no two masters for ever:
    of our intervals, is known from then on, and we yield to him.  Of two masters who
    filter, this is true of the worse.  That a flood in the name of the better one drowns
    him is beyond any filter; it would do so without ours, too.
-3. A backup that misses its master hears everybody, lest the successor be a stranger.
+3. A backup that has missed its master for three quarters of its patience hears
+   everybody, lest the successor be a stranger.
 4. All of it ends with the flood, at the latest one pause later.
 """
 
@@ -132,7 +133,7 @@ class FloodGate:
 
     def __init__(self, interval_ns: Interval, patience_ns: Interval) -> None:
         self._turn_ns = max(interval_ns + interval_ns // 8, TURN_NS_MIN)
-        self._hush_ns = patience_ns // 2
+        self._hush_ns = patience_ns * 3 // 4
         self._known: dict[Address, Instant] = {}
         self._heard_at: Instant | None = None
         self._stage = Stage.WIDE
@@ -176,7 +177,7 @@ class FloodGate:
                 news = self._flooded(now)
             case Stage.WIDE if is_over:
                 news = self._dry()
-            case Stage.NARROW if is_over:
+            case Stage.NARROW if is_over and self._may_look(now, waiting):
                 self._enter(Stage.GLIMPSE, now + GLIMPSE_NS)
             case Stage.NARROW if overflows and self._slices < SLICES_MAX:
                 self._slices *= 2
@@ -186,6 +187,12 @@ class FloodGate:
                 self._glimpsed(now, much=overflows)
         self._take_turns(now, waiting)
         return news
+
+    def _may_look(self, now: Instant, waiting: bool) -> bool:
+        """A backup looks when its master was heard, so that it misses no advert."""
+        assert self._stage_ends is not None
+        just_heard = self._heard_at is not None and now - self._heard_at < GLIMPSE_NS
+        return just_heard or not waiting or now >= self._stage_ends + self._turn_ns
 
     def _flooded(self, now: Instant) -> FloodBegan | None:
         rate, frames = self._bucket.rate(now), self._bucket.frames
@@ -222,7 +229,10 @@ class FloodGate:
 
     def _take_turns(self, now: Instant, waiting: bool) -> None:
         """What follows for the sieve, and when to look again."""
-        ends = self.deadline = self._stage_ends
+        ends = self._stage_ends
+        if ends is not None and now >= ends:
+            ends += self._turn_ns
+        self.deadline = ends
         self.sieve = Sieve(narrow=self._stage is Stage.NARROW)
         if ends is None or self._stage is not Stage.NARROW or self._slices == 1:
             return

@@ -187,6 +187,31 @@ def test_the_end_of_a_flood(seconds: float) -> None:
     assert scene.glimpses()[-1][0] - again < ns(2.1)
 
 
+@pytest.mark.parametrize("interval_s", [0.5, 1.0, 1.5])
+def test_a_backup_looks_between_two_adverts(interval_s: float) -> None:
+    """Its ring may overflow while it looks, but nothing will be lost that it needs."""
+    scene = Scene(Sender(FLOODER, 100_000, shaped=False), interval_s=interval_s)
+    scene.waiting = True
+    scene.run(0.7)
+    while scene.now < 70 * NS_PER_S:
+        scene.gate.heard(LOWER, scene.now)
+        scene.run(interval_s)
+
+    assert len(scene.glimpses()) > 3
+    for at, _ in scene.glimpses():
+        assert (at - ns(0.7)) % ns(interval_s) < GLIMPSE_NS
+
+
+def test_a_backup_that_hears_nobody_looks_all_the_same() -> None:
+    """After one more turn; or it would never learn that the flood is over."""
+    scene = Scene(Sender(FLOODER, 100_000, shaped=False))
+    scene.waiting = True
+    scene.run(3.5)
+
+    [(at, _)] = scene.glimpses()
+    assert at - scene.news[0][0] == ns(2 + TURN_S)
+
+
 def test_a_flood_that_comes_back() -> None:
     """Soon enough, it has not been over: nothing is said, and it is met at once."""
     flooder = Sender(FLOODER, 100_000, shaped=False)
@@ -292,7 +317,7 @@ def test_who_is_known_is_always_heard() -> None:
 
 
 def test_a_backup_that_misses_its_master() -> None:
-    """Hears everybody from half of its patience on, until it hears him again."""
+    """Hears everybody from 3/4 of its patience on, until it hears him again."""
     master = Sender(LOWER, 1, authentic=True)
     scene = Scene(master, *EVERYBODY)
     scene.waiting = True
@@ -300,7 +325,7 @@ def test_a_backup_that_misses_its_master() -> None:
     assert scene.gate.sieve.slices == SLICES_MAX
 
     scene.senders.remove(master)
-    scene.run(1.49)
+    scene.run(2.24)
     assert scene.gate.sieve.slices == SLICES_MAX
     scene.run(0.02)
     assert scene.gate.sieve == NARROW
