@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from tests.shell import ROOT, environment, ip, make_link, network, wait_for
 MAC = "00:00:5e:00:01:07"
 VIP, VIP6 = ip_address("10.1.1.252"), ip_address("fd00::252")
 BOTH: list[tuple[Address, int | None]] = [(VIP, None), (VIP6, None)]
+QUIET_S = 0.3
 SETTINGS = ("arp_ignore", "arp_announce")
 
 
@@ -110,6 +112,8 @@ def test_acquire_and_release() -> None:
         assert here.keys() == {str(VIP), str(VIP6)}
         assert (here[str(VIP)]["prefixlen"], here[str(VIP6)]["prefixlen"]) == (32, 128)
         assert not here[str(VIP6)].get("tentative", False)
+        # Nobody shall learn the virtual MAC for an address of the parent.
+        assert settings(subject.name) == QUIET
 
         subject.release()
         assert not subject.has_addresses()
@@ -319,12 +323,21 @@ def test_the_parent_goes() -> None:
             "Unable to use a virtual MAC on a0: No such device"
         )
         make_link()
-        configure(arp_ignore=1)
-        subject.release()
-        assert settings() == {"arp_ignore": "1", "arp_announce": "0"}
         subject.acquire()
         assert subject.has_addresses()
         subject.release()
+
+
+@in_network
+def test_another_parent_of_that_name() -> None:
+    """What the old one said is not put into the new one."""
+    with virtual_mac() as subject:
+        subject.acquire()
+        ip("link delete a0")
+        make_link()
+        configure(arp_ignore=1)
+        subject.release()
+        assert settings() == {"arp_ignore": "1", "arp_announce": "0"}
 
 
 @in_network
@@ -532,6 +545,25 @@ class Station:
         words = self.run(f"ip neighbour show {address}").split()
         return words[words.index("lladdr") + 1] if "lladdr" in words else ""
 
+    def answers(self, address: str) -> set[str]:
+        """The MACs that ARP for `address` is answered with."""
+        mac, target = bytes.fromhex(self.mac.replace(":", "")), ip_address(address)
+        request = b"\xff" * 6 + mac + bytes.fromhex("080600010800060400 01") + mac
+        request += ip_address("10.1.1.1").packed + bytes(6) + target.packed
+
+        def ask() -> set[str]:
+            found = set()
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0608) as wire:
+                wire.bind(("eth0", 0x0806))
+                wire.send(request.ljust(60, b"\0"))
+                while select.select([wire], [], [], QUIET_S)[0]:
+                    body = wire.recv(2048)[20:]
+                    if body[:2] == b"\0\2" and body[8:12] == target.packed:
+                        found.add(body[2:8].hex(":"))
+            return found
+
+        return self.namespace.call(ask)
+
     def forget_neighbours(self) -> None:
         """As after a long silence."""
         self.run("ip neighbour flush all")
@@ -591,10 +623,12 @@ def test_a_client_keeps_its_neighbour(lan: Lan, prefixes: tuple[str, str]) -> No
             assert client.reaches(vip)
             assert client.neighbour(vip) == MAC
             assert new.reaches(vip)
+        assert client.answers(vips[0]) == {MAC}
         for number, host in ((2, one), (3, other)):
             assert client.reaches(f"10.1.1.{number}")
             assert client.reaches(f"fd00::{number}")
             assert client.neighbour(f"10.1.1.{number}") == host.mac
+            assert client.answers(f"10.1.1.{number}") == {host.mac}
             assert client.neighbour(f"fd00::{number}") == host.mac
 
 

@@ -54,7 +54,7 @@ a virtual one: whoever is asked learns the MAC that asks."""
 
 _MACVLAN_IPV4 = {
     "arp_ignore": "1",  # not to answer for the parent
-    "arp_announce": "2",
+    "arp_announce": "2",  # nor to ask on its behalf
     "arp_filter": "0",  # the way back leads through the parent
     "rp_filter": "2",  # likewise; a strict 1 in conf/all gives way to 2, not to 0
 }
@@ -62,7 +62,6 @@ _MACVLAN_IPV6 = {
     "addr_gen_mode": "1",  # no link-local address
     "accept_ra": "0",
     "autoconf": "0",
-    "accept_dad": "0",
 }
 
 _NOTE = "carppcap"
