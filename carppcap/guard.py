@@ -119,7 +119,8 @@ class Guard:
     def admit(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
         """Take note of `advert`, as if it had `counter`, if it is plainly fresh.
 
-        Otherwise nothing has changed, and `judge` knows more.
+        So is one of a sender that is known to repeat its counter, if it says what it
+        said before.  Otherwise `judge` knows more, and nothing has changed.
         """
         stamp = split(counter)
         if stamp is None:
@@ -189,7 +190,11 @@ class Guard:
     # Other counters.
 
     def _remember(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
-        if counter in self._constants or counter in self._candidates:
+        constant = self._constants.get(counter)
+        if constant is not None:
+            _keep(self._constants, counter, constant, CONSTANTS_MAX)
+            return constant == _claims(advert)
+        if counter in self._candidates:
             return False
         if self._memory is None:
             self._memory = array("Q", bytes(8 * REMEMBERED))
@@ -225,10 +230,9 @@ class Guard:
 
     def _judge_repetition(self, advert: AdvertReceived, now: Instant) -> Finding:
         counter, claims = advert.counter, _claims(advert)
-        constant = self._constants.get(counter)
-        if constant is not None:
-            _keep(self._constants, counter, claims, CONSTANTS_MAX)
-            return Finding.FRESH if claims == constant else Finding.CHANGED
+        if counter in self._constants:
+            self._constants[counter] = claims
+            return Finding.CHANGED
         candidate = self._candidates.get(counter)
         if candidate is not None:
             return self._judge_candidate(candidate, advert, now)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.actions import AnnounceAddresses, SendAdvert
-from carppcap.addresses import Family
+from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
+from carppcap.addresses import Address, Family
 from carppcap.auth import Authenticator, Key
 from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.egress import Egress
@@ -22,8 +22,10 @@ from carppcap.frames import (
     decode,
     decode_announcement,
 )
-from carppcap.ingress import Accepted, Ingress
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection
 from tests.builders import (
+    GROUP,
+    GROUP6,
     HIGHER,
     LOWER,
     LOWER6,
@@ -286,6 +288,45 @@ def test_a_peer_reads_what_we_say(
             demotion=action.demotion,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("to", "group", "mac"),
+    [(LOWER, GROUP, "01005e000012"), (LOWER6, GROUP6, "333300000012")],
+    ids=str,
+)
+def test_a_hint(to: Address, group: Address, mac: str) -> None:
+    """An advert of type 2, to one host, in a frame for all; nobody else believes it."""
+    (frame,) = egress(BOTH).frames(SendHint(77, to))
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)
+    peer = Ingress([replace(BOTH, source=LOWER, source6=LOWER6)])
+    other = Ingress([replace(BOTH, source=HIGHER, source6=None)])
+
+    assert (frame[:6].hex(), datagram.destination, datagram.ttl) == (mac, to, 255)
+    assert datagram.payload[:2].hex() == "2207"
+    assert peer.judge(datagram) == Hinted(7, 77)
+    for judged in (
+        other.judge(datagram),
+        peer.judge(replace(datagram, destination=group)),
+        peer.judge(replace(datagram, payload=b"\x21" + datagram.payload[1:])),
+    ):
+        assert isinstance(judged, Rejection)
+
+
+def test_a_hint_to_a_peer() -> None:
+    """By the way that adverts take; a host that is no peer is told nothing."""
+    host = config(peers=(LOWER,))
+    out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
+
+    (frame,) = out.frames(SendHint(77, LOWER))
+    assert frame[:12] == PEER_MAC + NIC_MAC
+    assert out.frames(SendHint(77, HIGHER)) == []
+
+
+def test_no_hint_without_an_address_to_send_it_from() -> None:
+    """Nor into a family that is not ours."""
+    assert egress(config()).frames(SendHint(77, LOWER6)) == []
 
 
 def test_without_a_password_the_shape_is_still_right() -> None:

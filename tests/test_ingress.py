@@ -17,7 +17,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
 from carppcap.frames import Datagram, Defect, LinkType
 from carppcap.frames import decode as decode_frame
-from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from tests.builders import (
     GROUP,
     GROUP6,
@@ -42,6 +42,8 @@ from tests.builders import (
 HOST = config()
 OTHER_GROUP = IPv4Address("224.0.0.1")
 INGRESS = Ingress([HOST])
+SIGNED = Key(PASSWORD), 7, [VIP]
+TYPE_2 = Authenticator(*SIGNED, type=2)
 BODY = payload(HOST, counter=42)
 GOOD = Datagram(LOWER, GROUP, 255, True, BODY)
 
@@ -328,6 +330,67 @@ def test_order_of_the_shapes(changes: dict[str, Any], expected: RejectReason) ->
     datagram = replace(replace(GOOD, payload=vrrp_v2(3)), **changes)
 
     assert reason(INGRESS.judge(datagram)) is expected
+
+
+HINT = Datagram(
+    LOWER, OURS, 255, True, payload(HOST, 42, type=2, digest=TYPE_2.digest(42))
+)
+"""A peer tells us something."""
+
+
+def test_a_hint_is_heard() -> None:
+    """With its own type, a digest over that type, and our address."""
+    assert INGRESS.judge(HINT) == Hinted(7, 42)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"source": OURS}, RejectReason.OWN),
+        ({"ttl": 254}, RejectReason.BADTTL),
+        ({"payload": payload(HOST, vhid=8, type=2)}, RejectReason.BADVHID),
+        ({"payload": payload(HOST, version=3, type=2)}, RejectReason.BADVER),
+        ({"destination": HIGHER}, RejectReason.WRONG_GROUP),
+        ({"header_ok": False}, RejectReason.BADSUM),
+        ({"payload": payload(HOST, 42, type=2)}, RejectReason.BADAUTH),
+        (
+            {"payload": payload(HOST, digest=TYPE_2.digest(42))},
+            RejectReason.WRONG_GROUP,
+        ),
+        ({"destination": GROUP}, RejectReason.BADAUTH),
+        ({"payload": HINT.payload[:35]}, RejectReason.BADLEN),
+    ],
+)
+def test_rejected_hints(changes: dict[str, Any], expected: RejectReason) -> None:
+    """By the same names; no advert is a hint, and no hint an advert."""
+    verdict = INGRESS.judge(replace(HINT, **changes))
+
+    assert isinstance(verdict, Rejection)
+    assert verdict.reason is expected
+    expects = TYPE_2 if changes.get("destination") is None else Authenticator(*SIGNED)
+    if expected is RejectReason.BADAUTH:
+        assert verdict.digest_expected == expects.digest(42)
+
+
+def test_type_2_to_the_group_is_an_advert_like_any_other() -> None:
+    """Kernels do not look at the type either."""
+    verdict = INGRESS.judge(replace(GOOD, payload=payload(HOST, 42, type=2)))
+
+    assert isinstance(verdict, Accepted)
+
+
+def test_a_hint_for_a_host_with_peers() -> None:
+    """The address is one for adverts, too: its type tells."""
+    unicast = Ingress([config(peers=(LOWER,))])
+
+    assert unicast.judge(HINT) == Hinted(7, 42)
+    assert unicast.judge(replace(HINT, ttl=3)) == Hinted(7, 42)
+    assert isinstance(unicast.judge(replace(GOOD, destination=OURS)), Accepted)
+
+
+def test_without_a_password_hints_say_nothing() -> None:
+    """Anybody could give them."""
+    assert Ingress([config(key=None)]).judge(HINT) is None
 
 
 def test_own_source_wins_over_everything() -> None:

@@ -16,24 +16,30 @@ import pytest
 
 from carppcap.cli import main
 from carppcap.frames import LinkType, decode
-from carppcap.ingress import Accepted, Ingress, RejectReason
+from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from tests import captures
 from tests.builders import (
     GROUP,
+    GROUP6,
     LOWER,
+    LOWER6,
     NIC_MAC,
     OURS,
+    OURS6,
     PASSWORD,
     VIP,
+    VIP6,
+    advertisement,
     config,
     ethernet,
     ipv4,
+    ipv6,
     payload,
     vrrp_v2,
     vrrp_v3,
 )
 
-HOST = config()
+HOST = config(source6=OURS6, vips=(VIP, VIP6))
 INGRESS = Ingress([HOST])
 _numbers = count(1 << 32)
 
@@ -79,6 +85,7 @@ LINKS: dict[LinkType, tuple[int, Callable[..., bytes], int]] = {
     LinkType.LINUX_SLL2: (captures.SLL2, sll2, 20),
     LinkType.RAW: (captures.RAW, raw_ip, 0),
     LinkType.IPV4: (228, raw_ip, 0),
+    LinkType.IPV6: (229, raw_ip, 0),
 }
 """The number in a file, a frame around a packet, and the length of its header."""
 
@@ -144,24 +151,123 @@ def jumbo_frames(wrap: Wrap, header_length: int) -> Iterator[Shape]:
     yield Shape("jumbo padding", wrap(ipv4(body())) + bytes(9000), ADVERT)
 
 
-def ipv6_packets(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
-    """Extension headers of every kind before protocol 112: another family, silence."""
-    advert = body()
-    for first in (112, 0, 43, 44, 50, 51, 59, 60, 135, 139, 140, 253):
+EXTENSIONS = (0, 43, 60)
+"""Headers of IPv6 that are stepped over: hop-by-hop, routing, destination."""
+
+
+def outcome_behind(kinds: tuple[int, ...]) -> str:
+    """Of an advert behind headers of these kinds, the last one that of the advert."""
+    for place, kind in enumerate(kinds):
+        if kind == 112 and place <= 8:
+            return ADVERT
+        if kind == 44 and place <= 8:
+            return BADLEN if kinds[place + 1] == 112 else SILENCE
+        if kind not in EXTENSIONS:
+            break
+    return SILENCE
+
+
+def behind(
+    kinds: tuple[int, ...], length: int = 0, advert: bytes | None = None
+) -> bytes:
+    """An advert behind headers of these kinds, each of which claims this length."""
+    chain = b"".join(
+        bytes((following, length)) + bytes(6 + 8 * length) for following in kinds[1:]
+    )
+    return ipv6(advert or body(), extensions=chain, next_header=kinds[0])
+
+
+def ipv6_extensions(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
+    """Extension headers of every kind and length before protocol 112."""
+    for first in (112, *EXTENSIONS, 44, 50, 51, 59, 135, 139, 140, 253):
         for length in (0, 1, 4, 255):
-            for chain in range(4 if first != 112 else 1):
-                extension = bytes((first, length)) + bytes(6 + 8 * min(length, 4))
-                last = bytes((112, length)) + bytes(6 + 8 * min(length, 4))
-                rest = extension * chain + (last if first != 112 else b"") + advert
-                packet = (
-                    pack("!IHBB", 6 << 28, len(rest), first, 255)
-                    + bytes.fromhex("fe80000000000000 0000000000000001")
-                    + bytes.fromhex("ff02000000000000 0000000000000012")
-                    + rest
-                )
+            for chain in (1, 2, 8, 9, 30) if first != 112 else (0,):
+                kinds = (first,) * chain + (112,)
+                packet = behind(kinds, length)
                 name = f"ipv6 {first}/{length} x{chain}"
-                yield Shape(name, wrap(packet, ethertype=0x86DD), SILENCE)
-                yield Shape(f"{name} cut", wrap(packet, ethertype=0x86DD)[:60], SILENCE)
+                whole = wrap(packet, ethertype=0x86DD)
+                expected = outcome_behind(kinds)
+                yield Shape(name, whole, expected)
+                # The last header ends where the advert should begin.
+                headers_end = len(whole) - 36
+                if expected == ADVERT and chain:
+                    cut = whole[: headers_end - 1]
+                    yield Shape(f"{name} cut", cut, BADLEN, len(whole))
+    for mixed in ((0, 60, 43, 60), (60, 0), (43, 44), (44, 60), (0, 0, 44), (60, 58)):
+        kinds = (*mixed, 112)
+        packet = behind(kinds)
+        yield Shape(
+            f"ipv6 {mixed}", wrap(packet, ethertype=0x86DD), outcome_behind(kinds)
+        )
+
+
+def ipv6_cut_frames(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
+    """Less and less of a frame, at every byte of every header."""
+    for name, packet in (
+        ("plain", ipv6(body())),
+        ("extended", behind((0, 43, 60, 112), 1)),
+        ("fragment", behind((60, 44, 112))),
+        ("trailing", ipv6(body() + bytes(20))),
+    ):
+        whole = wrap(packet, ethertype=0x86DD)
+        for length in range(len(whole)):
+            expected = BADLEN if length > header_length else SILENCE
+            cut = whole[:length]
+            yield Shape(f"ipv6 {name} cut at {length}", cut, expected, len(whole))
+        expected = BADLEN if name == "fragment" else ADVERT
+        yield Shape(f"ipv6 {name} whole", whole, expected)
+
+
+def ipv6_headers(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
+    """Payload lengths, hop limits, addresses, and what does not matter."""
+
+    def shape(name: str, packet: bytes, expected: str) -> Shape:
+        return Shape(f"ipv6 {name}", wrap(packet, ethertype=0x86DD), expected)
+
+    for length in (0, 1, 7, 8, 35, 37, 40, 1280, 65535):
+        yield shape(f"length {length}", ipv6(body(), payload_length=length), BADLEN)
+        chained = bytearray(behind((60, 112)))
+        chained[4:6] = pack("!H", length)
+        yield shape(f"length {length} of a chain", bytes(chained), BADLEN)
+    for hops in (0, 1, 64, 254):
+        yield shape(f"hops {hops}", ipv6(body(), hop_limit=hops), "badttl")
+    for number in set(range(256)) - {112, 44, *EXTENSIONS}:
+        yield shape(f"next header {number}", ipv6(body(), next_header=number), SILENCE)
+    for class_and_flow in (b"\x6e\0\0\0", b"\x6f\xff\xff\xff"):
+        packet = class_and_flow + ipv6(body())[4:]
+        yield shape(f"flow {class_and_flow.hex()}", packet, ADVERT)
+    for length in range(36):
+        # An advert that is cut might else have the length of a VRRP one.
+        cut = body()[:length]
+        advert = cut[:3] + b"\xff" + cut[4:] if length > 3 else cut
+        yield shape(f"advert of {length}", ipv6(advert), BADLEN)
+    for index in range(36):
+        advert = body()
+        spoiled = bytes((*advert[:index], advert[index] ^ 0xFF, *advert[index + 1 :]))
+        expected = {0: "badver", 1: "badvhid"}.get(index, "badsum")
+        yield shape(f"byte {index} of advert", ipv6(spoiled), expected)
+    fill = bytes(65_535 - header_length - 40 - 36)
+    yield shape("jumbo", ipv6(body() + fill), ADVERT)
+    yield shape("own", ipv6(body(), source=OURS6), "own")
+    yield shape("unicast", ipv6(body(), destination=OURS6), "wrong_group")
+    yield shape("forged", ipv6(payload(HOST, 1, digest=bytes(20))), "badauth")
+    yield shape("padded", ipv6(body()) + bytes(9000), ADVERT)
+    for number in (1, 2, 7, 20):
+        routers = vrrp_v3(number, source=LOWER6, destination=GROUP6)
+        yield shape(f"vrrp {number}", ipv6(routers), "vrrp")
+    yield shape("neighbour advertisement", advertisement(), SILENCE)
+    for length in range(8):
+        packet = ipv6(vrrp_v3(1, source=LOWER6, destination=GROUP6)[:length])
+        yield shape(f"vrrp of {length}", packet, BADLEN)
+
+
+def mismatched(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
+    """One family by its ethertype, and the other, or none, by its first byte."""
+    for version in set(range(16)) - {6}:
+        packet = bytes((version << 4,)) + ipv6(body())[1:]
+        yield Shape(f"ipv6 as {version}", wrap(packet, ethertype=0x86DD), SILENCE)
+    yield Shape("ipv6 as ipv4", wrap(ipv6(body())), SILENCE)
+    yield Shape("ipv4 as ipv6", wrap(ipv4(body()), ethertype=0x86DD), SILENCE)
 
 
 def other_versions(wrap: Wrap, header_length: int) -> Iterator[Shape]:
@@ -234,10 +340,13 @@ def other_encapsulations(wrap: Callable[..., bytes], length: int) -> Iterator[Sh
         yield Shape(f"ARP cut at {end}", wrap(arp, ethertype=0x0806), SILENCE)
 
 
-EVERYWHERE = (cut_frames, contradictions, fragments, ip_options, jumbo_frames,
-              ipv6_packets, other_versions, headers, vrrp)  # fmt: skip
-FAMILIES = [
-    *((link_type, family) for link_type in LINKS for family in EVERYWHERE),
+IPV4 = (cut_frames, contradictions, fragments, ip_options, jumbo_frames,
+        other_versions, headers, vrrp)  # fmt: skip
+IPV6 = (ipv6_extensions, ipv6_cut_frames, ipv6_headers)
+FAMILIES: list[tuple[LinkType, Callable[..., Iterator[Shape]]]] = [
+    *((link, family) for link in LINKS if link is not LinkType.IPV6 for family in IPV4),
+    *((link, family) for link in LINKS if link is not LinkType.IPV4 for family in IPV6),
+    *((link, mismatched) for link, (_, _, length) in LINKS.items() if length),
     (LinkType.ETHERNET, vlan_stacks),
     (LinkType.ETHERNET, other_encapsulations),
 ]
@@ -263,7 +372,7 @@ def test_a_name_or_silence(
         outcome = SILENCE
         if isinstance(verdict, Accepted):
             outcome = ADVERT
-        elif verdict is not None:
+        elif isinstance(verdict, Rejection):
             outcome = verdict.reason.value
         assert (shape.name, outcome) == (shape.name, shape.expected)
 
@@ -286,7 +395,10 @@ def test_one_file_of_them_all(
         for length in [shape.length or len(shape.raw)]
     )
     (tmp_path / "all.pcap").write_bytes(capture)
-    flags = f"-s {OURS} -v {HOST.vhid} -a {VIP} -m {GROUP} -p {PASSWORD.decode()}"
+    flags = (
+        f"-s {OURS} -s {OURS6} -v {HOST.vhid} -a {VIP},{VIP6} -m {GROUP} "
+        f"-p {PASSWORD.decode()}"
+    )
 
     outcomes = {}
     for debug in ("-D", "-z"):
@@ -299,7 +411,8 @@ def test_one_file_of_them_all(
     told = [
         record["reason"] if record["kind"] == "rejection" else ADVERT
         for record in outcomes["-D"]
-        if record["kind"] == "rejection" or record.get("source") == str(LOWER)
+        if record["kind"] == "rejection"
+        or record.get("source") in (str(LOWER), str(LOWER6))
     ]
     expected = [shape.expected for shape in all_of_them if shape.expected]
     assert told == expected

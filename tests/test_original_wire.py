@@ -15,7 +15,7 @@ from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from tests.builders import GROUP, LOWER, NIC_MAC, OURS, config, payload
 
 
-def judged(host: VirtualHostConfig, **changes: Any) -> Accepted | Rejection | None:
+def judged(host: VirtualHostConfig, **changes: Any) -> object:
     fields: dict[str, Any] = {
         "source": LOWER, "destination": GROUP, "ttl": 255, "header_ok": True,
         "payload": payload(host),
@@ -23,7 +23,7 @@ def judged(host: VirtualHostConfig, **changes: Any) -> Accepted | Rejection | No
     return Ingress([host]).judge(Datagram(**fields | changes))
 
 
-def reason(verdict: Accepted | Rejection | None) -> RejectReason | None:
+def reason(verdict: object) -> RejectReason | None:
     return verdict.reason if isinstance(verdict, Rejection) else None
 
 

@@ -17,6 +17,7 @@ from carppcap.frames_built import build_announcement
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.report import End, JsonReport, TextReport
+from carppcap.sequence import Sequence
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import Tally, explain
 from carppcap.timeline import format_rejection, format_step, is_quiet
@@ -44,7 +45,7 @@ STRANGER = VirtualHostConfig(
     key=Key(b"love"),
 )
 
-OUR_FIRST_COUNTER = next(replay._counters())
+OUR_FIRST_COUNTER = Sequence(0, 0, lambda: 0).draw(STRANGER.master_down_interval_ns)
 
 TICKS_MAX = 50
 """For `replay.TICKS_PER_GAP_MAX`, so that an absurd gap is met within a millisecond."""

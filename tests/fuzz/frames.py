@@ -14,7 +14,7 @@ from carppcap.frames import (
     decode_announcement,
     decode_intact,
 )
-from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from tests.builders import vrrp_v2, vrrp_v3
 from tests.fuzz import oracle
 from tests.fuzz.oracle import Group
@@ -142,7 +142,11 @@ def check_verdict(data: bytes) -> object:
         if verdict is not None:
             assert verdict == Rejection(RejectReason.BADLEN)
         return datagram
-    assert verdict is not None
+    if verdict is None:
+        group = next(group for group in GROUPS if group.vhid == datagram.payload[1])
+        assert oracle.is_hint(datagram, GROUPS)
+        assert group.key is None
+        return None
     fault = oracle.fault(datagram, GROUPS)
     if isinstance(verdict, Rejection):
         assert verdict.datagram is datagram
@@ -153,6 +157,10 @@ def check_verdict(data: bytes) -> object:
         forged = verdict.digest_expected is not None and data[0] & _FORGED
         return verdict.reason, verdict.vhid in (7, 8), forged and packet[5] % 20
     assert fault is None, fault
+    if isinstance(verdict, Hinted):
+        assert oracle.is_hint(datagram, GROUPS)
+        assert verdict.counter == oracle.number(datagram.payload, 8, 16)
+        return "hint", verdict.vhid
     _check_event(verdict, datagram)
     return verdict.vhid, verdict.event.verified
 
@@ -182,7 +190,7 @@ def repaired(packet: bytes, repairs: int) -> bytes:
     if repairs & _SIGNED and len(body) >= 36:
         for group in GROUPS:
             if group.vhid == body[1] and group.key is not None:
-                body[16:36] = oracle.sign(group, bytes(body[8:16]))
+                body[16:36] = oracle.sign(group, bytes(body[8:16]), body[0] % 16)
                 if repairs & _FORGED:
                     body[16 + header[5] % 20] ^= 1
     if repairs & (_BODY_SUMMED | _LIKE_VRRP):
@@ -255,6 +263,9 @@ def verdict_seeds(captured: list[bytes]) -> Iterator[bytes]:
             for byte in range(20):  # of the digest
                 ours[5] = byte
                 yield b"\x17" + bytes(ours)
+            ours[16:21] = group.source.packed + b"\x22"
+            for repairs in (0x07, 0x17, 0x06):
+                yield bytes((repairs,)) + bytes(ours)
         for body in (vrrp_v2(1), vrrp_v2(7), vrrp_v3(1), vrrp_v3(7), vrrp_v2(5)[:36]):
             for repairs in (0x00, 0x04, 0x0C):
                 yield bytes((repairs,)) + packet[:20] + body

@@ -103,11 +103,11 @@ def read(frame: bytes, link_type: LinkType) -> Datagram | Defect | None:
     )
 
 
-def sign(group: Group, counter: bytes) -> bytes:
-    """The digest of an advert."""
+def sign(group: Group, counter: bytes, kind: int = 1) -> bytes:
+    """The digest of an advert, or of a hint, which is of kind 2."""
     assert group.key is not None
     listed = b"".join(vip.packed for vip in sorted(set(group.vips)))
-    text = b"\x02\x01" + bytes((group.vhid,)) + listed + counter
+    text = bytes((2, kind, group.vhid)) + listed + counter
     return hmac.digest(group.key, text, "sha1")
 
 
@@ -132,6 +132,12 @@ def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
     return False
 
 
+def is_hint(datagram: Datagram, groups: Sequence[Group]) -> bool:
+    """Whether it tells one of us how far it has heard a sender."""
+    own = {group.source for group in groups}
+    return datagram.payload[0] % 16 == 2 and datagram.destination in own
+
+
 def fault(datagram: Datagram, groups: Sequence[Group]) -> RejectReason | None:
     """The first fault of a datagram in the order of `ingress`, but for VRRP."""
     body = datagram.payload
@@ -146,10 +152,11 @@ def fault(datagram: Datagram, groups: Sequence[Group]) -> RejectReason | None:
     group = next((group for group in groups if group.vhid == body[1]), None)
     if group is None:
         return RejectReason.BADVHID
-    if datagram.destination != group.group:
+    kind = 2 if is_hint(datagram, groups) else 1
+    if datagram.destination != group.group and kind == 1:
         return RejectReason.WRONG_GROUP
     if not datagram.header_ok or not (sums_up(body[:36]) or sums_up(body)):
         return RejectReason.BADSUM
-    if group.key is not None and sign(group, body[8:16]) != body[16:36]:
+    if group.key is not None and sign(group, body[8:16], kind) != body[16:36]:
         return RejectReason.BADAUTH
     return None
