@@ -70,7 +70,7 @@ class Neighbours:
         """Where to send a frame for `address`; None if that is not known yet.
 
         It has been asked for then, if there is a route.  Ask anew for every frame: it
-        takes two questions to the kernel, some 50 microseconds, and an answer that is
+        takes two questions to the kernel, some 20 microseconds, and an answer that is
         kept would be wrong when the peer's card or the route is another.  Raises
         `NotPermittedError` when the kernel had to be asked to resolve it and refused,
         but only the first time.
