@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap import values as read
-from carppcap.addresses import ANY, CARP_GROUP, Address, Family, parse_ipv4
+from carppcap.addresses import (
+    ANY,
+    CARP_GROUP,
+    Address,
+    Family,
+    kernel_mac,
+    parse_ipv4,
+)
 from carppcap.auth import Key
 from carppcap.config import (
     ADVBASE_MAX,
@@ -127,8 +134,7 @@ class Settings:
         Raises `ConfigError` for numbers that are impossible together.
         """
         # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
-        usual_link_address = bytes((0x00, 0x00, 0x5E, 0x00, 0x01, vhid))
-        is_usual = self.link_address == usual_link_address
+        is_usual = self.link_address == kernel_mac(vhid)
         return VirtualHostConfig(
             interface=interface,
             vhid=vhid,

@@ -19,6 +19,7 @@ from carppcap.actions import (
     SendAdvert,
     StateChanged,
 )
+from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.errors import LinkError
@@ -93,6 +94,7 @@ class Replay:
             config,
             invented_mac(config),
             draw_ip_id=cycle(range(1, 1 << 16)).__next__,
+            mac_of=_invented_mac_of,
         )
         self._now: Instant = 0
         self._first_ns = 0
@@ -229,6 +231,11 @@ class Replay:
         )
 
 
+def _invented_mac_of(peer: Address) -> bytes:
+    # Nobody tells in a capture where it is; what matters is that there is a frame.
+    return b"\x02\x00" + peer.packed[-4:]
+
+
 def invented_mac(config: VirtualHostConfig) -> bytes:
     """02:00 and the last four bytes of --srcip: locally administered, and told apart.
 
@@ -236,4 +243,4 @@ def invented_mac(config: VirtualHostConfig) -> bytes:
     """
     source = config.source or config.source6
     assert source is not None  # `tool` has found one
-    return b"\x02\x00" + source.packed[-4:]
+    return _invented_mac_of(source)

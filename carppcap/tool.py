@@ -54,7 +54,7 @@ LOSES_TIES6 = IPv6Address((1 << 128) - 1)
 _IGNORED = frozenset(
     """
     upscript downscript xparam shutdown ignore_link_state daemonize facility
-    script_timeout_ns pidfile no_farewell vmac version
+    script_timeout_ns pidfile no_farewell version
     """.split()
 )
 """Settings without a meaning here."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carppcap.addresses import Address
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
@@ -20,7 +21,18 @@ from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import SENDERS_MAX
 from carppcap.units import NS_PER_S
 from tests import captures
-from tests.builders import HIGHER, LOWER, OURS, VIP, config, frame, ns, payload
+from tests.builders import (
+    HIGHER,
+    LOWER,
+    OURS,
+    OURS6,
+    VIP,
+    VIP6,
+    config,
+    frame,
+    ns,
+    payload,
+)
 from tests.timelines import FIXTURES
 
 EPOCH_NS = 1_700_000_000 * NS_PER_S
@@ -260,6 +272,35 @@ def test_what_would_have_been_sent() -> None:
     assert announcement is not None
     assert (announcement.address, announcement.mac) == (VIP, invented_mac(HOST))
     assert invented_mac(HOST).hex(":") == "02:00:0a:01:01:05"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sources", "destinations"),
+    [
+        ({"source": None, "source6": OURS6, "vips": (VIP6,)}, [OURS6], ["ff02::12"]),
+        (
+            {"source6": OURS6, "vips": (VIP, VIP6)},
+            [OURS, OURS6],
+            ["224.0.0.18", "ff02::12"],
+        ),
+        ({"peers": (LOWER, HIGHER)}, [OURS, OURS], [str(LOWER), str(HIGHER)]),
+    ],
+    ids=["IPv6", "both", "peers"],
+)
+def test_where_it_would_have_been_sent(
+    changes: dict[str, Any], sources: list[Address], destinations: list[str]
+) -> None:
+    """The first adverts, in the families of our addresses, to the group or to peers."""
+    injector = ListInjector()
+    foreign = bytes(60)
+    frames = [(EPOCH_NS, foreign), (EPOCH_NS + ns(4), foreign)]
+
+    Replay(config(advskew=100, **changes), ListCapture(frames), SILENT, injector).run()
+
+    decoded = [decode(sent, LinkType.ETHERNET) for _, sent in injector.sent]
+    adverts = [found for found in decoded if isinstance(found, Datagram)]
+    assert [found.source for found in adverts] == sources
+    assert [str(found.destination) for found in adverts] == destinations
 
 
 def test_one_capture_one_output() -> None:
