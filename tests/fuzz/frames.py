@@ -1,8 +1,10 @@
 """Frames and datagrams: what is read, and what is let in."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
+from carppcap.addresses import Address
 from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
@@ -15,7 +17,7 @@ from carppcap.frames import (
     decode_intact,
 )
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
-from tests.builders import vrrp_v2, vrrp_v3
+from tests.builders import NIC_MAC, advertisement, ethernet, vrrp_v2, vrrp_v3
 from tests.fuzz import oracle
 from tests.fuzz.oracle import Group
 
@@ -25,41 +27,58 @@ GROUPS = (
     Group(
         vhid=7,
         source=IPv4Address("10.9.0.99"),
-        vips=(IPv4Address("10.9.0.100"),),
+        source6=IPv6Address("fd00:9::99"),
+        vips=(IPv4Address("10.9.0.100"), IPv6Address("fd00:9::100")),
         key=b"love",
         group=IPv4Address("224.0.0.18"),
     ),
     Group(
         vhid=8,
         source=IPv4Address("10.9.0.98"),
-        vips=(IPv4Address("10.9.0.101"), IPv4Address("10.1.0.1")),
+        source6=IPv6Address("fd00:9::98"),
+        vips=(
+            IPv6Address("fe80::8"),
+            IPv4Address("10.9.0.101"),
+            IPv6Address("fd00:9::8"),
+            IPv4Address("10.1.0.1"),
+        ),
         key=b"nineteen bytes long",
         group=IPv4Address("239.1.2.3"),
+        peers=(IPv4Address("10.9.0.2"), IPv6Address("fd00:9::2")),
+        link_address=bytes.fromhex("020102030405"),
     ),
     Group(
         vhid=9,
         source=IPv4Address("10.9.0.99"),
-        vips=(),
+        source6=IPv6Address("fd00:9::99"),
+        vips=(IPv4Address("10.9.0.102"),),
         key=None,
         group=IPv4Address("224.0.0.18"),
     ),
 )
-"""One as usual, one unusual in everything, one whose password nobody knows."""
+"""One as usual, one unusual in everything, one whose password nobody knows.
+
+The last one has addresses of IPv4 only.
+"""
 
 INGRESS = Ingress(
     VirtualHostConfig(
         interface="eth0",
         vhid=group.vhid,
         source=group.source,
+        source6=group.source6,
         vips=group.vips,
         key=None if group.key is None else Key(group.key),
         group=group.group,
+        peers=group.peers,
+        link_address=group.link_address,
     )
     for group in GROUPS
 )
 
 _TAGS = (b"\x81\0", b"\x88\xa8", b"\x91\0")
 _SIGNED, _BODY_SUMMED, _HEADER_SUMMED, _LIKE_VRRP, _FORGED = 1, 2, 4, 8, 16
+_LINK_LOCAL, _NO_LINK_ADDRESS = 32, 64
 
 
 def check_frame(data: bytes) -> object:
@@ -76,14 +95,19 @@ def check_frame(data: bytes) -> object:
     if intact is not None:
         assert intact == decode(frame, LinkType.ETHERNET)
     announced = decode_announcement(frame, link_type)
-    if announced is not None:
+    advertised = oracle.advertised(frame, link_type)
+    if announced is None:
+        assert advertised is None
+    elif announced.address.version == 6:
+        assert (int(announced.address), announced.mac) == advertised
+    else:
         assert announced.mac + announced.address.packed in frame
-        assert decoded is Defect.FOREIGN
+    assert announced is None or decoded is Defect.FOREIGN
     kind = decoded if isinstance(decoded, Defect) else decoded.header_ok
     return frozenset(
         (
             (link_type, kind, expected is None),
-            ("announced", link_type, announced is not None),
+            ("announced", link_type, announced and announced.address.version),
             ("intact", intact is not None, *_deviations(frame)[:2]),
             *_lengths(frame, link_type, kind),
         )
@@ -120,7 +144,9 @@ def _lengths(frame: bytes, link_type: LinkType, kind: object) -> Iterator[object
     packet = oracle.packet_in(frame, link_type)
     if packet is None:
         return
-    if len(packet) < 20:
+    if packet[0] >> 4 == 6:
+        yield from _ipv6_lengths(packet, kind)
+    elif len(packet) < 20:
         yield "cut", link_type, packet[9:10] == b"\x70", len(packet) > 9
     elif packet[9] == 112:
         header_length, total_length = packet[0] % 16 * 4, oracle.number(packet, 2, 4)
@@ -128,8 +154,23 @@ def _lengths(frame: bytes, link_type: LinkType, kind: object) -> Iterator[object
         yield "total", max(-2, min(total_length - len(packet), 2)), kind
 
 
+def _ipv6_lengths(packet: bytes, kind: object) -> Iterator[object]:
+    """The same of an IPv6 packet, and of the chain of its headers."""
+    if len(packet) < 40:
+        yield "cut-6", packet[6:7] == b"\x70", len(packet) > 6
+        return
+    header, at = packet[6], 40
+    chain: list[int] = []
+    while header in (0, 43, 60) and at + 2 <= len(packet) and len(chain) < 10:
+        chain.append(header)
+        header, at = packet[at], at + 8 + 8 * packet[at + 1]
+    excess = 40 + oracle.number(packet, 4, 6) - len(packet)
+    yield "chain", tuple(sorted(set(chain))), len(chain), header in (44, 112), kind
+    yield "excess", max(-2, min(excess, 2)), at > len(packet), kind
+
+
 def check_verdict(data: bytes) -> object:
-    """A byte of repairs, and an IPv4 packet.
+    """A byte of repairs, and a packet of either family.
 
     Sums and digests are nothing that can be found by trying, so they are mended here
     on request, by which everything behind them is reached as well.
@@ -183,14 +224,23 @@ def repaired(packet: bytes, repairs: int) -> bytes:
 
     A forged digest is the right one but for one bit.
     """
-    start = packet[0] % 16 * 4 if packet else 20
+    is_ipv6 = packet[:1] and packet[0] >> 4 == 6
+    start = 40 if is_ipv6 else packet[0] % 16 * 4 if packet else 20
     if not 20 <= start <= len(packet) - 8:
         return packet
     header, body = bytearray(packet[:start]), bytearray(packet[start:])
     if repairs & _SIGNED and len(body) >= 36:
         for group in GROUPS:
             if group.vhid == body[1] and group.key is not None:
-                body[16:36] = oracle.sign(group, bytes(body[8:16]), body[0] % 16)
+                own = {address.packed for address in oracle.own(GROUPS)}
+                destination = bytes(header[24:] if is_ipv6 else header[16:20])
+                body[16:36] = oracle.sign(
+                    group,
+                    bytes(body[8:16]),
+                    2 if body[0] % 16 == 2 and destination in own else 1,
+                    link_local=bool(repairs & _LINK_LOCAL),
+                    link_address=b"" if repairs & _NO_LINK_ADDRESS else None,
+                )
                 if repairs & _FORGED:
                     body[16 + header[5] % 20] ^= 1
     if repairs & (_BODY_SUMMED | _LIKE_VRRP):
@@ -198,9 +248,10 @@ def repaired(packet: bytes, repairs: int) -> bytes:
         # VRRP sums everything, and version 3 a pseudo-header too (RFC 5798, 5.2.8).
         summed = bytes(body if repairs & _LIKE_VRRP else body[:36])
         if repairs & _LIKE_VRRP and body[0] >> 4 == 3:
-            summed += header[12:20] + b"\0\x70" + len(body).to_bytes(2, "big")
+            summed += header[8 if is_ipv6 else 12 :][: 32 if is_ipv6 else 8]
+            summed += b"\0\x70" + len(body).to_bytes(2, "big")
         body[6:8] = _complement(summed)
-    if repairs & _HEADER_SUMMED:
+    if repairs & _HEADER_SUMMED and not is_ipv6:
         header[10:12] = b"\0\0"
         header[10:12] = _complement(bytes(header))
     return bytes(header + body)
@@ -231,6 +282,61 @@ def frame_seeds(captured: list[bytes]) -> Iterator[bytes]:
                 tagged = frame[:12] + (kind + b"\0\7") * depth + frame[12:]
                 yield _behind(LinkType.ETHERNET, tagged)
         yield from _damaged(frame)
+        if ethertype == b"\x86\xdd":
+            yield _behind(LinkType.IPV6, packet)
+            yield from _extended(packet)
+    yield _behind(LinkType.ETHERNET, ethernet(advertisement(), ethertype=0x86DD))
+    for changes in _ADVERTISEMENTS:
+        yield _behind(LinkType.IPV6, advertisement(**changes))
+
+
+_ADVERTISEMENTS: tuple[dict[str, Any], ...] = (
+    {},
+    {"flags": 0x60},
+    {"hop_limit": 64},
+    {"sum_wrong_by": 1},
+    {"options": b""},
+    {"options": b"\1\1" + bytes(6) + b"\2\1" + NIC_MAC},
+    {"options": bytes(8) + b"\2\1" + NIC_MAC},
+    {"target": IPv6Address("ff02::1")},
+    {"target": IPv6Address("::")},
+    {"destination": IPv6Address("fd00::1")},
+    {"kind": b"\x87\0"},
+    {"payload_length": 33},
+)
+"""Whom to believe where an address is, and whom not; sums are not found by trying."""
+
+
+def _extended(packet: bytes) -> Iterator[bytes]:
+    """An IPv6 packet with further headers, whole and cut, of several lengths."""
+    for kinds in (
+        (0,),
+        (43,),
+        (60,),
+        (44,),
+        (60, 44),
+        (0, 43, 60),
+        (60,) * 8,
+        (60,) * 9,
+    ):
+        for length in (0, 1):
+            following = (*kinds[1:], packet[6])
+            chain = b"".join(
+                bytes((n, length)) + bytes(6 + 8 * length) for n in following
+            )
+            total = len(chain) + len(packet) - 40
+            head = (
+                packet[:4]
+                + total.to_bytes(2, "big")
+                + bytes((kinds[0],))
+                + packet[7:40]
+            )
+            whole = head + chain + packet[40:]
+            yield _behind(LinkType.RAW, whole)
+            for end in range(38, 40 + len(chain) + 2):
+                yield _behind(LinkType.IPV6, whole[:end])
+                claimed = head[:4] + (end - 38).to_bytes(2, "big") + whole[6:]
+                yield _behind(LinkType.IPV6, claimed)
 
 
 def _behind(link_type: LinkType, frame: bytes) -> bytes:
@@ -256,16 +362,47 @@ def verdict_seeds(captured: list[bytes]) -> Iterator[bytes]:
         packet = frame[14:]
         yield b"\0" + packet
         for group in GROUPS:
-            ours = bytearray(packet)
-            ours[16:20], ours[21:22] = group.group.packed, bytes((group.vhid,))
-            for repairs in (0x07, 0x17, 0x06, 0x05, 0x03, 0x0F):
-                yield bytes((repairs,)) + bytes(ours)
-            for byte in range(20):  # of the digest
-                ours[5] = byte
-                yield b"\x17" + bytes(ours)
-            ours[16:21] = group.source.packed + b"\x22"
-            for repairs in (0x07, 0x17, 0x06):
-                yield bytes((repairs,)) + bytes(ours)
+            yield from _sent_to(group, packet)
+        if packet[0] >> 4 == 6:
+            for body in (vrrp_v3(1), vrrp_v3(7)):
+                yield b"\x0c" + packet[:40] + _as_long_as_in_ipv6(body)
+            continue
         for body in (vrrp_v2(1), vrrp_v2(7), vrrp_v3(1), vrrp_v3(7), vrrp_v2(5)[:36]):
             for repairs in (0x00, 0x04, 0x0C):
                 yield bytes((repairs,)) + packet[:20] + body
+
+
+def _sent_to(group: Group, packet: bytes) -> Iterator[bytes]:
+    """A packet as it would be for a group: to all, to us alone, near and from afar."""
+    is_ipv6 = packet[0] >> 4 == 6
+    own: Address = group.source6 if is_ipv6 else group.source
+    to_all: Address = IPv6Address("ff02::12") if is_ipv6 else group.group
+    ttl, source, body, length = (7, 8, 40, 16) if is_ipv6 else (8, 12, 20, 4)
+    version = 6 if is_ipv6 else 4
+
+    def sent(repairs: int, destination: Address, *, first: int = 0x21) -> bytes:
+        ours[source + length : source + 2 * length] = destination.packed
+        ours[body : body + 2] = bytes((first, group.vhid))
+        return bytes((repairs,)) + bytes(ours)
+
+    ours = bytearray(packet)
+    for repairs in (0x07, 0x17, 0x06, 0x05, 0x03, 0x0F, 0x27, 0x47, 0x67):
+        yield sent(repairs, to_all)
+    for repairs in (0x07, 0x17, 0x06):
+        yield sent(repairs, own)
+        yield sent(repairs, own, first=0x22)
+    for byte in range(20):  # of the digest
+        ours[5] = byte
+        yield sent(0x17, to_all)
+    ours = bytearray(packet)
+    for peer in (peer for peer in group.peers if peer.version == version):
+        ours[source : source + length] = peer.packed
+        for hops in (64, 255):
+            ours[ttl] = hops
+            yield sent(0x07, own)
+            yield sent(0x07, to_all)
+
+
+def _as_long_as_in_ipv6(body: bytes) -> bytes:
+    """A VRRP advert with addresses of 16 bytes."""
+    return body[:8] + bytes(16 * body[3])

@@ -7,8 +7,9 @@ and the HMAC of the standard library.
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
+from carppcap.addresses import Address
 from carppcap.frames import Datagram, Defect, LinkType
 from carppcap.ingress import RejectReason
 
@@ -21,9 +22,12 @@ class Group:
 
     vhid: int
     source: IPv4Address
-    vips: tuple[IPv4Address, ...]
+    source6: IPv6Address
+    vips: tuple[Address, ...]
     key: bytes | None
     group: IPv4Address
+    peers: tuple[Address, ...] = ()
+    link_address: bytes = b""
 
 
 def number(data: bytes, start: int, end: int) -> int:
@@ -41,10 +45,11 @@ def sums_up(data: bytes) -> bool:
 
 
 def packet_in(frame: bytes, link_type: LinkType) -> bytes | None:
-    """The IPv4 packet of a frame, None where there is none or its header is cut."""
-    if link_type in (LinkType.RAW, LinkType.IPV4):
-        packet = frame
-    else:
+    """The IP packet of a frame, None where there is none or its header is cut."""
+    expected = {LinkType.RAW: (4, 6), LinkType.IPV4: (4,), LinkType.IPV6: (6,)}
+    packet = frame
+    versions = expected.get(link_type)
+    if versions is None:
         # Where the ethertype is, where its payload, and how many tags may follow.
         type_at, start, tags_max, tags = {
             LinkType.ETHERNET: (12, 14, 2, _TAGS),
@@ -60,10 +65,9 @@ def packet_in(frame: bytes, link_type: LinkType) -> bytes | None:
                     return None
                 ethertype = number(frame, start + 2, start + 4)
                 start += 4
-        if ethertype != 0x0800:
-            return None
+        versions = {0x0800: (4,), 0x86DD: (6,)}.get(ethertype, ())
         packet = frame[start:]
-    return packet if packet[:1] and packet[0] >> 4 == 4 else None
+    return packet if packet[:1] and packet[0] // 16 in versions else None
 
 
 def mac_in(frame: bytes, link_type: LinkType) -> bytes | None:
@@ -84,6 +88,8 @@ def read(frame: bytes, link_type: LinkType) -> Datagram | Defect | None:
     packet = packet_in(frame, link_type)
     if packet is None:
         return None
+    if packet[0] // 16 == 6:
+        return read_ipv6(packet, mac_in(frame, link_type))
     if len(packet) < 20:
         return Defect.TRUNCATED
     if packet[9] != 112:
@@ -103,12 +109,93 @@ def read(frame: bytes, link_type: LinkType) -> Datagram | Defect | None:
     )
 
 
-def sign(group: Group, counter: bytes, kind: int = 1) -> bytes:
-    """The digest of an advert, or of a hint, which is of kind 2."""
+def read_ipv6(packet: bytes, mac: bytes | None) -> Datagram | Defect:
+    """The same for IPv6: one header is taken off after the other (RFC 8200, 4)."""
+    if len(packet) < 40:
+        return Defect.TRUNCATED
+    claimed, kind, rest = number(packet, 4, 6), packet[6], packet[40:]
+    known, taken = rest[:claimed], 0
+    for _ in range(8):
+        if kind in (0, 43, 60):
+            if len(known) < 2:
+                return Defect.TRUNCATED
+            kind, length = known[0], 8 + 8 * known[1]
+            known, taken = known[length:], taken + length
+    is_fragment = kind == 44
+    if is_fragment and not known:
+        return Defect.TRUNCATED
+    if (known[0] if is_fragment else kind) != 112:
+        return Defect.FOREIGN
+    if taken > claimed or claimed > len(rest):
+        return Defect.TRUNCATED
+    if is_fragment:
+        return Defect.FRAGMENT
+    source, destination = number(packet, 8, 24), number(packet, 24, 40)
+    return Datagram(
+        IPv6Address(source), IPv6Address(destination), packet[7], True, known, mac
+    )
+
+
+def advertised(frame: bytes, link_type: LinkType) -> tuple[int, bytes] | None:
+    """The address that a neighbour advertisement is about, and where that is."""
+    packet = packet_in(frame, link_type)
+    if packet is None or packet[0] // 16 != 6 or len(packet) < 64:
+        return None
+    length, addresses = number(packet, 4, 6), packet[8:40]
+    message = packet[40 : 40 + length]
+    target = number(message, 8, 24)
+    if (
+        not len(message) == length >= 24
+        or packet[6:8] != b"\x3a\xff"
+        or number(addresses, 16, 32) != (0xFF02 << 112) + 1
+        or message[:2] != b"\x88\0"
+        or message[4] // 64 % 2
+        or not sums_up(addresses + length.to_bytes(4, "big") + b"\0\0\0\x3a" + message)
+        or not 0 < target < 0xFF << 120
+    ):
+        return None
+    options = message[24:]
+    while len(options) >= 8 and options[1] > 0:
+        if options[:2] == b"\2\1":
+            return target, options[2:8]
+        options = options[8 * options[1] :]
+    return None
+
+
+def sign(
+    group: Group,
+    counter: bytes,
+    kind: int = 1,
+    *,
+    link_local: bool = False,
+    link_address: bytes | None = None,
+) -> bytes:
+    """The digest of an advert, or of a hint, which is of kind 2, in the usual form."""
     assert group.key is not None
-    listed = b"".join(vip.packed for vip in sorted(set(group.vips)))
-    text = bytes((2, kind, group.vhid)) + listed + counter
+    listed = b""
+    for version, length in ((4, 4), (6, 16)):
+        numbers = {int(vip) for vip in group.vips if vip.version == version}
+        local = {vip for vip in numbers if version == 6 and vip >> 118 == 0x3FA}
+        for vip in sorted(numbers if link_local else numbers - local):
+            listed += vip.to_bytes(length, "big")
+    mac = group.link_address if link_address is None else link_address
+    text = bytes((2, kind)) + mac + bytes((group.vhid,)) + listed + counter
     return hmac.digest(group.key, text, "sha1")
+
+
+def is_signed(group: Group, datagram: Datagram, kind: int) -> bool:
+    """Whether a digest is right in any form that a sender may have."""
+    macs = {b"", group.link_address}
+    mac = datagram.source_mac or b""
+    if mac[:5] not in (b"\0\0\x5e\0\0", b"\0\0\x5e\0\1"):
+        macs.add(mac)
+    counter, digest = datagram.payload[8:16], datagram.payload[16:36]
+    return any(
+        digest
+        == sign(group, counter, kind, link_local=link_local, link_address=link_address)
+        for link_address in macs
+        for link_local in (False, True)
+    )
 
 
 def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
@@ -116,11 +203,12 @@ def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
     body = datagram.payload
     if len(body) < 8 or found is RejectReason.OWN:
         return False
-    claimed = 8 + 4 * body[3]
+    claimed = 8 + (4 if datagram.source.version == 4 else 16) * body[3]
     match body[0]:
         case 0x21 if body[3] == 7:
-            # As long as one of ours with eight bytes behind it: the digest decides.
-            return found is RejectReason.BADAUTH and len(body) == 44 and sums_up(body)
+            # As long as one of ours with more bytes behind it: the digest decides.
+            fits = len(body) == claimed + 8 and sums_up(body)
+            return found is RejectReason.BADAUTH and fits
         case 0x21:
             return len(body) in (claimed, claimed + 8)
         case 0x31 if body[3] == 7:
@@ -134,29 +222,42 @@ def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
 
 def is_hint(datagram: Datagram, groups: Sequence[Group]) -> bool:
     """Whether it tells one of us how far it has heard a sender."""
-    own = {group.source for group in groups}
-    return datagram.payload[0] % 16 == 2 and datagram.destination in own
+    return datagram.payload[0] % 16 == 2 and datagram.destination in own(groups)
+
+
+def own(groups: Sequence[Group]) -> set[Address]:
+    """Our own addresses."""
+    return {group.source for group in groups} | {group.source6 for group in groups}
+
+
+def destinations(group: Group, version: int) -> set[Address]:
+    """Where adverts for a group go in one family."""
+    to_all: Address = group.group if version == 4 else IPv6Address("ff02::12")
+    ours: Address = group.source if version == 4 else group.source6
+    has_peers = any(peer.version == version for peer in group.peers)
+    return {to_all, ours} if has_peers else {to_all}
 
 
 def fault(datagram: Datagram, groups: Sequence[Group]) -> RejectReason | None:
     """The first fault of a datagram in the order of `ingress`, but for VRRP."""
     body = datagram.payload
-    if datagram.source in {group.source for group in groups}:
+    if datagram.source in own(groups):
         return RejectReason.OWN
     if len(body) < 36:
         return RejectReason.BADLEN
-    if datagram.ttl != 255:
+    group = next((group for group in groups if group.vhid == body[1]), None)
+    if datagram.ttl != 255 and not (group and datagram.source in group.peers):
         return RejectReason.BADTTL
     if body[0] >> 4 != 2:
         return RejectReason.BADVER
-    group = next((group for group in groups if group.vhid == body[1]), None)
-    if group is None:
+    version = datagram.source.version
+    if group is None or version not in {vip.version for vip in group.vips}:
         return RejectReason.BADVHID
     kind = 2 if is_hint(datagram, groups) else 1
-    if datagram.destination != group.group and kind == 1:
+    if kind == 1 and datagram.destination not in destinations(group, version):
         return RejectReason.WRONG_GROUP
     if not datagram.header_ok or not (sums_up(body[:36]) or sums_up(body)):
         return RejectReason.BADSUM
-    if group.key is not None and sign(group, body[8:16], kind) != body[16:36]:
+    if group.key is not None and not is_signed(group, datagram, kind):
         return RejectReason.BADAUTH
     return None
