@@ -255,7 +255,7 @@ needs_faketime = pytest.mark.skipif(
 )
 
 
-def _with_clock(clock: Path) -> tuple[str, ...]:
+def with_clock(clock: Path) -> tuple[str, ...]:
     """The words before a command whose wall clock is to follow the file `clock`."""
     clock.write_text("+0\n")
     return (
@@ -279,7 +279,7 @@ def test_clock_of_the_master_is_set(peer: str) -> str:
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         host = lab.hosts[0]
-        master = host.start(OURS, "-k 0", before=_with_clock(clock))
+        master = host.start(OURS, "-k 0", before=with_clock(clock))
         await_rule(lab, host, master, adverts=1)
         backup = lab.hosts[1].start(peer, "-k 50")
 
@@ -303,7 +303,7 @@ def test_clock_of_the_backup_is_set(peer: str) -> str:
         master = lab.hosts[0].start(peer, "-k 0")
         await_rule(lab, lab.hosts[0], master, adverts=1)
         host = lab.hosts[1]
-        backup = host.start(OURS, "-k 50", before=_with_clock(clock))
+        backup = host.start(OURS, "-k 50", before=with_clock(clock))
         for step in STEPS:
             await_adverts(lab, lab.hosts[0], 2)
             clock.write_text(f"{step}\n")

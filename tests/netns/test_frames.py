@@ -25,6 +25,11 @@ FREE = (IP_ID, IP_CHECKSUM, CARP_CHECKSUM_TO_END)
 REAL_ROOT = ["0", "0", "4294967295"]
 """The map of user ids outside any user namespace."""
 
+needs_real_root = pytest.mark.skipif(
+    Path("/proc/self/uid_map").read_text().split() != REAL_ROOT,
+    reason="tcpdump insists on giving up privileges, which a user cannot",
+)
+
 
 def _comparable(advert: Advert) -> bytes:
     """The frame with zeros where two honest senders differ."""
@@ -77,9 +82,10 @@ def test_broadcast_frames_equal_those_of_the_original() -> None:
     assert (adverts, announcements) == (expected, expected_announcements)
 
 
-def _seen_by_tcpdump(capture: Path) -> str:
+def seen_by_tcpdump(capture: Path, chosen: str) -> str:
+    """What tcpdump prints of the frames that its filter `chosen` lets through."""
     return subprocess.run(
-        ["tcpdump", "-nvvv", "-T", "carp", "-r", str(capture), "ip proto 112"],
+        ["tcpdump", "-nvvv", "-T", "carp", "-r", str(capture), chosen],
         check=True,
         capture_output=True,
         text=True,
@@ -101,11 +107,10 @@ def _checksums_by_tshark(capture: Path) -> list[str]:
     ).stdout.splitlines()
 
 
+@needs_real_root
 @any_program
 def test_foreign_decoders_find_no_fault(program: str) -> None:
     """tcpdump and tshark agree that every checksum is right, farewell included."""
-    if Path("/proc/self/uid_map").read_text().split() != REAL_ROOT:
-        pytest.skip("tcpdump insists on giving up privileges, which a user cannot")
     with Lab(2) as lab:
         master, _ = start_group(lab, (program, "-z -k 10"), (program, "-k 100"))
         await_adverts(lab, lab.hosts[0], 3)
@@ -114,7 +119,7 @@ def test_foreign_decoders_find_no_fault(program: str) -> None:
         await_adverts(lab, lab.hosts[1], 3)
 
         capture = lab.wire.path
-        shown = _seen_by_tcpdump(capture)
+        shown = seen_by_tcpdump(capture, "ip proto 112")
         statuses = _checksums_by_tshark(capture)
 
         count = sum(1 for _ in filter(_is_carp, read_capture(capture)))

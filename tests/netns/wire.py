@@ -45,7 +45,7 @@ class Frame:
 class Advert:
     """A CARP advert; `checksums_good` covers that of CARP, and of IP where it has one.
 
-    `ttl` is the hop limit in IPv6.
+    `ttl` is the hop limit in IPv6; `type` is 1, or 2 in what only looks like an advert.
     """
 
     frame: Frame
@@ -61,6 +61,7 @@ class Advert:
     digest: bytes
     checksums_good: bool
     demotion: int = 0
+    type: int = 1
 
     @property
     def time_ns(self) -> int:
@@ -228,7 +229,9 @@ def _parse_advert(
     if len(data) < payload_at + _ADVERT.size:
         return None
     payload = data[payload_at : payload_at + _ADVERT.size]
-    _, vhid, advskew, _, demotion, advbase, _, counter, digest = _ADVERT.unpack(payload)
+    first, vhid, advskew, _, demotion, advbase, _, counter, digest = _ADVERT.unpack(
+        payload
+    )
     return Advert(
         frame,
         data[6:12],
@@ -242,6 +245,7 @@ def _parse_advert(
         digest,
         is_header_good and checksum(payload) == 0,
         demotion,
+        first & 0x0F,
     )
 
 
@@ -338,6 +342,7 @@ class Recorder:
             packet
             for packet in self.packets
             if isinstance(packet, Advert)
+            and packet.type == 1
             and packet.time_ns >= since_ns
             and (source is None or packet.source == ip_address(source))
         ]
