@@ -19,18 +19,18 @@ from carppcap.errors import LinkError
 from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.flood import FloodBegan, FloodEnded
 from carppcap.frames import Datagram
+from carppcap.guard import Finding
 from carppcap.i18n import translate
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.options import N_
+from carppcap.ratelimit import RateLimit
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.timeline import format_rejection, format_step
-from carppcap.units import NS_PER_S, Instant, Interval
+from carppcap.units import NS_PER_S, Instant
 
 QUIET_PERIOD_NS = 60 * NS_PER_S
-LIMITED_KEYS_MAX = 256
-_OTHERS = object()
 
 _CAUSE_LINES = {
     Cause.PREEMPTION: N_("Putting MASTER down - preemption"),
@@ -44,28 +44,43 @@ _DEMOTION_LINES = {
 }
 
 
-class RateLimit:
-    """At most one line per key and period; counts the rest.  Bounded memory."""
-
-    def __init__(self, period_ns: Interval) -> None:
-        self._period_ns = period_ns
-        self._seen: dict[object, tuple[Instant, int]] = {}
-
-    def admit(self, key: object, now: Instant) -> int | None:
-        """How many were held back since the last line, or None: hold this back too."""
-        last, held = self._seen.get(key, (None, 0))
-        if last is not None and now - last < self._period_ns:
-            self._seen[key] = (last, held + 1)
-            return None
-        self._seen.pop(key, None)
-        if len(self._seen) >= LIMITED_KEYS_MAX:
-            oldest = next(iter(self._seen))
-            if key is not _OTHERS and now - self._seen[oldest][0] < self._period_ns:
-                # A flood under ever new names gets one line for all of them.
-                return self.admit(_OTHERS, now)
-            del self._seen[oldest]
-        self._seen[key] = (now, 0)
-        return held
+_GUARD_LINES = {
+    Finding.REPLAY: (
+        Level.WARNING,
+        N_(
+            "Replay: an advert from {source} ({mac}) was sent before; "
+            "{outcome}{limited}"
+        ),
+    ),
+    Finding.TAMPERED: (
+        Level.WARNING,
+        N_(
+            "Tampering: an advert from {source} ({mac}) was sent before with another "
+            "advbase, advskew or demotion; {outcome}{limited}"
+        ),
+    ),
+    Finding.STALE: (
+        Level.WARNING,
+        N_(
+            "Old advert from {source} ({mac}): a replay, or its clock went back; "
+            "{outcome}{limited}"
+        ),
+    ),
+    Finding.REPEATING: (
+        Level.NOTICE,
+        N_(
+            "{source} ({mac}) repeats its counter, as OpenBSD does: replays of its "
+            "adverts cannot be told{limited}"
+        ),
+    ),
+    Finding.CHANGED: (
+        Level.NOTICE,
+        N_(
+            "{source} ({mac}) repeats its counter and has changed its advbase, advskew "
+            "or demotion, unless somebody else has{limited}"
+        ),
+    ),
+}
 
 
 class Journal:
@@ -107,6 +122,9 @@ class Journal:
                 self._family_silent(action, step)
             elif isinstance(action, SendAdvert) and step.state is State.BACKUP:
                 self._asked(step)
+        if step.remark is not None:
+            finding, datagram = step.remark.finding, step.remark.datagram
+            self._guarded(finding, datagram, N_("obeyed"), step.at)
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
 
@@ -205,6 +223,26 @@ class Journal:
                 self._other_vhid(advert, source, at)
             case RejectReason.WRONG_GROUP if advert and datagram:
                 self._other_group(datagram, advert, at)
+            case RejectReason.REPLAY | RejectReason.TAMPERED | RejectReason.STALE if (
+                datagram is not None
+            ):
+                finding = Finding(rejection.reason.value)
+                self._guarded(finding, datagram, N_("ignored"), at)
+
+    def _guarded(
+        self, finding: Finding, datagram: Datagram, outcome: str, at: Instant
+    ) -> None:
+        mac = (datagram.source_mac or b"").hex(":") or "?"
+        level, text = _GUARD_LINES[finding]
+        self._limited(
+            level,
+            at,
+            (finding, datagram.source),
+            text,
+            source=datagram.source,
+            mac=mac,
+            outcome=translate(outcome),
+        )
 
     def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
         expected = rejection.digest_expected or b""

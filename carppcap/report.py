@@ -8,11 +8,12 @@ A line of JSON is one object.  Its `kind` says which of the others to expect:
     note       text
     step       at_ns, interface, vhid, event, state, actions, next_ns; with a change of
                state also old_state and cause; for an advert also source, advbase,
-               advskew, demotion, counter, verified
+               advskew, demotion, counter, verified; where the replay guard has
+               something to say of it also remark
     rejection  at_ns, reason, source, vhid
     summary    at_ns, interface, vhid, families, state, next_ns, frames, accepted,
-               rejected, transitions, senders; each sender has source, vhid, accepted,
-               verified, rejected, advbase, advskew, demotion
+               rejected, remarks, transitions, senders; each sender has source, vhid,
+               accepted, verified, rejected, advbase, advskew, demotion
 
 Instants are nanoseconds since the first frame; what is not known is null.  Families
 are 4 and 6, those in which the host would send.
@@ -27,6 +28,7 @@ from typing import Any, Protocol
 from carppcap.actions import State, StateChanged
 from carppcap.addresses import Family
 from carppcap.events import AdvertReceived
+from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.tally import Sender, Tally
@@ -102,9 +104,11 @@ class TextReport:
             self._write(_format_sender(sender))
         self._write(
             f"total  frames {end.frames}  accepted {tally.accepted}  "
-            f"rejected {_format_reasons(tally.rejected)}  "
+            f"rejected {_format_counts(_reasons(tally.rejected))}  "
             f"transitions {tally.transitions}"
         )
+        if tally.remarks:
+            self._write(f"obeyed, but remarked on  {_format_counts(_remarks(tally))}")
 
 
 def _format_sender(sender: Sender) -> str:
@@ -116,20 +120,24 @@ def _format_sender(sender: Sender) -> str:
     if sender.rank is not None:
         columns.append(f"last {format_rank(*sender.rank)}")
     if sender.rejected:
-        columns.append(f"rejected {_format_reasons(sender.rejected)}")
+        columns.append(f"rejected {_format_counts(_reasons(sender.rejected))}")
     return "  ".join(columns)
 
 
-def _format_reasons(rejected: Counter[RejectReason]) -> str:
-    if not rejected:
+def _format_counts(counts: dict[str, int]) -> str:
+    if not counts:
         return "0"
-    reasons = ", ".join(f"{name} {count}" for name, count in _reasons(rejected).items())
-    return f"{rejected.total()} ({reasons})"
+    each = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return f"{sum(counts.values())} ({each})"
 
 
 def _reasons(rejected: Counter[RejectReason]) -> dict[str, int]:
     """By name, in the order in which frames are judged."""
     return {r.value: rejected[r] for r in RejectReason if rejected[r]}
+
+
+def _remarks(tally: Tally) -> dict[str, int]:
+    return {f.value: tally.remarks[f] for f in Finding if tally.remarks[f]}
 
 
 class JsonReport:
@@ -164,6 +172,7 @@ class JsonReport:
                 "frames": end.frames,
                 "accepted": tally.accepted,
                 "rejected": _reasons(tally.rejected),
+                "remarks": _remarks(tally),
                 "transitions": tally.transitions,
                 "senders": [_sender_record(sender) for sender in tally.senders],
             }
@@ -198,6 +207,8 @@ def step_record(step: Step) -> dict[str, Any]:
             "counter": step.event.counter,
             "verified": step.event.verified,
         }
+    if step.remark is not None:
+        record["remark"] = step.remark.finding.value
     return record
 
 

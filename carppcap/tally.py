@@ -14,6 +14,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import Misfit, find_misfit
 from carppcap.events import AdvertReceived
 from carppcap.frames import Announcement, Datagram
+from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 
@@ -48,6 +49,7 @@ class Tally:
     def __init__(self) -> None:
         self.transitions = 0
         self.rejected: Counter[RejectReason] = Counter()
+        self.remarks: Counter[Finding] = Counter()
         self.announced: dict[Announcement, None] = {}
         self._senders: dict[tuple[int, int, int | None], Sender] = {}
         self._others = Sender(IPv4Address(0), None)
@@ -68,6 +70,8 @@ class Tally:
     def step(self, step: Step) -> None:
         """Count what came of an event."""
         self.transitions += sum(isinstance(a, StateChanged) for a in step.actions)
+        if step.remark is not None:
+            self.remarks[step.remark.finding] += 1
 
     def advert(self, vhid: int, event: AdvertReceived, datagram: Datagram) -> Sender:
         """Count an accepted advert; who sent it, to count on directly."""

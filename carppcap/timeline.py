@@ -41,8 +41,8 @@ from carppcap.units import Instant, format_seconds
 
 
 def is_quiet(step: Step) -> bool:
-    """Whether nothing came of it but, perhaps, another deadline."""
-    return not step.actions
+    """Whether nothing came of it but, perhaps, another deadline, nor is to be said."""
+    return not step.actions and step.remark is None
 
 
 def format_step(step: Step, origin: Instant = 0) -> str:
@@ -55,6 +55,8 @@ def format_step(step: Step, origin: Instant = 0) -> str:
         why = change.cause.value
         if isinstance(step.event, AdvertReceived):
             why = f"{why} by {format_event(step.event)}"
+    if step.remark is not None:
+        why = f"{why} {step.remark.finding.value}"
     columns = [f"{format_seconds(step.at - origin)}", f"vhid {step.vhid}", state, why]
     actions = [word for word in map(format_action, step.actions) if word]
     if actions:

@@ -1,5 +1,6 @@
 """What the log says, in the original's words and at its levels."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -16,11 +17,13 @@ from carppcap.addresses import Family
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.flood import FloodBegan, FloodEnded
-from carppcap.frames import LinkType, decode
-from carppcap.ingress import Ingress, Rejection
+from carppcap.frames import Datagram, LinkType, decode
+from carppcap.guard import Finding
+from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.jobs import Job, Outcome
-from carppcap.journal import LIMITED_KEYS_MAX, QUIET_PERIOD_NS, Journal, RateLimit
-from carppcap.node import Step
+from carppcap.journal import QUIET_PERIOD_NS, Journal
+from carppcap.node import Remark, Step
+from carppcap.units import NS_PER_S
 from tests.builders import (
     LOWER,
     OURS,
@@ -467,27 +470,75 @@ def test_a_script_starts() -> None:
     ]
 
 
-def test_rate_limit() -> None:
-    """One per key and period, and the number of those held back."""
-    limit = RateLimit(10)
+REPLAYED = decode(frame(payload(PEER)), LinkType.ETHERNET)
+WHO = "10.1.1.4 (00:00:5e:00:00:07)"
+IGNORED = {
+    "replay": f"Replay: an advert from {WHO} was sent before; ignored",
+    "tampered": (
+        f"Tampering: an advert from {WHO} was sent before with another advbase, "
+        "advskew or demotion; ignored"
+    ),
+    "stale": f"Old advert from {WHO}: a replay, or its clock went back; ignored",
+}
 
-    assert [limit.admit("a", now) for now in (0, 1, 9, 10, 11)] == [
-        0,
-        None,
-        None,
-        2,
-        None,
+
+@pytest.mark.parametrize(("reason", "text"), IGNORED.items())
+def test_a_replay(reason: str, text: str) -> None:
+    """With the MAC address that sent it; once a minute, and how many there were."""
+    assert isinstance(REPLAYED, Datagram)
+    said = Said()
+    for second in range(62):
+        at = second * NS_PER_S
+        said.journal.rejection(Rejection(RejectReason(reason), REPLAYED), at)
+
+    assert said.lines == [
+        ("WARNING", text),
+        ("WARNING", f"{text} [59 more in between]"),
     ]
-    assert [limit.admit("b", now) for now in (11, 12, 30)] == [0, None, 1]
 
 
-def test_rate_limit_under_ever_new_names() -> None:
-    """A flood from random addresses: no more lines than keys, plus one for the rest."""
-    limit = RateLimit(10_000)
+def test_a_replay_without_an_ethernet_address() -> None:
+    """Some links have none."""
+    assert isinstance(REPLAYED, Datagram)
+    said = Said()
+    nameless = replace(REPLAYED, source_mac=None)
+    said.journal.rejection(Rejection(RejectReason.REPLAY, nameless), 0)
 
-    admitted = [limit.admit(number, 0) for number in range(5000)]
-    after = [limit.admit(number, 10_000 + number) for number in range(5000, 5003)]
+    assert said.lines[0][1].startswith("Replay: an advert from 10.1.1.4 (?) was")
 
-    assert admitted.count(0) == LIMITED_KEYS_MAX + 1
-    assert len(limit._seen) <= LIMITED_KEYS_MAX
-    assert after == [0, 0, 0]
+
+@pytest.mark.parametrize(
+    ("finding", "level", "text"),
+    [
+        (
+            Finding.REPLAY,
+            "WARNING",
+            f"Replay: an advert from {WHO} was sent before; obeyed",
+        ),
+        (
+            Finding.REPEATING,
+            "NOTICE",
+            (
+                f"{WHO} repeats its counter, as OpenBSD does: replays of its adverts "
+                "cannot be told"
+            ),
+        ),
+        (
+            Finding.CHANGED,
+            "NOTICE",
+            (
+                f"{WHO} repeats its counter and has changed its advbase, advskew or "
+                "demotion, unless somebody else has"
+            ),
+        ),
+    ],
+)
+def test_what_the_guard_remarks_on(finding: Finding, level: str, text: str) -> None:
+    """The advert was obeyed, and the log is told."""
+    assert isinstance(REPLAYED, Datagram)
+    said = Said()
+    remarked = replace(step(event=THEIRS), remark=Remark(finding, REPLAYED))
+    said.journal.step(remarked)
+    said.journal.step(remarked)
+
+    assert said.lines == [(level, text)]

@@ -12,11 +12,11 @@ PACKAGE = Path(carppcap.__file__).parent
 
 PURE = (
     ("", "errors", "jobs", "units"),
-    ("addresses", "advert", "sequence"),
+    ("addresses", "advert", "ratelimit", "sequence"),
     ("auth", "hearing", "sources", "ties"),
     ("actions", "config", "events", "frames"),
     ("frames_built", "guard", "values", "voice"),
-    ("bpf", "egress", "fsm", "ingress", "options"),
+    ("bpf", "egress", "forgery", "fsm", "ingress", "options"),
     ("flood", "node"),
     ("diagnose", "occasion", "timeline"),
     ("shortcut", "tally"),

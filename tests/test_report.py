@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from carppcap.addresses import Family
 from carppcap.advert import Advert
 from carppcap.events import AdvertReceived, Start
 from carppcap.frames import Datagram, Defect
+from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node import Remark, Step
 from carppcap.report import End, JsonReport, Report, TextReport
 from carppcap.tally import Tally
 from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload
@@ -61,6 +63,30 @@ def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
     report.rejection(NAMELESS, ns(2.5))
     report.summary(End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, ns(4), 12), tally)
     return lines
+
+
+def test_remarks_of_the_guard() -> None:
+    """Of adverts that were obeyed all the same."""
+    datagram = Datagram(LOWER, GROUP, 255, True, b"")
+    remarked = replace(HEARD, remark=Remark(Finding.REPLAY, datagram))
+    lines: list[str] = []
+    records: list[str] = []
+    end = End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, None, 2)
+    for report in (TextReport(lines.append), JsonReport(records.append)):
+        tally = Tally()
+        for step in (HEARD, remarked, remarked):
+            tally.step(step)
+        report.step(remarked)
+        report.summary(end, tally)
+
+    assert lines == [
+        "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified replay",
+        "3.000000  vhid 7  BACKUP  end of capture",
+        "total  frames 2  accepted 0  rejected 0  transitions 0",
+        "obeyed, but remarked on  2 (replay 2)",
+    ]
+    step_, summary = map(json.loads, records)
+    assert (step_["remark"], summary["remarks"]) == ("replay", {"replay": 2})
 
 
 def test_text() -> None:
@@ -137,6 +163,7 @@ def test_json() -> None:
             "frames": 12,
             "accepted": 1,
             "rejected": {"badlen": 1, "badauth": 2},
+            "remarks": {},
             "transitions": 1,
             "senders": [
                 {
