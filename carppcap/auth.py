@@ -119,7 +119,7 @@ class Verifier:
     nobody has set a MAC by hand, there is one form only.
     """
 
-    __slots__ = ("_make", "_others", "_tried", "usual")
+    __slots__ = ("_latest", "_make", "_others", "_tried", "usual")
 
     def __init__(
         self,
@@ -151,6 +151,7 @@ class Verifier:
 
         self._make = make
         self._tried = {b"", link_address}
+        self._latest: tuple[bytes, list[Authenticator]] = b"", []
         # The usual form is the one in which we sign ourselves.
         self.usual, *self._others = make(link_address)
         if link_address:
@@ -174,7 +175,9 @@ class Verifier:
     def _unusual(self, mac: bytes) -> Iterator[Authenticator]:
         yield from self._others
         if mac not in self._tried and not mac.startswith(_VIRTUAL_MACS):
-            yield from self._make(mac)
+            if mac != self._latest[0]:  # To make them costs more than to try them.
+                self._latest = mac, self._make(mac)
+            yield from self._latest[1]
 
 
 def _signed(vips: Iterable[Address], link_local: bool) -> bytes:

@@ -43,6 +43,7 @@ from carppcap.events import (
     Stop,
 )
 from carppcap.flood import FloodGate
+from carppcap.forgery import ForgeryTest
 from carppcap.frames import decode
 from carppcap.holding import Holding
 from carppcap.ingress import Rejection
@@ -85,6 +86,7 @@ class Daemon:
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
+        self._forgeries = ForgeryTest(config)
         self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
         self._node = Node(
             [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
@@ -189,6 +191,8 @@ class Daemon:
         """Whether it was an advert to obey."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
+        if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
+            return False
         datagram = decode(frame, self._wire.link_type)
         outcome = self._node.receive(self._config.interface, datagram, at)
         if outcome is None:

@@ -291,3 +291,15 @@ def test_the_password_is_never_shown() -> None:
 
     assert len(shown) == 5
     assert not any("correct horse" in text for text in shown)
+
+
+def test_peers_whose_macs_were_set_by_hand() -> None:
+    """One after the other, and the same one again."""
+    verifier = Verifier(Key(b"love"), 7, [GLOBAL])
+    for mac in (MAC, MAC, OTHER_MAC, MAC):
+        digest = oracle(b"love", 7, [GLOBAL], 5, lladdr=mac)
+
+        assert verifier.find(5, digest, mac)
+        assert verifier.find(5, digest, bytes(5) + b"\1") is None
+        assert verifier.find(5, digest, mac)
+        assert verifier.find(5, bytes(20), mac) is None
