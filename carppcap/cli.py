@@ -143,9 +143,10 @@ def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
 
 
 def _warn(settings: Settings, log: Log) -> None:
-    if settings.upscript is None:
+    # With an interface of our own there is nothing left for scripts to do.
+    if settings.upscript is None and not settings.vmac:
         log.warning("Warning: no script called when going up")
-    if settings.downscript is None:
+    if settings.downscript is None and not settings.vmac:
         log.warning("Warning: no script called when going down")
     if settings.dead_ratio == 1:
         log.warning("Warning: with --deadratio 1 a single late advert is a fail-over")

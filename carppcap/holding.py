@@ -106,7 +106,11 @@ class Holding:
         self._scripts.reap(now)
         news = []
         while self._scripts.outcomes:
-            news.append(self._ended(self._scripts.outcomes.popleft()))
+            outcome = self._scripts.outcomes.popleft()
+            # Without an up script there is no more to tell than `acquire` has told.
+            is_old = self._interface is not None and outcome.job is Job.ACQUIRE
+            if not is_old or outcome.command:
+                news.append(self._ended(outcome))
         self._say_started()
         return news
 

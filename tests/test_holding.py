@@ -185,12 +185,24 @@ def test_an_interface_of_our_own(fake: type[FakeInterface]) -> None:
     assert fake.deeds == [f"make eth0 7 {((VIP, 24), (LOWER, None))}"]
 
     assert subject.holding.acquire(STEP) == [AddressesAcquired(True)]
-    assert subject.holding.tend(0) == [AddressesAcquired(True)]
+    assert subject.holding.tend(0) == []
     subject.holding.release(STEP)
     assert subject.holding.tend(0) == [AddressesReleased(True)]
     subject.holding.close()
 
     assert fake.deeds[1:] == ["acquire", "release", "close"]
+
+
+def test_an_up_script_after_our_own_interface(
+    fake: type[FakeInterface], script: Callable[[str], str]
+) -> None:
+    """The addresses are there at once; what the script says comes when it ends."""
+    subject = Subject(script("exit 1"), vmac=True)
+    subject.held = frozenset(VIPS)
+
+    assert subject.holding.acquire(STEP) == [AddressesAcquired(True)]
+    assert subject.outcome() == [AddressesAcquired(True)]
+    assert fake.deeds[1:] == ["acquire"]
 
 
 def test_an_interface_that_is_taken_away(fake: type[FakeInterface]) -> None:
