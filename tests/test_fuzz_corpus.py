@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from carppcap import advert, frames, ingress, options, shortcut
+from carppcap import advert, frames, ingress, options, shortcut, values
 from carppcap.frames import Defect
 from carppcap.ingress import RejectReason
 from tests.fuzz import mutation
@@ -108,7 +108,9 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
         ("verdicts", advert, "AUTHLEN", 5),
         ("streams", shortcut, "same_digest", lambda *_: True),
         ("streams", shortcut.Familiar, "hear", lambda *_: []),
-        ("settings", options, "PASSWORD_LENGTH_MAX", 20),
+        ("settings", values, "PASSWORD_LENGTH_MAX", 20),
+        ("settings", values, "is_host", lambda _: True),
+        ("settings", options, "merge_virtual_addresses", lambda *both: sum(both, ())),
         ("settings", options, "passwords", lambda _: []),
     ],
 )

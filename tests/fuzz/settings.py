@@ -81,6 +81,10 @@ def _check_host(host: VirtualHostConfig, settings: Settings) -> None:
     assert (Family.IPV4 in host.families) == (host.source is not None)
     assert host.source != ANY
     assert not any(vip.is_unspecified for vip in host.vips)
+    is_plain = len(host.vips) == 1 and host.vips[0].version == 4 and not host.prefixes
+    for vip in host.vips:
+        assert is_plain or not (vip.is_multicast or vip.is_loopback)
+    assert not any(peer.is_multicast for peer in host.peers)
     assert not set(host.peers) & {*host.vips, host.source, host.source6}
     assert {Family.of(peer) for peer in host.peers} in (set(), set(host.families))
     assert len(host.link_address) in (0, 6)
