@@ -18,6 +18,10 @@ PROGRAMS = {
     # Its standard output is buffered, so some lines would come late or never.
     "ucarp": ["stdbuf", "--output=L", UCARP],
     "carppcap": [sys.executable, "-m", "carppcap"],
+    **{
+        kind: [sys.executable, "-m", "tests.netns.bsd_peer", kind]
+        for kind in ("freebsd", "netbsd", "openbsd")
+    },
 }
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}): \[(\w+)\] (.*)")

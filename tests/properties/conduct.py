@@ -322,7 +322,7 @@ def only_what_a_peer_said_is_believed(run: Run) -> None:
 
 
 def _sure_source(source: Address | None) -> Address | None:
-    """`source`, unless nobody notices a wrong bit in it: IPv6 leaves that to Ethernet."""
+    """`source`, unless nobody notices a wrong bit in it: IPv6 has no checksum."""
     return source if source is None or source.version == 4 else None
 
 

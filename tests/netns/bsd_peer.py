@@ -1,0 +1,318 @@
+"""A host that behaves like a BSD kernel, on a real wire.
+
+    python -m tests.netns.bsd_peer KIND FLAGS
+
+The simulated kernel of `carppcap.simulation.bsd_host`, driven by the real clock over a
+packet socket.  KIND is openbsd, freebsd or netbsd; FLAGS are those of the daemon, as in
+a scenario, and as there scripts mean nothing.  The virtual addresses live on an
+interface of their own, `carp7` for vhid 7, with the virtual MAC: the network stack
+below it answers ARP, neighbour solicitations and pings, for a master only.
+
+What -x names is a FIFO, each line of which is an order: `demote N` (absolutely),
+`step down`, `down` and `up`.  SIGTERM is `down`, and the end.
+"""
+
+import fcntl
+import os
+import select
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv6Address
+from pathlib import Path
+from random import SystemRandom
+
+from carppcap.actions import StateChanged
+from carppcap.addresses import CARP_GROUP6, Address, Family, kernel_mac
+from carppcap.config import VirtualHostConfig
+from carppcap.ingress import Rejection
+from carppcap.jobs import Job
+from carppcap.node import Step
+from carppcap.options import parse
+from carppcap.simulation.bsd_host import BsdHost
+from carppcap.simulation.chance import Dice
+from carppcap.simulation.document import parse_document
+from carppcap.simulation.scenario import Member
+
+PROTOCOL_CARP = 112
+ETH_P_ALL = 3
+SIOCGIFFLAGS, SIOCGIFHWADDR = 0x8913, 0x8927
+IFF_RUNNING = 0x40
+IFA_F_TENTATIVE = 0x40
+SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
+PACKET_OUTGOING = 4
+FRAME_LENGTH_MAX = 65_536
+LINK_POLL_S = 0.1
+
+
+def log(text: str, level: str = "INFO") -> None:
+    """A line as the daemons write it, to be read by the same eyes."""
+    now = datetime.now(UTC).isoformat("T", "microseconds").removesuffix("+00:00")
+    print(f"{now}: [{level}] {text}", flush=True)
+
+
+def ip(*lines: str) -> None:
+    """Some commands of `ip`, by one process."""
+    subprocess.run(
+        ["ip", "-force", "-batch", "-"],
+        input="\n".join(lines) + "\n",
+        text=True,
+        check=False,  # deleting what is gone is no mistake
+        stderr=subprocess.DEVNULL,
+    )
+
+
+class Interface:
+    """The interface of the host, as a `carppcap.simulation.host.System`."""
+
+    def __init__(self, name: str, config: VirtualHostConfig) -> None:
+        self.alive = True
+        self._name = name
+        self._config = config
+        self._carp = f"carp{config.vhid}"
+        self._has_address = False
+        self._packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._packets.bind((name, ETH_P_ALL))
+        self._packets.setblocking(False)
+        promiscuous = struct.pack(
+            "iHH8s", socket.if_nametoindex(name), PACKET_MR_PROMISC, 0, b""
+        )
+        self._packets.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)
+        self.mac = self._ioctl(SIOCGIFHWADDR)[18:24]
+        self._deaf_ears = [self._join(family) for family in config.families]
+        self._neighbours: dict[Address, bytes] = {}
+        # Nobody but `carp7` shall answer for what lives there.
+        Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1\n")
+        ip(
+            f"link add link {name} name {self._carp} "
+            f"address {kernel_mac(config.vhid).hex(':')} type macvlan mode private",
+            f"link set {self._carp} addrgenmode none",
+            f"link set {self._carp} up",
+        )
+
+    def fileno(self) -> int:
+        """To be waited for."""
+        return self._packets.fileno()
+
+    @property
+    def link_up(self) -> bool:
+        """Whether there is a carrier."""
+        flags: int = struct.unpack_from("H", self._ioctl(SIOCGIFFLAGS), 16)[0]
+        return bool(flags & IFF_RUNNING)
+
+    @property
+    def has_address(self) -> bool:
+        """Whether the virtual addresses are here."""
+        return self._has_address
+
+    def wall(self, now: int) -> int:
+        """A kernel does not look at it."""
+        raise NotImplementedError
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """Let the kernel find out, and ask it again next time if it takes longer."""
+        if address not in self._neighbours:
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            with socket.socket(family, socket.SOCK_DGRAM) as knocking:
+                knocking.sendto(b"", (str(address), 9))
+            time.sleep(0.02)
+            shown = subprocess.run(
+                ["ip", "neighbour", "show", "to", str(address), "dev", self._name],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.split()
+            if "lladdr" in shown:
+                mac = shown[shown.index("lladdr") + 1]
+                self._neighbours[address] = bytes.fromhex(mac.replace(":", ""))
+        return self._neighbours.get(address)
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame on the wire, if there is one."""
+        try:
+            self._packets.send(frame)
+        except OSError as error:
+            log(f"cannot send: {error.strerror}", "ERROR")
+
+    def frames(self) -> Iterator[bytes]:
+        """All that have arrived."""
+        while True:
+            try:
+                frame, sender = self._packets.recvfrom(FRAME_LENGTH_MAX)
+            except BlockingIOError:
+                return
+            except OSError as error:  # the interface is down or gone
+                log(f"cannot receive: {error.strerror}", "ERROR")
+                return
+            if sender[2] != PACKET_OUTGOING:
+                yield frame
+
+    def set_address(self, configured: bool) -> None:
+        """The virtual addresses come or go."""
+        self._has_address = configured
+        verb, more = ("add", " nodad") if configured else ("delete", "")
+        ip(
+            *(
+                f"address {verb} {vip}/{vip.max_prefixlen} dev {self._carp}"
+                f"{more if vip.version == 6 else ''}"
+                for vip in self._config.vips
+            )
+        )
+
+    def record(self, step: Step) -> None:
+        """Say what it became."""
+        for action in step.actions:
+            if isinstance(action, StateChanged):
+                log(f"Switching to state: {action.new.value}", "WARNING")
+                log(f"{action.old.value} -> {action.new.value} ({action.cause.value})")
+
+    def reject(self, rejection: Rejection) -> None:
+        """Say what was not believed."""
+        log(f"rejected: {rejection.reason.value} from {rejection.source}")
+
+    def run_script(self, job: Job) -> None:
+        """A kernel has none."""
+        raise NotImplementedError
+
+    def kill_script(self) -> None:
+        """A kernel has none."""
+        raise NotImplementedError
+
+    def exit(self) -> None:
+        """`down`."""
+        self.alive = False
+
+    def _ioctl(self, request: int) -> bytes:
+        question = struct.pack("40s", self._name.encode())
+        return fcntl.ioctl(self._packets, request, question)
+
+    def _join(self, family: Family) -> socket.socket:
+        """Join the group; and let nobody be told that the protocol is unknown here."""
+        if family is Family.IPV4:
+            ears = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL_CARP)
+            index = socket.if_nametoindex(self._name)
+            wanted = struct.pack("4s4si", self._config.group.packed, b"", index)
+            ears.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, wanted)
+        else:
+            ears = socket.socket(socket.AF_INET6, socket.SOCK_RAW, PROTOCOL_CARP)
+            index = socket.if_nametoindex(self._name)
+            wanted = struct.pack("16si", CARP_GROUP6.packed, index)
+            ears.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, wanted)
+        ears.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        return ears
+
+
+class Peer:
+    """The kernel, its interface, and who orders it about."""
+
+    def __init__(self, kind: str, flags: Sequence[str]) -> None:
+        document = {"node": {"peer": {"kind": kind, "flags": shlex.join(flags)}}}
+        [member] = parse_document(document, "bsd_peer").members
+        settings, _ = parse(flags)
+        interface = settings.interface or "eth0"
+        if settings.source6 is None:
+            member = _with_own_address6(member, interface)
+        self._member = member
+        self._interface = Interface(interface, self._member.config)
+        self._link_seen = True
+        self._ending = False
+        self._host: BsdHost | None = None
+        self._dice = Dice(SystemRandom().getrandbits(64))
+        self._orders: int | None = None
+        if settings.xparam is not None:
+            # Opened for writing as well, so that it never ends.
+            self._orders = os.open(settings.xparam, os.O_RDWR | os.O_NONBLOCK)
+        signal.signal(signal.SIGTERM, self._end)
+
+    def run(self) -> None:
+        """Until SIGTERM."""
+        self._order("up")
+        waiting = [self._interface.fileno()]
+        if self._orders is not None:
+            waiting.append(self._orders)
+        while not self._ending or self._host is not None:
+            ready, _, _ = select.select(waiting, [], [], self._patience_s())
+            # As in the daemon, a frame comes before a timer of the same instant.
+            for frame in self._interface.frames():
+                if self._host is not None:
+                    self._host.receive(frame, time.monotonic_ns())
+            if self._orders is not None and self._orders in ready:
+                for order in os.read(self._orders, 4096).decode().splitlines():
+                    self._order(order)
+            if self._ending:
+                self._order("down")
+            self._turn()
+
+    def _patience_s(self) -> float:
+        due = None if self._host is None else self._host.deadline
+        if due is None:
+            return LINK_POLL_S
+        return min(max(0, due - time.monotonic_ns()) / 1e9, LINK_POLL_S)
+
+    def _turn(self) -> None:
+        if self._host is None:
+            return
+        if self._link_seen is not self._interface.link_up:
+            self._link_seen = not self._link_seen
+            self._host.link_changed(time.monotonic_ns())
+        due, now = self._host.deadline, time.monotonic_ns()
+        if due is not None and due <= now:
+            self._host.wake(now)
+
+    def _order(self, order: str) -> None:
+        now = time.monotonic_ns()
+        match order.split(), self._host:
+            case ["up"], None:
+                self._interface.alive = True
+                self._link_seen = self._interface.link_up
+                self._host = BsdHost(self._member, self._interface, self._dice)
+                self._host.start(now)
+            case ["demote", number], BsdHost() as host:
+                host.demoted(int(number), now)
+            case ["step", "down"], BsdHost() as host:
+                host.step_down(now)
+            case ["down"], BsdHost() as host:
+                host.stop(now)
+        if not self._interface.alive:
+            self._host = None
+
+    def _end(self, number: int, frame: object) -> None:
+        self._ending = True
+
+
+def _with_own_address6(member: Member, interface: str) -> Member:
+    """`member` with the source that a kernel takes if nobody says which."""
+    if Family.IPV6 not in member.config.families:
+        return member
+    while (source6 := _address6(interface)) is None:
+        time.sleep(0.05)
+    return replace(member, config=replace(member.config, source6=source6))
+
+
+def _address6(interface: str) -> IPv6Address | None:
+    """The link-local address, once it is known to be nobody else's."""
+    for line in Path("/proc/self/net/if_inet6").read_text().splitlines():
+        digits, _, _, _, flags, name = line.split()
+        address = IPv6Address(bytes.fromhex(digits))
+        is_ready = not int(flags, 16) & IFA_F_TENTATIVE
+        if name == interface and is_ready and address.is_link_local:
+            return address
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 once it was told to end."""
+    kind, *flags = arguments
+    Peer(kind, flags).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

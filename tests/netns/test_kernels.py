@@ -1,0 +1,265 @@
+"""carppcap beside hosts that behave like BSD kernels, each as backup of the other.
+
+Every row is played in IPv4, in IPv6 and in both, with a client that pings each of the
+shared addresses.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.netns.daemons import Daemon
+from tests.netns.lab import Lab, wait_for
+from tests.netns.ping import Pinger
+from tests.netns.wire import NS_PER_S
+
+SKEW_NS = NS_PER_S // 256
+PATIENCE_NS = 3 * NS_PER_S
+SLACK_NS = NS_PER_S
+"""For scripts, answers to ARP, and a machine on which much else goes on."""
+
+PING_INTERVAL_S = 0.05
+OURS = "carppcap"
+KERNELS = ("openbsd", "freebsd", "netbsd")
+
+every_kernel = pytest.mark.parametrize("kernel", KERNELS)
+every_family = pytest.mark.parametrize("families", ["4", "6", "46"])
+either_first = pytest.mark.parametrize("ours_is_first", [True, False])
+
+
+class Scene:
+    """Two hosts that share addresses, and a client that wants them."""
+
+    def __init__(self, lab: Lab, kinds: tuple[str, str], stack: ExitStack) -> None:
+        self.lab = lab
+        self.hosts = dict(zip(kinds, lab.hosts, strict=False))
+        self.daemons: dict[str, Daemon] = {}
+        self._stack = stack
+        self._pingers: list[Pinger] = []
+
+    def start(self, kind: str, flags: str) -> Daemon:
+        """Starts carppcap or a kernel."""
+        if kind != OURS:
+            os.mkfifo(self._fifo(kind))
+            flags += f" -x {self._fifo(kind)}"
+        self.daemons[kind] = self.hosts[kind].start(kind, flags)
+        return self.daemons[kind]
+
+    def order(self, kind: str, words: str) -> None:
+        """Tells a kernel to do something (see `bsd_peer`)."""
+        self._fifo(kind).write_text(f"{words}\n")
+
+    def await_master(self, kind: str, other: str = "") -> None:
+        """Returns when this one is master of all addresses, and has just said so."""
+        daemon, host = self.daemons[kind], self.hosts[kind]
+
+        def rules() -> bool:
+            is_alone = not other or self.daemons[other].state == "BACKUP"
+            return daemon.state == "MASTER" and host.holds_all and is_alone
+
+        wait_for(f"{kind} to be the only master", rules)
+        self.await_adverts(kind, 1)
+
+    def await_adverts(self, kind: str, count: int) -> None:
+        """Returns when a host has advertised so often more, in its last family."""
+        own = self.hosts[kind].addresses[-1]
+        wanted = len(self.lab.wire.adverts(own)) + count
+        wait_for(
+            f"{count} adverts of {kind}",
+            lambda: len(self.lab.wire.adverts(own)) >= wanted,
+        )
+
+    def begin(self, first: tuple[str, str], second: tuple[str, str]) -> None:
+        """The first becomes master, the second its backup, and a client pings."""
+        self.start(*first)
+        self.await_master(first[0])
+        self.start(*second)
+        backup = self.daemons[second[0]]
+        wait_for(f"{second[0]} to be BACKUP", lambda: backup.state == "BACKUP")
+        self.ping()
+        self.await_adverts(first[0], 2)
+        assert backup.states == ["BACKUP"]
+
+    def ping(self) -> None:
+        """The client begins to ping every address."""
+        client = self.lab.hosts[-1]
+        self._pingers = [
+            self._stack.enter_context(Pinger(client, vip, PING_INTERVAL_S))
+            for vip in self.lab.vips
+        ]
+        for pinger in self._pingers:
+            pinger.await_answer(0)
+
+    def lost_ns(self) -> int:
+        """For how long at most an address did not answer, now that all do again."""
+        now_ns = time.time_ns()
+        for pinger in self._pingers:
+            pinger.await_answer(now_ns)
+        outages = [one for pinger in self._pingers for one in pinger.outages()]
+        return max((outage.duration_ns for outage in outages), default=0)
+
+    def _fifo(self, kind: str) -> Path:
+        return self.lab.directory / f"{kind}.fifo"
+
+
+@contextmanager
+def scene(families: str, *kinds: str) -> Iterator[Scene]:
+    """A lab for two of these kinds, in this order of addresses, and a client."""
+    first, second = kinds
+    with Lab(3, families=families) as lab, ExitStack() as stack:
+        yield Scene(lab, (first, second), stack)
+
+
+@every_family
+@every_kernel
+@either_first
+def test_a_crash(ours_is_first: bool, kernel: str, families: str) -> None:
+    """The backup waits for its master-down time, as its kind has it, and no longer."""
+    first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
+    with scene(families, first, second) as group:
+        group.begin((first, "-k 0"), (second, "-k 20"))
+
+        group.hosts[first].power_off()
+        group.await_master(second)
+
+        skews = 3 if second == "openbsd" else 1
+        assert group.lost_ns() < PATIENCE_NS + skews * 20 * SKEW_NS + SLACK_NS
+
+
+@every_family
+@every_kernel
+@either_first
+def test_preemption_and_farewell(
+    ours_is_first: bool, kernel: str, families: str
+) -> None:
+    """The better one takes over at once and, but for FreeBSD, leaves with a word."""
+    first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
+    with scene(families, first, second) as group:
+        group.start(first, "-k 100")
+        group.await_master(first)
+        group.ping()
+        group.await_adverts(first, 2)  # as below
+        group.start(second, "-k 10 -P -z")
+        group.await_master(second, first)
+        assert group.lost_ns() < SLACK_NS
+
+        # By then the replay guard knows that OpenBSD never changes its counter, and
+        # takes its farewell for no forgery.
+        group.await_adverts(second, 4)
+        group.daemons[second].signal(signal.SIGTERM)
+        group.await_master(first)
+
+        waits_ns = PATIENCE_NS + 100 * SKEW_NS if second == "freebsd" else 0
+        assert group.lost_ns() < waits_ns + SLACK_NS
+        assert group.daemons[second].wait() == 0
+
+
+@every_family
+@every_kernel
+@either_first
+def test_a_tie(ours_is_first: bool, kernel: str, families: str) -> None:
+    """Of two masters that meet one stays, whoever has the lower address."""
+    first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
+    with scene(families, first, second) as group:
+        group.lab.hosts[0].isolate()
+        for kind in (first, second):
+            group.start(kind, "-k 10")
+        wait_for("two masters", lambda: len(_masters(group)) == 2)
+
+        group.lab.hosts[0].rejoin()
+        wait_for("one master", lambda: len(_masters(group)) == 1)
+        time.sleep(6.0)  # longer than they would need to meet again
+
+        [master] = _masters(group)
+        changes = {kind: len(group.daemons[kind].states) for kind in (first, second)}
+        group.await_adverts(master, 2)
+        assert {
+            kind: len(group.daemons[kind].states) for kind in (first, second)
+        } == changes
+
+
+@every_family
+@pytest.mark.parametrize(
+    ("kernel", "flags", "by"),
+    [
+        ("openbsd", "", 1),
+        ("openbsd", "-P", 1),
+        ("freebsd", "-P", 50),
+        ("netbsd", "-P", 1),
+    ],
+)
+def test_a_demoted_kernel(kernel: str, flags: str, by: int, families: str) -> None:
+    """We take over from it: by its word from OpenBSD, else if we preempt."""
+    with scene(families, kernel, OURS) as group:
+        group.begin((kernel, "-k 0"), (OURS, f"-k 20 {flags}"))
+
+        group.order(kernel, f"demote {by}")
+        group.await_master(OURS, kernel)
+
+        assert group.lost_ns() < SLACK_NS
+
+
+@every_family
+@pytest.mark.parametrize(
+    ("kernel", "flags"),
+    [("openbsd", ""), ("openbsd", "-P"), ("freebsd", "-P"), ("netbsd", "-P")],
+)
+def test_we_are_demoted(kernel: str, flags: str, families: str) -> None:
+    """OpenBSD takes over because of the byte, the others because of the skew."""
+    with scene(families, OURS, kernel) as group:
+        group.start(OURS, "-k 0 --demotion 50")
+        group.await_master(OURS)
+        group.ping()
+        group.await_adverts(OURS, 2)  # It announces a second time with the last.
+
+        group.start(kernel, f"-k 20 {flags}")
+        group.await_master(kernel, OURS)
+
+        assert group.lost_ns() < SLACK_NS
+
+
+@every_family
+@pytest.mark.parametrize("kernel", ["freebsd", "netbsd"])
+def test_demotion_without_preemption(kernel: str, families: str) -> None:
+    """Nobody takes over from a demoted one without -P, but OpenBSD and we do."""
+    with scene(families, kernel, OURS) as group:
+        group.begin((kernel, "-k 0"), (OURS, "-k 20"))
+
+        group.order(kernel, "demote 50")
+        group.await_adverts(kernel, 4)
+
+        assert group.daemons[OURS].states == ["BACKUP"]
+        assert group.lost_ns() < SLACK_NS
+
+
+@pytest.mark.parametrize(
+    ("kernel", "families"),
+    [("openbsd", "4"), ("freebsd", "4"), ("freebsd", "6"), ("freebsd", "46")],
+)
+@either_first
+def test_peers(ours_is_first: bool, kernel: str, families: str) -> None:
+    """`--peer` and `peer` of FreeBSD, `carppeer` of OpenBSD: nothing for the group."""
+    first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
+    with scene(families, first, second) as group:
+        peers = {
+            kind: " ".join(f"--peer {address}" for address in host.addresses)
+            for kind, host in group.hosts.items()
+        }
+        group.begin((first, f"-k 0 {peers[second]}"), (second, f"-k 20 {peers[first]}"))
+
+        group.hosts[first].power_off()
+        group.await_master(second)
+
+        skews = 3 if second == "openbsd" else 1
+        assert group.lost_ns() < PATIENCE_NS + skews * 20 * SKEW_NS + SLACK_NS
+        destinations = {advert.destination for advert in group.lab.wire.adverts()}
+        assert not any(destination.is_multicast for destination in destinations)
+
+
+def _masters(group: Scene) -> list[str]:
+    return [kind for kind, one in group.daemons.items() if one.state == "MASTER"]
