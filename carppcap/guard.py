@@ -40,9 +40,6 @@ WINDOW = 4 * UNITS_PER_S
 REMEMBERED = 1 << 15
 """Unmarked counters, by their low bits: nine hours of one sender each second."""
 
-CHANGES_MIN = 3
-"""Changes of its counter, each soon after the last, that no other sender makes."""
-
 REPEATS_MIN = 3
 """Repetitions that make a sender one which repeats its counter."""
 
@@ -84,10 +81,11 @@ REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 @dataclass(slots=True)
 class _Sender:
-    """A source of unmarked adverts: when it had a new one last, and how often soon."""
+    """A source of unmarked adverts: when its counter was a new one the last time, and
+    whether that was soon after the time before."""
 
     fresh_at: Instant
-    changes: int = 0
+    changes: bool = False
 
 
 @dataclass(slots=True)
@@ -212,14 +210,13 @@ class Guard:
         sender = self._senders.get(source)
         if sender is None:
             sender = _Sender(now)
-        if sender.changes < CHANGES_MIN:
+        if not sender.changes:
             patience_ns = _patience(advert)
-            # After a pause even OpenBSD has another counter: it was started again.
-            if sender.fresh_at < now <= sender.fresh_at + patience_ns:
-                sender.changes += 1
             candidate = _Candidate(source, now, _claims(advert), patience_ns)
             _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
-            if sender.changes == CHANGES_MIN:
+            # Later than that it may be OpenBSD, started again.
+            if sender.fresh_at < now <= sender.fresh_at + patience_ns:
+                sender.changes = True
                 self._forget_candidates(source)
         sender.fresh_at = now
         _keep(self._senders, source, sender, SENDERS_MAX)

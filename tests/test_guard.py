@@ -62,12 +62,12 @@ def findings(story: str, guard: Guard | None = None) -> list[Finding]:
 
 STORIES = {
     "a sender that changes its counter may not repeat one": (
-        "0 a\n 1 b\n 2 c\n 3 d\n 4 d\n 4 a\n 5 e\n 5 e",
-        [FRESH] * 4 + [REPLAY, REPLAY, FRESH, REPLAY],
+        "0 a\n 1 b\n 2 b\n 2 a\n 2 c\n 2 c\n 3 d\n 9 a",
+        [FRESH, FRESH, REPLAY, REPLAY, FRESH, REPLAY, FRESH, REPLAY],
     ),
     "whoever sends them again": (
-        "0 a\n 1 b\n 2 c\n 3 d\n 4 d@B\n 4 a@B",
-        [FRESH] * 4 + [REPLAY, REPLAY],
+        "0 a\n 1 b\n 2 b@B\n 2 a@B\n 2 a@A6",
+        [FRESH, FRESH, REPLAY, REPLAY, REPLAY],
     ),
     "with other claims it is tampering": (
         "0 a\n 1 b\n 2 c\n 3 d\n 4 d 0/1\n 4 a 1/1\n 4 b 255/255\n 4 c 1/0+1",
@@ -76,6 +76,10 @@ STORIES = {
     "also before it is known who changes what": (
         "0 a\n 1 a 0/1\n 1 a",
         [FRESH, TAMPERED, FRESH],
+    ),
+    "a short appearance is enough, if there were two adverts in it": (
+        "0 a\n 0.4 b\n 9 b\n 10 b\n 11 b\n 12 b 0/1",
+        [FRESH, FRESH, REPLAY, REPLAY, REPLAY, TAMPERED],
     ),
     "one that repeats its counter is found out": (
         "0 a\n 1 a\n 2 a\n 3 a\n 4 a\n 4000 a",
@@ -117,21 +121,21 @@ STORIES = {
         "0 a\n 60 b\n 120 c\n 180 d\n 240 e\n 241 e\n 242 e\n 243 e",
         [FRESH] * 7 + [REPEATING],
     ),
-    "changes add up over pauses": (
-        "0 a\n 1 b\n 60 c\n 61 d\n 120 e\n 121 f\n 122 f\n 122 a",
-        [FRESH] * 6 + [REPLAY, REPLAY],
-    ),
-    "a sender of changing counters proves nothing by repetitions": (
-        "0 a\n 1 b\n 2 a\n 3 a\n 4 a\n 5 a\n 6 a",
+    "what is just not soon": (
+        "0 a\n 2.51 b\n 3.51 b\n 3.51 a\n 4.51 a\n 5.51 a\n 6.51 a",
         [FRESH] * 7,
     ),
-    "a replay does not disturb who found out honestly": (
+    "what is just soon": (
+        "0 a\n 2.5 b\n 3.5 b\n 3.5 a",
+        [FRESH, FRESH, REPLAY, REPLAY],
+    ),
+    "a replay does not disturb who is found out honestly": (
         "0 a\n 0.5 a 0/1\n 1 a\n 1.5 a 0/1\n 2 a\n 2.5 a 0/1",
         [FRESH, TAMPERED, FRESH, TAMPERED, FRESH, REPEATING],
     ),
     "one that repeated and now changes is held to it": (
-        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 c\n 62 d\n 63 e\n 64 e\n 65 a",
-        [FRESH] * 3 + [REPEATING] + [FRESH] * 4 + [REPLAY, FRESH],
+        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 c\n 62 c\n 65 a",
+        [FRESH] * 3 + [REPEATING] + [FRESH] * 2 + [REPLAY, FRESH],
     ),
 }
 
@@ -435,7 +439,7 @@ def test_no_constant_sender_is_refused(
 
 
 @given(
-    st.integers(4, 60),
+    st.integers(2, 60),
     st.lists(st.tuples(st.integers(0, 200), INTERVALS, st.booleans()), max_size=60),
     KINDS,
 )

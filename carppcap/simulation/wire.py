@@ -123,11 +123,12 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
 
 
 def _is_advert(frame: bytes) -> bool:
-    """Whether it is none of the announcements, of what else there is here."""
+    """Whether it is none of the announcements and hints, of what else there is here."""
     ethertype = frame[12:14]
-    return ethertype == _IPV4 or (
+    is_carp = ethertype == _IPV4 or (
         ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP
     )
+    return is_carp and frame[-advert.HEADER_LENGTH] % 16 == advert.TYPE_ADVERT
 
 
 def _with_wrong_bit(frame: bytes, bit: int) -> bytes:

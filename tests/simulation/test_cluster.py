@@ -125,20 +125,24 @@ def test_a_cut_heals_and_a_disturbance_passes() -> None:
         assert 20 < changes(result, "node2")[-1][0] < 22
 
 
-def test_an_attack_ends() -> None:
-    """The backup takes over when the old adverts come no more."""
-    result = play(
-        "carppcap", "carppcap", story="at 20s crash node1\nat 20s for 10s replay node1"
-    )
+@pytest.mark.parametrize(
+    ("mode", "after"), [("off", 12), ("detect", 12), ("enforce", 2)]
+)
+def test_an_attack_ends(mode: str, after: int) -> None:
+    """Who believes old adverts takes over when they come no more."""
+    story = "at 20s crash node1\nat 20s for 10s replay node1"
+    group = {"flags": f"--replay-guard {mode}"}
+    result = play("carppcap", "carppcap", story=story, group=group)
 
     taken = changes(result, "node2")[-1][0]
-    assert 32 < taken < 33.5
+    assert 20 + after < taken < 21.5 + after
 
 
 def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
     """Two ways of being a nuisance to those who count."""
     for deed, repeated in (("replay node1", 11), ("rewrite node1 to 2/0", 2)):
-        result = play("carppcap", "carppcap", story=f"at 20.5s for 10s {deed}")
+        story, group = f"at 20.5s for 10s {deed}", {"flags": "--replay-guard detect"}
+        result = play("carppcap", "carppcap", story=story, group=group)
         heard = Counter(
             step.event.counter
             for name, step in result.steps
@@ -156,12 +160,15 @@ def test_an_attacker_who_has_heard_nothing_waits() -> None:
     assert result.report.members[0].rejected == {"own": 15}
 
 
-def test_a_forged_claim_is_obeyed() -> None:
+def test_a_forged_claim() -> None:
     """No digest covers it; the host it is said to come from is not fooled."""
-    result = play(
-        "carppcap", "carppcap", story="at 20.5s for 1s rewrite node1 to 255/255"
-    )
+    story = "at 20.5s for 1s rewrite node1 to 255/255"
+    refused = play("carppcap", "carppcap", story=story)
+    group = {"flags": "--replay-guard off"}
+    result = play("carppcap", "carppcap", story=story, group=group)
 
+    assert changes(refused, "node2") == [(0, "BACKUP startup")]
+    assert refused.report.members[1].rejected == {"tampered": 2}
     assert (20.5001, "MASTER master_too_slow") in changes(result, "node2")
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
 
