@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from dataclasses import replace as changed
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -120,7 +120,7 @@ def _group(settings: Settings, path: str) -> tuple[int, Family]:
             return settings.vhid, Family.IPV4
         raise ConfigError("{path} can be read only once: say --vhid", path=path)
     capture = FileCapture(path, "")
-    with suppress(LinkError):  # What broke it off is said when it is replayed.
+    try:
         while frames := capture.read():
             for _, frame in frames:
                 datagram = decode(frame, capture.link_type)
@@ -128,6 +128,9 @@ def _group(settings: Settings, path: str) -> tuple[int, Family]:
                     vhid = plausible_vhid(datagram)
                     if vhid is not None and settings.vhid in (None, vhid):
                         return vhid, Family.of(datagram.source)
+    except LinkError:
+        if settings.vhid is None:
+            raise  # Else that is said after what could be replayed.
     if settings.vhid is not None:
         return settings.vhid, Family.IPV4
     raise LinkError(

@@ -107,6 +107,11 @@ def test_a_bystander_believes_everybody(
             ],
         ),
         ("netbsd-ipv6", "-v 44 -s fd00:1::5 -p pw1 -a fd00:1::fc,fd00:1::9", []),
+        (
+            "netbsd-ipv6",
+            "-v 44 -s fd00:1::5 -p pw1",
+            ["no --addr: adverts cannot be verified"],
+        ),
     ],
 )
 def test_who_we_are_in_ipv6(
@@ -119,6 +124,23 @@ def test_who_we_are_in_ipv6(
     guesses = lines[: len(notes) + 1]
     assert guesses[:-1] == [f"note: {note}" for note in notes]
     assert guesses[-1].startswith("0.000000")
+
+
+@pytest.mark.parametrize(
+    ("flags", "complete"), [("-v 9", True), ("-v 9 -s 10.9.0.3", True), ("", False)]
+)
+def test_a_file_that_is_cut_off_before_it_tells(
+    tmp_path: Path, capsys: Output, flags: str, complete: bool
+) -> None:
+    """Who named the vhid is shown all that is readable, and then told."""
+    path = tmp_path / "file"
+    path.write_bytes(captures.pcap([(0, bytes(60)), (1, bytes(60))])[:-1])
+
+    assert replay(path, *flags.split()) == 2
+
+    out, err = capsys.readouterr()
+    assert ("total  frames 1  accepted 0" in out) is complete
+    assert err.startswith(f"carppcap: {path}: ")
 
 
 def test_options_are_sorted_from_words(capsys: Output) -> None:
