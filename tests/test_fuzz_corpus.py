@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from carppcap import advert, frames, ingress, options, shortcut, values
+from carppcap import advert, auth, frames, ingress, options, shortcut, values
 from carppcap.frames import Defect
 from carppcap.ingress import RejectReason
 from tests.fuzz import mutation
@@ -19,7 +19,7 @@ from tests.fuzz.corpus import least
 from tests.fuzz.worker import CRASHED
 from tests.shell import environment
 
-FILES_MAX = 300
+FILES_MAX = 500
 BYTES_MAX = 300_000
 BLOCKS_MAX = 200
 """Of Python's memory, that may come and go for reasons of its own."""
@@ -70,7 +70,18 @@ def test_the_corpus_reaches_every_verdict() -> None:
 
     assert set(Defect) <= first
     assert set(RejectReason) - set(map(RejectReason, REFUSED_LATER)) <= first
-    assert {(7, True), (8, True), (9, False)} <= found
+    accepted = {outcome[:2] for outcome in found if isinstance(outcome, tuple)}
+    assert {
+        (7, 4),
+        (7, 6),
+        (8, 4),
+        (8, 6),
+        (9, 4),
+        ("hint", 4),
+        ("hint", 6),
+    } <= accepted
+    assert {(8, 6, form, True, True) for form in (0, 32, 64, 96)} <= found
+    assert (8, 6, 0, False, False) in found  # a peer, from afar
 
 
 @every_target
@@ -103,7 +114,17 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
             "_is_plainly_foreign",
             lambda frame: frame[12:14] == b"\x08\0" and frame[23:24] not in b"\x70",
         ),
-        ("verdicts", ingress, "same_digest", lambda one, other: one[:1] == other[:1]),
+        ("frames", frames, "_EXTENSIONS_MAX", 7),
+        ("frames", frames, "_EXTENSIONS", frozenset((0, 60))),
+        ("frames", frames, "_behind_extensions", lambda _, protocol: (protocol, 40)),
+        ("verdicts", auth, "same_digest", lambda one, other: one[:1] == other[:1]),
+        (
+            "verdicts",
+            ingress,
+            "_is_signed",
+            lambda verifier, _, sent: verifier.usual.verify(sent.counter, sent.digest),
+        ),
+        ("verdicts", advert, "pseudo_checksum", lambda *_: 0),
         ("verdicts", ingress, "TTL", 254),
         ("verdicts", advert, "AUTHLEN", 5),
         ("streams", shortcut, "same_digest", lambda *_: True),

@@ -165,8 +165,10 @@ def _ipv6_lengths(packet: bytes, kind: object) -> Iterator[object]:
         chain.append(header)
         header, at = packet[at], at + 8 + 8 * packet[at + 1]
     excess = 40 + oracle.number(packet, 4, 6) - len(packet)
-    yield "chain", tuple(sorted(set(chain))), len(chain), header in (44, 112), kind
-    yield "excess", max(-2, min(excess, 2)), at > len(packet), kind
+    yield "chain", min(len(chain), 2) + (len(chain) > 8), header in (44, 112), kind
+    yield "excess", max(-1, min(excess, 1)), at > len(packet), kind
+    for extension in set(chain):
+        yield "extension", extension, kind
 
 
 def check_verdict(data: bytes) -> object:
@@ -188,22 +190,27 @@ def check_verdict(data: bytes) -> object:
         assert oracle.is_hint(datagram, GROUPS)
         assert group.key is None
         return None
-    fault = oracle.fault(datagram, GROUPS)
+    fault, version = oracle.fault(datagram, GROUPS), datagram.source.version
     if isinstance(verdict, Rejection):
         assert verdict.datagram is datagram
         if oracle.is_vrrp(datagram, fault):
             assert verdict.reason is RejectReason.VRRP, (verdict, fault)
-            return verdict.reason, fault, datagram.payload[0], datagram.payload[3] == 7
+            body = datagram.payload
+            return verdict.reason, version, fault, body[0], body[3] == 7
         assert verdict.reason is fault, (verdict, fault)
         forged = verdict.digest_expected is not None and data[0] & _FORGED
-        return verdict.reason, verdict.vhid in (7, 8), forged and packet[5] % 20
+        which = packet[5] % 20 if forged and version == 4 else forged
+        is_ours = verdict.vhid in (7, 8)
+        return verdict.reason, version, is_ours, which
     assert fault is None, fault
     if isinstance(verdict, Hinted):
         assert oracle.is_hint(datagram, GROUPS)
         assert verdict.counter == oracle.number(datagram.payload, 8, 16)
-        return "hint", verdict.vhid
+        return "hint", version, verdict.vhid
     _check_event(verdict, datagram)
-    return verdict.vhid, verdict.event.verified
+    form = data[0] & (_LINK_LOCAL | _NO_LINK_ADDRESS)
+    way = datagram.destination.is_multicast, datagram.ttl == 255
+    return verdict.vhid, version, form, *way
 
 
 def _check_event(verdict: Accepted, datagram: Datagram) -> None:
@@ -216,6 +223,7 @@ def _check_event(verdict: Accepted, datagram: Datagram) -> None:
         advskew=body[2],
         counter=oracle.number(body, 8, 16),
         verified=group.key is not None,
+        demotion=body[4],
     )
 
 
