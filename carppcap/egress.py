@@ -28,9 +28,10 @@ class Egress:
 
     `nic_mac` is the address of the interface itself, which announcements name unless
     the virtual one moves along (`VirtualHostConfig.vmac`); set it anew when the
-    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram,
-    though one of IPv6 has no use for it.  `mac_of` says to which MAC address a frame for a peer goes, that of the peer
-    or of a router; None while that is not known, and nothing is sent to it.
+    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram, though
+    one of IPv6 has no use for it.  `mac_of` says to which MAC address a frame for a
+    peer goes, that of the peer or of a router; None while that is not known, and
+    nothing is sent to it.
     """
 
     def __init__(
