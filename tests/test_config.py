@@ -1,16 +1,17 @@
 """The ranges of the settings, each named in its refusal."""
 
 from dataclasses import FrozenInstanceError
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carppcap.addresses import Address, Family
 from carppcap.config import DEAD_RATIO_MAX, VirtualHostConfig
 from carppcap.errors import ConfigError
-from tests.builders import config, ns
+from tests.builders import OURS, OURS6, VIP, VIP6, config, ns
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,9 @@ from tests.builders import config, ns
         pytest.param({"group": IPv4Address("224.0.0.0")}, id="group-min"),
         pytest.param({"group": IPv4Address("239.255.255.255")}, id="group-max"),
         pytest.param({"key": None}, id="no-key"),
+        pytest.param({"demotion": 0}, id="demotion-min"),
+        pytest.param({"demotion": 255}, id="demotion-max"),
+        pytest.param({"link_address": bytes(6)}, id="mac"),
     ],
 )
 def test_allowed(settings: dict[str, Any]) -> None:
@@ -56,6 +60,10 @@ def test_allowed(settings: dict[str, Any]) -> None:
             {"group": IPv4Address("223.255.255.255")}, ["223.255.255.255"], id="unicast"
         ),
         pytest.param({"group": IPv4Address("240.0.0.0")}, ["240.0.0.0"], id="class-e"),
+        pytest.param({"demotion": -1}, ["0 and 255", "-1"], id="demotion-low"),
+        pytest.param({"demotion": 256}, ["0 and 255", "256"], id="demotion-high"),
+        pytest.param({"link_address": bytes(5)}, ["6 bytes", "5"], id="mac-short"),
+        pytest.param({"link_address": bytes(7)}, ["6 bytes", "7"], id="mac-long"),
     ],
 )
 def test_refused(settings: dict[str, Any], named: list[str]) -> None:
@@ -125,6 +133,45 @@ def test_defaults_are_those_of_the_original() -> None:
     assert (plain.advbase, plain.advskew, plain.dead_ratio) == (1, 0, 3)
     assert (plain.preempt, plain.neutral, plain.farewell) == (False, False, False)
     assert (str(plain.group), plain.multicast) == ("224.0.0.18", True)
+
+
+@pytest.mark.parametrize(
+    ("vips", "source", "source6", "families"),
+    [
+        ((VIP,), OURS, None, [Family.IPV4]),
+        ((VIP6,), OURS, OURS6, [Family.IPV6]),
+        ((VIP6, VIP), OURS, OURS6, [Family.IPV4, Family.IPV6]),
+        ((VIP6,), None, None, [Family.IPV6]),
+        ((), OURS, None, [Family.IPV4]),
+        ((), None, OURS6, [Family.IPV6]),
+        ((), None, None, []),
+    ],
+)
+def test_families(
+    vips: tuple[Address, ...],
+    source: IPv4Address | None,
+    source6: IPv6Address | None,
+    families: list[Family],
+) -> None:
+    """Those of the addresses, and where these are not known, those we can speak."""
+    made = config(vips=vips, source=source, source6=source6)
+
+    assert made.families == tuple(families)
+    assert made.source_of(Family.IPV4) == source
+    assert made.source_of(Family.IPV6) == source6
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "networks"),
+    [
+        ((), ("10.1.1.252", "fd00:1::252")),
+        ((None, 64), ("10.1.1.252", "fd00:1::252/64")),
+        ((0, None), ("10.1.1.252/0", "fd00:1::252")),
+    ],
+)
+def test_networks(prefixes: tuple[int | None, ...], networks: tuple[str, ...]) -> None:
+    """As somebody would write them behind `--addr`."""
+    assert config(vips=(VIP, VIP6), prefixes=prefixes).networks == networks
 
 
 def test_immutable_and_discreet() -> None:

@@ -11,9 +11,12 @@ from carppcap.errors import ConfigError, PasswordError
 from carppcap.options import parse
 from carppcap.values import (
     VirtualAddress,
+    any_text,
     choice,
+    facility,
     is_host,
     merge_virtual_addresses,
+    number,
     parse_address,
     parse_mac,
     parse_number,
@@ -21,6 +24,9 @@ from carppcap.values import (
     parse_peers,
     parse_source,
     parse_virtual_addresses,
+    password,
+    plain_text,
+    seconds,
 )
 
 
@@ -69,6 +75,45 @@ def test_numbers(number: int, form: str) -> None:
         assert not 0 <= number <= 255
     else:
         assert parsed == number
+
+
+def test_number_as_an_option_has_it() -> None:
+    """A parser for each range."""
+    parse_skew = number(0, 255)
+
+    assert parse_skew("0x10", "-k") == 16
+    with pytest.raises(ConfigError, match=r"\[256\] for -k \(allowed: 0 to 255\)$"):
+        parse_skew("256", "-k")
+
+
+def test_texts() -> None:
+    """One that may be empty, and one that may not."""
+    assert plain_text("eth0", "-i") == "eth0"
+    assert any_text("", "-x") == ""
+    with pytest.raises(ConfigError, match=r"^-i is empty$"):
+        plain_text("", "-i")
+
+
+def test_password_in_the_bytes_that_were_typed() -> None:
+    """Whether or not these are UTF-8; none at all will not do."""
+    assert password("f\udcfcr", "-p") == b"f\xfcr"
+    assert password("für", "-p") == b"f\xc3\xbcr"
+    with pytest.raises(ConfigError, match=r"^You must supply a password "):
+        password("", "-p")
+
+
+def test_facility() -> None:
+    """In small or capital letters; `none` is one, too."""
+    assert [facility(word, "-f") for word in ("LOCAL3", "none")] == ["local3", "none"]
+    with pytest.raises(ConfigError, match=r"\[bogus\] \(allowed: kern, .*, none\)$"):
+        facility("bogus", "-f")
+
+
+def test_seconds() -> None:
+    """Up to a day, in nanoseconds."""
+    assert seconds("86400", "--script-timeout") == 86_400_000_000_000
+    with pytest.raises(ConfigError, match="allowed: 0 to 86400"):
+        seconds("86401", "--script-timeout")
 
 
 NO_ADDRESS = (
@@ -204,6 +249,17 @@ def test_a_single_address_may_be_what_the_original_takes(text: str) -> None:
     settings, _ = parse(["-a", text])
 
     assert settings.vips == (ip_address(text),)
+
+
+def test_the_same_address_again() -> None:
+    """It is one, and has the prefix that it was given once."""
+    one, bare = (
+        parse_virtual_addresses(text, "-a") for text in ("10.1.1.252/24", "10.1.1.252")
+    )
+
+    assert merge_virtual_addresses(one, bare) == one
+    assert merge_virtual_addresses(bare, one) == one
+    assert merge_virtual_addresses(one, one) == one
 
 
 def test_one_address_in_two_networks() -> None:
