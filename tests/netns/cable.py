@@ -130,7 +130,10 @@ class Cable:
             self._deliver()
 
     def _accept(self, way: Direction) -> None:
-        data = way.receiving.recv(65535)
+        try:
+            data = way.receiving.recv(65535)
+        except OSError:  # The near end is gone, or was down for a moment.
+            return
         quality = way.quality
         if self._chance.random() < quality.loss or way.loses(data):
             way.lost += _adverts(data)

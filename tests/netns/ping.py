@@ -2,14 +2,16 @@
 
 import re
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
 from tests.netns.daemons import environment
-from tests.netns.lab import Host, wait_for
+from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.wire import NS_PER_S
 
 _ANSWER = re.compile(r"\[(\d+)\.(\d{6})\] \d+ bytes from .* icmp_seq=(\d+) ")
@@ -104,3 +106,26 @@ class Pinger:
             "an answer to a ping",
             lambda: any(answer.time_ns > since_ns for answer in self.answers[-1:]),
         )
+
+
+@contextmanager
+def pinging(lab: Lab, interval_s: float = 0.05) -> Iterator[list[Pinger]]:
+    """The last host pings every virtual address, and has had an answer from each."""
+    began_ns = time.time_ns()
+    with ExitStack() as stack:
+        pingers = [
+            stack.enter_context(Pinger(lab.hosts[-1], vip, interval_s))
+            for vip in lab.vips
+        ]
+        for pinger in pingers:
+            pinger.await_answer(began_ns)
+        yield pingers
+
+
+def longest_outage_ns(pingers: Sequence[Pinger], since_ns: int) -> int:
+    """How long one of the addresses was away, once all of them are there again."""
+    now_ns = time.time_ns()
+    for pinger in pingers:
+        pinger.await_answer(now_ns)
+    outages = [outage for pinger in pingers for outage in pinger.outages(since_ns)]
+    return max((outage.duration_ns for outage in outages), default=0)

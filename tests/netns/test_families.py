@@ -4,8 +4,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from tests.netns.cable import Cable
 from tests.netns.daemons import Daemon
 from tests.netns.lab import Host, Lab, wait_for
-from tests.netns.ping import Pinger
+from tests.netns.ping import longest_outage_ns, pinging
 from tests.netns.scenes import OURS, await_adverts, await_rule, await_state, only_ours
 from tests.netns.test_faults_host import needs_faketime, with_clock
 from tests.netns.test_frames import needs_real_root, seen_by_tcpdump
@@ -64,28 +63,6 @@ def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon
     return [master, backup]
 
 
-@contextmanager
-def _pinging(lab: Lab) -> Iterator[list[Pinger]]:
-    """The last host pings every virtual address, and has had an answer from each."""
-    began_ns = time.time_ns()
-    with ExitStack() as stack:
-        pingers = [
-            stack.enter_context(Pinger(lab.hosts[-1], vip, 0.05)) for vip in lab.vips
-        ]
-        for pinger in pingers:
-            pinger.await_answer(began_ns)
-        yield pingers
-
-
-def _longest_outage_ns(pingers: Sequence[Pinger], since_ns: int) -> int:
-    """How long one of the addresses was away, once all of them are there again."""
-    now_ns = time.time_ns()
-    for pinger in pingers:
-        pinger.await_answer(now_ns)
-    outages = [outage for pinger in pingers for outage in pinger.outages(since_ns)]
-    return max((outage.duration_ns for outage in outages), default=0)
-
-
 def _assert_never_shared(lab: Lab) -> None:
     for vip in lab.vips:
         assert lab.addresses.time_with(2, address=vip) == 0, vip
@@ -96,11 +73,11 @@ def test_power_cut(families: str) -> str:
     """A dead master's addresses, all of them, are back after the master-down time."""
     with _lab(families, 3) as lab:
         _, backup = _pair(lab, "-k 0", "-k 50")
-        with _pinging(lab) as pingers:
+        with pinging(lab) as pingers:
             cut_ns = time.time_ns()
             lab.hosts[0].power_off()
             await_rule(lab, lab.hosts[1], backup, adverts=1)
-            outage_ns = _longest_outage_ns(pingers, cut_ns)
+            outage_ns = longest_outage_ns(pingers, cut_ns)
 
         assert lab.hosts[1].holds_all
         assert 2 * NS_PER_S < outage_ns < 3 * NS_PER_S + 50 * SKEW_NS + NOISE_NS
@@ -112,7 +89,7 @@ def test_killed_process(families: str) -> None:
     """What `kill -9` left behind is taken over, and removed by the next start."""
     with _lab(families, 3) as lab:
         master, backup = _pair(lab)
-        with _pinging(lab) as pingers:
+        with pinging(lab) as pingers:
             killed_ns = time.time_ns()
             master.kill()
             await_state(backup, "MASTER")
@@ -120,7 +97,7 @@ def test_killed_process(families: str) -> None:
             lab.hosts[0].start(OURS, FAST_BACKUP)
             await_rule(lab, lab.hosts[1], backup, adverts=4)
 
-            assert _longest_outage_ns(pingers, killed_ns) < AT_ONCE_NS
+            assert longest_outage_ns(pingers, killed_ns) < AT_ONCE_NS
 
 
 @each_group
@@ -128,12 +105,12 @@ def test_farewell(families: str) -> None:
     """A gentle stop hands over every address at once, and nobody shares one."""
     with _lab(families, 3) as lab:
         master, backup = _pair(lab, "-z -k 0", "-k 50")
-        with _pinging(lab) as pingers:
+        with pinging(lab) as pingers:
             told_ns = time.time_ns()
             master.signal(signal.SIGTERM)
             assert master.wait() == 0
             await_rule(lab, lab.hosts[1], backup, adverts=1)
-            outage_ns = _longest_outage_ns(pingers, told_ns)
+            outage_ns = longest_outage_ns(pingers, told_ns)
 
         assert outage_ns < AT_ONCE_NS
         for source in lab.hosts[0].addresses:
@@ -147,12 +124,12 @@ def test_preemption(families: str) -> None:
     with _lab(families, 3) as lab:
         worse = lab.hosts[0].start(OURS, FAST_BACKUP)
         await_rule(lab, lab.hosts[0], worse)
-        with _pinging(lab) as pingers:
+        with pinging(lab) as pingers:
             began_ns = time.time_ns()
             better = lab.hosts[1].start(OURS, f"{FAST} -P")
             await_rule(lab, lab.hosts[1], better)
             await_state(worse, "BACKUP")
-            assert _longest_outage_ns(pingers, began_ns) < AT_ONCE_NS
+            assert longest_outage_ns(pingers, began_ns) < AT_ONCE_NS
 
         assert better.logged("(preemption)")
         assert worse.logged("(better_master)")
