@@ -100,6 +100,11 @@ def test_warnings_of_the_original() -> None:
     ]
 
 
+def test_an_interface_of_our_own_needs_no_scripts() -> None:
+    """It has the addresses by itself."""
+    assert lines(run(*COMPLETE, "--vmac"))[:-1] == []
+
+
 @pytest.mark.parametrize(
     ("flags", "warned"), [("-b 255 -k 255", True), ("-b 255", False), ("-k 255", False)]
 )
