@@ -1,0 +1,174 @@
+"""A flood of frames that are no adverts of the group, as fast as a host can send them.
+
+    python -m tests.netns.flood KIND RATE
+
+RATE is frames a second, 0 for as many as possible.  Runs until it is told to end by
+SIGTERM, and then prints how many it has sent.
+"""
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address
+from itertools import cycle, islice
+from types import TracebackType
+from typing import Self
+
+from carppcap.auth import Key
+from carppcap.config import VirtualHostConfig
+from tests.builders import ipv4, payload, vrrp_v2
+from tests.netns.daemons import environment
+from tests.netns.lab import PASSWORD, VHID, VIP, Host
+
+FLOODER = IPv4Address("10.9.0.66")
+PEER = IPv4Address("10.9.0.1")
+FLOOD_MAC = bytes.fromhex("02f100d00001")
+"""What the frames have as their source, so that the recorder can leave them out."""
+
+FRAMES = 1024
+"""Different ones, sent over and over."""
+
+_BURST = 64
+_SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
+
+_GROUP = VirtualHostConfig(
+    interface="eth0",
+    vhid=VHID,
+    source=FLOODER,
+    vips=(IPv4Address(VIP),),
+    key=Key(PASSWORD.encode()),
+)
+
+Make = Callable[[random.Random], bytes]
+"""A frame without its link header, made of random numbers."""
+
+
+def _body(chance: random.Random, **changes: object) -> bytes:
+    """An advert that would be believed, but for `changes`."""
+    counter = chance.getrandbits(64)
+    return payload(_GROUP, counter, password=PASSWORD.encode(), **changes)
+
+
+def _bad_digest(chance: random.Random, source: IPv4Address = FLOODER) -> bytes:
+    return ipv4(_body(chance, digest=chance.randbytes(20)), source=source)
+
+
+def _bad_ttl(chance: random.Random) -> bytes:
+    return ipv4(_body(chance), source=FLOODER, ttl=64)
+
+
+def _other_vhid(chance: random.Random) -> bytes:
+    return ipv4(_body(chance, vhid=chance.randrange(VHID + 1, 256)), source=FLOODER)
+
+
+def _bad_checksum(chance: random.Random) -> bytes:
+    body = bytearray(_body(chance))
+    body[6] ^= 0xFF
+    return ipv4(bytes(body), source=FLOODER)
+
+
+def _vrrp(chance: random.Random) -> bytes:
+    return ipv4(vrrp_v2(1, vrid=chance.randrange(1, 256)), source=FLOODER)
+
+
+def _any_source(chance: random.Random) -> bytes:
+    return _bad_digest(chance, IPv4Address(0x0A090000 + chance.randrange(256, 65536)))
+
+
+def _named_as_a_peer(chance: random.Random) -> bytes:
+    return _bad_digest(chance, PEER)
+
+
+def _any(chance: random.Random) -> bytes:
+    return chance.choice(list(_PURE.values()))(chance)
+
+
+_PURE: dict[str, Make] = {
+    "digest": _bad_digest,
+    "ttl": _bad_ttl,
+    "vhid": _other_vhid,
+    "checksum": _bad_checksum,
+    "vrrp": _vrrp,
+    "sources": _any_source,
+    "peer": _named_as_a_peer,
+}
+
+KINDS: dict[str, Make] = _PURE | {"mix": _any}
+"""What is wrong with the frames."""
+
+
+def frames(kind: str) -> list[bytes]:
+    """The frames of one kind of flood, as they go onto the wire."""
+    chance = random.Random(kind)
+    macs = bytes.fromhex("01005e000012") + FLOOD_MAC
+    return [macs + b"\x08\x00" + KINDS[kind](chance) for _ in range(FRAMES)]
+
+
+class Flood:
+    """A flood that `host` sends as long as the context lasts; `sent` is there then.
+
+    `rate` is frames a second; 0 is as many as possible.  The lab's recorder does not
+    see it.
+    """
+
+    def __init__(self, host: Host, kind: str, rate: int = 0) -> None:
+        host.lab.wire.leave_out(FLOOD_MAC)
+        command = [sys.executable, "-m", "tests.netns.flood", kind, str(rate)]
+        self._process = subprocess.Popen(
+            host.command(command), stdout=subprocess.PIPE, env=environment(), text=True
+        )
+        assert self._process.stdout
+        assert self._process.stdout.readline() == "begins\n"
+        self._began_s = time.monotonic()
+        self.sent = 0
+        self.rate = 0.0
+
+    def stop(self) -> None:
+        """Ends it, and finds out how many frames were sent, and how many a second."""
+        self._process.terminate()
+        told, _ = self._process.communicate(timeout=30)
+        self.sent = int(told)
+        self.rate = self.sent / (time.monotonic() - self._began_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.returncode is None:
+            self.stop()
+
+
+def main(arguments: Sequence[str]) -> int:
+    kind, rate = arguments[0], int(arguments[1])
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    packets.bind(("eth0", 0))
+    packets.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
+    endless = cycle(frames(kind))
+    print("begins", flush=True)
+    sent, began_s = 0, time.monotonic()
+    while not ended:
+        if rate and sent >= rate * (time.monotonic() - began_s):
+            time.sleep(0.0005)
+            continue
+        for frame in islice(endless, _BURST):
+            with suppress(OSError):  # no room for it just now: it is lost, as it may be
+                packets.send(frame)
+        sent += _BURST
+    print(sent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
