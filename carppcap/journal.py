@@ -92,6 +92,7 @@ class Journal:
         self._origin = origin
         self._limit = RateLimit(QUIET_PERIOD_NS)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
+        self._floods = RateLimit(QUIET_PERIOD_NS)
 
     def step(self, step: Step) -> None:
         """Say what came of an event."""
@@ -288,26 +289,22 @@ class Journal:
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
         """The filter was narrowed, or is wide again."""
+        values: dict[str, object]
         if isinstance(news, FloodBegan):
             text = N_(
                 "About {rate} frames a second that are no adverts of ours: taking "
                 "only what could be one{limited}"
             )
-            self._limited(Level.WARNING, at, FloodBegan, text, rate=news.rate)
+            values = {"rate": news.rate}
         else:
             text = N_(
                 "The flood is over after {seconds} s and {frames} frames read: taking "
                 "all of protocol 112 again{limited}"
             )
             seconds = f"{news.duration_ns / NS_PER_S:.1f}"
-            self._limited(
-                Level.WARNING,
-                at,
-                FloodEnded,
-                text,
-                seconds=seconds,
-                frames=news.frames,
-            )
+            values = {"seconds": seconds, "frames": news.frames}
+        # Not among the names that a flood may fill the other one with.
+        self._limited(Level.WARNING, at, type(news), text, self._floods, **values)
 
     def send_failure(self, why: object, at: Instant) -> None:
         """A frame could not be sent."""
@@ -378,9 +375,15 @@ class Journal:
             )
 
     def _limited(
-        self, level: Level, at: Instant, key: object, template: str, **values: object
+        self,
+        level: Level,
+        at: Instant,
+        key: object,
+        template: str,
+        limit: RateLimit | None = None,
+        **values: object,
     ) -> None:
-        held = self._limit.admit(key, at)
+        held = (limit or self._limit).admit(key, at)
         if held is not None:
             limited = ""
             if held:

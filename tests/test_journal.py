@@ -371,6 +371,18 @@ def test_floods() -> None:
     ]
 
 
+def test_a_flood_under_ever_new_names_is_told_of() -> None:
+    """However many of these names have had a line each."""
+    said = Said()
+    for number in range(LIMITED_KEYS_MAX + 10):
+        source = IPv4Address(0x0A020000 + number)
+        said.reject(frame(payload(PEER, digest=bytes(20)), source=source))
+    said.journal.flood(FloodBegan(rate=1), 1)
+    said.journal.flood(FloodEnded(1, 1), 2)
+
+    assert len(said.lines) == 2
+
+
 def test_a_send_failure() -> None:
     """Each reason once; the interface may be down for hours."""
     said = Said()
