@@ -4,13 +4,14 @@ A scenario is a test whose arguments all come from `parametrize`; it makes its o
 `Lab`, so it needs nothing of the others.  The first to be called starts them all, a
 few at a time, and every test then waits for its own outcome.  What it returns, if
 anything, is what it measured, in words; `tests.netns.survival` makes a table of it.
+One that is marked `alone` needs the whole machine: it is run last, and by itself.
 
 NETNS_JOBS (16) is how many run at once.
 """
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.netns)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if HERE not in pyfuncitem.path.parents:
@@ -53,7 +58,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         stash[FUTURES] = {
             item.nodeid: pool.submit(item.obj, **_parameters(item))
             for item in _scenarios(pyfuncitem.session)
+            if item.get_closest_marker("alone") is None
         }
+    if pyfuncitem.get_closest_marker("alone") is not None:
+        wait(stash[FUTURES].values())
+        stash[FUTURES][pyfuncitem.nodeid] = stash[_pool].submit(
+            pyfuncitem.obj, **_parameters(pyfuncitem)
+        )
     if (future := stash[FUTURES].get(pyfuncitem.nodeid)) is None:
         return None
     future.result()

@@ -3,7 +3,7 @@
     python -m tests.netns.survival
 
 Runs the scenarios of test_faults_*.py, a few at a time, so that they do not disturb
-each other's figures, and prints a table for README.rst.
+each other's figures, and those of test_flood.py; prints a table for README.rst.
 """
 
 import os
@@ -73,7 +73,10 @@ def _cell(text: str, indent: str) -> list[str]:
 def main() -> int:
     """Runs everything; 0 if every promise was kept."""
     collector = Collector()
-    files = sorted(map(str, HERE.glob("test_faults*.py")))
+    files = [
+        *sorted(map(str, HERE.glob("test_faults*.py"))),
+        str(HERE / "test_flood.py"),
+    ]
     status = pytest.main(["-q", "--no-header", *files], plugins=[collector])
     print()
     print("\n".join(table(list(collector.rows.values()))))
