@@ -99,9 +99,10 @@ class Host:
         vips: Sequence[str] | None = None,
         up: Path | None = None,
         down: Path | None = None,
+        scripts: bool = True,
         before: Sequence[str] = (),
     ) -> Daemon:
-        """Starts "ucarp" or "carppcap" in this host, with the lab's scripts.
+        """Starts "ucarp" or "carppcap" in this host, with the lab's scripts or none.
 
         It sends from `sources` (all of its addresses) and shares `vips` (all of the
         lab's).  `flags` come behind the ones every daemon needs, and so override them;
@@ -112,9 +113,11 @@ class Host:
             *("-i", "eth0", "-v", str(vhid), "-p", password, "-f", "none"),
             *(word for source in own for word in ("-s", source)),
             *("-a", ",".join(self.lab.vips if vips is None else vips)),
-            *("-u", str(up or self.lab.up), "-d", str(down or self.lab.down)),
             *shlex.split(flags),
         ]
+        if scripts:
+            hooks = ("-u", str(up or self.lab.up), "-d", str(down or self.lab.down))
+            arguments = [*hooks, *arguments]
         return self.start_bare(program, arguments, before)
 
     def start_bare(

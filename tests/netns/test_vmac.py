@@ -1,0 +1,221 @@
+"""A virtual MAC that moves with the addresses: clients do not notice who is master."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import pytest
+
+from tests.netns.daemons import Daemon
+from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.ping import longest_outage_ns, pinging
+from tests.netns.scenes import OURS, await_adverts, await_rule, await_state, only_ours
+from tests.netns.wire import NS_PER_S, Arp, Neighbour
+
+pytestmark = [
+    only_ours,
+    pytest.mark.skipif(find_spec("pyroute2") is None, reason="needs the extra vmac"),
+]
+
+SKEW_NS = NS_PER_S // 256
+NOISE_NS = NS_PER_S
+VMAC = bytes.fromhex("00005e000107")
+MACVLAN = "carp7.eth0"
+
+FAST = "--vmac -b 0 -k 64 -r 4"
+FAST_BACKUP = "--vmac -b 0 -k 80 -r 8"
+
+VIPS = {
+    "4": ("10.9.0.100", "10.9.0.101"),
+    "6": ("fd09::100", "fd09::101"),
+    "46": ("10.9.0.100", "fd09::100"),
+}
+
+each_family = pytest.mark.parametrize("families", list(VIPS))
+"""Addresses of IPv4, of IPv6, and of both."""
+
+
+def _lab(families: str, hosts: int = 3) -> Lab:
+    return Lab(hosts, families=families, vips=VIPS[families])
+
+
+def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon]:
+    """A master on the first host and its backup on the second, without scripts."""
+    master = lab.hosts[0].start(OURS, first, scripts=False)
+    await_rule(lab, lab.hosts[0], master)
+    backup = lab.hosts[1].start(OURS, second, scripts=False)
+    await_state(backup, "BACKUP")
+    await_adverts(lab, lab.hosts[0], 2)
+    return [master, backup]
+
+
+@contextmanager
+def _neighbours_of_client(lab: Lab) -> Iterator[Callable[[], set[str]]]:
+    """Every MAC that the last host has had for a virtual address since the start."""
+    client = lab.hosts[-1]
+    log = lab.directory / "neighbours"
+    with log.open("wb") as output:
+        monitor = subprocess.Popen(
+            client.command(["ip", "monitor", "neigh"]), stdout=output
+        )
+
+    def macs() -> set[str]:
+        shown = client.run("ip", "neighbour", "show", "dev", "eth0").stdout
+        entries = map(str.split, (log.read_text() + shown).splitlines())
+        return {
+            words[words.index("lladdr") + 1]
+            for words in entries
+            if set(words) & set(lab.vips) and "lladdr" in words
+        }
+
+    try:
+        yield macs
+    finally:
+        monitor.kill()
+        monitor.wait()
+
+
+def _interfaces(host: Host) -> str:
+    return host.run("ip", "-oneline", "link", "show", "type", "macvlan").stdout
+
+
+@each_family
+@pytest.mark.parametrize("end", ["power cut", "farewell", "preemption"])
+def test_clients_keep_their_entry(families: str, end: str) -> str:
+    """Whoever is master and however it became one, the address has one MAC."""
+    with _lab(families) as lab, _neighbours_of_client(lab) as macs:
+        one, other, _ = lab.hosts
+        flags = ("--vmac -z -k 20", "--vmac -k 50")
+        if end == "preemption":
+            flags = (FAST_BACKUP, FAST_BACKUP)
+        master, backup = _pair(lab, *flags)
+        with pinging(lab) as pingers:
+            began_ns = time.time_ns()
+            bound_ns = NOISE_NS
+            if end == "power cut":
+                one.power_off()
+                bound_ns += 3 * NS_PER_S + 50 * SKEW_NS
+            elif end == "farewell":
+                master.signal(signal.SIGTERM)
+            else:
+                backup.kill()
+                backup = other.start(OURS, f"{FAST} -P", scripts=False)
+            await_rule(lab, other, backup)
+            outage_ns = longest_outage_ns(pingers, began_ns)
+
+        assert outage_ns < bound_ns
+        assert macs() == {VMAC.hex(":")}
+        return f"{outage_ns / NS_PER_S:.2f} s without an answer"
+
+
+@each_family
+def test_announced_and_advertised(families: str) -> None:
+    """Announcements name the virtual MAC, and adverts come from it, to be learnt."""
+    with _lab(families, 2) as lab:
+        host, _ = lab.hosts
+        master = host.start(OURS, FAST, scripts=False)
+        await_rule(lab, host, master)
+        await_adverts(lab, host, 3)
+
+        assert {one.ethernet_source for one in lab.wire.adverts()} == {VMAC}
+        assert {arp.sender_mac for arp in lab.wire.announcements()} <= {VMAC}
+        heralds = [one for one in lab.wire.neighbours() if one.is_announcement]
+        assert {herald.link_address for herald in heralds} <= {VMAC}
+        told = {str(arp.sender) for arp in lab.wire.announcements()}
+        told |= {str(herald.target) for herald in heralds}
+        assert told == set(lab.vips)
+
+
+@each_family
+def test_interface_comes_and_goes(families: str) -> None:
+    """A master has it, with all addresses; a backup has none, nor who has left."""
+    with _lab(families, 2) as lab:
+        one, other = lab.hosts
+        ignored = "/proc/sys/net/ipv4/conf/eth0/arp_ignore"
+        before = one.run("cat", ignored).stdout
+        master, backup = _pair(lab, f"{FAST} -z")
+
+        shown = one.run("ip", "address", "show", "dev", MACVLAN).stdout
+        assert VMAC.hex(":") in shown
+        for vip in lab.vips:
+            assert f" {vip}/" in shown
+        assert not _interfaces(other)
+
+        master.signal(signal.SIGTERM)
+        assert master.wait() == 0
+        await_rule(lab, other, backup)
+        assert not _interfaces(one)
+        assert one.run("cat", ignored).stdout == before
+        assert MACVLAN in _interfaces(other)
+
+
+def _answers(lab: Lab, client: Host, vip: str) -> list[Arp | Neighbour]:
+    """What is answered to one question of `client` for `vip`."""
+    client.run("ip", "neighbour", "flush", "dev", "eth0")
+    asked_ns = time.time_ns()
+    client.run("ping", "-n", "-c", "1", "-W", "5", vip)
+    time.sleep(0.3)  # for a second answer
+    return [
+        packet
+        for packet in lab.wire.packets
+        if packet.time_ns >= asked_ns
+        and (
+            (isinstance(packet, Arp) and packet.operation == 2)
+            or (isinstance(packet, Neighbour) and packet.is_advertisement)
+        )
+        and packet.ethernet_destination == client.mac
+        and vip in (str(packet.target), str(getattr(packet, "sender", "")))
+    ]
+
+
+@each_family
+def test_killed_master_leaves_no_second_answerer(families: str) -> None:
+    """What `kill -9` left behind is removed by the next start, and then one answers."""
+    with _lab(families) as lab, _neighbours_of_client(lab) as macs:
+        one, other, client = lab.hosts
+        master, backup = _pair(lab)
+        with pinging(lab) as pingers:
+            killed_ns = time.time_ns()
+            master.kill()
+            await_state(backup, "MASTER")
+            wait_for("its addresses", lambda: other.holds_all)
+            assert MACVLAN in _interfaces(one)
+
+            again = one.start(OURS, FAST_BACKUP, scripts=False)
+            await_rule(lab, other, backup, adverts=4)
+            assert not _interfaces(one)
+            assert longest_outage_ns(pingers, killed_ns) < NOISE_NS
+
+        assert again.states == ["BACKUP"]
+        for vip in lab.vips:
+            [answer] = _answers(lab, client, vip)
+            assert answer.ethernet_source in (VMAC, other.mac)
+        assert macs() == {VMAC.hex(":")}
+
+
+@pytest.mark.parametrize("kernel", ["freebsd", "netbsd", "openbsd"])
+def test_beside_a_kernel(kernel: str) -> None:
+    """Hand-overs between a kernel and carppcap, both ways, and one MAC all the time."""
+    with _lab("46") as lab, _neighbours_of_client(lab) as macs:
+        one, other, _ = lab.hosts
+        # A kernel of BSD does not ask on behalf of what it has for others.
+        one.run("sh", "-c", "echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")
+        peer = one.start(kernel, "-k 100")
+        await_rule(lab, one, peer)
+        with pinging(lab) as pingers:
+            began_ns = time.time_ns()
+            ours = other.start(OURS, "--vmac -P -z -k 10", scripts=False)
+            await_rule(lab, other, ours)
+            assert longest_outage_ns(pingers, began_ns) < NOISE_NS
+
+            await_adverts(lab, other, 2)
+            left_ns = time.time_ns()
+            ours.signal(signal.SIGTERM)
+            assert ours.wait() == 0
+            await_rule(lab, one, peer, adverts=1)
+            assert longest_outage_ns(pingers, left_ns) < NOISE_NS
+
+        assert macs() == {VMAC.hex(":")}
