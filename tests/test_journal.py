@@ -21,8 +21,9 @@ from carppcap.frames import Datagram, LinkType, decode
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.jobs import Job, Outcome
-from carppcap.journal import LIMITED_KEYS_MAX, QUIET_PERIOD_NS, Journal
+from carppcap.journal import QUIET_PERIOD_NS, Journal
 from carppcap.node import Remark, Step
+from carppcap.ratelimit import LIMITED_KEYS_MAX
 from carppcap.units import NS_PER_S
 from tests.builders import (
     LOWER,
