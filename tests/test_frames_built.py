@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,6 @@ from tests.builders import (
     advertisement,
     ethernet,
 )
-from tests.shell import environment
 from tests.test_frames import (
     ADVERTISEMENT,
     ARP_BODY,
@@ -313,7 +313,7 @@ print("impacket.IP6" in sys.modules, "impacket.ICMP6" in sys.modules)
         check=True,
         capture_output=True,
         text=True,
-        env=environment(),
+        cwd=Path(__file__).parents[1],
     )
 
     assert ended.stdout.split() == ["False", "True", "False"]

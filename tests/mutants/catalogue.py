@@ -58,6 +58,23 @@ def _ingress(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, INGRESS, old, new, laws, ("test_ingress.py",))
 
 
+def _auth(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "auth.py", old, new, (), ("test_auth.py",))
+
+
+def _frames(name: str, old: str, new: str) -> Mutant:
+    tests = ("test_frames.py", "test_frames_built.py")
+    return Mutant(name, "frames.py", old, new, (), tests)
+
+
+def _built(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "frames_built.py", old, new, (), ("test_frames_built.py",))
+
+
+def _egress(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "egress.py", old, new, (), ("test_egress.py",))
+
+
 def _jobs(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "jobs.py", old, new, laws, ("test_jobs.py",))
 
@@ -72,6 +89,9 @@ _TIE = "ours is None or tie_break(theirs) < tie_break(ours)"
 _PREFERRED = "is_preferred = is_better or is_lost_tie"
 _YIELDS = "if is_less_demoted or (is_preferred and theirs.demotion == self.demotion):"
 _CLAIMS = "return [changed, *first_advert, AcquireAddresses()]"
+_FROM_AFAR = (
+    "if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):"
+)
 _HEARD = "nobody_takes_over_from_a_master_that_is_heard"
 
 MUTANTS = (
@@ -147,19 +167,35 @@ MUTANTS = (
     _fsm("deaf and impatient", "        self.deadline = None\n        return []\n\n    def _address_failed", "        return []\n\n    def _address_failed"),
     _fsm("never listens again", "                self._hearing.begin(now)\n                self._rearm_master_down(now)", "                self._hearing.begin(now)"),
     # What is believed.
-    _ingress("hears itself", "if datagram.source in self._own_sources:", "if False:"),
-    _ingress("from any distance", "if datagram.ttl != TTL:", "if False:"),
+    _ingress("hears itself", "if source in self._own_sources:", "if False:"),
+    _ingress("from any distance", _FROM_AFAR, "if False:"),
+    _ingress("no peer may be routed", _FROM_AFAR, "if datagram.ttl != TTL:"),
+    _ingress("a peer of one is a peer of all", _FROM_AFAR, "if datagram.ttl != TTL and not (door and door.peers):"),
     _ingress("any version", "if advert.version != wire.VERSION:", "if False:"),
-    _ingress("any group number", "host = self._hosts.get(advert.vhid)", "host = next(iter(self._hosts.values()))", "only_what_a_peer_said_is_believed"),
-    _ingress("any multicast group", "if datagram.destination != host.group:", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("any group number", "door = self._hosts.get(advert.vhid)", "door = next(iter(self._hosts.values()))", "only_what_a_peer_said_is_believed"),
+    _ingress("a family without addresses", "for family in config.families\n        }", "for family in Family\n        }"),
+    _ingress("any multicast group", "if not is_hint and datagram.destination.packed not in destinations:", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("peers of one family are peers of both", "any(Family.of(peer) is family for peer in config.peers)", "bool(config.peers)"),
     _ingress("no checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_what_a_peer_said_is_believed"),
     _ingress("no header checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not wire.has_valid_checksum(datagram.payload):", "only_what_a_peer_said_is_believed"),
-    _ingress("any password", "if not same_digest(expected, advert.digest):", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("any password", "    return form is not None", "    return True", "only_what_a_peer_said_is_believed"),
+    _auth("the scope is signed", 'b"\\0\\0" + vip.packed[4:]', "vip.packed[2:]"),
+    _auth("link-local addresses are signed always", "if link_local or not is_local", "if True"),
+    _auth("a virtual MAC is signed", " and not mac.startswith(_VIRTUAL_MACS)", ""),
+    _auth("the lowest address is signed", "kept - _UNHASHED", "kept"),
+    _frames("an end that is not there", "if not start <= end <= len(packet):", "if not start <= end:"),
+    _frames("fragments are whole", "    if is_fragment:\n        return Defect.FRAGMENT\n", ""),
+    _frames("answers are announcements", "or message[4] & _SOLICITED", "or False"),
+    _built("asks nobody to forget", "message.set_override_flag(True)", "message.set_override_flag(False)"),
+    _built("may be forwarded", "packet.set_hop_limit(TTL)", "packet.set_hop_limit(TTL - 1)"),
+    _egress("peers see the virtual MAC", "yield self.nic_mac, peer_mac, peer", "yield self._multicast_source_mac, peer_mac, peer"),
+    _egress("demotion stays here", "            demotion=action.demotion,\n", ""),
+    _egress("peers of every family", "if Family.of(peer) is family]", "]"),
     # Scripts, routing, arithmetic.
     _jobs("nothing cancels out", "self.waiting = job if self.waiting in (None, job) else None", "self.waiting = job", "acquire_and_release_alternate"),
     _jobs("forgets who waits", "self.running, self.waiting = self.waiting, None", "self.running, self.waiting = None, None", "acquire_and_release_alternate"),
     _jobs("two scripts at once", "        if self.running is None:\n", "        if True:\n", "acquire_and_release_alternate"),
-    _node("trusts its own counter", "if self._hosts[interface, verdict.vhid].is_own(verdict.event.counter):", "if False:"),
+    _node("trusts its own counter", "if self._hosts[key].is_own(verdict.event.counter):", "if False:"),
     _node("sleeps until the last", "due < earliest", "due > earliest"),
     Mutant("one silent interval is too many", "units.py", "if advbase == 0:", "if advbase < 0:", ("one_master_after_faults",), ("test_units.py",)),
     Mutant("another order of addresses", "addresses.py", '"little"', '"big"', (), ("test_addresses.py",)),
