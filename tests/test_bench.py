@@ -30,6 +30,9 @@ FREE = Row("Size", "part", "MB", (5.0,), (5.0,))
         (FREE, "", 1.0),
         (Row("", "", "", (2.5,), (5.0,), 2.5), "NOT MET", 2.0),
         (Row("", "", "", (0.0,), (5.0,), 2.5), "met", None),
+        (Row("", "", "", (5.0,), (2.5,), at_least=5.0), "met", 0.5),
+        (Row("", "", "", (4.9,), (4.9,), at_least=5.0), "NOT MET", 1.0),
+        (Row("", "", "", (), (2.5,), at_least=0.0), "NOT MET", None),
     ],
 )
 def test_verdict(row: Row, verdict: str, ratio: float | None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench import (
     failover,
+    flood,
     footprint,
     handover,
     holders,
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "handover": handover.run,
     "holders": holders.run,
     "footprint": footprint.run,
+    "flood": flood.run,
     "startup": startup.run,
     "replay": replay.run,
     "simulation": simulation.run,

@@ -1,6 +1,7 @@
 """Samples, medians, verdicts, and the table they make.  Pure: nothing is measured here.
 
-A row compares two sets of samples of the same quantity, for which less is better.
+A row compares two sets of samples of the same quantity, for which less is better,
+unless it says otherwise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +17,9 @@ NOTHING = "-"
 class Row:
     """One quantity in `unit`, of carppcap (`ours`) and of the original (`theirs`).
 
-    `limit` is the target: our median must be less, in magnitude.  `note` says what a
-    reader must know, such as why samples are missing.  `rival` is another program
-    where the original has nothing to compare.
+    `limit` is the target: our median must be less, in magnitude; where more is better,
+    `at_least` is.  `note` says what a reader must know, such as why samples are
+    missing.  `rival` is another program where the original has nothing to compare.
     """
 
     section: str
@@ -29,11 +30,14 @@ class Row:
     limit: float | None = None
     note: str = ""
     rival: str = "ucarp"
+    at_least: float | None = None
 
     @property
     def is_met(self) -> bool | None:
         """Whether the target is met, which nothing but samples can show; None where
         there is none."""
+        if self.at_least is not None:
+            return bool(self.ours) and median(self.ours) >= self.at_least
         if self.limit is None:
             return None
         return bool(self.ours) and abs(median(self.ours)) < self.limit
@@ -99,6 +103,8 @@ def _head(rival: str) -> tuple[str, ...]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     limit = "" if row.limit is None else f"< {significant(row.limit)}"
+    if row.at_least is not None:
+        limit = f">= {significant(row.at_least)}"
     ratio = NOTHING if row.ratio is None else significant(row.ratio)
     return (
         *(row.what, row.unit, *summary(row.ours), *summary(row.theirs)),
@@ -139,6 +145,7 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "carppcap_median": median(row.ours) if row.ours else None,
             "rival_median": median(row.theirs) if row.theirs else None,
             "limit": row.limit,
+            "at_least": row.at_least,
             "met": row.is_met,
             "note": row.note,
         }

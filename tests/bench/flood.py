@@ -1,0 +1,130 @@
+"""A flood of forged adverts: how much of it costs nobody a single advert.
+
+The rate rises in steps, up to all that this machine can send.  The backup is one that
+takes the address when a single advert is missing, so that its taking over tells.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.footprint import use
+from tests.bench.report import Row
+from tests.bench.stage import ORIGINAL, OURS, await_adverts
+from tests.netns.daemons import Daemon
+from tests.netns.flood import Flood
+from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.scenes import longest_gap_ns
+
+SECTION = "Flood of adverts with a wrong digest: rate before the first missed advert"
+RATES = (25_000, 50_000, 75_000, 100_000, 0)
+"""Frames a second; 0 is all that can be sent."""
+
+MASTER, BACKUP = "-r 1 -k 0", "-r 1 -k 255"
+GAP_NS_MAX = 1_500_000_000
+ROLES = ("master", "backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step did: frames a second, whether an advert was missed, what it cost.
+
+    `cpu_percent` and `log_kb_per_s` are of the master and of the backup.
+    """
+
+    rate: float
+    is_survived: bool
+    cpu_percent: tuple[float, ...]
+    log_kb_per_s: tuple[float, ...]
+
+
+def run(quick: bool) -> list[Row]:
+    rates, step_s = ((50_000, 0), 2.5) if quick else (RATES, 3.2)
+    # One after the other: there is no machine but this.
+    ours, theirs = (
+        list(outcomes(program, rates, step_s)) for program in (OURS, ORIGINAL)
+    )
+    is_all = len(ours) == len(rates) and ours[-1].is_survived
+    return [
+        Row(
+            SECTION,
+            "survived",
+            "frames/s",
+            (survived(ours),),
+            (survived(theirs),),
+            at_least=survived(ours) if is_all else survived(theirs),
+            note="ours missed none at all that the machine could send"
+            if is_all
+            else "",
+        ),
+        *(
+            Row(SECTION, f"{role}: {what}", unit, (mine,), (its,))
+            for what, unit, field in (
+                ("processor", "%", "cpu_percent"),
+                ("log", "kB/s", "log_kb_per_s"),
+            )
+            for role, mine, its in zip(
+                ROLES, getattr(ours[-1], field), getattr(theirs[-1], field), strict=True
+            )
+        ),
+    ]
+
+
+def survived(steps: list[Outcome]) -> float:
+    """The highest rate up to which no advert was missed."""
+    return max((step.rate for step in steps if step.is_survived), default=0.0)
+
+
+def outcomes(program: str, rates: tuple[int, ...], step_s: float) -> Iterator[Outcome]:
+    """Of each rate, until an advert is missed."""
+    with Lab(3) as lab:
+        first, second, stranger = lab.hosts
+        daemons = [start(first, program, MASTER)]
+        wait_for("a master", lambda: lab.wire.adverts(first.address))
+        daemons.append(start(second, program, BACKUP))
+        await_adverts(lab, first, 3)
+        for rate in rates:
+            outcome = step(lab, stranger, daemons, rate, step_s)
+            yield outcome
+            if not outcome.is_survived:
+                return
+
+
+def log_of(host: Host) -> Path:
+    return host.lab.directory / f"flood-{host.name}.log"
+
+
+def start(host: Host, program: str, flags: str) -> Daemon:
+    """With a log that can be emptied, because the original's grows by the second."""
+    words = ("sh", "-c", f'exec "$@" >>{log_of(host)} 2>&1', "sh")
+    return host.start(program, flags, before=words)
+
+
+def step(
+    lab: Lab, stranger: Host, daemons: list[Daemon], rate: int, step_s: float
+) -> Outcome:
+    """A flood of that rate, and for how long."""
+    first, second, _ = lab.hosts
+    logs = [log_of(first), log_of(second)]
+    for log in logs:
+        os.truncate(log, 0)
+    before_ns = lab.wire.adverts(first.address)[-1].time_ns
+    uses = [use(daemon) for daemon in daemons]
+    with Flood(stranger, "digest", rate) as flood:
+        time.sleep(step_s)
+        spans = [
+            (begun, use(daemon)) for begun, daemon in zip(uses, daemons, strict=True)
+        ]
+        sizes = [log.stat().st_size for log in logs]
+    gap_ns = longest_gap_ns(lab, first, before_ns)
+    return Outcome(
+        flood.rate,
+        gap_ns < GAP_NS_MAX and not lab.wire.adverts(second.address, before_ns),
+        tuple(
+            100 * (after.cpu_s - begun.cpu_s) / (after.time_s - begun.time_s)
+            for begun, after in spans
+        ),
+        tuple(size / 1000 / step_s for size in sizes),
+    )
