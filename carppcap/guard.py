@@ -31,8 +31,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.
     from typing import Any
 
-START_SLACK = 2 * UNITS_PER_S
-"""How much older than our start an advert may claim to be: no two clocks agree."""
+START_SLACK = 4 * UNITS_PER_S
+"""How much older than our start an advert may claim to be: no two clocks agree, and
+what was sent before may arrive after."""
 
 WINDOW = 4 * UNITS_PER_S
 """How far behind the highest time of its id an advert may come late."""
@@ -61,10 +62,10 @@ class Finding(Enum):
 
     FRESH = "fresh"
     REPEATING = "repeating"
-    """It is a repetition, by a sender that now counts as one which repeats."""
+    """It was heard before, and its sender now counts as one that repeats counters."""
 
     CHANGED = "changed"
-    """Such a sender, or someone else, has changed what is not in the digest."""
+    """So, but what is not in the digest was changed: by its sender, or by another."""
 
     REPLAY = "replay"
     """It was heard before."""
@@ -243,7 +244,6 @@ class Guard:
         counter, claims = advert.counter, _claims(advert)
         sender = self._senders.get(candidate.source)
         if sender is None or sender.fresh_at == candidate.since:
-            # Whatever they claim: the demotion of a host that boots changes soon.
             candidate.repeats += 1
             span_ns = now - candidate.since
             if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.patience_ns:
@@ -251,7 +251,7 @@ class Guard:
                 _keep(self._constants, counter, claims, CONSTANTS_MAX)
                 return Finding.REPEATING
         _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
-        return Finding.FRESH if claims == candidate.claims else Finding.TAMPERED
+        return Finding.FRESH if claims == candidate.claims else Finding.CHANGED
 
 
 def _claims(advert: AdvertReceived) -> int:

@@ -118,9 +118,8 @@ class Node:
                 return self.handle(*key, SequenceContested(), now)
             return None
         assert isinstance(datagram, Datagram)
+        self._sequences[key].avoid(verdict.event.counter)
         if self._hosts[key].is_own(verdict.event.counter):
-            # A replay, or a twin: one that began at the same time with the same id.
-            self._sequences[key].renumber()
             return Rejection(RejectReason.OWN, datagram)
         if key not in self._guards:
             return self.handle(*key, verdict.event, now)

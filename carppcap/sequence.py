@@ -87,10 +87,19 @@ class Sequence:
         self._offset = 0
         self._last = -1
         self._ids = 0
-        self.renumber()
+        self._renumber()
 
-    def renumber(self) -> None:
-        """Draw another id: somebody else uses this one, or pretends to."""
+    def avoid(self, counter: int) -> None:
+        """Draw another id if this counter of somebody else has ours.
+
+        Two in a group would take each other's adverts for old ones of their own.  Or
+        somebody repeats what we have sent: then nothing is lost by it.
+        """
+        stamp = split(counter)
+        if stamp is not None and stamp[1] == self.id:
+            self._renumber()
+
+    def _renumber(self) -> None:
         self.id = self._draw_id()
         self._ids |= 1 << self.id
 

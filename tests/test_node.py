@@ -19,7 +19,7 @@ from carppcap.events import (
     Tick,
 )
 from carppcap.frames import Datagram, Defect, LinkType, decode
-from carppcap.guard import Finding
+from carppcap.guard import START_SLACK, Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Node, Remark, Step
 from carppcap.sequence import EPOCH_S, UNITS_PER_S, Sequence, join, split
@@ -185,8 +185,14 @@ def test_whoever_shares_our_id_makes_us_draw_another() -> None:
         if second > 3:
             echo = node.receive("eth0", received(1, counter=sent.counter), ns(second))
             assert isinstance(echo, Rejection)
+    worse = payload(config(vhid=1), join(LATE, 6), advskew=200)
+    node.receive("eth0", Datagram(LOWER, GROUP, 255, True, worse), ns(5))
+    (step,) = node.tick(ns(6))
 
     assert ids == [5, 5, 6]
+    assert [split(a.counter) for a in step.actions if isinstance(a, SendAdvert)] == [
+        (192, 7)
+    ]
 
 
 # The replay guard.
@@ -337,7 +343,7 @@ def test_who_lags_behind_is_told(mode: GuardMode) -> None:
             assert isinstance(outcome, Rejection)
             hints.append(outcome.hint)
 
-    floor = SendHint(join(1000 * UNITS_PER_S - 64, 3), LOWER)
+    floor = SendHint(join(1000 * UNITS_PER_S - START_SLACK, 3), LOWER)
     assert hints == [floor, None, floor]
 
 

@@ -128,11 +128,14 @@ def test_time_always_grows(gaps_ns: list[int]) -> None:
     assert all(split(counter) is not None for counter in drawn)
 
 
-def test_an_id_is_drawn_at_the_start_and_when_asked() -> None:
+def test_another_id_is_drawn_when_somebody_else_has_ours() -> None:
     """The time goes on."""
     made = sequence(7, 9)
     first = stamp_of(made, 5)
-    made.renumber()
+    for counter in (join(first[0], 8), join(first[0], 7) + 1, 7):
+        made.avoid(counter)
+        assert made.id == 7
+    made.avoid(join(0, 7))
 
     assert made.id == 9
     assert (first[1], stamp_of(made, 5)) == (7, (first[0] + 1, 9))
@@ -189,7 +192,7 @@ def test_what_does_not_raise_it(counter: int) -> None:
 def test_what_was_said_of_an_earlier_id_still_holds() -> None:
     """It was on its way when we drew another one."""
     made = sequence(7, 9)
-    made.renumber()
+    made.avoid(join(0, 7))
 
     assert made.raise_to(join(made.start + 500, 7), ns(5))
     assert stamp_of(made, 5) == (made.start + 501, 9)

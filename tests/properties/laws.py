@@ -1,7 +1,18 @@
 """All laws, by name."""
 
+from tests.properties.company import COMPANY
 from tests.properties.conduct import CONDUCT
+from tests.properties.guarding import GUARDING
 from tests.properties.scripts import acquire_and_release_alternate
 from tests.properties.settling import SETTLING
 
-LAWS = {law.name: law for law in (*SETTLING, acquire_and_release_alternate, *CONDUCT)}
+LAWS = {
+    law.name: law
+    for law in (
+        *SETTLING,
+        *COMPANY,
+        acquire_and_release_alternate,
+        *CONDUCT,
+        *GUARDING,
+    )
+}

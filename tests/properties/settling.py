@@ -45,7 +45,7 @@ def one_master_after_faults(run: Run) -> None:
     succeed, and end before a killed daemon is started again; clocks that agree to 1 in
     1000.
     """
-    _expect_one_master(run, "one master after the faults")
+    expect_one_master(run, "one master after the faults")
     running = at_end(run)
     masters = {name for name, state in running.items() if state is State.MASTER}
     assert holders_at_end(run) & running.keys() == masters, (
@@ -53,7 +53,7 @@ def one_master_after_faults(run: Run) -> None:
     )
 
 
-def _expect_one_master(run: Run, claim: str) -> str | None:
+def expect_one_master(run: Run, claim: str) -> str | None:
     """One by the bound, no change after it; its name, or None where nobody runs."""
     bound = settled_at(run.scenario)
     running = at_end(run)
@@ -87,7 +87,7 @@ def preemption_ends_at_the_shortest_interval(run: Run) -> None:
 
     Preconditions: all hosts preempt; those of `mixed_groups_settle`.
     """
-    name = _expect_one_master(run, "one master where all preempt")
+    name = expect_one_master(run, "one master where all preempt")
     intervals = {name: members(run)[name].config.interval_ns for name in at_end(run)}
     assert name is None or intervals[name] == min(intervals.values()), (
         f"{name} is not the best of {intervals}"
@@ -131,7 +131,7 @@ def mixed_groups_settle(run: Run) -> None:
     for it is deaf and dumb meanwhile; nobody sets its clock; only carppcap has the same
     interval as another (see `a_tie_settles`).
     """
-    _expect_one_master(run, "one master of a mixed group")
+    expect_one_master(run, "one master of a mixed group")
 
 
 def _two_that_tie(choices: Choices) -> Scenario:
@@ -167,7 +167,7 @@ def a_tie_settles(run: Run) -> None:
     of `mixed_groups_settle`.
     """
     assert len(masters_at(run, faults.calm_at(run.scenario))) == 2, "no tie at all"
-    _expect_one_master(run, "one master after a tie")
+    expect_one_master(run, "one master after a tie")
 
 
 def _sudden(choices: Choices) -> Scenario:
@@ -269,7 +269,7 @@ def stepping_down_hands_over(run: Run) -> None:
     first = run.scenario.members[0].name
     before = masters_at(run, run.scenario.story[0].at.low_ns - 1)
     assert before == {first}, f"{first} should have been master"
-    name = _expect_one_master(run, "one master after a hand-over")
+    name = expect_one_master(run, "one master after a hand-over")
     assert name not in (first, None), f"{first} took it back"
 
 

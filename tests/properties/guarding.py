@@ -1,0 +1,171 @@
+"""Laws of the replay guard: in nobody's way but an attacker's."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from carppcap.config import GuardMode
+from carppcap.ingress import Rejection
+from carppcap.node import Step
+from carppcap.sequence import split
+from carppcap.simulation import Run, Scenario
+from carppcap.simulation import run as run_again
+from carppcap.simulation.scenario import (
+    AT_ONCE,
+    Disturb,
+    Kind,
+    Member,
+    Order,
+    Quality,
+    Resend,
+    Scene,
+    Verb,
+)
+from carppcap.simulation.transcript import Entry, Told
+from carppcap.units import NS_PER_MS, NS_PER_S
+from tests.properties import faults, groups
+from tests.properties.choices import Choices
+from tests.properties.faults import lasting, until_quiet
+from tests.properties.groups import with_config
+from tests.properties.law import Law, on
+from tests.properties.reading import adverts
+from tests.properties.settling import expect_one_master
+
+DURATION_NS = 30 * NS_PER_S
+_COUNTING = (Kind.UCARP, Kind.FREEBSD, Kind.NETBSD)
+
+
+def _honest(choices: Choices) -> Scenario:
+    others = [Kind.CARPPCAP, Kind.OPENBSD, choices.one_of(_COUNTING)]
+    kinds = [choices.one_of(others[:2]) for _ in range(choices.between(1, 3))]
+    if Kind.OPENBSD not in kinds and choices.one_of((False, True)):
+        kinds.append(others[2])
+    hosts = groups.group(choices, [Kind.CARPPCAP, *kinds])
+    story = faults.befallen(choices, hosts, clocks=False)
+    quality = replace(
+        faults.wire(choices, hosts),
+        duplicate=0.0,
+        loss=choices.one_of((0.0, 0.1, 0.4)),
+        reorder=choices.one_of((0.0, 0.1)),
+    )
+    return Scenario(hosts, tuple(map(_slowly, story)), quality, DURATION_NS)
+
+
+def _slowly(scene: Scene) -> Scene:
+    """No host is back at once, and no frame sent twice."""
+    if scene.deed == Disturb("duplicate", 0.5):
+        return replace(scene, deed=Disturb("reorder", 0.2))
+    if scene.lasts_ns is None or not isinstance(scene.deed, Order):
+        return scene
+    return replace(scene, lasts_ns=scene.lasts_ns + 8 * NS_PER_S)
+
+
+@on(_honest)
+def the_guard_is_in_no_honest_hosts_way(run: Run) -> None:
+    """With it and without it everything happens at the same instant, in the same way.
+
+    Preconditions: nobody sends a frame twice, and nobody sends old counters: no
+    original or FreeBSD that has counted on from another one's before, no clock that
+    was set back over a restart (for both see `one_master_after_faults` and
+    `mixed_groups_settle`); of masters at one time that cannot hear each other no two
+    have drawn the same id, one of 256; OpenBSD is not started again within 2.5
+    intervals of its first advert.
+    """
+    if _has_twins(run):
+        return
+    without = run_again(_with_guard(run.scenario, GuardMode.OFF), run.seed)
+
+    assert _told(run) == _told(without), "the guard was in somebody's way"
+
+
+def _has_twins(run: Run) -> bool:
+    owners: dict[int, str] = {}
+    for name, step in run.steps:
+        for advert in adverts(step):
+            stamp = split(advert.counter)
+            if stamp is not None and owners.setdefault(stamp[1], name) != name:
+                return True
+    return False
+
+
+def _told(run: Run) -> list[Entry]:
+    """All that happened, but for what the guard had to remark on."""
+    return [
+        replace(entry, what=replace(entry.what, remark=None))
+        if isinstance(entry.what, Step)
+        else entry
+        for entry in run.entries
+    ]
+
+
+def _with_guard(scenario: Scenario, mode: GuardMode) -> Scenario:
+    members = (with_config(host, replay_guard=mode) for host in scenario.members)
+    return replace(scenario, members=tuple(members))
+
+
+def _attacked(choices: Choices) -> Scenario:
+    hosts = groups.group(choices, groups.ours(choices), subsecond=False)
+    hosts = tuple(replace(host, start=AT_ONCE) for host in hosts)
+    verbs = (Verb.CRASH, Verb.STOP, Verb.STEP_DOWN)
+    story = [
+        lasting(
+            Order(choices.one_of(verbs), (choices.one_of(hosts).name,)),
+            choices.between(0, 12_000) * NS_PER_MS,
+        )
+        for _ in range(choices.between(0, 3))
+    ]
+    story += [_attack(choices, hosts), _attack(choices, hosts)]
+    return Scenario(hosts, tuple(story), Quality(), DURATION_NS)
+
+
+def _attack(choices: Choices, hosts: Sequence[Member]) -> Scene:
+    """From some moment on somebody sends again what he has captured of a host."""
+    forged = choices.one_of((None, (0, 1), (255, 255), (1, 0)))
+    every_ns = choices.one_of((100, 333, 1_000)) * NS_PER_MS
+    deed = Resend(choices.one_of(hosts).name, every_ns, forged)
+    return lasting(deed, choices.between(0, 15_000) * NS_PER_MS)
+
+
+@on(_attacked)
+def an_attacker_moves_nothing(run: Run) -> None:
+    """Every host does what it would have done, at the same instant, without him.
+
+    Preconditions: carppcap only; he does not know the password; every host has heard
+    what he sends again before he sends it, or began four seconds after it was sent.
+    """
+    scenario = run.scenario
+    peaceful = tuple(s for s in scenario.story if not isinstance(s.deed, Resend))
+    in_peace = run_again(replace(scenario, story=peaceful), run.seed)
+
+    assert _moves(run) == _moves(in_peace), "the attacker moved somebody"
+
+
+def _moves(run: Run) -> list[Entry]:
+    """What was done, without what was refused or told."""
+    return [
+        entry for entry in run.entries if not isinstance(entry.what, Rejection | Told)
+    ]
+
+
+def _attacked_after_any_fault(choices: Choices) -> Scenario:
+    hosts = groups.group(choices, groups.ours(choices))
+    story = faults.befallen(choices, hosts)
+    quality = replace(faults.wire(choices, hosts), jitter_ns=0)
+    scenario = until_quiet(Scenario(hosts, story, quality))
+    return replace(scenario, story=(*story, _attack(choices, hosts)))
+
+
+@on(_attacked_after_any_fault)
+def an_attacker_keeps_nobody_from_settling(run: Run) -> None:
+    """One master after the faults, in the same time, while he goes on.
+
+    Preconditions: those of `one_master_after_faults`; what he sends again he sends
+    after its sender, and on no faster way.
+    """
+    expect_one_master(run, "one master in spite of an attacker")
+
+
+GUARDING: Sequence[Law] = (
+    the_guard_is_in_no_honest_hosts_way,
+    an_attacker_moves_nothing,
+    an_attacker_keeps_nobody_from_settling,
+)
