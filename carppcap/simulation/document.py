@@ -25,7 +25,7 @@ each host an address of its own and a skew of 0, 100, 200 and so on.
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -163,7 +163,7 @@ def _members(
                 name=name,
                 reserved=", ".join(sorted(_RESERVED)),
             )
-        flags = [*group_flags, *_words(table, "flags", place)]
+        flags = group_flags, _words(table, "flags", place)
         members.append(_member(name, len(members), flags, table, place))
     return tuple(members)
 
@@ -171,7 +171,7 @@ def _members(
 def _member(
     name: str,
     number: int,
-    flags: Sequence[str],
+    flags: Iterable[Sequence[str]],
     table: Mapping[str, Any],
     where: str,
 ) -> Member:
@@ -210,9 +210,17 @@ def _member(
     return member
 
 
-def _settings(flags: Sequence[str], number: int, where: str) -> Settings:
+def _settings(flags: Iterable[Sequence[str]], number: int, where: str) -> Settings:
+    """What all `flags` say; the later ones replace, and do not add to, the earlier."""
+    values: dict[str, Any] = {}
+    words: list[str] = []
     try:
-        values, words = parse_values(flags, OPTIONS)
+        for part in flags:
+            said, others = parse_values(part, OPTIONS)
+            if "password" in said:
+                values.pop("passfile", None)
+            values |= said
+            words += others
     except ConfigError as error:
         raise ConfigError("{where}: {why}", where=where, why=error) from None
     if words:

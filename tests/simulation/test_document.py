@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from carppcap.auth import Authenticator
 from carppcap.errors import ConfigError
 from carppcap.simulation.document import check, parse_document, parse_script
 from carppcap.simulation.scenario import (
@@ -245,6 +246,28 @@ def test_who_can_be_demoted(kind: Kind) -> None:
             check(scenario, "file")
     else:
         check(scenario, "file")
+
+
+def signature(host: Member) -> bytes:
+    """Of a counter, by its password and addresses."""
+    assert host.config.key is not None
+    return Authenticator(host.config.key, 1, ()).digest(1)
+
+
+def test_what_a_host_says_replaces_what_the_group_says() -> None:
+    """Also where saying it twice would add up: this is how one host is set up wrong."""
+    first, second = parsed("""
+        [group]
+        flags = "-a 10.0.0.8 -a 10.0.0.9 -o file"
+        [node.first]
+        [node.second]
+        flags = "-a 10.0.0.7 -p word"
+        """).members
+    alone = member("-a 10.0.0.7 -p word")
+
+    assert list(map(str, first.config.vips)) == ["10.0.0.8", "10.0.0.9"]
+    assert second.config.vips == alone.config.vips
+    assert signature(second) == signature(alone) != signature(first)
 
 
 @pytest.mark.parametrize("flags", ["-a 10.0.0.1,10.0.0.2", "-a fd00::1"])
