@@ -75,6 +75,10 @@ def _egress(name: str, old: str, new: str) -> Mutant:
     return Mutant(name, "egress.py", old, new, (), ("test_egress.py",))
 
 
+def _flood(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "flood.py", old, new, (), ("test_flood.py",))
+
+
 def _jobs(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "jobs.py", old, new, laws, ("test_jobs.py",))
 
@@ -83,6 +87,16 @@ def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "node.py", old, new, laws, ("test_node.py",))
 
 
+def _guard(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "guard.py", old, new, laws, ("test_guard.py",))
+
+
+def _sequence(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "sequence.py", old, new, laws, ("test_sequence.py",))
+
+
+_NO_ATTACKER = "an_attacker_moves_nothing"
+_IN_NO_WAY = "the_guard_is_in_no_honest_hosts_way"
 _PREEMPTS = "if self.config.preempt and is_slower and theirs.demotion >= self.demotion:"
 _SLOWER = "is_slower = self.interval_ns < theirs.interval_ns"
 _TIE = "ours is None or tie_break(theirs) < tie_break(ours)"
@@ -197,6 +211,37 @@ MUTANTS = (
     _jobs("two scripts at once", "        if self.running is None:\n", "        if True:\n", "acquire_and_release_alternate"),
     _node("trusts its own counter", "if self._hosts[key].is_own(verdict.event.counter):", "if False:"),
     _node("sleeps until the last", "due < earliest", "due > earliest"),
+    # Floods.
+    _flood("narrow for ever", "case Stage.NARROW if is_over and self._may_look(now, waiting):", "case Stage.NARROW if False:"),
+    _flood("one turn for ever", "self._turn += 1", "pass"),
+    _flood("a flood starts the turn anew", "case Stage.NARROW if overflows and self._slices < SLICES_MAX:\n                self._slices *= 2", "case Stage.NARROW if overflows:\n                self._slices = min(2 * self._slices, SLICES_MAX)"),
+    _flood("who was heard waits for his turn", "turn, known = self._turn % self._slices, tuple(self._known)", "turn, known = self._turn % self._slices, ()"),
+    _flood("deaf to a successor", "if now >= hushed:", "if False:"),
+    _flood("looks when the advert is due", "return just_heard or not waiting or", "return True or"),
+    Mutant("no word from peers to us alone", "bpf.py", 'return f"(dst host {group} or dst host {_plain(own)})"', 'return f"dst host {group}"', (), ("test_bpf.py",)),
+    Mutant("signed otherwise is forged", "forgery.py", "frame[6:12]) is None", "None) is None", (), ("test_forgery.py",)),
+    # What was sent before.
+    _node("a guard that only watches", "host.config.replay_guard is GuardMode.DETECT:", "True:", _NO_ATTACKER),
+    _node("a guard that hears itself", "sent(counter)", "pass"),
+    _node("a question for each replay", "if guard.is_worth_a_question(event.counter):", "if True:"),
+    _guard("what was heard is forgotten", "if behind >= WINDOW or heard >> behind & 1:", "if behind >= WINDOW:", _NO_ATTACKER),
+    _guard("nobody may be late", "if behind >= WINDOW or heard >> behind & 1:", "if True:", _IN_NO_WAY),
+    _guard("one time for all", "floor, heard = self._floors[number]", "floor, heard = max(self._floors)", _IN_NO_WAY),
+    _guard("begins with nothing", "floor = max(0, start - START_SLACK)", "floor = 0"),
+    _guard("no two clocks differ", "floor = max(0, start - START_SLACK)", "floor = start + START_SLACK", _IN_NO_WAY),
+    _guard("no other counter was heard", " and entry % REMEMBERED:", " and False:"),
+    _guard("whoever changes may repeat", "sender.changes = True", "sender.changes = False"),
+    _guard("nobody may repeat", "_keep(self._candidates, counter, candidate, CANDIDATES_MAX)\n            # Later", "# Later", _IN_NO_WAY),
+    _guard("repeats in no time", " and span_ns >= candidate.patience_ns", ""),
+    _guard("hints without end", "now - hinted_at < HINT_PERIOD_NS", "False"),
+    _guard("tables grow", "if len(table) >= length_max:", "if False:"),
+    _sequence("two of one number", "self._last + 1)", "self._last)"),
+    _sequence("time stands still", "(now - self._began_at) // _NS_PER_UNIT", "0"),
+    _sequence("time begins in 2020", "self.start = time_at(wall_ns)", "self.start = 0", _IN_NO_WAY),
+    _sequence("any hint will do", "if not is_ours or not", "if not"),
+    _sequence("no hint helps", "self._offset = time + 1 - self._clock(now)", "pass"),
+    _sequence("keeps an id that is taken", "stamp[1] == self.id:", "False:"),
+    _sequence("marks nothing", "    if counter & _MARK_MASK != _mark(top):\n        return None\n", ""),
     Mutant("one silent interval is too many", "units.py", "if advbase == 0:", "if advbase < 0:", ("one_master_after_faults",), ("test_units.py",)),
     Mutant("another order of addresses", "addresses.py", '"little"', '"big"', (), ("test_addresses.py",)),
 )  # fmt: skip
