@@ -265,7 +265,15 @@ class Journal:
         # Whoever was found to be another group is not put to proof with every advert.
         if self._proofs.admit((source, advert.vhid), at) is None:
             return
-        if is_signed_for_ours(self._config, advert):
+        if not is_signed_for_ours(self._config, advert):
+            return
+        if advert.vhid == self._config.vhid:
+            self._log.warning(
+                "{source} advertises our address in a family in which we have none: it "
+                "may wait for our adverts there, and become master",
+                source=source,
+            )
+        else:
             self._log.warning(
                 "{source} advertises our address under vhid {theirs}, ours is {ours}: "
                 "one of the two is wrong, and both may become master",

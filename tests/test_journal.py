@@ -27,6 +27,7 @@ from carppcap.ratelimit import LIMITED_KEYS_MAX
 from carppcap.units import NS_PER_S
 from tests.builders import (
     LOWER,
+    LOWER6,
     OURS,
     config,
     ethernet,
@@ -247,6 +248,11 @@ OTHER_GROUP = (
     "wrong, and both may become master"
 )
 
+OTHER_FAMILY = (
+    "fd00:1::4 advertises our address in a family in which we have none: it may wait "
+    "for our adverts there, and become master"
+)
+
 REJECTED = {
     "ttl": (
         ethernet(ipv4(payload(PEER), ttl=3)),
@@ -269,6 +275,10 @@ REJECTED = {
     "other vhid, ours": (
         frame(payload(config(source=LOWER, vhid=9))),
         ("WARNING", OTHER_VHID),
+    ),
+    "other family, ours": (
+        frame(payload(PEER), source=LOWER6),
+        ("WARNING", OTHER_FAMILY),
     ),
     "other group, ours": (
         frame(payload(PEER), destination=IPv4Address("224.0.0.19")),
