@@ -249,7 +249,8 @@ class VirtualHost:
         is_preferred = is_better or is_lost_tie
         if is_less_demoted or (is_preferred and theirs.demotion == self.demotion):
             # Our last advert tells the winner it was contested: it announces again.
-            last_advert = self._voice.advert(now)
+            # But not one that would beat the winner where demotion is not known.
+            last_advert = self._voice.advert(now) if is_preferred else []
             cause = Cause.BETTER_MASTER if is_preferred else Cause.DEMOTION
             yielding = self._give_way(cause, now)
             self._ties.yielded_to(theirs.source if is_lost_tie else None)

@@ -75,7 +75,7 @@ PREEMPT = "BACKUP -> MASTER preemption, advert 1/0, acquire"
 CLAIM = "BACKUP -> MASTER master_down, advert 1/0, acquire"
 YIELD = "advert 1/0, MASTER -> BACKUP better_master, release"
 REPLACE = "BACKUP -> MASTER demotion, advert 1/0, acquire"
-GIVE_WAY = "advert 1/2+2, MASTER -> BACKUP demotion, release"
+GIVE_WAY = "MASTER -> BACKUP demotion, release"
 START = "0 start | BACKUP 3 | INIT -> BACKUP startup, release"
 MASTER_AT_3 = f"""{START}
 3      tick            | MASTER 4      | {CLAIM}

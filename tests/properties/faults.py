@@ -134,18 +134,29 @@ def settled_at(scenario: Scenario) -> Instant:
     The longest patience and two of the longest intervals after the last fault, and
     some frames' time.
     """
-    members, quality = scenario.members, scenario.quality
+    members = scenario.members
     longest_ns = max(member.config.interval_ns for member in members)
-    frames_ns = 8 * (quality.delay_ns + quality.jitter_ns) + 10 * NS_PER_MS
     return (
-        calm_at(scenario) + max(map(patience_ns, members)) + 2 * longest_ns + frames_ns
+        calm_at(scenario)
+        + max(map(patience_ns, members))
+        + 2 * longest_ns
+        + frames_ns(scenario)
     )
 
 
-def until_quiet(scenario: Scenario) -> Scenario:
-    """`scenario`, run for long enough to see that what was decided stays so."""
+def frames_ns(scenario: Scenario) -> Interval:
+    """For how long some frames may be on their way."""
+    quality = scenario.quality
+    return 8 * (quality.delay_ns + quality.jitter_ns) + 10 * NS_PER_MS
+
+
+def until_quiet(scenario: Scenario, later_ns: Interval = 0) -> Scenario:
+    """`scenario`, run for long enough to see that what was decided stays so.
+
+    `later_ns` is how much later than usual it may be decided.
+    """
     longest_ns = max(map(patience_ns, scenario.members))
-    end = settled_at(scenario) + 2 * longest_ns + 8 * NS_PER_S
+    end = settled_at(scenario) + later_ns + 2 * longest_ns + 8 * NS_PER_S
     return replace(scenario, duration_ns=end // NS_PER_MS * NS_PER_MS)
 
 

@@ -89,7 +89,7 @@ def show(verdict: Verdict, keep: str | None) -> None:
 
 def _depends_on_story(law: Law) -> bool:
     """Whether the check reads in the story what was done to whom."""
-    return law.name.startswith(("a_stall", "a_tie", "stepping_down"))
+    return law.name.startswith(("a_stall", "a_tie", "a_demoted", "stepping_down"))
 
 
 def played(path: Path, seed: int) -> str:
