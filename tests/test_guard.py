@@ -81,6 +81,10 @@ STORIES = {
         "0 a\n 0.4 b\n 9 b\n 10 b\n 11 b\n 12 b 0/1",
         [FRESH, FRESH, REPLAY, REPLAY, REPLAY, TAMPERED],
     ),
+    "who changed its counter once is held to it for good": (
+        "0 a\n 1 b\n 60 c\n 61 c\n 62 c\n 9000 d\n 9001 d",
+        [FRESH, FRESH, FRESH, REPLAY, REPLAY, FRESH, REPLAY],
+    ),
     "one that repeats its counter is found out": (
         "0 a\n 1 a\n 2 a\n 3 a\n 4 a\n 4000 a",
         [FRESH, FRESH, FRESH, REPEATING, FRESH, FRESH],

@@ -313,6 +313,36 @@ def test_one_replay_over_and_over_delays_nothing() -> None:
     assert claim.state is State.MASTER
 
 
+@pytest.mark.parametrize("old", [join(LATE, 3), 11])
+def test_what_was_asked_about_is_not_asked_again(old: int) -> None:
+    """Nor are adverts of our own kind, whose sender is told instead."""
+    node = guarded()
+    for second, counter in enumerate((old, 12, join(LATE + 1, 3))):
+        assert heard(node, counter, second) == "obeyed"
+    assert heard(node, old, 2) == "replay"
+    assert heard(node, join(LATE + 2, 3), 3) == "obeyed"
+    assert heard(node, old, 4) == "replay"
+
+    (claim,) = node.tick(ns(6))
+    assert claim.state is State.MASTER
+
+
+def test_our_own_adverts_come_back_long_after() -> None:
+    """When the core has forgotten them, the guard has not."""
+    node = guarded(advskew=1)
+    sent = [
+        action.counter
+        for second in range(3, 80)
+        for step in node.tick(ns(second + second / 256))
+        for action in step.actions
+        if isinstance(action, SendAdvert)
+    ]
+
+    assert len(sent) > 70
+    assert heard(node, sent[0], 90) == "stale"
+    assert node.state("eth0", 1) is State.MASTER
+
+
 # Hints.
 
 

@@ -237,7 +237,7 @@ MUTANTS = (
     _guard("tables grow", "if len(table) >= length_max:", "if False:"),
     _sequence("two of one number", "self._last + 1)", "self._last)"),
     _sequence("time stands still", "(now - self._began_at) // _NS_PER_UNIT", "0"),
-    _sequence("time begins in 2020", "self.start = time_at(wall_ns)", "self.start = 0", _IN_NO_WAY),
+    _sequence("time begins in 2020", "self.start = time_at(wall_ns)", "self.start = 0"),
     _sequence("any hint will do", "if not is_ours or not", "if not"),
     _sequence("no hint helps", "self._offset = time + 1 - self._clock(now)", "pass"),
     _sequence("keeps an id that is taken", "stamp[1] == self.id:", "False:"),
