@@ -290,6 +290,7 @@ class Daemon:
             sent = self._send(action, at)
             self._feedback.append(SendSucceeded() if sent else SendFailed())
         elif isinstance(action, AnnounceAddresses):
+            self._egress.is_router = self._wire.forwards_ipv6
             self._send(action, at)
 
     def _run_script_for(self, action: Action, step: Step) -> None:

@@ -28,7 +28,8 @@ class Egress:
 
     `nic_mac` is the address of the interface itself, which announcements name unless
     the virtual one moves along (`VirtualHostConfig.vmac`); set it anew when the
-    interface changes it.  `draw_ip_id` gives a 16-bit number for each datagram, though
+    interface changes it, and `is_router` when this host begins to forward IPv6 or
+    ends.  `draw_ip_id` gives a 16-bit number for each datagram, though
     one of IPv6 has no use for it.  `mac_of` says to which MAC address a frame for a
     peer goes, that of the peer or of a router; None while that is not known, and
     nothing is sent to it.
@@ -42,6 +43,7 @@ class Egress:
         mac_of: Callable[[Address], bytes | None] = nobody,
     ) -> None:
         self.nic_mac = nic_mac
+        self.is_router = False
         self._config = config
         self._draw_ip_id = draw_ip_id
         self._mac_of = mac_of
@@ -62,8 +64,11 @@ class Egress:
             case SendHint():
                 return list(self._hints(action))
             case AnnounceAddresses():  # pragma: no branch - these are both
-                mac = self._announced_mac
-                return [build_announcement(mac, vip) for vip in self._config.vips]
+                mac, router = self._announced_mac, self.is_router
+                return [
+                    build_announcement(mac, vip, router=router)
+                    for vip in self._config.vips
+                ]
 
     @property
     def _announced_mac(self) -> bytes:

@@ -56,10 +56,14 @@ def build_advert(
     return _ethernet(source_mac, destination_mac, packet)
 
 
-def build_announcement(mac: bytes, address: Address) -> bytes:
-    """The frame that tells everybody to find `address` at `mac`, whence it comes."""
+def build_announcement(mac: bytes, address: Address, *, router: bool = False) -> bytes:
+    """The frame that tells everybody to find `address` at `mac`, whence it comes.
+
+    `router` tells that we forward IPv6: a host that has the address as its way out
+    would otherwise look for another (RFC 4861, 7.3.3).
+    """
     if isinstance(address, IPv6Address):
-        return _neighbour_advertisement(mac, address)
+        return _neighbour_advertisement(mac, address, router)
     return _gratuitous_arp(mac, address)
 
 
@@ -81,12 +85,13 @@ def _gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
     return _ethernet(mac, BROADCAST_MAC, packet)
 
 
-def _neighbour_advertisement(mac: bytes, address: IPv6Address) -> bytes:
+def _neighbour_advertisement(mac: bytes, address: IPv6Address, router: bool) -> bytes:
     """Unsolicited, to all nodes, and to override what they know (RFC 4861, 7.2.6)."""
     from impacket.ICMP6 import ICMP6  # noqa: PLC0415 - see above
 
     message = ICMP6.Neighbor_Advertisement(array("B", address.packed))
     message.set_override_flag(True)
+    message.set_router_flag(router)
     option = bytes((TARGET_LINK_ADDRESS, 1)) + mac
     message.child().set_data(message.child().get_packet() + option)
     packet = _ipv6(address, ALL_NODES, PROTOCOL_ICMP6, message)

@@ -202,6 +202,16 @@ class Wire:
             )
         self._capture.send(frame)
 
+    @property
+    def forwards_ipv6(self) -> bool:
+        """Whether this host is a router on the interface, as the kernel would say."""
+        path = f"/proc/sys/net/ipv6/conf/{self._config.interface}/forwarding"
+        try:
+            with open(path, "rb") as file:
+                return file.read(1) != b"0"
+        except OSError:  # no IPv6 here, or no such interface any more
+            return False
+
     def next_hop_mac(self, peer: Address) -> bytes | None:
         """Where a frame for `peer` has to go; None if that is not known yet."""
         if self._neighbours is None:

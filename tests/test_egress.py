@@ -241,6 +241,17 @@ def test_announcement_of_a_virtual_mac_that_moves_along() -> None:
     assert advert[6:12].hex() == VIRTUAL_MAC
 
 
+def test_a_router_announces_itself_as_one() -> None:
+    """As long as it is one; in IPv4 there is nothing to say."""
+    out = egress(config(vips=(VIP, VIP6)))
+    before = out.frames(AnnounceAddresses())
+    out.is_router = True
+    after = out.frames(AnnounceAddresses())
+
+    assert after[0] == before[0]
+    assert [frame[58] for frame in (before[1], after[1])] == [0x20, 0xA0]
+
+
 def test_the_interface_may_change_its_address() -> None:
     """The next announcement has the new one."""
     out = egress(config())

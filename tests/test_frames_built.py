@@ -228,6 +228,13 @@ def test_build_neighbour_advertisement() -> None:
     ) + advertisement(flags=0x20)
 
 
+def test_a_router_says_so() -> None:
+    """Or it would be one no longer, for whoever hears it."""
+    built = frames_built.build_announcement(NIC_MAC, VIP6, router=True)
+
+    assert built[54:] == advertisement(flags=0xA0)[40:]
+
+
 def test_the_name_of_the_interface_stays_here() -> None:
     """A link-local address may come with it, and leaves without."""
     scoped, bare = IPv6Address("fe80::1%eth0"), IPv6Address("fe80::1")

@@ -216,3 +216,16 @@ def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) 
     assert protocol_sockets() == held
     made.wire.close()
     assert protocol_sockets() == 0
+
+
+@pytest.mark.parametrize("subject", [BOTH], indirect=True)
+def test_a_router_is_known(subject: Subject) -> None:
+    """By the setting of the interface, asked for each time."""
+    setting = Path("/proc/sys/net/ipv6/conf/a0/forwarding")
+    found = [subject.wire.forwards_ipv6]
+    setting.write_text("1")
+    found.append(subject.wire.forwards_ipv6)
+    ip("link delete a0")
+    found.append(subject.wire.forwards_ipv6)
+
+    assert found == [False, True, False]
