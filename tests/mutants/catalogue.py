@@ -71,8 +71,8 @@ def _built(name: str, old: str, new: str) -> Mutant:
     return Mutant(name, "frames_built.py", old, new, (), ("test_frames_built.py",))
 
 
-def _egress(name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, "egress.py", old, new, (), ("test_egress.py",))
+def _egress(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "egress.py", old, new, laws, ("test_egress.py",))
 
 
 def _flood(name: str, old: str, new: str) -> Mutant:
@@ -106,6 +106,8 @@ _CLAIMS = "return [changed, *first_advert, AcquireAddresses()]"
 _FROM_AFAR = (
     "if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):"
 )
+_DEMOTED = "a_demoted_master_is_replaced"
+_COMPANY = "any_company_settles"
 _HEARD = "nobody_takes_over_from_a_master_that_is_heard"
 
 MUTANTS = (
@@ -117,7 +119,7 @@ MUTANTS = (
     _fsm("always too slow", "too_slow = self._patience_ns < theirs.interval_ns", "too_slow = True", _HEARD),
     _fsm("hears in vain", "        self._rearm_master_down(now)\n        return [FamilySilent", "        return [FamilySilent", _HEARD),
     _fsm("preempts while demoted", _PREEMPTS, _PREEMPTS.replace(" and theirs.demotion >= self.demotion", "")),
-    _fsm("a demoted master is good enough", "if theirs.demotion > self.demotion:", "if False:"),
+    _fsm("a demoted master is good enough", "if theirs.demotion > self.demotion:", "if False:", _DEMOTED),
     _fsm("takes over from its like", "if theirs.demotion > self.demotion:", "if theirs.demotion >= self.demotion:", _HEARD),
     _fsm("asks nobody", "if interval_ns is None or self._has_asked:", "if True:"),
     _fsm("asks for ever", "if interval_ns is None or self._has_asked:", "if interval_ns is None:"),
@@ -137,9 +139,10 @@ MUTANTS = (
     _fsm("never yields to the better", _PREFERRED, "is_preferred = is_lost_tie", "one_master_after_faults"),
     _fsm("never yields a tie", _PREFERRED, "is_preferred = is_better", "a_tie_settles"),
     _fsm("yields to whoever is demoted", _YIELDS, "if is_less_demoted or is_preferred:"),
-    _fsm("clings to the address though demoted", _YIELDS, "if is_preferred and theirs.demotion <= self.demotion:"),
+    _fsm("clings to the address though demoted", _YIELDS, "if is_preferred and theirs.demotion <= self.demotion:", _DEMOTED),
+    _fsm("its last word beats its successor", "last_advert = self._voice.advert(now) if is_preferred else []", "last_advert = self._voice.advert(now)"),
     _fsm("keeps its demotion to itself", "if is_news and self.state is State.MASTER:", "if False:"),
-    _fsm("each family decides ties", "if not self._hearing.decides_ties(theirs.family, now):", "if False:"),
+    _fsm("each family decides ties", "if not self._hearing.decides_ties(theirs.family, now):", "if False:", _COMPANY),
     _ties("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
     _ties("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
     _ties("forgets whom it yielded to", "self._kept_from, self._yielded_to = self._yielded_to, None", "self._kept_from, self._yielded_to = None, None", "a_tie_settles"),
@@ -163,9 +166,9 @@ MUTANTS = (
     _fsm("a volley after a stop", "if self.deadline <= now:", "if False:"),
     _voice("one counter for all", "counter = self._draw_counter(now)", "counter = 7", "one_master_after_faults"),
     _voice("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda now: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
-    _voice("demotion nobody sees", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew"),
+    _voice("demotion nobody sees", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew", _DEMOTED),
     _voice("demotion without a limit", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew + self._demotion"),
-    _voice("only one family", "for family in self._config.families:", "for family in self._config.families[:1]:"),
+    _voice("only one family", "for family in self._config.families:", "for family in self._config.families[:1]:", _COMPANY),
     _voice("knows no own advert", "return counter in self._own_counters", "return False"),
     _voice("never suppressed", "return self._send_failures >= SEND_FAILURES_MAX", "return False"),
     # Ways out.
@@ -203,7 +206,7 @@ MUTANTS = (
     _built("asks nobody to forget", "message.set_override_flag(True)", "message.set_override_flag(False)"),
     _built("may be forwarded", "packet.set_hop_limit(TTL)", "packet.set_hop_limit(TTL - 1)"),
     _egress("peers see the virtual MAC", "yield self.nic_mac, peer_mac, peer", "yield self._multicast_source_mac, peer_mac, peer"),
-    _egress("demotion stays here", "            demotion=action.demotion,\n", ""),
+    _egress("demotion stays here", "            demotion=action.demotion,\n", "", _DEMOTED),
     _egress("peers of every family", "if Family.of(peer) is family]", "]"),
     # Scripts, routing, arithmetic.
     _jobs("nothing cancels out", "self.waiting = job if self.waiting in (None, job) else None", "self.waiting = job", "acquire_and_release_alternate"),

@@ -242,7 +242,7 @@ def early_ticks_change_nothing(run: Run) -> None:
 def _drawing(counters: list[int]) -> Callable[[Instant], int]:
     """The same counters again, one after the other."""
     drawn = iter(counters)
-    return lambda _: next(drawn)
+    return lambda _: next(drawn, 0)  # which none of them is
 
 
 def _tick_too_early(host: VirtualHost, since: Instant, until: Instant) -> None:
