@@ -55,9 +55,7 @@ def run(quick: bool) -> list[Row]:
             (survived(ours),),
             (survived(theirs),),
             at_least=survived(ours) if is_all else survived(theirs),
-            note="ours missed none at all that the machine could send"
-            if is_all
-            else "",
+            note=f"{OURS} {verdict(ours)}; {ORIGINAL} {verdict(theirs)}",
         ),
         *(
             Row(SECTION, f"{role}: {what}", unit, (mine,), (its,))
@@ -75,6 +73,13 @@ def run(quick: bool) -> list[Row]:
 def survived(steps: list[Outcome]) -> float:
     """The highest rate up to which no advert was missed."""
     return max((step.rate for step in steps if step.is_survived), default=0.0)
+
+
+def verdict(steps: list[Outcome]) -> str:
+    """Whether more could have been sent, in words."""
+    if steps[-1].is_survived:
+        return "missed none, at all that could be sent"
+    return f"missed one at {steps[-1].rate:.0f}"
 
 
 def outcomes(program: str, rates: tuple[int, ...], step_s: float) -> Iterator[Outcome]:
