@@ -289,6 +289,9 @@ class Wire:
         self._log.debug("BPF rule: [{rule}]", rule=bpf)
         if config.peers:
             self._neighbours = Neighbours(self.status.index)
+            for peer in config.peers:
+                # By the time there is something to tell it, we shall know where it is.
+                self.next_hop_mac(peer)
         self._join()
 
     def _join(self) -> None:

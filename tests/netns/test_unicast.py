@@ -242,6 +242,28 @@ def test_peer_that_appears_later(families: str) -> None:
         assert backup.states == ["BACKUP"]
 
 
+@each_family
+def test_first_claim_reaches_the_peer(families: str) -> None:
+    """Where a peer is, is found out before there is anything to tell it.
+
+    Else the first advert of a better host would be lost, and the worse one would share
+    the addresses with it until the second.
+    """
+    with Lab(2, families=families) as lab:
+        one, other = lab.hosts
+        worse = one.start(OURS, f"-k 10 -r 1 {_with_peers(other)}")
+        await_rule(lab, one, worse, adverts=len(families))
+        other.run("ip", "neighbour", "flush", "dev", "eth0")
+        better = other.start(OURS, f"-k 0 -P {_with_peers(one)}")
+
+        await_rule(lab, other, better, adverts=len(families))
+
+        [claimed] = better.logged("Switching to state: MASTER")
+        for source in other.addresses:
+            first = lab.wire.adverts(source)[0]
+            assert first.time_ns - claimed.time_ns < NS_PER_S // 2
+
+
 @contextmanager
 def _routed(families: str) -> Iterator[Lab]:
     """Two hosts that reach each other through a router only.
