@@ -12,25 +12,19 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.advert import Advert
+from carppcap.complaints import Complaints
 from carppcap.config import VirtualHostConfig
-from carppcap.diagnose import is_signed_for_ours
 from carppcap.errors import LinkError
 from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.flood import FloodBegan, FloodEnded
-from carppcap.frames import Datagram
-from carppcap.guard import Finding
-from carppcap.i18n import translate
-from carppcap.ingress import Rejection, RejectReason
+from carppcap.ingress import Rejection
+from carppcap.limitedlog import LimitedLog
 from carppcap.node import Step
 from carppcap.options import N_
-from carppcap.ratelimit import RateLimit
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.timeline import format_rejection, format_step
 from carppcap.units import NS_PER_S, Instant
-
-QUIET_PERIOD_NS = 60 * NS_PER_S
 
 _CAUSE_LINES = {
     Cause.PREEMPTION: N_("Putting MASTER down - preemption"),
@@ -44,45 +38,6 @@ _DEMOTION_LINES = {
 }
 
 
-_GUARD_LINES = {
-    Finding.REPLAY: (
-        Level.WARNING,
-        N_(
-            "Replay: an advert from {source} ({mac}) was sent before; "
-            "{outcome}{limited}"
-        ),
-    ),
-    Finding.TAMPERED: (
-        Level.WARNING,
-        N_(
-            "Tampering: an advert from {source} ({mac}) was sent before with another "
-            "advbase, advskew or demotion; {outcome}{limited}"
-        ),
-    ),
-    Finding.STALE: (
-        Level.WARNING,
-        N_(
-            "Old advert from {source} ({mac}): a replay, or its clock went back; "
-            "{outcome}{limited}"
-        ),
-    ),
-    Finding.REPEATING: (
-        Level.NOTICE,
-        N_(
-            "{source} ({mac}) repeats its counter, as OpenBSD does: replays of its "
-            "adverts cannot be told{limited}"
-        ),
-    ),
-    Finding.CHANGED: (
-        Level.NOTICE,
-        N_(
-            "{source} ({mac}) repeats its counter and has changed its advbase, advskew "
-            "or demotion, unless somebody else has{limited}"
-        ),
-    ),
-}
-
-
 class Journal:
     """The log of one virtual host.  `origin` is the instant timelines count from."""
 
@@ -90,9 +45,8 @@ class Journal:
         self._log = log
         self._config = config
         self._origin = origin
-        self._limit = RateLimit(QUIET_PERIOD_NS)
-        self._proofs = RateLimit(QUIET_PERIOD_NS)
-        self._floods = RateLimit(QUIET_PERIOD_NS)
+        self._complaints = Complaints(log, config)
+        self._limited = LimitedLog(log)
 
     def step(self, step: Step) -> None:
         """Say what came of an event."""
@@ -109,7 +63,7 @@ class Journal:
             and isinstance(step.event, AdvertReceived)
             and AnnounceAddresses() in step.actions
         ):
-            self._limited(
+            self._limited.write(
                 Level.WARNING,
                 step.at,
                 ("reassert", step.event.source),
@@ -124,15 +78,14 @@ class Journal:
             elif isinstance(action, SendAdvert) and step.state is State.BACKUP:
                 self._asked(step)
         if step.remark is not None:
-            finding, datagram = step.remark.finding, step.remark.datagram
-            self._guarded(finding, datagram, N_("obeyed"), step.at)
+            self._complaints.remark(step.remark, step.at)
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
 
     def _asked(self, step: Step) -> None:
         if any(isinstance(action, StateChanged) for action in step.actions):
             return  # It was a master's last word.
-        self._limited(
+        self._limited.write(
             Level.NOTICE,
             step.at,
             "asked",
@@ -143,7 +96,7 @@ class Journal:
         )
 
     def _family_silent(self, silent: FamilySilent, step: Step) -> None:
-        self._limited(
+        self._limited.write(
             Level.WARNING,
             step.at,
             silent,
@@ -193,107 +146,7 @@ class Journal:
         if self._log.is_debugging:
             line = format_rejection(rejection, at, self._origin)
             self._log.debug("{line}", line=line)
-        source = rejection.source or "?"
-        key = (rejection.reason, source)
-        advert, datagram = rejection.advert, rejection.datagram
-        match rejection.reason:
-            case RejectReason.BADLEN:
-                text = N_("Bogus size: a frame of protocol 112 from {source}{limited}")
-                self._limited(Level.NOTICE, at, key, text, source=source)
-            case RejectReason.VRRP:
-                text = N_(
-                    "VRRP from {source} shares this segment and is ignored{limited}"
-                )
-                self._limited(Level.INFO, at, key, text, source=source)
-            case RejectReason.BADTTL if datagram is not None:
-                text = N_("Bad TTL: [{ttl}] (from {source}){limited}")
-                self._limited(
-                    Level.WARNING, at, key, text, ttl=datagram.ttl, source=source
-                )
-            case RejectReason.BADVER if advert is not None:
-                text = N_("Bad version: [{version}] (from {source}){limited}")
-                self._limited(
-                    Level.WARNING, at, key, text, version=advert.version, source=source
-                )
-            case RejectReason.BADSUM:
-                text = N_("Bad IP checksum (from {source}){limited}")
-                self._limited(Level.WARNING, at, key, text, source=source)
-            case RejectReason.BADAUTH if advert is not None:
-                self._bad_digest(rejection, advert, at)
-            case RejectReason.BADVHID if advert is not None:
-                self._other_vhid(advert, source, at)
-            case RejectReason.WRONG_GROUP if advert and datagram:
-                self._other_group(datagram, advert, at)
-            case RejectReason.REPLAY | RejectReason.TAMPERED | RejectReason.STALE if (
-                datagram is not None
-            ):
-                finding = Finding(rejection.reason.value)
-                self._guarded(finding, datagram, N_("ignored"), at)
-
-    def _guarded(
-        self, finding: Finding, datagram: Datagram, outcome: str, at: Instant
-    ) -> None:
-        mac = (datagram.source_mac or b"").hex(":") or "?"
-        level, text = _GUARD_LINES[finding]
-        self._limited(
-            level,
-            at,
-            (finding, datagram.source),
-            text,
-            source=datagram.source,
-            mac=mac,
-            outcome=translate(outcome),
-        )
-
-    def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
-        expected = rejection.digest_expected or b""
-        self._limited(
-            Level.WARNING,
-            at,
-            (rejection.reason, rejection.source),
-            N_(
-                "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, "
-                "password and virtual IP address (from {source}){limited}"
-            ),
-            expected=expected[:4].hex(),
-            found=advert.digest[:4].hex(),
-            source=rejection.source,
-        )
-
-    def _other_vhid(self, advert: Advert, source: object, at: Instant) -> None:
-        """Other groups are silent; our own group under another number is not."""
-        # Whoever was found to be another group is not put to proof with every advert.
-        if self._proofs.admit((source, advert.vhid), at) is None:
-            return
-        if not is_signed_for_ours(self._config, advert):
-            return
-        if advert.vhid == self._config.vhid:
-            self._log.warning(
-                "{source} advertises our address in a family in which we have none: it "
-                "may wait for our adverts there, and become master",
-                source=source,
-            )
-        else:
-            self._log.warning(
-                "{source} advertises our address under vhid {theirs}, ours is {ours}: "
-                "one of the two is wrong, and both may become master",
-                source=source,
-                theirs=advert.vhid,
-                ours=self._config.vhid,
-            )
-
-    def _other_group(self, datagram: Datagram, advert: Advert, at: Instant) -> None:
-        key = (datagram.source, datagram.destination)
-        if self._proofs.admit(key, at) is None:
-            return
-        if is_signed_for_ours(self._config, advert):
-            self._log.warning(
-                "{source} advertises to {theirs}, we listen to {ours}: one --mcastip "
-                "is wrong, and both may become master",
-                source=datagram.source,
-                theirs=datagram.destination,
-                ours=self._config.group,
-            )
+        self._complaints.rejection(rejection, at)
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
         """The filter was narrowed, or is wide again."""
@@ -311,12 +164,12 @@ class Journal:
             )
             seconds = f"{news.duration_ns / NS_PER_S:.1f}"
             values = {"seconds": seconds, "frames": news.frames}
-        # Not among the names that a flood may fill the other one with.
-        self._limited(Level.WARNING, at, type(news), text, self._floods, **values)
+        # A flood may fill the list of complaints with names, but not this one.
+        self._limited.write(Level.WARNING, at, type(news), text, **values)
 
     def send_failure(self, why: object, at: Instant) -> None:
         """A frame could not be sent."""
-        self._limited(
+        self._limited.write(
             Level.WARNING,
             at,
             ("send", str(why)),
@@ -381,19 +234,3 @@ class Journal:
                 "The down script failed and this host still has {address}",
                 address=", ".join(map(str, self._config.vips)),
             )
-
-    def _limited(
-        self,
-        level: Level,
-        at: Instant,
-        key: object,
-        template: str,
-        limit: RateLimit | None = None,
-        **values: object,
-    ) -> None:
-        held = (limit or self._limit).admit(key, at)
-        if held is not None:
-            limited = ""
-            if held:
-                limited = translate(" [{held} more in between]").format(held=held)
-            self._log.write(level, template, limited=limited, **values)
