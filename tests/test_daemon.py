@@ -462,6 +462,7 @@ def test_a_flood(world: World) -> None:
 
     assert heard.count((1, 0)) >= 1
     assert live.said("Bad digest") < 300
+    assert live.said("taking only what could be one") == 1
 
 
 class SlowLog(MemoryLog):
