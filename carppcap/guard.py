@@ -23,8 +23,9 @@ from array import array
 from dataclasses import dataclass
 from enum import Enum
 
+from carppcap.addresses import Address
 from carppcap.events import AdvertReceived
-from carppcap.sequence import IDS, UNITS_PER_S, join, split
+from carppcap.sequence import ID_BITS, IDS, UNITS_PER_S, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
 TYPE_CHECKING = False
@@ -50,7 +51,9 @@ CONSTANTS_MAX = 64
 RECENT_MAX = 64
 
 HINT_PERIOD_NS: Interval = NS_PER_S // 4
-"""The least time between two hints to one id."""
+"""The least time between two hints to one host."""
+
+HINTED_MAX = 64
 
 _WINDOW_MASK = (1 << WINDOW) - 1
 _CLAIMS_PRIME = 32749
@@ -147,15 +150,20 @@ class Guard:
         assert stamp is not None  # all of ours are marked
         self._mark_heard(*stamp)
 
-    def hint(self, counter: int, now: Instant) -> int | None:
-        """What to tell the sender of a stale counter; None: it was told just now."""
+    def hint(self, counter: int, source: Address, now: Instant) -> int | None:
+        """What to tell `source` of its stale counter; None: it was told just now.
+
+        Or too many others were, who may be one attacker under many names.
+        """
         stamp = split(counter)
         assert stamp is not None  # only marked ones are stale
         _, number = stamp
-        hinted_at = self._hinted_at.get(number)
-        if hinted_at is not None and now - hinted_at < HINT_PERIOD_NS:
+        key = int(source) << ID_BITS | number
+        is_full = len(self._hinted_at) >= HINTED_MAX and key not in self._hinted_at
+        other = next(iter(self._hinted_at)) if is_full else key
+        if now - self._hinted_at.get(other, now - HINT_PERIOD_NS) < HINT_PERIOD_NS:
             return None
-        self._hinted_at[number] = now
+        _keep(self._hinted_at, key, now, HINTED_MAX)
         return join(self._floors[number], number)
 
     def is_worth_a_question(self, counter: int) -> bool:

@@ -135,7 +135,7 @@ class Node:
             return self.handle(*key, event, now)
         hint = None
         if finding is Finding.STALE:
-            counter = guard.hint(event.counter, now)
+            counter = guard.hint(event.counter, event.source, now)
             hint = None if counter is None else SendHint(counter, event.source)
         if finding not in REFUSED or host.config.replay_guard is GuardMode.DETECT:
             remark = Remark(finding, datagram, hint)

@@ -258,18 +258,31 @@ def test_hints_tell_the_highest_time() -> None:
     guard = Guard(START)
     guard.judge(heard(marked(50)), ns(1))
 
-    assert guard.hint(marked(1), ns(1)) == marked(50)
-    assert guard.hint(marked(1, 8), ns(1)) == join(START - START_SLACK, 8)
+    assert guard.hint(marked(1), A, ns(1)) == marked(50)
+    assert guard.hint(marked(1, 8), A, ns(1)) == join(START - START_SLACK, 8)
 
 
 def test_hints_are_rationed() -> None:
-    """To each id, so that one cannot use up those of another."""
+    """To each host and id, so that one cannot use up those of another."""
     guard = Guard(START)
     moments = [0, 0, HINT_PERIOD_NS - 1, HINT_PERIOD_NS, HINT_PERIOD_NS + 1]
 
-    given_ = [guard.hint(marked(1), moment) is not None for moment in moments]
+    given_ = [guard.hint(marked(1), A, moment) is not None for moment in moments]
     assert given_ == [True, False, False, True, False]
-    assert guard.hint(marked(1, 8), HINT_PERIOD_NS + 1) is not None
+    assert guard.hint(marked(1, 8), A, HINT_PERIOD_NS + 1) is not None
+    assert guard.hint(marked(1), B, HINT_PERIOD_NS + 1) is not None
+
+
+def test_hints_to_ever_new_hosts() -> None:
+    """No more than 256 a second, whatever names somebody writes into old adverts."""
+    guard = Guard(START)
+    hints = [
+        guard.hint(marked(1), IPv4Address(0x0C000000 + n), n * NS_PER_S // 1000)
+        for n in range(1000)
+    ]
+
+    assert 1000 - hints.count(None) == 256
+    assert len(guard._hinted_at) == module.HINTED_MAX
 
 
 def test_what_is_worth_a_question() -> None:
@@ -475,7 +488,7 @@ def test_a_host_that_starts_anew_is_heard_after_one_hint(
             now, wall_ns = now + ns(1), wall_ns + ns(1)
             counter = sequence.draw(now)
             if guard.judge(heard(counter), now) is STALE:
-                hint = guard.hint(counter, now)
+                hint = guard.hint(counter, A, now)
                 assert hint is not None
                 sequence.raise_to(hint, now)
                 assert guard.judge(heard(sequence.draw(now)), now) is FRESH
