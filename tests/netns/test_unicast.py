@@ -361,9 +361,12 @@ def test_master_of_the_group_beside_a_peer(families: str) -> None:
         wait_for("the addresses", lambda: other.holds_all)
 
 
-def test_member_of_the_group_is_told_of_a_peer() -> None:
+@pytest.mark.parametrize(
+    ("families", "group"), [("4", "224.0.0.18"), ("6", "ff02::12")]
+)
+def test_member_of_the_group_is_told_of_a_peer(families: str, group: str) -> None:
     """Who names no peers does not listen to one; it says what is wrong."""
-    with Lab(2) as lab:
+    with Lab(2, families=families) as lab:
         one, other = lab.hosts
         unicast = one.start(OURS, f"{FAST} {_with_peers(other)}")
         await_state(unicast, "MASTER")
@@ -371,7 +374,9 @@ def test_member_of_the_group_is_told_of_a_peer() -> None:
         multicast = other.start(OURS, FAST_BACKUP)
         await_state(multicast, "MASTER")
 
-        told = f"{one.address} advertises to {other.address}, we listen to 224.0.0.18"
+        told = (
+            f"{one.address} advertises to {other.address} alone, we listen to {group}"
+        )
         wait_for("a word", lambda: multicast.logged(told))
         # The other one hears both, and stays: it is the better.
         assert unicast.states == ["BACKUP", "MASTER"]

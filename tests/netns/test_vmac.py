@@ -186,6 +186,7 @@ def test_killed_master_leaves_no_second_answerer(families: str) -> None:
 
             # With -n, too: what a start finds of its own making is no one's wish.
             again = one.start(OURS, f"{FAST_BACKUP} -n", scripts=False)
+            await_state(again, "BACKUP")
             await_rule(lab, other, backup, adverts=4)
             assert not _interfaces(one)
             assert longest_outage_ns(pingers, killed_ns) < NOISE_NS
