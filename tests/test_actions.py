@@ -1,6 +1,7 @@
 """Actions, states and causes: values without behaviour."""
 
 from dataclasses import FrozenInstanceError, fields, replace
+from ipaddress import IPv4Address
 from typing import get_args
 
 import pytest
@@ -10,17 +11,22 @@ from carppcap.actions import (
     Action,
     AnnounceAddresses,
     Cause,
+    FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     State,
     StateChanged,
 )
+from carppcap.addresses import Family
 
 EXAMPLES: list[Action] = [
     SendAdvert(1, 100, 42),
     AcquireAddresses(),
     ReleaseAddresses(),
     AnnounceAddresses(),
+    FamilySilent(Family.IPV6),
+    SendHint(42, IPv4Address("10.1.1.4")),
     StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN),
 ]
 

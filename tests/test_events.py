@@ -11,12 +11,15 @@ from carppcap.events import (
     AddressesLost,
     AddressesReleased,
     AdvertReceived,
+    DemotionChanged,
     Event,
     FramesLost,
     LinkDown,
     LinkUp,
+    ReplayRefused,
     SendFailed,
     SendSucceeded,
+    SequenceContested,
     Start,
     StepDown,
     Stop,
@@ -39,6 +42,9 @@ EXAMPLES: list[Event] = [
     AddressesAcquired(True),
     AddressesReleased(False),
     AddressesLost(),
+    DemotionChanged(7),
+    SequenceContested(),
+    ReplayRefused(1_000_000_000),
 ]
 
 

@@ -127,10 +127,10 @@ def test_translate(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         ("journal", "Spawning [{command}]"),
         ("journal", "Switching to state: {state}"),
         ("journal", "Putting MASTER down - preemption"),
-        ("journal", "Bad TTL: [{ttl}] (from {source}){limited}"),
+        ("complaints", "Bad TTL: [{ttl}] (from {source}){limited}"),
         ("journal", "write() has failed: {why}{limited}"),
         ("journal", "Script [{command}] exited with code {code}"),
-        ("journal", " [{held} more in between]"),
+        ("limitedlog", " [{held} more in between]"),
     ],
 )
 def test_extraction_finds_every_kind_of_message(module: str, message: str) -> None:
