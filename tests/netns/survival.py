@@ -3,7 +3,8 @@
     python -m tests.netns.survival
 
 Runs the scenarios of test_faults_*.py, a few at a time, so that they do not disturb
-each other's figures, and those of test_flood.py; prints a table for README.rst.
+each other's figures, and those of test_flood.py and test_replay_guard.py; prints a
+table for README.rst.
 """
 
 import os
@@ -76,6 +77,7 @@ def main() -> int:
     files = [
         *sorted(map(str, HERE.glob("test_faults*.py"))),
         str(HERE / "test_flood.py"),
+        str(HERE / "test_replay_guard.py"),
     ]
     status = pytest.main(["-q", "--no-header", *files], plugins=[collector])
     print()
