@@ -1,7 +1,6 @@
 """Actions, states and causes: values without behaviour."""
 
 from dataclasses import FrozenInstanceError, fields, replace
-from ipaddress import IPv4Address
 from typing import get_args
 
 import pytest
@@ -14,7 +13,6 @@ from carppcap.actions import (
     FamilySilent,
     ReleaseAddresses,
     SendAdvert,
-    SendHint,
     State,
     StateChanged,
 )
@@ -26,7 +24,6 @@ EXAMPLES: list[Action] = [
     ReleaseAddresses(),
     AnnounceAddresses(),
     FamilySilent(Family.IPV6),
-    SendHint(42, IPv4Address("10.1.1.4")),
     StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN),
 ]
 
