@@ -18,6 +18,7 @@ from carppcap.advert import Advert
 from carppcap.advert import decode as decode_advert
 from carppcap.daemon import ENDING_SIGNALS, Daemon
 from carppcap.options import parse
+from carppcap.sequence import join, split
 from carppcap.system.syslog import Level
 from tests.builders import LOWER, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
@@ -30,6 +31,7 @@ FLAGS = "-s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -b 0 -k 8"
 BACKUP, MASTER = "Switching to state: BACKUP", "Switching to state: MASTER"
 ADVERT_OF_A_BETTER = frame(payload(config(source=LOWER, advbase=0, advskew=1)))
 FORGED = frame(payload(config(source=LOWER), digest=bytes(20)))
+OLD_ADVERT = frame(payload(config(source=LOWER), join(1, 3)))
 FAREWELL = (255, 255)
 
 
@@ -362,6 +364,40 @@ def test_a_better_master(world: World) -> None:
     )
 
     assert live.said("Non-preferred") == 0
+
+
+@pytest.mark.parametrize("mode", ["detect", "enforce"])
+def test_an_old_advert(world: World, mode: str) -> None:
+    """It is said, obeyed or not, and whoever sent it is told beyond what to count."""
+    live = Live(f"-r 200 --replay-guard {mode}")
+    hints: list[Advert] = []
+
+    def hear() -> bool:
+        world.far.setblocking(False)
+        while True:
+            try:
+                data = world.far.recv(2000)
+            except BlockingIOError:
+                return bool(hints)
+            advert = decode_advert(data[34:]) if data[23:24] == b"\x70" else None
+            if advert is not None and advert.type == 2:
+                hints.append(advert)
+                assert data[30:34] == LOWER.packed
+
+    def send() -> None:
+        world.send(OLD_ADVERT)
+        wait_for(hear)
+
+    live.run(live.says(BACKUP), send, live.says("Old advert from 10.1.1.4"))
+
+    outcome = {"detect": "obeyed", "enforce": "ignored"}[mode]
+    assert live.said("Old advert from 10.1.1.4 (00:00:5e:00:00:07)") == 1
+    assert live.said(f"went back; {outcome}") == 1
+    [hint] = hints
+    stamp = split(hint.counter)
+    assert stamp is not None
+    assert stamp[1] == 3
+    assert stamp[0] > 6 * 365 * 86_400 * 32
 
 
 def test_frames_that_move_nothing(world: World) -> None:

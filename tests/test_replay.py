@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address
-from carppcap.auth import Key
-from carppcap.config import VirtualHostConfig
+from carppcap.auth import Authenticator, Key
+from carppcap.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.frames import Datagram, LinkType, decode, decode_announcement
 from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.report import TextReport
+from carppcap.sequence import join
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import SENDERS_MAX
 from carppcap.units import NS_PER_S
@@ -242,6 +243,46 @@ def test_an_advert_of_ours_that_returns() -> None:
     lines = lines_of(host, [*first, at(4.25, ours.payload, HIGHER)])
 
     assert "4.250000  vhid -  rejected own  from 10.1.1.6" in lines
+
+
+@pytest.mark.parametrize("mode", GuardMode)
+def test_adverts_that_come_again(mode: GuardMode) -> None:
+    """They are refused, or remarked on; a host without a guard knows nothing of it."""
+    host = replace(HOST, key=Key(b"love"), replay_guard=mode)
+    bodies = [payload(config(), counter) for counter in (1, 2, 1, 1)]
+    lines = lines_of(host, [at(n, body) for n, body in enumerate(bodies)])
+
+    counts = {
+        GuardMode.OFF: ["total  frames 4  accepted 4  rejected 0  transitions 1"],
+        GuardMode.DETECT: [
+            "total  frames 4  accepted 4  rejected 0  transitions 1",
+            "obeyed, but remarked on  2 (replay 2)",
+        ],
+        GuardMode.ENFORCE: [
+            "total  frames 4  accepted 2  rejected 2 (replay 2)  transitions 1"
+        ],
+    }[mode]
+    assert lines[-len(counts) :] == counts
+    assert sum("replay" in line for line in lines) == {
+        GuardMode.OFF: 0, GuardMode.DETECT: 3, GuardMode.ENFORCE: 4,
+    }[mode]  # fmt: skip
+
+
+def test_hints_in_a_capture() -> None:
+    """One to us says how far peers had heard us; it moves nobody."""
+    host = replace(HOST, key=Key(b"love"))
+    signer = Authenticator(Key(b"love"), 7, [VIP], type=2)
+    frames = [at(0, ADVERT)]
+    for second, time in ((1, 5000), (2, 5)):
+        counter = join(time, 0)
+        body = payload(config(), counter, type=2, digest=signer.digest(counter))
+        frames.append((EPOCH_NS + ns(second), frame(body, LOWER, OURS)))
+
+    lines = lines_of(host, frames, verbose=True)
+
+    contested = [line for line in lines if "sequence_contested" in line]
+    assert contested == ["1.000000  vhid 7  BACKUP  sequence_contested  next 3.500000"]
+    assert "accepted 1  rejected 0" in lines[-1]
 
 
 def test_small_counters_of_others_are_not_ours() -> None:

@@ -11,6 +11,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived, Start, Tick
 from carppcap.frames import decode_intact
 from carppcap.fsm import VirtualHost
+from carppcap.guard import Guard
 from carppcap.ingress import Accepted, Ingress
 from carppcap.shortcut import SOURCE, Familiar
 from tests.builders import (
@@ -31,7 +32,9 @@ FIRST = frame(payload(config(), 1))
 
 
 def familiar(
-    config_: VirtualHostConfig = HOST, first: bytes = FIRST
+    config_: VirtualHostConfig = HOST,
+    first: bytes = FIRST,
+    guard: Guard | None = None,
 ) -> tuple[Familiar, VirtualHost]:
     host = VirtualHost(config_, counters())
     host.handle(Start(), ns(0))
@@ -39,7 +42,7 @@ def familiar(
     assert datagram is not None
     verdict = Ingress([config_]).judge(datagram)
     assert isinstance(verdict, Accepted)
-    return Familiar(first, verdict.event, host), host
+    return Familiar(first, verdict.event, host, guard), host
 
 
 def test_an_equal_advert_reaches_the_host() -> None:
@@ -90,6 +93,18 @@ def test_an_advert_of_ours_is_a_stranger() -> None:
     assert host.is_own(1)
 
     assert known.hear(FIRST, ns(2)) is None
+
+
+def test_a_replay_is_a_stranger() -> None:
+    """What the guard does not take for fresh at once has to be judged."""
+    guard = Guard(0)
+    known, host = familiar(guard=guard)
+    frames = [frame(payload(config(), counter)) for counter in (2, 3, 2)]
+
+    heard = [known.hear(data, ns(n)) for n, data in enumerate(frames, start=1)]
+
+    assert heard == [[], [], None]
+    assert host.deadline == ns(2) + HOST.master_down_interval_ns
 
 
 def test_a_master_learns_the_counter() -> None:

@@ -11,8 +11,9 @@ from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived, Start
 from carppcap.frames import Announcement, Datagram, Defect
+from carppcap.guard import Finding
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node import Remark, Step
 from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
 from tests.builders import (
     GROUP,
@@ -58,6 +59,19 @@ def sent(
     ttl: int = 255,
 ) -> Datagram:
     return Datagram(source, group, ttl, True, payload(host, 5, password=password))
+
+
+def test_remarks_are_counted() -> None:
+    """What was obeyed, and yet odd."""
+    datagram = sent()
+    event = AdvertReceived(LOWER, 1, 0, 5)
+    remark = Remark(Finding.REPLAY, datagram)
+    odd = Step(0, "eth0", 7, event, (), State.BACKUP, None, remark)
+    tally = Tally()
+    for step in (odd, replace(odd, remark=None), odd):
+        tally.step(step)
+
+    assert tally.remarks == {Finding.REPLAY: 2}
 
 
 def test_counts_by_sender_and_reason() -> None:

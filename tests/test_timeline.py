@@ -1,5 +1,6 @@
 """The one format in which steps are read and compared."""
 
+from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import get_args
 
@@ -38,8 +39,9 @@ from carppcap.events import (
     Tick,
 )
 from carppcap.frames import Datagram
+from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node import Remark, Step
 from tests.builders import GROUP, LOWER, config, ns, payload
 
 EVENTS: list[tuple[Event, str]] = [
@@ -103,6 +105,12 @@ def step(event: Event, *actions: Action, deadline: int | None = ns(4)) -> Step:
     return Step(ns(3), "eth0", 7, event, actions, State.MASTER, deadline)
 
 
+REMARKED = replace(
+    step(AdvertReceived(LOWER, 1, 9, 5)),
+    remark=Remark(Finding.REPEATING, Datagram(LOWER, GROUP, 255, True, b"")),
+)
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -157,12 +165,22 @@ def test_times_count_from_the_origin() -> None:
 
 @pytest.mark.parametrize(
     ("line", "expected"),
-    [(step(LinkUp()), True), (step(Tick(), SendAdvert(1, 0, 1)), False)],
-    ids=["no-action", "an-action"],
+    [
+        (step(LinkUp()), True),
+        (step(Tick(), SendAdvert(1, 0, 1)), False),
+        (REMARKED, False),
+    ],
+    ids=["no-action", "an-action", "a-remark"],
 )
 def test_is_quiet(line: Step, expected: bool) -> None:
-    """A step without actions can be left out of a timeline."""
+    """A step without actions can be left out of a timeline, unless it was odd."""
     assert timeline.is_quiet(line) is expected
+
+
+def test_what_the_guard_remarks_on() -> None:
+    """In a word, behind the event."""
+    expected = "3.000000  vhid 7  MASTER  advert 1/9 from 10.1.1.4 repeating  next"
+    assert timeline.format_step(REMARKED).startswith(expected)
 
 
 @pytest.mark.parametrize(
