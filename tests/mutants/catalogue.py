@@ -236,7 +236,7 @@ MUTANTS = (
     _guard("whoever changes may repeat", "sender.changes = True", "sender.changes = False"),
     _guard("nobody may repeat", "_keep(self._candidates, counter, candidate, CANDIDATES_MAX)\n            # Later", "# Later", _IN_NO_WAY),
     _guard("repeats in no time", " and span_ns >= candidate.patience_ns", ""),
-    _guard("hints without end", "now - hinted_at < HINT_PERIOD_NS", "False"),
+    _guard("hints without end", "if now - self._hinted_at.get(other, now - HINT_PERIOD_NS) < HINT_PERIOD_NS:", "if False:"),
     _guard("tables grow", "if len(table) >= length_max:", "if False:"),
     _sequence("two of one number", "self._last + 1)", "self._last)"),
     _sequence("time stands still", "(now - self._began_at) // _NS_PER_UNIT", "0"),
