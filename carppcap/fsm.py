@@ -38,6 +38,7 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
+from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
 from carppcap.events import (
     AddressesAcquired,
@@ -206,7 +207,10 @@ class VirtualHost:
             return self._become_master(Cause.PREEMPTION, now)
         if theirs.demotion > self.demotion:
             return self._become_master(Cause.DEMOTION, now)
-        if too_slow:
+        # To one that is less demoted we would yield again at its next word, and all
+        # who answer a claim by a claim would talk without end; unless it leaves.
+        is_farewell = theirs.advbase == theirs.advskew == BOW_OUT
+        if too_slow and (theirs.demotion >= self.demotion or is_farewell):
             return self._become_master(Cause.MASTER_TOO_SLOW, now)
         self._rearm_master_down(now)
         return [FamilySilent(family) for family in silent]

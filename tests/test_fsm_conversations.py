@@ -330,6 +330,12 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "the demoted does not preempt": ({"preempt": True, "demotion": 1}, f"""{START}
 1      hear 1/200 .4   | BACKUP 4      |
 2      hear 1/200+1 .4 | MASTER 3.00390625 | {PREEMPT.replace("1/0", "1/1+1")}"""),
+    "the demoted leaves a slow master alone": ({"demotion": 1}, f"""{START}
+1      hear 9/0 .4     | BACKUP 4      |"""),
+    "but one that is as demoted it does not": ({"demotion": 1}, f"""{START}
+1      hear 9/0+1 .4   | MASTER 2.00390625 | {TOO_SLOW.replace("1/0", "1/1+1")}"""),
+    "nor one that says farewell": ({"demotion": 1}, f"""{START}
+1      hear 255/255 .4 | MASTER 2.00390625 | {TOO_SLOW.replace("1/0", "1/1+1")}"""),
     "whose adverts were refused is asked first": ({}, f"""{START}
 1      hear 1/0 .4     | BACKUP 4      |
 2      refuse 1        | BACKUP 4      |

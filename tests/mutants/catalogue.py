@@ -120,6 +120,8 @@ MUTANTS = (
     _fsm("hears in vain", "        self._rearm_master_down(now)\n        return [FamilySilent", "        return [FamilySilent", _HEARD),
     _fsm("preempts while demoted", _PREEMPTS, _PREEMPTS.replace(" and theirs.demotion >= self.demotion", "")),
     _fsm("a demoted master is good enough", "if theirs.demotion > self.demotion:", "if False:", _DEMOTED),
+    _fsm("takes a slow master for a dead one", "if too_slow and (theirs.demotion >= self.demotion or is_farewell):", "if too_slow:"),
+    _fsm("the demoted hears no farewell", "if too_slow and (theirs.demotion >= self.demotion or is_farewell):", "if too_slow and theirs.demotion >= self.demotion:"),
     _fsm("takes over from its like", "if theirs.demotion > self.demotion:", "if theirs.demotion >= self.demotion:", _HEARD),
     _fsm("asks nobody", "if interval_ns is None or self._has_asked:", "if True:"),
     _fsm("asks for ever", "if interval_ns is None or self._has_asked:", "if interval_ns is None:"),

@@ -10,6 +10,7 @@ from carppcap.auth import Key
 from carppcap.config import GuardMode
 from carppcap.events import (
     AdvertReceived,
+    DemotionChanged,
     LinkDown,
     LinkUp,
     StepDown,
@@ -22,7 +23,8 @@ from carppcap.simulation import run as run_again
 from carppcap.simulation.clocks import Clock
 from carppcap.simulation.scenario import Kind, Member, Quality, Verb
 from carppcap.simulation.transcript import Running
-from carppcap.units import NS_PER_S, Instant
+from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
+from carppcap.voice import SUPPRESSED_SKEW
 from tests.properties import faults, groups
 from tests.properties.choices import Choices
 from tests.properties.groups import KINDS, with_config
@@ -58,21 +60,42 @@ def _any_company(choices: Choices) -> Scenario:
 
 @on(_any_company)
 def nobody_takes_over_from_a_master_that_is_heard(run: Run) -> None:
-    """A carppcap becomes master for one of three reasons, and each must be true.
+    """A carppcap becomes master for one of four reasons, and each must be true.
 
     It has heard no master for its whole patience; or it preempts, and the one it
-    hears has the longer interval; or the one it hears has an interval longer than its
-    patience.  Never while it pauses after it was told to hand over.  It yields only
-    to who is better, or as good and before it by address.
+    hears has the longer interval and is not less demoted; or the one it hears is more
+    demoted; or has an interval longer than its patience.  Never while it pauses after
+    it was told to hand over.  It yields only to who is less demoted, or as much and
+    better, or as good and before it by address.
 
     Preconditions: none on wire, peers, scripts, clocks or attackers; it was not stopped
     (see `a_stall_does_no_harm_beyond_itself`).
     """
     for member, life in lives(run):
-        silence = _Silence(member)
+        silence = _Silence(member, _Standing(member))
         for step in steps(life):
             problem = silence.watch(step)
             assert not problem, f"{member.name} at {step.at}: {problem}"
+
+
+@dataclass(slots=True)
+class _Standing:
+    """How good a master a program would be, by its settings and its demotion."""
+
+    member: Member
+    demotion: int = 0
+
+    def watch(self, step: Step) -> None:
+        """It may have been demoted."""
+        if isinstance(step.event, DemotionChanged):
+            self.demotion = step.event.demotion
+
+    @property
+    def interval_ns(self) -> Interval:
+        """What it shows to those who know no demotion."""
+        config = self.member.config
+        raised = min(config.advskew + self.demotion, SUPPRESSED_SKEW)
+        return advert_interval_ns(config.advbase, max(config.advskew, raised))
 
 
 @dataclass(slots=True)
@@ -80,6 +103,7 @@ class _Silence:
     """Follows one program, and knows since when it has heard nothing."""
 
     member: Member
+    standing: _Standing
     state: State = State.INIT
     since: Instant = 0
     hold_until: Instant = 0
@@ -89,6 +113,7 @@ class _Silence:
         """What was wrong about `step`, or nothing."""
         now = Clock(self.member.drift_ppm).monotonic(step.at)
         old, self.state = self.state, step.state
+        self.standing.watch(step)
         if old is State.BACKUP and step.state is State.MASTER:
             problem = self._wrong_take_over(step, now)
         elif old is State.MASTER and isinstance(step.event, AdvertReceived):
@@ -124,8 +149,13 @@ class _Silence:
         match step.event:
             case Tick() if now - self.since < config.master_down_interval_ns:
                 return f"it heard a master at {self.since}"
-            case AdvertReceived(interval_ns=theirs_ns) if (
-                not (config.preempt and config.interval_ns < theirs_ns)
+            case AdvertReceived(interval_ns=theirs_ns, demotion=theirs) if (
+                not (
+                    config.preempt
+                    and self.standing.interval_ns < theirs_ns
+                    and theirs >= self.standing.demotion
+                )
+                and theirs <= self.standing.demotion
                 and theirs_ns <= config.master_down_interval_ns
             ):
                 return "it heard a master good enough"
@@ -136,13 +166,21 @@ class _Silence:
         return ours is not None and tie_break(ours) < tie_break(theirs)
 
     def _wrong_yielding(self, theirs: AdvertReceived, new: State) -> str:
-        ours_ns, theirs_ns = self.member.config.interval_ns, theirs.interval_ns
-        is_worse = ours_ns < theirs_ns or (
-            ours_ns == theirs_ns and self._goes_before(theirs.source)
+        ours_ns, theirs_ns = self.standing.interval_ns, theirs.interval_ns
+        ours = self.standing.demotion
+        is_worse = ours < theirs.demotion or (
+            ours == theirs.demotion
+            and (
+                ours_ns < theirs_ns
+                or (ours_ns == theirs_ns and self._goes_before(theirs.source))
+            )
+        )
+        is_better = theirs.demotion < ours or (
+            ours == theirs.demotion and theirs_ns < ours_ns
         )
         if new is not State.MASTER and is_worse:
             return "it yielded to a worse one"
-        if new is State.MASTER and theirs_ns < ours_ns:
+        if new is State.MASTER and is_better:
             return "it did not yield to a better one"
         return ""
 
@@ -157,7 +195,7 @@ def intervals_and_patience_are_exact(run: Run) -> None:
     Preconditions: as in `nobody_takes_over_from_a_master_that_is_heard`.
     """
     for member, life in lives(run):
-        rhythm = _Rhythm(member)
+        rhythm = _Rhythm(member, _Standing(member))
         for step in steps(life):
             problem = rhythm.watch(step)
             assert not problem, f"{member.name} at {step.at}: {problem}"
@@ -168,6 +206,7 @@ class _Rhythm:
     """Follows one program, and knows when it must do something next."""
 
     member: Member
+    standing: _Standing
     state: State = State.INIT
     due: Instant | None = None
     pauses: bool = False
@@ -177,6 +216,7 @@ class _Rhythm:
         config = self.member.config
         now = Clock(self.member.drift_ppm).monotonic(step.at)
         old, self.state = self.state, step.state
+        self.standing.watch(step)
         is_late = self.due is not None and now > self.due + 2
         if is_late and not self.pauses:
             return f"it should have done something at {self.due}"
@@ -188,9 +228,9 @@ class _Rhythm:
                     return "it forgot an advert"
                 if self.due is None or now < self.due:
                     return "it is early"
-                self.due += config.interval_ns
+                self.due += self.standing.interval_ns
             case State.BACKUP, State.MASTER, _:
-                self.due, self.pauses = now + config.interval_ns, False
+                self.due, self.pauses = now + self.standing.interval_ns, False
                 if not adverts(step):
                     return "it did not say that it is master"
             case State.BACKUP, State.BACKUP, Tick() if adverts(step):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from carppcap.simulation.scenario import (
     Cut,
     Deed,
+    Demote,
     Disturb,
     Kind,
     Member,
@@ -68,7 +69,9 @@ def _scene(
     lasts_ns = choices.one_of((500, 50, 3_000, 6_000, 12_000)) * NS_PER_MS
     at = Span(at_ns, at_ns)
     member = choices.one_of(members)
-    what = choices.between(0, 9)
+    what = choices.between(0, 10)
+    if what == 10 and member.kind is not Kind.UCARP:
+        return Scene(at, Demote((member.name,), choices.one_of((1, 100))), lasts_ns)
     if what < 5:
         allowed = [v for v in verbs if v in _OF_KERNELS or not member.kind.is_kernel]
         verb = choices.one_of(allowed)
