@@ -19,8 +19,6 @@ All tables have a fixed size, and only an authentic advert that is new can push
 something out of them.
 """
 
-from array import array
-from dataclasses import dataclass
 from enum import Enum
 
 from carppcap.addresses import Address
@@ -83,24 +81,30 @@ class Finding(Enum):
 REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
-@dataclass(slots=True)
 class _Sender:
     """A source of unmarked adverts: when its counter was a new one the last time, and
     whether that was soon after the time before."""
 
-    fresh_at: Instant
-    changes: bool = False
+    __slots__ = ("changes", "fresh_at")
+
+    def __init__(self, fresh_at: Instant) -> None:
+        self.fresh_at = fresh_at
+        self.changes = False
 
 
-@dataclass(slots=True)
 class _Candidate:
     """A counter that may be repeated: by whom and since when, claiming what."""
 
-    source: int
-    since: Instant
-    claims: int
-    patience_ns: Interval
-    repeats: int = 0
+    __slots__ = ("claims", "patience_ns", "repeats", "since", "source")
+
+    def __init__(
+        self, source: int, since: Instant, claims: int, patience_ns: Interval
+    ) -> None:
+        self.source = source
+        self.since = since
+        self.claims = claims
+        self.patience_ns = patience_ns
+        self.repeats = 0
 
 
 class Guard:
@@ -111,7 +115,7 @@ class Guard:
         self._floors = [floor] * IDS
         self._heard = [_WINDOW_MASK] * IDS
         self._recent: dict[int, int] = {}
-        self._memory: array[int] | None = None
+        self._memory: memoryview[int] | None = None
         self._senders: dict[int, _Sender] = {}
         self._candidates: dict[int, _Candidate] = {}
         self._constants: dict[int, int] = {}
@@ -204,7 +208,7 @@ class Guard:
         if counter in self._candidates:
             return False
         if self._memory is None:
-            self._memory = array("Q", bytes(8 * REMEMBERED))
+            self._memory = memoryview(bytearray(8 * REMEMBERED)).cast("Q")
         index = counter % REMEMBERED
         entry = self._memory[index]
         # The low bits of an entry in use are not 0.
