@@ -12,8 +12,9 @@ adverts from before a restart are refused.  What comes late is taken once.
 
 Other counters are remembered, tens of thousands of them.  One that is heard again is
 refused, unless its sender may be one that repeats its counter, as OpenBSD does and
-honestly so: one that was never heard to change it.  Such a sender is found out by its
-regular repetitions, and exempt from then on.
+honestly so: one that was not heard to change it just before.  Such a sender is found
+out by its regular repetitions, and exempt from then on; so is what others count on
+from such a counter.
 
 All tables have a fixed size, and only an authentic advert that is new can push
 something out of them.
@@ -37,11 +38,18 @@ what was sent before may arrive after."""
 WINDOW = 4 * UNITS_PER_S
 """How far behind the highest time of its id an advert may come late."""
 
-REMEMBERED = 1 << 15
-"""Unmarked counters, by their low bits: nine hours of one sender each second."""
+REMEMBERED = 1 << 14
+"""Unmarked counters, by their low bits: four hours and a half of one sender each second;
+more memory than that is not to be had."""
 
 REPEATS_MIN = 3
 """Repetitions that make a sender one which repeats its counter."""
+
+COUNTED_MAX = 1 << 32
+"""How far somebody may count on from a counter he has heard: 136 years of seconds."""
+
+REPLACED_NS: Interval = 10 * NS_PER_S
+"""Nobody puts another host in place of one, with its address, in less time."""
 
 SENDERS_MAX = 256
 CANDIDATES_MAX = 256
@@ -54,8 +62,8 @@ HINT_PERIOD_NS: Interval = NS_PER_S // 4
 HINTED_MAX = 64
 
 _WINDOW_MASK = (1 << WINDOW) - 1
-_CLAIMS_PRIME = 32749
-"""Below 2**15: an entry has 15 bits for the claims beside 49 of the counter."""
+_CLAIMS_PRIME = 16381
+"""Below 2**14: an entry has 14 bits for the claims beside 50 of the counter."""
 
 
 class Finding(Enum):
@@ -221,10 +229,11 @@ class Guard:
     def _note_sender(self, advert: AdvertReceived, counter: int, now: Instant) -> None:
         source = int(advert.source)
         sender = self._senders.get(source)
-        if sender is None:
+        patience_ns = _patience(advert)
+        # After such a silence another host may have the address, one that repeats.
+        if sender is None or now - sender.fresh_at > max(patience_ns, REPLACED_NS):
             sender = _Sender(now)
         if not sender.changes:
-            patience_ns = _patience(advert)
             candidate = _Candidate(source, now, _claims(advert), patience_ns)
             _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
             # Later than that it may be OpenBSD, started again.
@@ -248,7 +257,20 @@ class Guard:
             return self._judge_candidate(candidate, advert, now)
         assert self._memory is not None  # it was found there
         known = self._memory[counter % REMEMBERED] % REMEMBERED
-        return Finding.REPLAY if known == _digest_of(claims) else Finding.TAMPERED
+        is_same = known == _digest_of(claims)
+        if self._counts_on(counter):
+            return Finding.FRESH if is_same else Finding.CHANGED
+        return Finding.REPLAY if is_same else Finding.TAMPERED
+
+    def _counts_on(self, counter: int) -> bool:
+        """Whether it may be an original's or FreeBSD's, next to one that repeats its own.
+
+        They begin anew behind the counter of OpenBSD, whenever they have heard it.
+        """
+        return any(
+            0 < (counter - constant) % (1 << 64) <= COUNTED_MAX
+            for constant in self._constants
+        )
 
     def _judge_candidate(
         self, candidate: _Candidate, advert: AdvertReceived, now: Instant
@@ -272,7 +294,7 @@ def _claims(advert: AdvertReceived) -> int:
 
 
 def _digest_of(claims: int) -> int:
-    """1 to 32749, less than `REMEMBERED`; one in 32749 other claims has the same."""
+    """1 to 16381, less than `REMEMBERED`; one in 16381 other claims has the same."""
     return claims % _CLAIMS_PRIME + 1
 
 

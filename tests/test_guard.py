@@ -81,8 +81,8 @@ STORIES = {
         "0 a\n 0.4 b\n 9 b\n 10 b\n 11 b\n 12 b 0/1",
         [FRESH, FRESH, REPLAY, REPLAY, REPLAY, TAMPERED],
     ),
-    "who changed its counter once is held to it for good": (
-        "0 a\n 1 b\n 60 c\n 61 c\n 62 c\n 9000 d\n 9001 d",
+    "who changed its counter once is held to it": (
+        "0 a\n 1 b\n 9 c\n 10 c\n 11 c\n 18 d\n 9001 d",
         [FRESH, FRESH, FRESH, REPLAY, REPLAY, FRESH, REPLAY],
     ),
     "one that repeats its counter is found out": (
@@ -138,8 +138,20 @@ STORIES = {
         [FRESH, CHANGED, FRESH, CHANGED, FRESH, REPEATING],
     ),
     "one that repeated and now changes is held to it": (
-        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 c\n 62 c\n 65 a",
+        "0 z\n 1 z\n 2 z\n 3 z\n 60 b\n 61 c\n 62 c\n 65 z",
         [FRESH] * 3 + [REPEATING] + [FRESH] * 2 + [REPLAY, FRESH],
+    ),
+    "a host that is replaced by one that repeats": (
+        "0 z\n 1 y\n 2 y\n 11 x\n 12 x\n 13 x\n 14 x\n 15 z\n 16 y",
+        [FRESH, FRESH, REPLAY, FRESH, REPLAY, REPLAY, REPLAY, REPLAY, REPLAY],
+    ),
+    "a host that is replaced by one that repeats, after a while": (
+        "0 a\n 1 b\n 2 b\n 11.5 z\n 12 z\n 13 z\n 14.5 z\n 15 a\n 16 c\n 17 c",
+        [FRESH, FRESH, REPLAY, FRESH, FRESH, FRESH, REPEATING, REPLAY, FRESH, FRESH],
+    ),
+    "an original that counts on from one that repeats, again and again": (
+        "0 a\n 1 a\n 2 a\n 3 a\n 60 b\n 61 c\n 70 a\n 90 b\n 91 c\n 91 c 0/1",
+        [FRESH] * 3 + [REPEATING] + [FRESH] * 5 + [CHANGED],
     ),
 }
 
@@ -311,7 +323,7 @@ def test_a_plainly_fresh_one_is_admitted_at_once() -> None:
 
 
 def test_nothing_is_allocated_for_our_own_kind() -> None:
-    """A quarter of a megabyte is needed next to others only."""
+    """An eighth of a megabyte is needed next to others only."""
 
     def memory_bytes() -> int:
         return len(guard._memory or b"") * 8
@@ -321,11 +333,11 @@ def test_nothing_is_allocated_for_our_own_kind() -> None:
     assert memory_bytes() == 0
 
     guard.judge(heard(letter("a")), ns(1))
-    assert memory_bytes() == 256 * 1024
+    assert memory_bytes() == 128 * 1024
 
 
 def test_counters_are_remembered_for_hours() -> None:
-    """32 768 of one that counts; the next one takes the place of the first."""
+    """16 384 of one that counts; the next one takes the place of the first."""
     guard = Guard(START)
     for number in range(REMEMBERED):
         assert guard.judge(heard(FIRST + number), ns(number)) is FRESH
@@ -336,6 +348,28 @@ def test_counters_are_remembered_for_hours() -> None:
     assert guard.judge(heard(FIRST + REMEMBERED), now) is FRESH
     assert guard.judge(heard(FIRST + 1), now) is REPLAY
     assert guard.judge(heard(FIRST), now) is FRESH
+
+
+@pytest.mark.parametrize(
+    ("ahead", "finding"),
+    [
+        (-1, REPLAY),
+        (1, FRESH),
+        (module.COUNTED_MAX, FRESH),
+        (module.COUNTED_MAX + 1, REPLAY),
+    ],
+)
+def test_how_far_one_counts_on(ahead: int, finding: Finding) -> None:
+    """From the counter of a sender that repeats it; beyond the greatest number, too."""
+    for first in (FIRST, 2**64 - 1):
+        guard = Guard(START)
+        for second in range(4):
+            guard.judge(heard(first), ns(second))
+        other = (first + ahead) % 2**64
+        stream = [other, (first + 2**60) % 2**64, other]
+
+        found = [guard.judge(heard(n, B), ns(60 + i)) for i, n in enumerate(stream)]
+        assert found == [FRESH, FRESH, finding]
 
 
 def test_a_repeated_counter_outlives_the_memory() -> None:
