@@ -187,7 +187,7 @@ class VirtualHost:
         # that its next advert is a new one.  A replay cannot answer.
         self._has_asked = True
         self.deadline = now + min(interval_ns + interval_ns // 4, self._patience_ns)
-        return self._voice.advert(now)
+        return self._voice.question(interval_ns, now)
 
     def _heard_as_backup(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._doubted_silence = False
@@ -269,8 +269,7 @@ class VirtualHost:
         return self._ties.is_lost(theirs.source, self.config.source_of(theirs.family))
 
     def _reassert(self) -> list[Action]:
-        # Before the up script has succeeded there is nothing to announce, and when
-        # it has, the announcement follows by itself.
+        # When the up script has succeeded, the announcement follows by itself.
         return self._announce() if self._acquired and self._leaving is None else []
 
     def _announce(self) -> list[Action]:

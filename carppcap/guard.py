@@ -39,8 +39,8 @@ WINDOW = 4 * UNITS_PER_S
 """How far behind the highest time of its id an advert may come late."""
 
 REMEMBERED = 1 << 14
-"""Unmarked counters, by their low bits: four hours and a half of one sender each second;
-more memory than that is not to be had."""
+"""Unmarked counters, by their low bits: 4.5 hours of one sender each second, for which
+there is just enough memory."""
 
 REPEATS_MIN = 3
 """Repetitions that make a sender one which repeats its counter."""
@@ -263,7 +263,7 @@ class Guard:
         return Finding.REPLAY if is_same else Finding.TAMPERED
 
     def _counts_on(self, counter: int) -> bool:
-        """Whether it may be an original's or FreeBSD's, next to one that repeats its own.
+        """Whether an original or FreeBSD may have sent it, next to one that repeats.
 
         They begin anew behind the counter of OpenBSD, whenever they have heard it.
         """

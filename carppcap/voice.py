@@ -10,7 +10,7 @@ from collections.abc import Callable
 from carppcap.actions import Action, SendAdvert
 from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
-from carppcap.units import Instant, Interval, advert_interval_ns
+from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_ns
 
 SEND_FAILURES_MAX = 3
 """Failures in a row that make us a poor master (`CARP_SENDAD_MAX_ERRORS`)."""
@@ -24,6 +24,9 @@ SUPPRESSED_SKEW = 240
 
 OWN_COUNTERS_MAX = 64
 """How many of our counters we remember, to know our own adverts when they return."""
+
+_QUESTIONED_NS_MAX = advert_interval_ns(254, 255)
+"""A step more can still be said, and is no farewell."""
 
 
 class Voice:
@@ -81,6 +84,18 @@ class Voice:
     def farewell(self, now: Instant) -> list[Action]:
         """What a master says last, if it is to say anything."""
         return self._sign(BOW_OUT, BOW_OUT, now) if self._config.farewell else []
+
+    def question(self, interval_ns: Interval, now: Instant) -> list[Action]:
+        """An advert to which a master of that interval does not yield, but answers.
+
+        A step slower than it, or our own rank if that is slower.  And no slower than
+        others can bear, whatever interval somebody has forged.
+        """
+        asked_ns = self.interval_ns
+        if asked_ns <= interval_ns <= min(2 * asked_ns, _QUESTIONED_NS_MAX):
+            asked_ns = interval_ns + NS_PER_SKEW_STEP
+        advbase, advskew = divmod(asked_ns // NS_PER_SKEW_STEP, 256)
+        return self._sign(advbase, advskew, now)
 
     def is_own(self, counter: int) -> bool:
         """Whether an advert with this counter is one of our own, come back."""

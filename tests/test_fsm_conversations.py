@@ -339,12 +339,12 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "whose adverts were refused is asked first": ({}, f"""{START}
 1      hear 1/0 .4     | BACKUP 4      |
 2      refuse 1        | BACKUP 4      |
-4      tick            | BACKUP 5.25   | advert 1/0
+4      tick            | BACKUP 5.25   | advert 1/1
 4.5    refuse 1        | BACKUP 5.25   |
 5.25   tick            | MASTER 6.25   | {CLAIM}"""),
     "who answers the question stays master": ({}, f"""{START}
 2      refuse 1        | BACKUP 3      |
-3      tick            | BACKUP 4.25   | advert 1/0
+3      tick            | BACKUP 4.25   | advert 1/1
 3.5    hear 1/0 .4     | BACKUP 6.5    |
 6.5    tick            | MASTER 7.5    | {CLAIM}"""),
     "no question is longer than our patience": ({}, f"""{START}
@@ -357,11 +357,11 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5      tick            | MASTER 6      | {CLAIM}"""),
     "each silence may be asked about": ({}, f"""{START}
 2      refuse 1        | BACKUP 3      |
-3      tick            | BACKUP 4.25   | advert 1/0
+3      tick            | BACKUP 4.25   | advert 1/1
 4.25   tick            | MASTER 5.25   | {CLAIM}
 5      hear 0/9 .4     | BACKUP 8      | {YIELD}
 6      refuse 1        | BACKUP 8      |
-8      tick            | BACKUP 9.25   | advert 1/0
+8      tick            | BACKUP 9.25   | advert 1/1
 9.25   tick            | MASTER 10.25  | {CLAIM}"""),
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 
 from carppcap.actions import SendAdvert
 from carppcap.addresses import Family
+from carppcap.units import advert_interval_ns
 from carppcap.voice import OWN_COUNTERS_MAX, Voice
 from tests.builders import VIP, config, ns
 
@@ -89,6 +90,32 @@ def test_each_family_has_an_advert_and_each_advert_a_counter() -> None:
         SendAdvert(255, 255, 3003, 0, Family.IPV4),
         SendAdvert(255, 255, 3004, 0, Family.IPV6),
     ]
+
+
+@pytest.mark.parametrize(
+    ("advbase", "advskew", "theirs", "asked"),
+    [
+        pytest.param(1, 0, (1, 0), (1, 1), id="an-equal"),
+        pytest.param(1, 0, (1, 100), (1, 101), id="a-worse"),
+        pytest.param(1, 0, (1, 255), (2, 0), id="carried"),
+        pytest.param(1, 50, (1, 0), (1, 50), id="a-better"),
+        pytest.param(1, 0, (2, 0), (2, 1), id="as-slow-as-may-be"),
+        pytest.param(1, 0, (2, 1), (1, 0), id="slower-than-may-be"),
+        pytest.param(1, 0, (255, 255), (1, 0), id="forged"),
+        pytest.param(200, 0, (254, 255), (255, 0), id="longest"),
+        pytest.param(200, 0, (255, 0), (200, 0), id="longer"),
+        pytest.param(0, 20, (0, 20), (0, 21), id="below-a-second"),
+    ],
+)
+def test_a_question_beats_nobody(
+    advbase: int, advskew: int, theirs: tuple[int, int], asked: tuple[int, int]
+) -> None:
+    """A step slower than who is asked, and bearable for all others."""
+    it = voice(advbase=advbase, advskew=advskew)
+
+    [question] = it.question(advert_interval_ns(*theirs), 4)
+
+    assert question == SendAdvert(*asked, 4001)
 
 
 def test_no_farewell_unless_wished_for() -> None:
