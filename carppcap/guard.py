@@ -115,6 +115,17 @@ class _Candidate:
         self.repeats = 0
 
 
+class _Constant:
+    """A counter that is repeated: with which claims the last time, and how far others
+    have counted on from it since."""
+
+    __slots__ = ("claims", "counted")
+
+    def __init__(self, claims: int) -> None:
+        self.claims = claims
+        self.counted = 0
+
+
 class Guard:
     """The memory of one virtual host.  `start` is the time of its `Sequence` then."""
 
@@ -126,7 +137,7 @@ class Guard:
         self._memory: memoryview[int] | None = None
         self._senders: dict[int, _Sender] = {}
         self._candidates: dict[int, _Candidate] = {}
-        self._constants: dict[int, int] = {}
+        self._constants: dict[int, _Constant] = {}
         self._asked: dict[int, None] = {}
         self._hinted_at: dict[int, Instant] = {}
 
@@ -212,7 +223,8 @@ class Guard:
         constant = self._constants.get(counter)
         if constant is not None:
             _keep(self._constants, counter, constant, CONSTANTS_MAX)
-            return constant == _claims(advert)
+            constant.counted = 0
+            return constant.claims == _claims(advert)
         if counter in self._candidates:
             return False
         if self._memory is None:
@@ -223,6 +235,7 @@ class Guard:
         if entry // REMEMBERED == counter // REMEMBERED and entry % REMEMBERED:
             return False
         self._memory[index] = counter - index + _digest_of(_claims(advert))
+        self._counts_on(counter)
         self._note_sender(advert, counter, now)
         return True
 
@@ -249,8 +262,9 @@ class Guard:
 
     def _judge_repetition(self, advert: AdvertReceived, now: Instant) -> Finding:
         counter, claims = advert.counter, _claims(advert)
-        if counter in self._constants:
-            self._constants[counter] = claims
+        constant = self._constants.get(counter)
+        if constant is not None:
+            constant.claims = claims
             return Finding.CHANGED
         candidate = self._candidates.get(counter)
         if candidate is not None:
@@ -265,12 +279,15 @@ class Guard:
     def _counts_on(self, counter: int) -> bool:
         """Whether an original or FreeBSD may have sent it, next to one that repeats.
 
-        They begin anew behind the counter of OpenBSD, whenever they have heard it.
+        They begin anew behind the counter of OpenBSD whenever they have heard it, and
+        go on from there without a step back.
         """
-        return any(
-            0 < (counter - constant) % (1 << 64) <= COUNTED_MAX
-            for constant in self._constants
-        )
+        for first, constant in self._constants.items():
+            ahead = (counter - first) % (1 << 64)
+            if constant.counted < ahead <= COUNTED_MAX:
+                constant.counted = ahead
+                return True
+        return False
 
     def _judge_candidate(
         self, candidate: _Candidate, advert: AdvertReceived, now: Instant
@@ -282,7 +299,7 @@ class Guard:
             span_ns = now - candidate.since
             if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.patience_ns:
                 del self._candidates[counter]
-                _keep(self._constants, counter, claims, CONSTANTS_MAX)
+                _keep(self._constants, counter, _Constant(claims), CONSTANTS_MAX)
                 return Finding.REPEATING
         _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
         return Finding.FRESH if claims == candidate.claims else Finding.CHANGED

@@ -240,6 +240,7 @@ MUTANTS = (
     _guard("repeats in no time", " and span_ns >= candidate.patience_ns", ""),
     _guard("hints without end", "if now - self._hinted_at.get(other, now - HINT_PERIOD_NS) < HINT_PERIOD_NS:", "if False:"),
     _guard("nobody counts on from OpenBSD", "if self._counts_on(counter):", "if False:"),
+    _guard("counting on may step back", "constant.counted = ahead", "pass"),
     _guard("nobody is ever replaced", "now - sender.fresh_at > max(patience_ns, REPLACED_NS)", "False"),
     _guard("tables grow", "if len(table) >= length_max:", "if False:"),
     _sequence("two of one number", "self._last + 1)", "self._last)"),
