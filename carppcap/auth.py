@@ -76,7 +76,7 @@ class Authenticator:
     advert's first byte.  `hash_function` is any SHA-1 whose states can be copied.
     """
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_inner", "_outer", "link_local")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Authenticator:
         type: int = TYPE_ADVERT,  # noqa: A002 - so it is called in the header too
         hash_function: "Callable[[bytes], Any]" = sha1,
     ) -> None:
+        self.link_local = link_local
         self._inner = hash_function(key._secret.translate(_INNER_PAD))
         self._inner.update(bytes((VERSION, type)) + link_address + bytes((vhid,)))
         self._inner.update(_signed(vips, link_local))

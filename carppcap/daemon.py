@@ -203,6 +203,7 @@ class Daemon:
             return False
         if isinstance(outcome.event, AdvertReceived):
             self._flood.heard(outcome.event.source, at)
+            self._egress.heed(outcome.event)
         self._perform(outcome)
         if outcome.remark is not None:
             self._send_hint(outcome.remark.hint, at)

@@ -15,6 +15,7 @@ from carppcap.addresses import (
 )
 from carppcap.auth import Authenticator, Key
 from carppcap.config import SourceMac, VirtualHostConfig
+from carppcap.events import AdvertReceived
 from carppcap.frames_built import build_advert, build_announcement
 
 
@@ -49,8 +50,27 @@ class Egress:
         self._mac_of = mac_of
         # Without a password a replay can still show what we would have sent.
         self._key = config.key or Key(b"\0")
-        self._authenticator = Authenticator(
-            self._key, config.vhid, config.vips, config.link_address
+        self._signs_link_local = False
+        self._authenticator = self._signer()
+
+    def heed(self, heard: AdvertReceived) -> None:
+        """Sign from now on as a peer does whose advert was `heard`.
+
+        OpenBSD does not sign link-local addresses, and would not accept those it has
+        by itself and we have not; FreeBSD and NetBSD accept nothing else.
+        """
+        if heard.verified and heard.link_local is not self._signs_link_local:
+            self._signs_link_local = heard.link_local
+            self._authenticator = self._signer()
+
+    def _signer(self) -> Authenticator:
+        config = self._config
+        return Authenticator(
+            self._key,
+            config.vhid,
+            config.vips,
+            config.link_address,
+            link_local=self._signs_link_local,
         )
 
     def frames(self, action: SendAdvert | SendHint | AnnounceAddresses) -> list[bytes]:

@@ -33,7 +33,8 @@ class AdvertReceived:
     """An authentic advert for this vhid (`verified` False: no key to check it with).
 
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255
-    (OpenBSD's and ours; 0 from everyone else).
+    (OpenBSD's and ours; 0 from everyone else).  `link_local` tells whether its digest
+    covers link-local addresses.
     """
 
     source: Address
@@ -42,6 +43,7 @@ class AdvertReceived:
     counter: int
     verified: bool = True
     demotion: int = 0
+    link_local: bool = False
 
     @property
     def family(self) -> Family:

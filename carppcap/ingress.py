@@ -39,7 +39,7 @@ from carppcap import advert as wire
 from carppcap.actions import SendHint
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.advert import Advert
-from carppcap.auth import Verifier
+from carppcap.auth import Authenticator, Verifier
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
 from carppcap.frames import TTL, Datagram, Defect
@@ -165,7 +165,8 @@ class _Door:
     def authenticate(self, datagram: Datagram, advert: Advert) -> Accepted | Rejection:
         """The last check: its digest."""
         verifier = self._verifier
-        if verifier is not None and not _is_signed(verifier, datagram, advert):
+        form = None if verifier is None else _form(verifier, datagram, advert)
+        if verifier is not None and form is None:
             if wire.is_vrrp_v2_with_seven_addresses(
                 datagram.payload, datagram.source.packed
             ):
@@ -179,6 +180,7 @@ class _Door:
             counter=advert.counter,
             verified=verifier is not None,
             demotion=advert.demotion,
+            link_local=form is not None and form.link_local,
         )
         return Accepted(advert.vhid, event)
 
@@ -189,15 +191,17 @@ class _Door:
         verifier = self._hint_verifier
         if verifier is None:
             return None
-        if not _is_signed(verifier, datagram, hint):
+        if _form(verifier, datagram, hint) is None:
             expected = verifier.usual.digest(hint.counter)
             return Rejection(RejectReason.BADAUTH, datagram, hint, expected)
         return Hinted(hint.vhid, hint.counter)
 
 
-def _is_signed(verifier: Verifier, datagram: Datagram, advert: Advert) -> bool:
-    form = verifier.find(advert.counter, advert.digest, datagram.source_mac)
-    return form is not None
+def _form(
+    verifier: Verifier, datagram: Datagram, advert: Advert
+) -> Authenticator | None:
+    """How it is signed, None: not as any peer of ours would."""
+    return verifier.find(advert.counter, advert.digest, datagram.source_mac)
 
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:

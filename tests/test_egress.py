@@ -252,6 +252,27 @@ def test_a_router_announces_itself_as_one() -> None:
     assert [frame[58] for frame in (before[1], after[1])] == [0x20, 0xA0]
 
 
+def test_link_local_addresses_are_signed_for_those_who_sign_them() -> None:
+    """FreeBSD accepts nothing else, OpenBSD may accept nothing but the other."""
+    host = config(vips=(VIP6, IPv6Address("fe80::252")), source6=OURS6)
+    out = egress(host)
+    without = Authenticator(Key(b"love"), 7, host.vips).digest(5)
+    with_them = Authenticator(Key(b"love"), 7, host.vips, link_local=True).digest(5)
+
+    def signed(heard: AdvertReceived) -> bytes:
+        out.heed(heard)
+        (frame,) = out.frames(SendAdvert(1, 0, 5, 0, Family.IPV6))
+        return frame[-20:]
+
+    freebsd = AdvertReceived(LOWER6, 1, 0, 9, link_local=True)
+    openbsd = AdvertReceived(LOWER6, 1, 0, 9)
+    nobody = AdvertReceived(LOWER6, 1, 0, 9, verified=False)
+    said = [openbsd, freebsd, freebsd, nobody, openbsd]
+    assert list(map(signed, said)) == [
+        without, with_them, with_them, with_them, without,
+    ]  # fmt: skip
+
+
 def test_the_interface_may_change_its_address() -> None:
     """The next announcement has the new one."""
     out = egress(config())

@@ -546,6 +546,7 @@ def test_frames_of_the_vectors(vector: dict[str, Any]) -> None:
                 vector["wire_advskew"],
                 int(vector["counter_hex"], 16),
                 demotion=vector["wire_demotion"],
+                link_local=vector["name"] == "netbsd-v6-linklocal",
             ),
         )
 

@@ -297,7 +297,7 @@ def test_who_goes_back_in_time_is_asked_before_it_counts_as_dead() -> None:
     assert [heard(node, counter, 4) for counter in (11, 12)] == ["replay"] * 2
 
     (question,) = node.tick(ns(6))
-    assert words(question.actions) == ["advert 1/0"]
+    assert words(question.actions) == ["advert 1/1"]
     assert (question.state, deadline(node)) == (State.BACKUP, 7.25)
 
 

@@ -20,6 +20,7 @@ from carppcap.events import (
     STEP_DOWN_HOLD_NS,
     AddressesAcquired,
     AddressesReleased,
+    AdvertReceived,
     DemotionChanged,
     Event,
     FramesLost,
@@ -87,6 +88,8 @@ class CarppcapHost:
         outcome = self._node.receive(self._config.interface, datagram, now)
         hint = None
         if isinstance(outcome, Step):
+            if isinstance(outcome.event, AdvertReceived):
+                self._egress.heed(outcome.event)
             self._perform(outcome)
             hint = None if outcome.remark is None else outcome.remark.hint
         elif isinstance(outcome, Rejection):

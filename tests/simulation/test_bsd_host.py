@@ -22,6 +22,11 @@ KERNELS = [kind.value for kind in Kind if kind.is_kernel]
 every_kernel = pytest.mark.parametrize("kind", KERNELS)
 
 
+def is_master(result: Run, name: str) -> bool:
+    """Whether the host is master in the end."""
+    return changes(result, name)[-1][1].startswith("MASTER")
+
+
 @every_kernel
 @pytest.mark.parametrize("skew", [0, 100])
 def test_fail_over(kind: str, skew: int) -> None:
@@ -325,6 +330,29 @@ def test_families(kind: str, flags: str) -> None:
     assert len({advert.counter for advert in first}) == (1 if kind == "openbsd" else 4)
     assert causes(result, "node2") == ["BACKUP startup", "MASTER master_down"]
     assert [member.rejected for member in result.report.members] == [{}, {}]
+
+
+@every_kernel
+@pytest.mark.parametrize("skews", [(0, 100), (100, 0)], ids=["kernel", "carppcap"])
+def test_a_link_local_address_beside_carppcap(
+    kind: str, skews: tuple[int, int]
+) -> None:
+    """Signed by all kernels but OpenBSD: we do what they do, once we have heard them.
+
+    A kernel that is to be backup does not understand our first adverts, becomes master,
+    and yields to the next; from then on it is quiet.
+    """
+    result = play(
+        kind,
+        "carppcap",
+        group={"flags": ONLY6},
+        node={f"node{n + 1}": {"flags": f"-k {skews[n]} -P"} for n in range(2)},
+    )
+    masters = [name for name in ("node1", "node2") if is_master(result, name)]
+
+    assert masters == (["node1"] if skews[0] == 0 else ["node2"])
+    late = [at for name in ("node1", "node2") for at, _ in changes(result, name)]
+    assert max(late) < 12
 
 
 @every_kernel
