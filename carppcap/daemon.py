@@ -168,7 +168,7 @@ class Daemon:
         now = now_ns()
         lost_frames, due = self._wire.lost_frames(), self._wake_by
         if lost_frames and due is not None and now - due > STALL_NS:
-            self._log.notice("Frames were lost while this process was held up")
+            self._journal.frames_lost(now)
             self._handle(FramesLost(), now)
 
     def _read_frames(self) -> None:

@@ -167,6 +167,11 @@ class Journal:
         # A flood may fill the list of complaints with names, but not this one.
         self._limited.write(Level.WARNING, at, type(news), text, **values)
 
+    def frames_lost(self, at: Instant) -> None:
+        """What had arrived while we were held up found no room."""
+        text = N_("Frames were lost while this process was held up{limited}")
+        self._limited.write(Level.NOTICE, at, "lost", text)
+
     def send_failure(self, why: object, at: Instant) -> None:
         """A frame could not be sent."""
         self._limited.write(

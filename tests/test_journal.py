@@ -291,6 +291,15 @@ def test_a_flood_under_ever_new_names_is_told_of() -> None:
     assert len(said.lines) == 2
 
 
+def test_frames_lost() -> None:
+    """Under a flood it may happen again and again."""
+    said = Said()
+    for second in range(5):
+        said.journal.frames_lost(second)
+
+    assert said.lines == [("NOTICE", "Frames were lost while this process was held up")]
+
+
 def test_a_send_failure() -> None:
     """Each reason once; the interface may be down for hours."""
     said = Said()
