@@ -19,7 +19,7 @@ def usage(name: str) -> str:
         "Shares a virtual IP address with other hosts: one of them holds it, and when\n"
         "that one falls silent another takes it over (CARP, IP protocol 112).\n"
         "\n"
-        "Needed: --srcip, --vhid, --addr, and --passfile or --pass.\n"
+        "Needed: --vhid, --addr, --passfile or --pass, and with IPv4 --srcip.\n"
     ).format(name=name)
     example = translate(
         "Example: two hosts, 10.1.1.1 and 10.1.1.2, share 10.1.1.252.  On the first:\n"

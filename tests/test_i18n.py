@@ -240,4 +240,4 @@ def test_a_terminal_without_the_letters() -> None:
     ended = run("--help", PYTHONIOENCODING="ascii", LC_ALL="de_DE", LANGUAGE="")
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "N\\xf6tig: --srcip" in ended.stdout
+    assert "N\\xf6tig: --vhid" in ended.stdout
