@@ -82,7 +82,12 @@ class Daemon:
         self._config = config
         self._log = log
         self._signals = SignalPipe(_heeded_signals(settings))
-        self._wire = Wire(config, log, ignore_link_state=settings.ignore_link_state)
+        self._wire = Wire(
+            config,
+            log,
+            ignore_link_state=settings.ignore_link_state,
+            any_source6=settings.source6 is None,
+        )
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)

@@ -40,7 +40,8 @@ link-local one is checked for duplicates for a second or two (RFC 4862, 5.4)."""
 def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
     """`config` with an IPv6 address to send from, where one is needed and none given.
 
-    It is chosen from those of the interface, as kernels do, and kept from then on.
+    It is chosen from those of the interface, as kernels do, and kept from then on,
+    even on an interface that was made anew and has got another one meanwhile.
     Raises `LinkError` if the interface has none and gets none in a while.
     """
     if Family.IPV6 not in config.families or config.source6 is not None:
@@ -78,16 +79,24 @@ def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
 class Wire:
     """Sends and receives for one virtual host.
 
-    `ignore_link_state` keeps `LinkDown` from the core (crossover cables).  Raises
-    `LinkError` if there is no such interface, or if it is up and cannot be opened.
+    `ignore_link_state` keeps `LinkDown` from the core (crossover cables).  Where
+    nobody has insisted on the IPv6 source, `any_source6`, another one in its place is
+    no loss.  Raises `LinkError` if there is no such interface, or if it is up and
+    cannot be opened.
     """
 
     def __init__(
-        self, config: VirtualHostConfig, log: Log, *, ignore_link_state: bool
+        self,
+        config: VirtualHostConfig,
+        log: Log,
+        *,
+        ignore_link_state: bool,
+        any_source6: bool = False,
     ) -> None:
         self._config = config
         self._log = log
         self._ignore_link_state = ignore_link_state
+        self._any_source6 = any_source6
         self._sieve = WIDE
         self._read_timeout_ms = (
             READ_TIMEOUT_MS
@@ -265,10 +274,21 @@ class Wire:
         if self._ignore_link_state:
             return True
         # One family is enough to take part, and an address never seen is no loss.
-        lost = self._sources_seen.difference(self.status.addresses)
+        lost = [source for source in self._sources_seen if self._has_lost(source)]
         address_ok = not self._sources or len(lost) < len(self._sources)
         is_open = self._capture is not None
         return is_open and self.status.up and self.status.carrier and address_ok
+
+    def _has_lost(self, source: Address) -> bool:
+        if source in self.status.addresses:
+            return False
+        # A card that was replaced has another link-local address than the old one, and
+        # the old one would never come back.
+        return not (
+            self._any_source6
+            and source.version == 6
+            and choose_source(self.status.sources, source, self._config.vips)
+        )
 
     def _open(self) -> None:
         config = self._config

@@ -48,10 +48,19 @@ class Subject:
     """A wire on a0, and what it has said."""
 
     def __init__(
-        self, host: VirtualHostConfig = HOST, *, ignore_link_state: bool = False
+        self,
+        host: VirtualHostConfig = HOST,
+        *,
+        ignore_link_state: bool = False,
+        any_source6: bool = False,
     ) -> None:
         self.log = MemoryLog(debug=True)
-        self.wire = Wire(host, self.log, ignore_link_state=ignore_link_state)
+        self.wire = Wire(
+            host,
+            self.log,
+            ignore_link_state=ignore_link_state,
+            any_source6=any_source6,
+        )
 
     def after(self, command: str) -> list[LinkUp | LinkDown]:
         """What the core is told of a change, all events of it taken together."""

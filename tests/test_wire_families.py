@@ -96,6 +96,31 @@ def test_the_only_family(subject: Subject) -> None:
     assert subject.after("address add fd00::5/64 dev a0 nodad") == [LinkUp()]
 
 
+@pytest.mark.parametrize("insisted", [False, True])
+def test_an_interface_made_anew_with_another_mac(insisted: bool) -> None:
+    """Its new link-local address will do, where the old one was only our choice."""
+    host = with_source(config(interface="a0", vips=(VIP6,), source=None), MemoryLog())
+    made = Subject(host, any_source6=not insisted)
+
+    def has_ipv6() -> bool:
+        made.wire.refresh()
+        return any(one.address.version == 6 for one in made.wire.status.sources)
+
+    with closing(made.wire):
+        wait_for(has_ipv6)
+        assert made.after("link delete a0") == [LinkDown()]
+        make_link()
+        wait_for(has_ipv6)
+
+        assert host.source6 not in made.wire.status.addresses
+        assert made.wire.usable is not insisted
+
+        # With no address of the family there is nothing to take part with.
+        ip("-6 address flush dev a0")
+        made.news()
+        assert not made.wire.usable
+
+
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
     """Of either family."""
