@@ -12,6 +12,7 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
+from carppcap.advert import BOW_OUT
 from carppcap.complaints import Complaints
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
@@ -62,6 +63,8 @@ class Journal:
             step.state is State.MASTER
             and isinstance(step.event, AdvertReceived)
             and AnnounceAddresses() in step.actions
+            # Who takes leave does so in each family, and we are master at the first.
+            and not step.event.advbase == step.event.advskew == BOW_OUT
         ):
             self._limited.write(
                 Level.WARNING,

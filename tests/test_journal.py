@@ -173,6 +173,7 @@ def test_a_question() -> None:
     assert not any("asking" in text for _, text in said.lines)
 
 
+FAREWELL = replace(THEIRS, advbase=255, advskew=255)
 REASSERTING = (
     "Non-preferred master advertising: reasserting control of VIP with another "
     "gratuitous arp"
@@ -185,6 +186,7 @@ REASSERTING = (
         (THEIRS, MASTER, (AnnounceAddresses(),), True),
         (THEIRS, MASTER, (SendAdvert(1, 0, 1), AnnounceAddresses()), True),
         (THEIRS, MASTER, (), False),
+        (FAREWELL, MASTER, (AnnounceAddresses(),), False),
         (THEIRS, BACKUP, (), False),
         (Tick(), MASTER, (SendAdvert(1, 0, 1), AnnounceAddresses()), False),
     ],
