@@ -342,7 +342,18 @@ def test_another_parent_of_that_name() -> None:
 
 @in_network
 def test_without_the_right_to() -> None:
-    """A process that gave up its capabilities, told in one line."""
+    """Told in one line: at the start, not to be found out by the first take-over."""
+    os.seteuid(65534)
+    try:
+        with pytest.raises(LinkError, match=r"on a0: Operation not permitted$"):
+            VirtualMac("a0", 7, BOTH)
+    finally:
+        os.seteuid(0)
+
+
+@in_network
+def test_without_the_right_to_any_more() -> None:
+    """A process that gave up its capabilities."""
     with virtual_mac() as subject:
         os.seteuid(65534)
         try:
@@ -363,8 +374,11 @@ def test_a_setting_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> No
             raise OSError(30, "Read-only file system", where)
         return open(where, mode, encoding=encoding)
 
-    monkeypatch.setattr("carppcap.system.vmac.open", refuse, raising=False)
     with virtual_mac() as subject:
+        monkeypatch.setattr("carppcap.system.vmac.open", refuse, raising=False)
+        with pytest.raises(LinkError):
+            VirtualMac("a0", 8, BOTH)
+        assert settings() == UNTOUCHED
         with pytest.raises(LinkError) as caught:
             subject.acquire()
         assert str(caught.value) == (
@@ -396,7 +410,7 @@ def test_a_stopped_process_holds_the_lock() -> None:
 @pytest.mark.parametrize(
     ("parent", "vhid", "name"),
     [
-        ("lo", 7, "carp7.lo"),
+        ("ge0", 7, "carp7.ge0"),
         ("enp0s31f6", 9, "carp9.enp0s31f6"),
         ("enp0s31f6", 10, "carp10.if0"),
         ("enp0s31.100", 255, "carp255.if0"),

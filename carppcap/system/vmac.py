@@ -75,7 +75,8 @@ class VirtualMac:
     `parent` is the name of the interface below; `addresses` come with the length of
     their prefix, None for the address alone.  An interface that was left behind by a
     process that was killed is removed at once.  Needs CAP_NET_ADMIN, and /proc/sys to
-    write to.  Raises `ConfigError` where pyroute2 is missing, and `LinkError`.
+    write to; what is missing is told at once, and not when a master is needed.  Raises
+    `ConfigError` where pyroute2 is missing, and `LinkError`.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class VirtualMac:
         try:
             with self._in_words():
                 self._enquiry = Enquiry()
-            self.release()
+            self._rehearse()
         except LinkError:
             self.close()
             raise
@@ -123,12 +124,7 @@ class VirtualMac:
             return
         with self._in_words(), _locked(self._parent):
             self._remove()
-            try:
-                self._make(_existing(self._parent))
-            except (OSError, self._refusal):
-                with suppress(OSError, self._refusal, LinkError):
-                    self._remove()
-                raise
+            self._or_not_at_all(lambda: self._fill(self._make()))
 
     def release(self) -> None:
         """Have the interface no more, nor the settings of the parent for its sake.
@@ -174,8 +170,25 @@ class VirtualMac:
                 why=f"{where}: {why}" if where else why,
             ) from None
 
-    def _make(self, parent: int) -> None:
-        name = self.name
+    def _rehearse(self) -> None:
+        """Make the interface, but without addresses and down, and remove it again."""
+        with self._in_words(), _locked(self._parent):
+            self._remove()
+            if _index(self._parent):
+                self._or_not_at_all(self._make)
+                self._remove()
+
+    def _or_not_at_all(self, make: Callable[[], object]) -> None:
+        try:
+            make()
+        except (OSError, self._refusal):
+            with suppress(OSError, self._refusal, LinkError):
+                self._remove()
+            raise
+
+    def _make(self) -> int:
+        """The number of the interface, which is down and has no addresses yet."""
+        name, parent = self.name, _existing(self._parent)
         self._kernel.link(
             "add",
             ifname=name,
@@ -192,6 +205,9 @@ class VirtualMac:
         _prepare(
             name, self._parent, {address.version for address, _ in self._addresses}
         )
+        return index
+
+    def _fill(self, index: int) -> None:
         self._kernel.link("set", index=index, state="up")
         for address, prefix in self._addresses:
             self._kernel.addr(
