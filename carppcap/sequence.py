@@ -35,6 +35,10 @@ TIME_MAX = (1 << TIME_BITS) - 1
 CLOCK_MAX = TIME_MAX // 4 * 3
 """In 2071: a clock that reads more is as wrong as one from before 2020."""
 
+SIDESTEPS_MAX = UNITS_PER_S
+"""How often we step aside for who may have our id and our time: a second in all, which
+is less than clocks may differ."""
+
 _NS_PER_UNIT = NS_PER_S // UNITS_PER_S
 _MARK_MASK = (1 << MARK_BITS) - 1
 _ID_MASK = IDS - 1
@@ -78,7 +82,16 @@ class Sequence:
     Instants must not decrease.
     """
 
-    __slots__ = ("_began_at", "_draw_id", "_ids", "_last", "_offset", "id", "start")
+    __slots__ = (
+        "_began_at",
+        "_draw_id",
+        "_ids",
+        "_last",
+        "_offset",
+        "_sidesteps",
+        "id",
+        "start",
+    )
 
     def __init__(self, wall_ns: int, now: Instant, draw_id: Callable[[], int]) -> None:
         self.start = time_at(wall_ns)
@@ -86,18 +99,28 @@ class Sequence:
         self._draw_id = draw_id
         self._offset = 0
         self._last = -1
-        self._ids = 0
+        self._ids = self._sidesteps = 0
         self._renumber()
 
     def avoid(self, counter: int) -> None:
-        """Draw another id if this counter of somebody else has ours.
+        """Draw another id if this counter shows that somebody else has ours.
 
-        Two in a group would take each other's adverts for old ones of their own.  Or
-        somebody repeats what we have sent: then nothing is lost by it.
+        Two in a group would take each other's adverts for old ones of their own.  But
+        what we have sent ourselves may come back, and whoever could make us change our
+        id with it would keep alive what we have said under the old one: nobody knows
+        that to be old who has not heard it.  So only what is ahead of us is a proof.
+        What is level with us may be a twin's, who began with us: now and then we go a
+        unit ahead of him, and he sees the proof.
         """
         stamp = split(counter)
-        if stamp is not None and stamp[1] == self.id:
+        if stamp is None or stamp[1] != self.id:
+            return
+        if stamp[0] > self._last:
             self._renumber()
+        elif stamp[0] == self._last and self._sidesteps < SIDESTEPS_MAX:
+            unit = self._draw_id() & 1
+            self._sidesteps += unit
+            self._offset += unit
 
     def _renumber(self) -> None:
         self.id = self._draw_id()

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from carppcap.sequence import (
     CLOCK_MAX,
     EPOCH_S,
     IDS,
+    SIDESTEPS_MAX,
     TIME_MAX,
     UNITS_PER_S,
     Sequence,
@@ -132,13 +133,43 @@ def test_another_id_is_drawn_when_somebody_else_has_ours() -> None:
     """The time goes on."""
     made = sequence(7, 9)
     first = stamp_of(made, 5)
-    for counter in (join(first[0], 8), join(first[0], 7) + 1, 7):
+    for counter in (join(first[0] + 1, 8), join(first[0] + 1, 7) + 1, 7):
         made.avoid(counter)
         assert made.id == 7
-    made.avoid(join(0, 7))
+    made.avoid(join(first[0] + 1, 7))
 
     assert made.id == 9
     assert (first[1], stamp_of(made, 5)) == (7, (first[0] + 1, 9))
+
+
+def test_what_we_have_sent_may_come_back() -> None:
+    """From an attacker: who could make us change our id would save what was said
+    under the old one for those who have not heard it."""
+    made = sequence(7, *[1] * 1000)
+    sent = [made.draw(ns(5 + second)) for second in range(100)]
+    for counter in sent * 3:
+        made.avoid(counter)
+
+    assert made.id == 7
+    # As far ahead of the clock as one may be taken for another, and no further.
+    assert times(made, 105) == [100 * UNITS_PER_S + 3]
+    for second in range(106, 306):
+        made.avoid(made.draw(ns(second)))
+    assert times(made, 306) == [301 * UNITS_PER_S + SIDESTEPS_MAX]
+
+
+@given(st.lists(st.integers(0, 1), min_size=64, max_size=64), st.integers(0, 9))
+def test_who_began_with_us_under_our_id(bits: list[int], phase: int) -> None:
+    """Sends what we send, until chance parts us: then the one behind draws another."""
+    ours = sequence(7, *bits[:32], *range(8, 108))
+    theirs = sequence(7, *bits[32:], *range(108, 208))
+    assume(bits[:32] != bits[32:])
+    for second in range(6, 40):
+        sent = ours.draw(ns(second)), theirs.draw(ns(second) + phase)
+        ours.avoid(sent[1])
+        theirs.avoid(sent[0])
+
+    assert ours.id != theirs.id
 
 
 def test_a_lagging_one_is_raised() -> None:
@@ -193,6 +224,7 @@ def test_what_was_said_of_an_earlier_id_still_holds() -> None:
     """It was on its way when we drew another one."""
     made = sequence(7, 9)
     made.avoid(join(0, 7))
+    assert made.id == 9
 
     assert made.raise_to(join(made.start + 500, 7), ns(5))
     assert stamp_of(made, 5) == (made.start + 501, 9)
