@@ -10,7 +10,7 @@ Not here, because nobody could tell: leaving out the reset of `_leaving` in
 
 from dataclasses import dataclass
 
-CLUSTERS = 100
+CLUSTERS = 150
 """For each law that must object."""
 
 CLUSTERS_OF_OTHERS = 8
