@@ -5,10 +5,7 @@ robbed of our address: the capture is opened anew where it has to be, and the co
 only ever hears `LinkDown` and `LinkUp`.
 """
 
-import select
 from contextlib import suppress
-from dataclasses import replace
-from ipaddress import IPv6Address
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.bpf import WIDE, Sieve, filter_text
@@ -16,6 +13,7 @@ from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
 from carppcap.frames import LinkType
+from carppcap.options import N_
 from carppcap.sources import choose_source
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
@@ -25,55 +23,13 @@ from carppcap.system.capture import (
     SendError,
     StampedFrame,
 )
-from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor, LinkStatus, Membership
 from carppcap.system.neighbours import Neighbours
 from carppcap.system.protocol import ProtocolHolder
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 
-SOURCE_PATIENCE_NS = 5 * NS_PER_S
-"""How long an interface that has just come up may take to have an IPv6 address: a
-link-local one is checked for duplicates for a second or two (RFC 4862, 5.4)."""
-
-
-def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
-    """`config` with an IPv6 address to send from, where one is needed and none given.
-
-    It is chosen from those of the interface, as kernels do, and kept from then on,
-    even on an interface that was made anew and has got another one meanwhile.
-    Raises `LinkError` if the interface has none and gets none in a while.
-    """
-    if Family.IPV6 not in config.families or config.source6 is not None:
-        return config
-    destination = next((peer for peer in config.peers if peer.version == 6), None)
-    give_up_at = now_ns() + SOURCE_PATIENCE_NS
-    monitor = LinkMonitor(config.interface)
-    news = select.poll()
-    news.register(monitor, select.POLLIN)
-    try:
-        while True:
-            chosen = choose_source(
-                monitor.status().sources, destination or CARP_GROUP6, config.vips
-            )
-            remaining_ns = give_up_at - now_ns()
-            if isinstance(chosen, IPv6Address):
-                log.info(
-                    "Using [{source}] as IPv6 source address on {interface}",
-                    source=chosen,
-                    interface=config.interface,
-                )
-                return replace(config, source6=chosen)
-            if remaining_ns <= 0:
-                raise LinkError(
-                    "{interface} has no IPv6 address to send from (allowed: one on the "
-                    "interface, or --srcip)",
-                    interface=config.interface,
-                )
-            news.poll(remaining_ns / NS_PER_MS)
-            monitor.drain()
-    finally:
-        monitor.close()
+_LOST_SOURCE = N_("{interface} has lost our address {source}")
 
 
 class Wire:
@@ -118,6 +74,7 @@ class Wire:
         self.vip_lost = False
         self._failure = ""
         self._sources_seen: set[Address] = set()
+        self._reason = ""
         self.status = LinkStatus()
         self.monitor = LinkMonitor(config.interface)
         try:
@@ -253,15 +210,17 @@ class Wire:
         self._sources_seen.update(self.status.addresses.intersection(self._sources))
         self._watch_vips(before)
         was_usable, self.usable = self.usable, self._is_usable()
-        if self.usable == was_usable:
+        if was_usable and self.usable:
+            self._say_lost_sources(before)
             return None
         if self.usable:
+            self._reason = ""
             self._log.warning(
                 "{interface} can be used again", interface=self._config.interface
             )
             return LinkUp()
         self._say_unusable()
-        return LinkDown()
+        return LinkDown() if was_usable else None
 
     def close(self) -> None:
         """Leave the group and close the capture."""
@@ -359,21 +318,33 @@ class Wire:
             self._capture = None
 
     def _say_unusable(self) -> None:
-        interface, status = self._config.interface, self.status
+        """Say why, and again only when it is for another reason."""
+        status = self.status
         if not status.exists:
-            self._log.warning("{interface} is gone", interface=interface)
+            reason = N_("{interface} is gone")
         elif not status.up:
-            self._log.warning("{interface} is down", interface=interface)
+            reason = N_("{interface} is down")
         elif self._capture is None:
-            pass  # said already, when it could not be opened
+            reason = ""  # said already, when it could not be opened
         elif not status.carrier:
-            self._log.warning("{interface} has no carrier", interface=interface)
+            reason = N_("{interface} has no carrier")
         else:
+            reason = _LOST_SOURCE
+        if reason != self._reason and reason:
             self._log.warning(
-                "{interface} has lost our address {source}",
-                interface=interface,
+                reason,
+                interface=self._config.interface,
                 source=", ".join(map(str, self._sources)),
             )
+        self._reason = reason
+
+    def _say_lost_sources(self, before: LinkStatus) -> None:
+        """Those that we can do without, because there is one of the other family."""
+        for source in self._sources:
+            if source in before.addresses and self._has_lost(source):
+                self._log.warning(
+                    _LOST_SOURCE, interface=self._config.interface, source=source
+                )
 
     def _watch_vips(self, before: LinkStatus) -> None:
         for vip in self._config.vips:

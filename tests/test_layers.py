@@ -53,7 +53,7 @@ SHELL = (
         "system.syslog",
         "system.vmac",
     ),
-    ("limitedlog", "password", "usage", "wire"),
+    ("limitedlog", "origin", "password", "usage", "wire"),
     ("complaints",),
     ("journal",),
     ("holding",),

@@ -258,6 +258,19 @@ def test_without_our_address(subject: Subject) -> None:
     assert subject.after(f"address add {OURS}/24 dev a0") == [LinkUp()]
 
 
+def test_another_reason_is_said(subject: Subject) -> None:
+    """The last line tells what is missing now, and each thing once."""
+    subject.after("link set b0 down")
+    subject.after(f"address delete {OURS}/24 dev a0")
+    subject.said()
+    subject.after("link set b0 up")
+    subject.after("address add 10.3.0.1/32 dev a0")
+
+    warnings = [text for level, text in subject.said() if level == "WARNING"]
+    assert warnings == ["a0 has lost our address 10.1.1.5"]
+    assert subject.after(f"address add {OURS}/24 dev a0") == [LinkUp()]
+
+
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
     """Noticed by whom it concerns; the interface is as good as before."""
     assert subject.after("address add 10.1.1.252/32 dev a0") == []

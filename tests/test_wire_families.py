@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from carppcap import wire
 from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
-from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
+from carppcap.origin import with_source
 from carppcap.system.neighbours import NotPermittedError
-from carppcap.wire import with_source
 from tests.builders import LOWER, VIP, config
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 from tests.test_wire import IGMP_OF_GROUP, Subject, groups
@@ -84,6 +82,7 @@ def test_groups(host: VirtualHostConfig, ipv4: bool, ipv6: bool) -> None:
 def test_one_family_is_enough(subject: Subject) -> None:
     """Only who has lost his addresses in both is out of service."""
     assert subject.after("address delete fd00::5/64 dev a0") == []
+    assert subject.said() == [("WARNING", "a0 has lost our address fd00::5")]
     assert subject.after("address delete 10.1.1.5/24 dev a0") == [LinkDown()]
     assert subject.said() == [("WARNING", "a0 has lost our address 10.1.1.5, fd00::5")]
     assert subject.after("address add fd00::5/64 dev a0 nodad") == [LinkUp()]
@@ -142,49 +141,6 @@ def test_a_foreign_source_is_named() -> None:
         "fd00::6 is not an address of a0 (--srcip)",
     ]
     made.wire.close()
-
-
-NO_SOURCE = config(interface="a0", vips=(VIP6,), source=None)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        pytest.param(config(interface="a0"), None, id="not-needed"),
-        pytest.param(BOTH, OURS6, id="given"),
-        pytest.param(
-            config(interface="a0", vips=(VIP6,), peers=(IPv6Address("fd00::9"),)),
-            OURS6,
-            id="for-a-peer",
-        ),
-    ],
-)
-def test_source(host: VirtualHostConfig, expected: Address | None) -> None:
-    """Chosen where one is needed and none was given."""
-    assert with_source(host, MemoryLog()).source6 == expected
-
-
-def test_source_for_the_group() -> None:
-    """Link-local, which is there a moment after the interface came up."""
-    log = MemoryLog()
-    ip("address flush dev a0 scope link")
-    ip("link set a0 down")
-    ip("link set a0 up")
-    found = with_source(NO_SOURCE, log).source6
-
-    assert found is not None
-    assert found.is_link_local
-    assert log.lines == [("INFO", f"Using [{found}] as IPv6 source address on a0")]
-
-
-def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what is missing."""
-    monkeypatch.setattr(wire, "SOURCE_PATIENCE_NS", 10_000_000)
-    ip("link set a0 down")
-    ip("-6 address flush dev a0")
-
-    with pytest.raises(LinkError, match=r"^a0 has no IPv6 address to send from "):
-        with_source(NO_SOURCE, MemoryLog())
 
 
 def unicast(*peers: Address) -> VirtualHostConfig:

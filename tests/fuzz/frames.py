@@ -224,6 +224,7 @@ def _check_event(verdict: Accepted, datagram: Datagram) -> None:
         counter=oracle.number(body, 8, 16),
         verified=group.key is not None,
         demotion=body[4],
+        link_local=oracle.signs_link_local(group, datagram),
     )
 
 

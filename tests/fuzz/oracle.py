@@ -185,6 +185,15 @@ def sign(
 
 def is_signed(group: Group, datagram: Datagram, kind: int) -> bool:
     """Whether a digest is right in any form that a sender may have."""
+    return any(_is_signed(group, datagram, kind, local) for local in (False, True))
+
+
+def signs_link_local(group: Group, datagram: Datagram) -> bool:
+    """Whether an advert's digest is right only if link-local addresses are in it."""
+    return group.key is not None and not _is_signed(group, datagram, 1, False)
+
+
+def _is_signed(group: Group, datagram: Datagram, kind: int, link_local: bool) -> bool:
     macs = {b"", group.link_address}
     mac = datagram.source_mac or b""
     if mac[:5] not in (b"\0\0\x5e\0\0", b"\0\0\x5e\0\1"):
@@ -194,7 +203,6 @@ def is_signed(group: Group, datagram: Datagram, kind: int) -> bool:
         digest
         == sign(group, counter, kind, link_local=link_local, link_address=link_address)
         for link_address in macs
-        for link_local in (False, True)
     )
 
 

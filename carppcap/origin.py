@@ -1,0 +1,57 @@
+"""Where our IPv6 adverts come from, if nobody says."""
+
+import select
+from dataclasses import replace
+from ipaddress import IPv6Address
+
+from carppcap.addresses import CARP_GROUP6, Family
+from carppcap.config import VirtualHostConfig
+from carppcap.errors import LinkError
+from carppcap.sources import choose_source
+from carppcap.system.clock import now_ns
+from carppcap.system.link import LinkMonitor
+from carppcap.system.syslog import Log
+from carppcap.units import NS_PER_MS, NS_PER_S
+
+SOURCE_PATIENCE_NS = 5 * NS_PER_S
+"""How long an interface that has just come up may take to have an IPv6 address: a
+link-local one is checked for duplicates for a second or two (RFC 4862, 5.4)."""
+
+
+def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
+    """`config` with an IPv6 address to send from, where one is needed and none given.
+
+    It is chosen from those of the interface, as kernels do, and kept from then on,
+    even on an interface that was made anew and has got another one meanwhile.
+    Raises `LinkError` if the interface has none and gets none in a while.
+    """
+    if Family.IPV6 not in config.families or config.source6 is not None:
+        return config
+    destination = next((peer for peer in config.peers if peer.version == 6), None)
+    give_up_at = now_ns() + SOURCE_PATIENCE_NS
+    monitor = LinkMonitor(config.interface)
+    news = select.poll()
+    news.register(monitor, select.POLLIN)
+    try:
+        while True:
+            chosen = choose_source(
+                monitor.status().sources, destination or CARP_GROUP6, config.vips
+            )
+            remaining_ns = give_up_at - now_ns()
+            if isinstance(chosen, IPv6Address):
+                log.info(
+                    "Using [{source}] as IPv6 source address on {interface}",
+                    source=chosen,
+                    interface=config.interface,
+                )
+                return replace(config, source6=chosen)
+            if remaining_ns <= 0:
+                raise LinkError(
+                    "{interface} has no IPv6 address to send from (allowed: one on the "
+                    "interface, or --srcip)",
+                    interface=config.interface,
+                )
+            news.poll(remaining_ns / NS_PER_MS)
+            monitor.drain()
+    finally:
+        monitor.close()
