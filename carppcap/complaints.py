@@ -76,6 +76,7 @@ class Complaints:
         source = rejection.source or "?"
         key = (rejection.reason, source)
         advert, datagram = rejection.advert, rejection.datagram
+        vhid = self._config.vhid
         match rejection.reason:
             case RejectReason.BADLEN:
                 text = N_("Bogus size: a frame of protocol 112 from {source}{limited}")
@@ -84,7 +85,10 @@ class Complaints:
                 text = N_(
                     "VRRP from {source} shares this segment and is ignored{limited}"
                 )
-                self._limited.write(Level.INFO, at, key, text, source=source)
+                # Of our own number it has our MAC, too, if ours is that of kernels.
+                is_ours = datagram is not None and datagram.payload[1] == vhid
+                level = Level.WARNING if is_ours else Level.INFO
+                self._limited.write(level, at, key, text, source=source)
             case RejectReason.BADTTL if datagram is not None:
                 text = N_("Bad TTL: [{ttl}] (from {source}){limited}")
                 self._limited.write(

@@ -97,8 +97,12 @@ REJECTED = {
         ("NOTICE", "Bogus size: a frame of protocol 112 from 10.1.1.4"),
     ),
     "vrrp": (
-        ethernet(ipv4(vrrp_v2(1))),
+        ethernet(ipv4(vrrp_v2(1, vrid=8))),
         ("INFO", "VRRP from 10.1.1.4 shares this segment and is ignored"),
+    ),
+    "vrrp of our number": (
+        ethernet(ipv4(vrrp_v2(1))),
+        ("WARNING", "VRRP from 10.1.1.4 shares this segment and is ignored"),
     ),
     "other vhid, ours": (
         frame(payload(config(source=LOWER, vhid=9))),
