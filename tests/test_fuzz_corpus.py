@@ -121,8 +121,12 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
         (
             "verdicts",
             ingress,
-            "_is_signed",
-            lambda verifier, _, sent: verifier.usual.verify(sent.counter, sent.digest),
+            "_form",
+            lambda verifier, _, sent: (
+                verifier.usual
+                if verifier.usual.verify(sent.counter, sent.digest)
+                else None
+            ),
         ),
         ("verdicts", advert, "pseudo_checksum", lambda *_: 0),
         ("verdicts", ingress, "TTL", 254),
