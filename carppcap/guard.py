@@ -250,7 +250,7 @@ class Guard:
             candidate = _Candidate(source, now, _claims(advert), patience_ns)
             _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
             # Later than that it may be OpenBSD, started again.
-            if sender.fresh_at < now <= sender.fresh_at + patience_ns:
+            if sender.fresh_at < now <= sender.fresh_at + _pace(advert):
                 sender.changes = True
                 self._forget_candidates(source)
         sender.fresh_at = now
@@ -316,8 +316,13 @@ def _digest_of(claims: int) -> int:
 
 
 def _patience(advert: AdvertReceived) -> Interval:
-    """Longer than a live sender is silent, shorter than a restart takes."""
+    """Longer than a live sender is silent."""
     return max(advert.interval_ns * 5 // 2, NS_PER_S)
+
+
+def _pace(advert: AdvertReceived) -> Interval:
+    """In which a live sender speaks again, and nobody is started again and speaks."""
+    return max(advert.interval_ns * 5 // 4, NS_PER_S)
 
 
 def _keep(table: "dict[int, Any]", key: int, value: object, length_max: int) -> None:

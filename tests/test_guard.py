@@ -74,7 +74,7 @@ STORIES = {
         [FRESH] * 4 + [TAMPERED] * 4,
     ),
     "but perhaps it is none, before it is known who changes what": (
-        "0 a\n 1 a 255/255\n 1 a\n 2 b\n 2 b 0/1\n 2 a 0/1",
+        "0 a\n 0.5 a 255/255\n 0.5 a\n 1 b\n 1 b 0/1\n 1 a 0/1",
         [FRESH, CHANGED, FRESH, FRESH, TAMPERED, TAMPERED],
     ),
     "a short appearance is enough, if there were two adverts in it": (
@@ -126,11 +126,11 @@ STORIES = {
         [FRESH] * 7 + [REPEATING],
     ),
     "what is just not soon": (
-        "0 a\n 2.51 b\n 3.51 b\n 3.51 a\n 4.51 a\n 5.51 a\n 6.51 a",
+        "0 a\n 1.26 b\n 3.51 b\n 3.51 a\n 4.51 a\n 5.51 a\n 6.51 a",
         [FRESH] * 7,
     ),
     "what is just soon": (
-        "0 a\n 2.5 b\n 3.5 b\n 3.5 a",
+        "0 a\n 1.25 b\n 3.5 b\n 3.5 a",
         [FRESH, FRESH, REPLAY, REPLAY],
     ),
     "a replay does not disturb who is found out honestly": (
