@@ -110,6 +110,7 @@ class VirtualHost:
         self._adverts_until_announce = 0  # 0: no repetition is due
         self._refused_interval_ns: Interval | None = None
         self._has_asked = False
+        self._steady: Event | None = None
 
     @property
     def interval_ns(self) -> Interval:
@@ -127,8 +128,11 @@ class VirtualHost:
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take note of `event` at `now` and say what must be done about it."""
+        if event is self._steady:  # as in a replay millions of times
+            self._rearm_master_down(now)
+            return []
+        self._steady = None
         match self.state, event:
-            # What happens most, in a replay millions of times, comes first.
             case State.BACKUP, AdvertReceived() as theirs if self._link_up:
                 return self._heard_as_backup(theirs, now)
             case State.INIT, Start():
@@ -212,6 +216,8 @@ class VirtualHost:
         is_farewell = theirs.advbase == theirs.advskew == BOW_OUT
         if too_slow and (theirs.demotion >= self.demotion or is_farewell):
             return self._become_master(Cause.MASTER_TOO_SLOW, now)
+        # The same once more, with nothing in between, is no news in a single family.
+        self._steady = theirs if len(self.config.families) < 2 else None
         self._rearm_master_down(now)
         return [FamilySilent(family) for family in silent]
 
@@ -222,8 +228,7 @@ class VirtualHost:
         """
         if not self._doubted_silence:
             self._doubted_silence = True
-            patience_ns = self._patience_ns
-            self.deadline = max(self.deadline or now, now + patience_ns)
+            self.deadline = max(self.deadline or now, now + self._patience_ns)
 
     def _hold(self, hold_ns: Interval, now: Instant) -> None:
         """Pause, and only then begin to listen for a master, as the original does.
@@ -388,11 +393,8 @@ class VirtualHost:
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
         first_advert = self._voice.advert(now)
         self.deadline = now + self.interval_ns
-        # The advert claims the addresses at once; the announcement follows
-        # `AddressesAcquired`, when this host really answers for them.
+        # The announcement follows when this host really answers for the addresses.
         return [changed, *first_advert, AcquireAddresses()]
-
-    # Small matters.
 
     def _is_due(self, now: Instant) -> bool:
         return self.deadline is not None and now >= self.deadline

@@ -1,5 +1,6 @@
 """The replay guard: no honest sender is ever hurt, and no replay gets through."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 
@@ -531,3 +532,56 @@ def test_a_host_that_starts_anew_is_heard_after_one_hint(
                 assert hint is not None
                 sequence.raise_to(hint, now)
                 assert guard.judge(heard(sequence.draw(now)), now) is FRESH
+
+
+def told(guard: Guard, event: AdvertReceived, number: int, now: int) -> bool | Finding:
+    """As a replay asks: first for the plainly fresh, then for all the others."""
+    if guard.admit(event, number, now):
+        return True
+    return guard.judge(replace(event, counter=number), now)
+
+
+def counted(guard: Guard) -> list[int]:
+    """How far others have counted on, from each counter that is repeated."""
+    return [constant.counted for constant in guard._constants.values()]
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        "0 a\n 1 b\n 2 c\n 3 d\n 4 c\n 5 e\n 6 e\n 7 a",
+        "0 a\n 1 b\n 2 c\n 30 d\n 31 d\n 32 d\n 33 d\n 34 e",
+        "0 a\n 1 b\n 2 c@B\n 3 d@B\n 4 c\n 5 e\n 6 d\n 7 e@B",
+        "0 z@B\n 1 z@B\n 2 z@B\n 3 z@B\n 4 a\n 5 b\n 6 c\n 7 z\n 8 b\n 9 c",
+        "0 a\n 1 b\n 2 c@B\n 3 c\n 4 d\n 5 c@B\n 6 e",
+        "0 a\n 1 b\n 2 x@B\n 3 c\n 4 X\n 5 x\n 6 d",
+        "0 a@B\n 1 a@B\n 2 a@B\n 3 a@B\n 4 b\n 5 c\n 6 d\n 7 a@B\n 8 b\n 9 c",
+        "0 a@B\n 1 a@B\n 2 a@B\n 3 a@B\n 4 b\n 5 c\n 6 d\n 7 e\n 8 d",
+    ],
+)
+def test_one_and_the_same_event(story: str) -> None:
+    """A replay has one for all adverts of a sender; it is judged like any other."""
+    known, anew = Guard(START), Guard(START)
+    events = {name: heard(0, source) for name, source in (("A", A), ("B", B))}
+    for line in story.splitlines():
+        second, _, rest = line.strip().partition(" ")
+        name, _, source = rest.partition("@")
+        # `A` has the same low bits as `a`, and takes its place in the memory.
+        number = letter(name.lower()) + REMEMBERED * name.isupper()
+        event, now = events[source or "A"], ns(float(second))
+        expected = told(anew, replace(event), number, now)
+
+        assert told(known, event, number, now) == expected, line
+    assert known._memory == anew._memory
+    assert list(known._candidates) == list(anew._candidates)
+    assert counted(known) == counted(anew)
+
+
+def test_a_marked_counter_of_a_known_event() -> None:
+    """Such a one goes another way, whoever sends it."""
+    guard, event = Guard(START), heard(0)
+    for second, name in enumerate("abc"):
+        assert guard.admit(event, letter(name), ns(second))
+
+    assert guard.admit(event, marked(9), ns(3))
+    assert not guard.admit(event, marked(9), ns(3))
