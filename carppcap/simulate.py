@@ -289,6 +289,9 @@ def _measure(
     chunk = max(1, min(16, len(seeds) // (4 * jobs)))
     with multiprocessing.Pool(jobs) as pool:
         yield from pool.imap(partial(measure, scenario), seeds, chunk)
+        # They end by themselves; told by a signal, one may have inherited to ignore it.
+        pool.close()
+        pool.join()
 
 
 def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
