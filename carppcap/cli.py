@@ -117,8 +117,8 @@ def _in_background(settings: Settings, log: Log) -> int:
 def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
     """Be the daemon; somebody may wait for the `verdict` on its start."""
     # The rest of us is imported only now, so that help and errors come at once.
-    from carppcap.daemon import Daemon  # noqa: PLC0415
-    from carppcap.origin import with_source  # noqa: PLC0415
+    from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
+    from carppcap.daemon.loop import Daemon  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
 
     interface = settings.interface

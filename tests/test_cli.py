@@ -257,7 +257,7 @@ def test_the_daemon_imports_little() -> None:
     ended = run("-c", script, command=[sys.executable], COVERAGE_PROCESS_CONFIG="")
 
     loaded = set(ended.stdout.split())
-    assert "carppcap.daemon" in loaded
+    assert "carppcap.daemon.loop" in loaded
     assert (
         loaded & set("asyncio hashlib hmac random uuid ssl argparse".split()) == set()
     )
@@ -430,7 +430,7 @@ def test_a_mistake_of_ours(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is in the log, too: in the background nobody sees a traceback."""
-    monkeypatch.setattr("carppcap.daemon.Daemon", Broken)
+    monkeypatch.setattr("carppcap.daemon.loop.Daemon", Broken)
 
     with pytest.raises(ZeroDivisionError):
         main([*COMPLETE, *SCRIPTS])

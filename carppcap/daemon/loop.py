@@ -27,6 +27,8 @@ from carppcap.actions import (
 )
 from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
+from carppcap.daemon.interface import Wire
+from carppcap.daemon.vips import Holding
 from carppcap.egress import Egress
 from carppcap.events import (
     STALL_NS,
@@ -45,7 +47,6 @@ from carppcap.events import (
 from carppcap.flood import FloodGate
 from carppcap.forgery import ForgeryTest
 from carppcap.frames import decode
-from carppcap.holding import Holding
 from carppcap.ingress import Rejection
 from carppcap.journal import Journal
 from carppcap.node import Node, Step
@@ -56,7 +57,6 @@ from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_S, Instant
-from carppcap.wire import Wire
 
 LOOK_AGAIN_NS = NS_PER_S
 """Until we try again what the kernel had no room for; nothing will tell us when."""

@@ -9,12 +9,12 @@ import pytest
 
 from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
+from carppcap.daemon.ipv6_source import with_source
 from carppcap.events import LinkDown, LinkUp
-from carppcap.origin import with_source
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
+from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
-from tests.test_wire import IGMP_OF_GROUP, Subject, groups
 
 pytestmark = pytest.mark.netns
 

@@ -16,7 +16,7 @@ import pytest
 
 from carppcap.advert import Advert
 from carppcap.advert import decode as decode_advert
-from carppcap.daemon import ENDING_SIGNALS, Daemon
+from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
 from carppcap.options import parse
 from carppcap.sequence import join, split
 from carppcap.system.syslog import Level

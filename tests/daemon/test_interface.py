@@ -13,6 +13,7 @@ import pytest
 
 from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.config import VirtualHostConfig
+from carppcap.daemon.interface import Wire
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
 from carppcap.frames import LinkType
@@ -25,7 +26,6 @@ from carppcap.system.capture import (
 )
 from carppcap.system.link import LinkStatus
 from carppcap.units import NS_PER_MS
-from carppcap.wire import Wire
 from tests.builders import LOWER, OURS, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 

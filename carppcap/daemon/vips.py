@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from carppcap.addresses import Address
 from carppcap.config import VirtualHostConfig
+from carppcap.daemon.script_env import occasion, place
 from carppcap.errors import LinkError
 from carppcap.events import AddressesAcquired, AddressesReleased
 from carppcap.journal import Journal
 from carppcap.node import Step
-from carppcap.occasion import occasion, place
 from carppcap.options import Settings
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.units import Instant

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from carppcap.actions import AcquireAddresses, ReleaseAddresses
+from carppcap.daemon.script_env import occasion, place
 from carppcap.events import (
     AddressesAcquired,
     AddressesLost,
@@ -17,7 +18,6 @@ from carppcap.events import (
     Tick,
 )
 from carppcap.node import Node
-from carppcap.occasion import occasion, place
 from tests.builders import LOWER, config, ns, numbers
 
 BETTER = AdvertReceived(LOWER, 0, 1, 900)

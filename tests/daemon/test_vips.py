@@ -10,9 +10,9 @@ import pytest
 
 from carppcap.actions import Cause, State, StateChanged
 from carppcap.addresses import Address
+from carppcap.daemon.vips import AddressesNews, Holding
 from carppcap.errors import LinkError
 from carppcap.events import AddressesAcquired, AddressesReleased, Tick
-from carppcap.holding import AddressesNews, Holding
 from carppcap.journal import Journal
 from carppcap.node import Step
 from carppcap.options import Settings

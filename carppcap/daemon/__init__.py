@@ -1,0 +1,1 @@
+"""The live process: one loop around one node."""
