@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.advert import HEADER_LENGTH, VERSION
 from carppcap.config import VirtualHostConfig
-from carppcap.frames import PROTOCOL_CARP, TTL
+from carppcap.wire.decode import PROTOCOL_CARP, TTL
+from carppcap.wire.header import HEADER_LENGTH, VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from contextlib import closing, nullcontext, suppress
 from io import TextIOWrapper
 
 from carppcap import __version__
-from carppcap.advert import BOW_OUT
 from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.i18n import translate
 from carppcap.options import Settings, parse
@@ -29,6 +28,7 @@ from carppcap.system.process import (
 from carppcap.system.syslog import Log
 from carppcap.usage import usage
 from carppcap.values import FACILITIES
+from carppcap.wire.header import BOW_OUT
 
 ORIGINAL_NAME = "ucarp"
 

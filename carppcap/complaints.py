@@ -1,10 +1,8 @@
 """What the log says of frames that moved nothing, or should not have been sent."""
 
 from carppcap.addresses import CARP_GROUP6, Family
-from carppcap.advert import Advert
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_signed_for_ours
-from carppcap.frames import Datagram
 from carppcap.guard import Finding
 from carppcap.i18n import translate
 from carppcap.ingress import Rejection, RejectReason
@@ -14,6 +12,8 @@ from carppcap.options import N_
 from carppcap.ratelimit import RateLimit
 from carppcap.system.syslog import Level, Log
 from carppcap.units import Instant
+from carppcap.wire.decode import Datagram
+from carppcap.wire.header import Advert
 
 _GUARD_LINES = {
     Finding.REPLAY: (

@@ -5,9 +5,9 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import CARP_GROUP, Address, Family
-from carppcap.auth import Key
 from carppcap.errors import ConfigError
 from carppcap.units import Interval, advert_interval_ns, master_down_interval_ns
+from carppcap.wire.auth import Key
 
 VHID_MAX = 255
 ADVBASE_MAX = 255

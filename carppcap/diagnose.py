@@ -7,12 +7,12 @@ finding the digest that is on the wire, therefore proves which flag is wrong.
 from collections.abc import Iterable
 from enum import Enum
 
-from carppcap import advert as wire
 from carppcap.addresses import Address
-from carppcap.advert import Advert
-from carppcap.auth import Verifier
 from carppcap.config import VirtualHostConfig
-from carppcap.frames import TTL, Announcement, Datagram
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Verifier
+from carppcap.wire.decode import TTL, Announcement, Datagram
+from carppcap.wire.header import Advert
 
 
 class Misfit(Enum):

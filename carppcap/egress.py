@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from carppcap import advert as wire
 from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.addresses import (
     BROADCAST_MAC,
@@ -13,10 +12,11 @@ from carppcap.addresses import (
     multicast_mac,
     virtual_mac,
 )
-from carppcap.auth import Authenticator, Key
 from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.events import AdvertReceived
-from carppcap.frames_built import build_advert, build_announcement
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.encode import build_advert, build_announcement
 
 
 def nobody(peer: Address) -> bytes | None:

@@ -6,10 +6,10 @@ a peer, which no filter can tell from him, that is what decides whether the next
 of his still finds room.
 """
 
-from carppcap.advert import HEADER_LENGTH, TYPE_ADVERT, VERSION
-from carppcap.auth import Verifier
 from carppcap.config import VirtualHostConfig
-from carppcap.frames import PROTOCOL_CARP
+from carppcap.wire.auth import Verifier
+from carppcap.wire.decode import PROTOCOL_CARP
+from carppcap.wire.header import HEADER_LENGTH, TYPE_ADVERT, VERSION
 
 _ADVERT_OF_IPV4 = 14 + 20
 _ADVERT_OF_IPV6 = 14 + 40

@@ -38,7 +38,6 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
 from carppcap.events import (
     AddressesAcquired,
@@ -63,6 +62,7 @@ from carppcap.hearing import Hearing
 from carppcap.ties import Ties
 from carppcap.units import NS_PER_S, Instant, Interval
 from carppcap.voice import Voice
+from carppcap.wire.header import BOW_OUT
 
 REPEAT_ANNOUNCE_AFTER = 2
 """Adverts between an announcement and its repetition (`sc_delayed_arp`)."""

@@ -35,14 +35,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from carppcap import advert as wire
 from carppcap.actions import SendHint
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.advert import Advert
-from carppcap.auth import Authenticator, Verifier
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
-from carppcap.frames import TTL, Datagram, Defect
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Authenticator, Verifier
+from carppcap.wire.decode import TTL, Datagram, Defect
+from carppcap.wire.header import Advert
 
 
 class RejectReason(Enum):

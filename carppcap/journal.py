@@ -12,7 +12,6 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.advert import BOW_OUT
 from carppcap.complaints import Complaints
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
@@ -26,6 +25,7 @@ from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.timeline import format_rejection, format_step
 from carppcap.units import NS_PER_S, Instant
+from carppcap.wire.header import BOW_OUT
 
 _CAUSE_LINES = {
     Cause.PREEMPTION: N_("Putting MASTER down - preemption"),

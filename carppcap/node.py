@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from carppcap.actions import Action, SendHint, State
-from carppcap.advert import decode
 from carppcap.config import GuardMode, VirtualHostConfig
 from carppcap.events import Event, ReplayRefused, SequenceContested, Tick
-from carppcap.frames import Datagram, Defect
 from carppcap.fsm import VirtualHost
 from carppcap.guard import REFUSED, Finding, Guard
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.sequence import Sequence
 from carppcap.units import Instant
+from carppcap.wire.decode import Datagram, Defect
+from carppcap.wire.header import decode
 
 
 @dataclass(frozen=True, slots=True)

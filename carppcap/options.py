@@ -18,7 +18,6 @@ from carppcap.addresses import (
     kernel_mac,
     parse_ipv4,
 )
-from carppcap.auth import Key
 from carppcap.config import (
     ADVBASE_MAX,
     ADVSKEW_MAX,
@@ -33,6 +32,7 @@ from carppcap.config import (
 from carppcap.errors import ConfigError
 from carppcap.units import Interval
 from carppcap.values import VirtualAddress, merge_virtual_addresses
+from carppcap.wire.auth import Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.

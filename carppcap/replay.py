@@ -31,14 +31,6 @@ from carppcap.events import (
     SendSucceeded,
     Start,
 )
-from carppcap.frames import (
-    Datagram,
-    Defect,
-    LinkType,
-    decode,
-    decode_announcement,
-    decode_intact,
-)
 from carppcap.ingress import Rejection
 from carppcap.node import Node, Step
 from carppcap.report import End, Report
@@ -49,6 +41,14 @@ from carppcap.system.inject import Injector
 from carppcap.tally import SENDERS_MAX, Sender, Tally
 from carppcap.timeline import is_quiet
 from carppcap.units import Instant, format_seconds
+from carppcap.wire.decode import (
+    Datagram,
+    Defect,
+    LinkType,
+    decode,
+    decode_announcement,
+    decode_intact,
+)
 
 TICKS_PER_GAP_MAX = 1_000_000
 """Our adverts between two frames; more than that and a stamp must be wrong."""

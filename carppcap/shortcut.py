@@ -11,12 +11,12 @@ from hashlib import sha1
 from struct import Struct
 
 from carppcap.actions import Action, State
-from carppcap.auth import Verifier, same_digest
 from carppcap.events import AdvertReceived
 from carppcap.fsm import VirtualHost
 from carppcap.guard import Guard
 from carppcap.node import Step
 from carppcap.units import Instant
+from carppcap.wire.auth import Verifier, same_digest
 
 # Up to the IP id, which differs; flags, TTL and protocol; the header's sum; addresses
 # and the advert's settings; its sum (left out), counter and digest.

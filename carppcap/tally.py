@@ -7,16 +7,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from carppcap import advert as wire
 from carppcap.actions import StateChanged
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import Misfit, find_misfit
 from carppcap.events import AdvertReceived
-from carppcap.frames import Announcement, Datagram
 from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
+from carppcap.wire import header as wire
+from carppcap.wire.decode import Announcement, Datagram
 
 SENDERS_MAX = 256
 ANNOUNCED_MAX = 256

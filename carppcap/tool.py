@@ -10,11 +10,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.addresses import Address, Family
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import plausible_vhid
 from carppcap.errors import ConfigError, LinkError
-from carppcap.frames import Datagram, decode
 from carppcap.options import N_, OPTIONS, Option, Settings, parse_values
 from carppcap.password import hide_passwords, with_password
 from carppcap.replay import FrameSource, Replay
@@ -25,6 +23,8 @@ from carppcap.system.syslog import Log
 from carppcap.tally import explain
 from carppcap.usage import replay_usage
 from carppcap.values import plain_text
+from carppcap.wire.auth import Key
+from carppcap.wire.decode import Datagram, decode
 
 REPLAY_OPTIONS = (
     Option(

@@ -11,9 +11,9 @@ from enum import Enum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from carppcap.addresses import Address
-from carppcap.auth import PASSWORD_LENGTH_MAX
 from carppcap.errors import ConfigError, PasswordError
 from carppcap.units import NS_PER_S, Interval
+from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
 SCRIPT_TIMEOUT_MAX_S = 86_400
 

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 
 from carppcap.actions import Action, SendAdvert
-from carppcap.advert import BOW_OUT
 from carppcap.config import VirtualHostConfig
 from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_ns
+from carppcap.wire.header import BOW_OUT
 
 SEND_FAILURES_MAX = 3
 """Failures in a row that make us a poor master (`CARP_SENDAD_MAX_ERRORS`)."""

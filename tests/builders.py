@@ -10,13 +10,13 @@ from typing import Any
 
 from carppcap.actions import Action, StateChanged
 from carppcap.addresses import Address, multicast_mac
-from carppcap.advert import Advert, checksum, encode
-from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
-from carppcap.frames_built import build_advert
 from carppcap.sequence import Sequence
 from carppcap.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.encode import build_advert
+from carppcap.wire.header import Advert, checksum, encode
 
 OURS = IPv4Address("10.1.1.5")
 LOWER = IPv4Address("10.1.1.4")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.auth import Authenticator, Key
+from carppcap.wire.auth import Authenticator, Key
 from tests.bench.replay import write_adverts
 from tests.bench.report import Row, as_json, closing_line, significant, table
 from tests.bench.stage import config_of

@@ -7,12 +7,12 @@ import pytest
 
 from carppcap.complaints import Complaints
 from carppcap.config import VirtualHostConfig
-from carppcap.frames import Datagram, LinkType, decode
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.limitedlog import QUIET_PERIOD_NS
 from carppcap.node import Remark
 from carppcap.units import NS_PER_S
+from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import (
     LOWER,
     LOWER6,

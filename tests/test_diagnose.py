@@ -5,8 +5,6 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.advert import Advert, decode
-from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import (
     Misfit,
@@ -14,7 +12,9 @@ from carppcap.diagnose import (
     is_signed_for_ours,
     plausible_vhid,
 )
-from carppcap.frames import Announcement, Datagram
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import Announcement, Datagram
+from carppcap.wire.header import Advert, decode
 from tests.builders import (
     GROUP,
     GROUP6,

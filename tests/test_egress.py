@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.addresses import Address, Family
-from carppcap.auth import Authenticator, Key
 from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.egress import Egress
 from carppcap.events import AdvertReceived
-from carppcap.frames import (
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import (
     Announcement,
     Datagram,
     LinkType,
     decode,
     decode_announcement,
 )
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection
 from tests.builders import (
     GROUP,
     GROUP6,

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.forgery import ForgeryTest
-from carppcap.frames import LinkType, decode
 from carppcap.ingress import Accepted, Ingress
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import LinkType, decode
 from tests.builders import LOWER, PASSWORD, VIP, config, ethernet, ipv4, payload
 from tests.test_bpf import LOWER6, OURS6, VIP6, ipv6
 

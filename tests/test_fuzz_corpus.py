@@ -9,9 +9,12 @@ from random import Random
 
 import pytest
 
-from carppcap import advert, auth, frames, ingress, options, shortcut, values
-from carppcap.frames import Defect
+from carppcap import ingress, options, shortcut, values
 from carppcap.ingress import RejectReason
+from carppcap.wire import auth
+from carppcap.wire import decode as frames
+from carppcap.wire import header as advert
+from carppcap.wire.decode import Defect
 from tests.fuzz import mutation
 from tests.fuzz.__main__ import HEADINGS, Job, Result, plan, table
 from tests.fuzz.catalogue import KEPT, TARGETS, Target, captured_frames

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address, Family
-from carppcap.advert import Advert, decode, encode
-from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
-from carppcap.frames import Datagram, Defect, LinkType
-from carppcap.frames import decode as decode_frame
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import Datagram, Defect, LinkType
+from carppcap.wire.decode import decode as decode_frame
+from carppcap.wire.header import Advert, decode, encode
 from tests.builders import (
     GROUP,
     GROUP6,

@@ -18,7 +18,6 @@ from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.flood import FloodBegan, FloodEnded
-from carppcap.frames import Datagram, LinkType, decode
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection
 from carppcap.jobs import Job, Outcome
@@ -26,6 +25,7 @@ from carppcap.journal import Journal
 from carppcap.limitedlog import QUIET_PERIOD_NS
 from carppcap.node import Remark, Step
 from carppcap.ratelimit import LIMITED_KEYS_MAX
+from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import (
     LOWER,
     config,

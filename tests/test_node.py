@@ -7,7 +7,6 @@ import pytest
 
 from carppcap.actions import SendAdvert, SendHint, State
 from carppcap.addresses import Address
-from carppcap.auth import Key
 from carppcap.config import GuardMode
 from carppcap.egress import Egress
 from carppcap.events import (
@@ -18,12 +17,13 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.frames import Datagram, Defect, LinkType, decode
 from carppcap.guard import START_SLACK, Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Node, Remark, Step
 from carppcap.sequence import EPOCH_S, UNITS_PER_S, Sequence, join, split
 from carppcap.units import NS_PER_S
+from carppcap.wire.auth import Key
+from carppcap.wire.decode import Datagram, Defect, LinkType, decode
 from tests.builders import (
     GROUP,
     HIGHER,

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.auth import Authenticator
 from carppcap.config import GuardMode, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
 from carppcap.options import (
@@ -21,6 +20,7 @@ from carppcap.options import (
     passwords,
 )
 from carppcap.values import VirtualAddress
+from carppcap.wire.auth import Authenticator
 from tests.builders import OURS, config
 from tests.shell import UCARP
 

@@ -10,8 +10,8 @@ import pytest
 from carppcap.actions import AnnounceAddresses, SendAdvert
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
-from carppcap.frames import Datagram
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, NIC_MAC, OURS, config, payload
 
 

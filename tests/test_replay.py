@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address
-from carppcap.auth import Authenticator, Key
 from carppcap.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.frames import Datagram, LinkType, decode, decode_announcement
 from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.report import TextReport
 from carppcap.sequence import join
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import SENDERS_MAX
 from carppcap.units import NS_PER_S
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import Datagram, LinkType, decode, decode_announcement
 from tests import captures
 from tests.builders import (
     HIGHER,

@@ -9,14 +9,14 @@ import pytest
 
 from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.addresses import Family
-from carppcap.advert import Advert
 from carppcap.events import AdvertReceived, Start
-from carppcap.frames import Datagram, Defect
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.node import Remark, Step
 from carppcap.report import End, JsonReport, Report, TextReport
 from carppcap.tally import Tally
+from carppcap.wire.decode import Datagram, Defect
+from carppcap.wire.header import Advert
 from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload
 
 STARTED = Step(

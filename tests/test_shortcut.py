@@ -6,14 +6,14 @@ from ipaddress import IPv6Address
 import pytest
 
 from carppcap.actions import State
-from carppcap.auth import Authenticator, Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived, Start, Tick
-from carppcap.frames import decode_intact
 from carppcap.fsm import VirtualHost
 from carppcap.guard import Guard
 from carppcap.ingress import Accepted, Ingress
 from carppcap.shortcut import SOURCE, Familiar
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.decode import decode_intact
 from tests.builders import (
     HIGHER,
     LOWER,

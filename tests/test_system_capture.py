@@ -14,7 +14,6 @@ from struct import pack
 import pytest
 
 from carppcap.errors import LinkError
-from carppcap.frames import LinkType
 from carppcap.system.capture import (
     BATCH,
     FILE_BATCH,
@@ -27,6 +26,7 @@ from carppcap.system.capture import (
     default_interface,
 )
 from carppcap.units import NS_PER_S, NS_PER_US
+from carppcap.wire.decode import LinkType
 from tests.builders import config, frame, payload
 from tests.shell import environment, ip, make_link, network, wait_for
 

@@ -7,14 +7,14 @@ import pytest
 
 from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.addresses import Address
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived, Start
-from carppcap.frames import Announcement, Datagram, Defect
 from carppcap.guard import Finding
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.node import Remark, Step
 from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
+from carppcap.wire.auth import Key
+from carppcap.wire.decode import Announcement, Datagram, Defect
 from tests.builders import (
     GROUP,
     GROUP6,

@@ -38,10 +38,10 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.frames import Datagram
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.node import Remark, Step
+from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, config, ns, payload
 
 EVENTS: list[tuple[Event, str]] = [

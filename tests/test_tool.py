@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.cli import main
-from carppcap.frames import LinkType, decode, decode_announcement
 from carppcap.options import OPTIONS
 from carppcap.system.capture import FileCapture
 from carppcap.tool import PROGRESS_BYTES_MIN, REPLAY_OPTIONS
 from carppcap.units import format_seconds
+from carppcap.wire.decode import LinkType, decode, decode_announcement
 from tests import captures
 from tests.timelines import FIXTURES
 

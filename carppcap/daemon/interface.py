@@ -12,7 +12,6 @@ from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
-from carppcap.frames import LinkType
 from carppcap.options import N_
 from carppcap.sources import choose_source
 from carppcap.system.capture import (
@@ -28,6 +27,7 @@ from carppcap.system.neighbours import Neighbours
 from carppcap.system.protocol import ProtocolHolder
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+from carppcap.wire.decode import LinkType
 
 _LOST_SOURCE = N_("{interface} has lost our address {source}")
 

@@ -46,7 +46,6 @@ from carppcap.events import (
 )
 from carppcap.flood import FloodGate
 from carppcap.forgery import ForgeryTest
-from carppcap.frames import decode
 from carppcap.ingress import Rejection
 from carppcap.journal import Journal
 from carppcap.node import Node, Step
@@ -57,6 +56,7 @@ from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_S, Instant
+from carppcap.wire.decode import decode
 
 LOOK_AGAIN_NS = NS_PER_S
 """Until we try again what the kernel had no room for; nothing will tell us when."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from carppcap import advert as wire
 from carppcap.actions import SendAdvert
 from carppcap.addresses import (
     CARP_GROUP6,
@@ -11,10 +10,11 @@ from carppcap.addresses import (
     kernel_mac,
     multicast_mac,
 )
-from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
-from carppcap.frames_built import build_advert, build_announcement
 from carppcap.simulation.scenario import Kind
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Authenticator
+from carppcap.wire.encode import build_advert, build_announcement
 
 
 class BsdEgress:

@@ -27,7 +27,6 @@ from carppcap.actions import (
     StateChanged,
 )
 from carppcap.addresses import Family
-from carppcap.advert import BOW_OUT
 from carppcap.config import DEMOTION_MAX
 from carppcap.events import (
     AdvertReceived,
@@ -40,7 +39,6 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.frames import LinkType, decode, decode_intact
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.jobs import Job
 from carppcap.node import Step
@@ -50,6 +48,8 @@ from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import INTERFACE, System
 from carppcap.simulation.scenario import Kind, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval, advert_interval_ns
+from carppcap.wire.decode import LinkType, decode, decode_intact
+from carppcap.wire.header import BOW_OUT
 
 DEAD_RATIO = 3
 SKEW_MAX = 240

@@ -4,15 +4,15 @@ Not our own `ingress`: what a kernel drops and what we drop are two matters, and
 interoperation that only works because both are one would be none.
 """
 
-from carppcap import advert as wire
 from carppcap.addresses import CARP_GROUP6, Family
-from carppcap.advert import Advert
-from carppcap.auth import Authenticator
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
-from carppcap.frames import TTL, Datagram, Defect
 from carppcap.ingress import Accepted, Rejection, RejectReason
 from carppcap.simulation.scenario import Kind
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Authenticator
+from carppcap.wire.decode import TTL, Datagram, Defect
+from carppcap.wire.header import Advert
 
 _OPENBSD_ORDER = (
     RejectReason.BADTTL,

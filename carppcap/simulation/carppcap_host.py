@@ -31,7 +31,6 @@ from carppcap.events import (
     StepDown,
     Stop,
 )
-from carppcap.frames import LinkType, decode, decode_intact
 from carppcap.fsm import VirtualHost
 from carppcap.ingress import Rejection
 from carppcap.jobs import Job, JobQueue, Outcome
@@ -41,6 +40,7 @@ from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import System
 from carppcap.simulation.scenario import Member
 from carppcap.units import NS_PER_S, Instant
+from carppcap.wire.decode import LinkType, decode, decode_intact
 
 NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
 """2026-01-01 00:00 UTC, when every simulation begins."""

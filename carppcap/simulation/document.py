@@ -30,7 +30,6 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from carppcap.auth import PASSWORD_LENGTH_MAX
 from carppcap.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
 from carppcap.options import OPTIONS, Settings, parse_values
@@ -59,6 +58,7 @@ from carppcap.simulation.transcript import STORY
 from carppcap.simulation.wire import ATTACKER
 from carppcap.units import NS_PER_S, Interval
 from carppcap.values import VirtualAddress
+from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
 VHID_DEFAULT = 7
 PASSWORD_DEFAULT = b"simulated"

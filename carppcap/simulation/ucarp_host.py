@@ -45,7 +45,6 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.frames import LinkType, decode, decode_intact
 from carppcap.ingress import Accepted, Ingress, Rejection
 from carppcap.jobs import Job
 from carppcap.node import Step
@@ -53,6 +52,7 @@ from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import INTERFACE, System
 from carppcap.simulation.scenario import Member
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
+from carppcap.wire.decode import LinkType, decode, decode_intact
 
 CAPTURE_PERIOD_NS = NS_PER_S
 CARRIER_SLEEP_NS = 10 * NS_PER_S

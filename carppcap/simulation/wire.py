@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from carppcap import advert
-from carppcap.frames import PROTOCOL_CARP, Datagram, LinkType, decode
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.scenario import Cut, Disturb, Quality
 from carppcap.units import NS_PER_S, Instant
+from carppcap.wire import header as advert
+from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
 
 ATTACKER = "attacker"
 """A station that hears everything and belongs to nobody."""

@@ -15,8 +15,8 @@ from struct import iter_unpack, pack
 import pcapy
 
 from carppcap.errors import LinkError
-from carppcap.frames import LinkType
 from carppcap.units import NS_PER_S, NS_PER_US
+from carppcap.wire.decode import LinkType
 
 SNAPSHOT_LENGTH = 256
 """Enough for a tag, all IP options, an advert and some stray bytes."""

@@ -15,9 +15,9 @@ from statistics import median
 from struct import Struct
 
 from carppcap.actions import SendAdvert
-from carppcap.advert import checksum
-from carppcap.auth import Authenticator, Key
 from carppcap.egress import Egress
+from carppcap.wire.auth import Authenticator, Key
+from carppcap.wire.header import checksum
 from tests.bench.report import Row
 from tests.bench.stage import config_of
 from tests.netns.daemons import ROOT, environment

@@ -9,9 +9,9 @@ from ipaddress import IPv4Address
 from typing import TypeVar
 
 from carppcap.actions import SendAdvert
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
+from carppcap.wire.auth import Key
 from tests.netns.daemons import Daemon
 from tests.netns.lab import PASSWORD, VHID, VIP, Host, Lab, wait_for
 from tests.netns.wire import NS_PER_S, Advert, open_packet_socket

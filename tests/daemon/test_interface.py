@@ -16,7 +16,6 @@ from carppcap.config import VirtualHostConfig
 from carppcap.daemon.interface import Wire
 from carppcap.errors import LinkError
 from carppcap.events import LinkDown, LinkUp
-from carppcap.frames import LinkType
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,
@@ -26,6 +25,7 @@ from carppcap.system.capture import (
 )
 from carppcap.system.link import LinkStatus
 from carppcap.units import NS_PER_MS
+from carppcap.wire.decode import LinkType
 from tests.builders import LOWER, OURS, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 

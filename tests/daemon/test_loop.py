@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.advert import Advert
-from carppcap.advert import decode as decode_advert
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
 from carppcap.options import parse
 from carppcap.sequence import join, split
 from carppcap.system.syslog import Level
+from carppcap.wire.header import Advert
+from carppcap.wire.header import decode as decode_advert
 from tests.builders import LOWER, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 

@@ -9,11 +9,8 @@ from ipaddress import IPv4Address
 import pcapy
 
 from carppcap import replay
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.frames import LinkType
-from carppcap.frames_built import build_announcement
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.report import End, JsonReport, TextReport
@@ -22,6 +19,9 @@ from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import Tally, explain
 from carppcap.timeline import format_rejection, format_step, is_quiet
 from carppcap.units import NS_PER_S, NS_PER_US
+from carppcap.wire.auth import Key
+from carppcap.wire.decode import LinkType
+from carppcap.wire.encode import build_announcement
 from tests import captures
 from tests.builders import (
     HIGHER,

@@ -5,10 +5,11 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.addresses import Address
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.events import AdvertReceived
-from carppcap.frames import (
+from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.wire.auth import Key
+from carppcap.wire.decode import (
     Datagram,
     Defect,
     LinkType,
@@ -16,7 +17,6 @@ from carppcap.frames import (
     decode_announcement,
     decode_intact,
 )
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from tests.builders import NIC_MAC, advertisement, ethernet, vrrp_v2, vrrp_v3
 from tests.fuzz import oracle
 from tests.fuzz.oracle import Group

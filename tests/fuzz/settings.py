@@ -8,12 +8,12 @@ from functools import cache
 
 from carppcap import options
 from carppcap.addresses import ANY, Family
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
 from carppcap.options import OPTIONS, Option, Settings, parse
 from carppcap.password import with_password
 from carppcap.system.syslog import Log
+from carppcap.wire.auth import Key
 
 _END_OF_WORD = b"\0"
 _DEFAULTS = Settings()

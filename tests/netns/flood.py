@@ -19,8 +19,8 @@ from itertools import cycle, islice
 from types import TracebackType
 from typing import Self
 
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
+from carppcap.wire.auth import Key
 from tests.builders import ipv4, payload, vrrp_v2
 from tests.netns.daemons import environment
 from tests.netns.lab import PASSWORD, VHID, VIP, Host

@@ -5,7 +5,6 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Family
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.simulation import Run
 from carppcap.simulation.document import PASSWORD_DEFAULT, VHID_DEFAULT
@@ -21,6 +20,7 @@ from carppcap.simulation.scenario import (
     Span,
 )
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
+from carppcap.wire.auth import Key
 from tests.properties import groups
 from tests.properties.choices import Choices
 from tests.properties.faults import frames_ns, lasting, settled_at, until_quiet, wire

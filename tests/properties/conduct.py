@@ -6,7 +6,6 @@ from itertools import pairwise
 
 from carppcap.actions import State
 from carppcap.addresses import Address, Family, tie_break
-from carppcap.auth import Key
 from carppcap.config import GuardMode
 from carppcap.events import (
     AdvertReceived,
@@ -25,6 +24,7 @@ from carppcap.simulation.scenario import Kind, Member, Quality, Verb
 from carppcap.simulation.transcript import Running
 from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
 from carppcap.voice import SUPPRESSED_SKEW
+from carppcap.wire.auth import Key
 from tests.properties import faults, groups
 from tests.properties.choices import Choices
 from tests.properties.groups import KINDS, with_config

@@ -9,7 +9,6 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Address, Family
-from carppcap.auth import Key
 from carppcap.config import VirtualHostConfig
 from carppcap.simulation.document import (
     PASSWORD_DEFAULT,
@@ -19,6 +18,7 @@ from carppcap.simulation.document import (
 from carppcap.simulation.host import INTERFACE
 from carppcap.simulation.scenario import Kind, Member, Script, Span
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+from carppcap.wire.auth import Key
 from tests.properties.choices import Choices
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")

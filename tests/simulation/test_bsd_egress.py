@@ -3,9 +3,9 @@
 import pytest
 
 from carppcap.addresses import Family
-from carppcap.frames import Announcement, LinkType, decode_announcement
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.scenario import Kind
+from carppcap.wire.decode import Announcement, LinkType, decode_announcement
 from tests.simulation.groups import causes, group, play
 
 

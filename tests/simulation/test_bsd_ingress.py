@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from carppcap.actions import SendAdvert
-from carppcap.frames import Datagram, Defect, LinkType, decode
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.bsd_ingress import BsdIngress
 from carppcap.simulation.scenario import Kind, Member
+from carppcap.wire.decode import Datagram, Defect, LinkType, decode
 from tests.simulation.groups import group
 
 OTHER_GROUP = IPv4Address("224.0.0.19")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from carppcap.auth import Authenticator
 from carppcap.errors import ConfigError
 from carppcap.simulation.document import check, parse_document, parse_script
 from carppcap.simulation.scenario import (
@@ -24,6 +23,7 @@ from carppcap.simulation.scenario import (
     Verb,
 )
 from carppcap.units import NS_PER_MS, NS_PER_S
+from carppcap.wire.auth import Authenticator
 
 
 def parsed(text: str) -> Scenario:

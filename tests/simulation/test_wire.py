@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from carppcap.frames import Datagram, LinkType, decode
 from carppcap.ingress import Accepted, Ingress
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.scenario import Cut, Disturb, Quality
 from carppcap.simulation.wire import REORDER_NS_MAX, Wire, forge
 from carppcap.units import NS_PER_MS, NS_PER_S
+from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import LOWER, config, frame, payload
 
 PEER = config(source=LOWER)

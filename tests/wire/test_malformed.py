@@ -15,8 +15,8 @@ from typing import TypeAlias
 import pytest
 
 from carppcap.cli import main
-from carppcap.frames import LinkType, decode
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.wire.decode import LinkType, decode
 from tests import captures
 from tests.builders import (
     GROUP,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from carppcap import frames
-from carppcap.frames import Datagram, Defect, LinkType
+from carppcap.wire import decode as frames
+from carppcap.wire.decode import Datagram, Defect, LinkType
 from tests.builders import (
     GROUP,
     GROUP6,

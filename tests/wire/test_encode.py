@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap import frames, frames_built
 from carppcap.addresses import Address
-from carppcap.frames import Announcement, Datagram, Defect, LinkType
+from carppcap.wire import decode as frames
+from carppcap.wire import encode as frames_built
+from carppcap.wire.decode import Announcement, Datagram, Defect, LinkType
 from tests.builders import (
     GROUP,
     GROUP6,
@@ -24,7 +25,7 @@ from tests.builders import (
     advertisement,
     ethernet,
 )
-from tests.test_frames import (
+from tests.wire.test_decode import (
     ADVERTISEMENT,
     ARP_BODY,
     BODY,
@@ -307,7 +308,7 @@ def test_ipv6_is_loaded_when_needed() -> None:
     script = """
 import sys
 from carppcap import egress
-from carppcap.frames import LinkType, decode, decode_announcement
+from carppcap.wire.decode import LinkType, decode, decode_announcement
 from tests.builders import LOWER, LOWER6, NIC_MAC, VIP, frame
 for built in (frame(bytes(36)), egress.build_announcement(NIC_MAC, VIP)):
     decode(built, LinkType.ETHERNET), decode_announcement(built, LinkType.ETHERNET)
@@ -320,7 +321,7 @@ print("impacket.IP6" in sys.modules, "impacket.ICMP6" in sys.modules)
         check=True,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
 
     assert ended.stdout.split() == ["False", "True", "False"]

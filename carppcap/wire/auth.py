@@ -13,8 +13,8 @@ from _operator import _compare_digest
 from collections.abc import Callable, Iterable, Iterator
 
 from carppcap.addresses import Address
-from carppcap.advert import TYPE_ADVERT, VERSION
 from carppcap.errors import PasswordError
+from carppcap.wire.header import TYPE_ADVERT, VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carppcap import advert as wire
 from carppcap.addresses import Address
-from carppcap.advert import Advert
+from carppcap.wire import header as wire
+from carppcap.wire.header import Advert
 from tests.builders import (
     GROUP,
     GROUP6,

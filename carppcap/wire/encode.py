@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from impacket.ImpactPacket import ARP, IP, Data, Ethernet
 
 from carppcap.addresses import BROADCAST_MAC, Address, multicast_mac
-from carppcap.frames import (
+from carppcap.wire.decode import (
     ALL_NODES,
     ETHERTYPE_IPV4,
     IP6_HEADER_LENGTH,

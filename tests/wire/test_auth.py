@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address
-from carppcap.auth import PASSWORD_LENGTH_MAX, Authenticator, Key, Verifier
 from carppcap.errors import PasswordError
+from carppcap.wire.auth import PASSWORD_LENGTH_MAX, Authenticator, Key, Verifier
 
-VECTORS_FILE = Path(__file__).parents[1] / "fixtures" / "vectors" / "digests.json"
+VECTORS_FILE = Path(__file__).parents[2] / "fixtures" / "vectors" / "digests.json"
 VECTORS: list[dict[str, Any]] = json.loads(VECTORS_FILE.read_text(encoding="utf-8"))
 every_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
 

@@ -20,7 +20,7 @@ from struct import Struct
 from impacket.ImpactPacket import ARP, IP, Ethernet, LinuxSLL
 
 from carppcap.addresses import Address
-from carppcap.advert import HEADER_LENGTH, checksum, pseudo_checksum
+from carppcap.wire.header import HEADER_LENGTH, checksum, pseudo_checksum
 
 PROTOCOL_CARP = 112
 PROTOCOL_ICMP6 = 58

@@ -1,0 +1,1 @@
+"""Bytes and values: headers, digests, frames.  The only importer of impacket."""
