@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.decode import PROTOCOL_CARP, TTL
 from carppcap.wire.header import HEADER_LENGTH, VERSION
 

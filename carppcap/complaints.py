@@ -1,8 +1,8 @@
 """What the log says of frames that moved nothing, or should not have been sent."""
 
 from carppcap.addresses import CARP_GROUP6, Family
-from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import is_signed_for_ours
+from carppcap.election.config import VirtualHostConfig
 from carppcap.guard import Finding
 from carppcap.i18n import translate
 from carppcap.ingress import Rejection, RejectReason

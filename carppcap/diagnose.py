@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Verifier
 from carppcap.wire.decode import TTL, Announcement, Datagram

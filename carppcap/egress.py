@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.addresses import (
     BROADCAST_MAC,
     CARP_GROUP6,
@@ -12,8 +11,9 @@ from carppcap.addresses import (
     multicast_mac,
     virtual_mac,
 )
-from carppcap.config import SourceMac, VirtualHostConfig
-from carppcap.events import AdvertReceived
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint
+from carppcap.election.config import SourceMac, VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.encode import build_advert, build_announcement

@@ -6,7 +6,7 @@ a peer, which no filter can tell from him, that is what decides whether the next
 of his still finds room.
 """
 
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.auth import Verifier
 from carppcap.wire.decode import PROTOCOL_CARP
 from carppcap.wire.header import HEADER_LENGTH, TYPE_ADVERT, VERSION

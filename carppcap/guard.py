@@ -23,7 +23,7 @@ something out of them.
 from enum import Enum
 
 from carppcap.addresses import Address
-from carppcap.events import AdvertReceived
+from carppcap.election.events import AdvertReceived
 from carppcap.sequence import ID_BITS, IDS, UNITS_PER_S, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 

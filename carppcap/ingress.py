@@ -35,10 +35,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from carppcap.actions import SendHint
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived
+from carppcap.election.actions import SendHint
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Authenticator, Verifier
 from carppcap.wire.decode import TTL, Datagram, Defect

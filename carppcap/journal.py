@@ -4,7 +4,8 @@ A fold over what has happened: it decides nothing.  What can come with every fra
 said once and then once a minute, with a count of what was held back.
 """
 
-from carppcap.actions import (
+from carppcap.complaints import Complaints
+from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     FamilySilent,
@@ -12,10 +13,9 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.complaints import Complaints
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.errors import LinkError
-from carppcap.events import AddressesLost, AdvertReceived
 from carppcap.flood import FloodBegan, FloodEnded
 from carppcap.ingress import Rejection
 from carppcap.limitedlog import LimitedLog

@@ -8,10 +8,10 @@ them.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from carppcap.actions import Action, SendHint, State
-from carppcap.config import GuardMode, VirtualHostConfig
-from carppcap.events import Event, ReplayRefused, SequenceContested, Tick
-from carppcap.fsm import VirtualHost
+from carppcap.election.actions import Action, SendHint, State
+from carppcap.election.config import GuardMode, VirtualHostConfig
+from carppcap.election.events import Event, ReplayRefused, SequenceContested, Tick
+from carppcap.election.fsm import VirtualHost
 from carppcap.guard import REFUSED, Finding, Guard
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.sequence import Sequence

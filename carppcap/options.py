@@ -18,7 +18,7 @@ from carppcap.addresses import (
     kernel_mac,
     parse_ipv4,
 )
-from carppcap.config import (
+from carppcap.election.config import (
     ADVBASE_MAX,
     ADVSKEW_MAX,
     DEAD_RATIO_DEFAULT,

@@ -11,7 +11,9 @@ asked for succeeds at once.
 from itertools import cycle
 from typing import Protocol
 
-from carppcap.actions import (
+from carppcap.addresses import Address
+from carppcap.egress import Egress
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -19,11 +21,8 @@ from carppcap.actions import (
     SendAdvert,
     StateChanged,
 )
-from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
-from carppcap.egress import Egress
-from carppcap.errors import LinkError
-from carppcap.events import (
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesReleased,
     AdvertReceived,
@@ -31,6 +30,7 @@ from carppcap.events import (
     SendSucceeded,
     Start,
 )
+from carppcap.errors import LinkError
 from carppcap.ingress import Rejection
 from carppcap.node import Node, Step
 from carppcap.report import End, Report

@@ -25,9 +25,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from carppcap.actions import State, StateChanged
 from carppcap.addresses import Family
-from carppcap.events import AdvertReceived
+from carppcap.election.actions import State, StateChanged
+from carppcap.election.events import AdvertReceived
 from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step

@@ -10,9 +10,9 @@ from functools import partial
 from hashlib import sha1
 from struct import Struct
 
-from carppcap.actions import Action, State
-from carppcap.events import AdvertReceived
-from carppcap.fsm import VirtualHost
+from carppcap.election.actions import Action, State
+from carppcap.election.events import AdvertReceived
+from carppcap.election.fsm import VirtualHost
 from carppcap.guard import Guard
 from carppcap.node import Step
 from carppcap.units import Instant

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from carppcap.actions import StateChanged
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import Misfit, find_misfit
-from carppcap.events import AdvertReceived
+from carppcap.election.actions import StateChanged
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.guard import Finding
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step

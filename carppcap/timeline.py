@@ -6,7 +6,8 @@
 Times are seconds since the start of the run.
 """
 
-from carppcap.actions import (
+from carppcap.addresses import Family
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -15,8 +16,7 @@ from carppcap.actions import (
     SendAdvert,
     StateChanged,
 )
-from carppcap.addresses import Family
-from carppcap.events import (
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,

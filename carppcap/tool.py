@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.addresses import Address, Family
-from carppcap.config import VirtualHostConfig
 from carppcap.diagnose import plausible_vhid
+from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import ConfigError, LinkError
 from carppcap.options import N_, OPTIONS, Option, Settings, parse_values
 from carppcap.password import hide_passwords, with_password

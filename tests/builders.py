@@ -8,9 +8,9 @@ from itertools import count
 from struct import pack
 from typing import Any
 
-from carppcap.actions import Action, StateChanged
 from carppcap.addresses import Address, multicast_mac
-from carppcap.config import VirtualHostConfig
+from carppcap.election.actions import Action, StateChanged
+from carppcap.election.config import VirtualHostConfig
 from carppcap.sequence import Sequence
 from carppcap.timeline import format_action
 from carppcap.units import NS_PER_S, Instant

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carppcap.addresses import Address
 from carppcap.bpf import WIDE, Sieve, filter_text
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from tests.builders import (
     GROUP,
     HIGHER,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from carppcap.complaints import Complaints
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.limitedlog import QUIET_PERIOD_NS

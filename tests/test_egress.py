@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.addresses import Address, Family
-from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.egress import Egress
-from carppcap.events import AdvertReceived
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint
+from carppcap.election.config import SourceMac, VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.forgery import ForgeryTest
 from carppcap.ingress import Accepted, Ingress
 from carppcap.wire.auth import Authenticator, Key

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carppcap import guard as module
 from carppcap.addresses import Address
-from carppcap.events import AdvertReceived
+from carppcap.election.events import AdvertReceived
 from carppcap.guard import (
     CONSTANTS_MAX,
     HINT_PERIOD_NS,

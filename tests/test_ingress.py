@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address, Family
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, Defect, LinkType

@@ -5,7 +5,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from carppcap.actions import (
+from carppcap.addresses import Family
+from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     FamilySilent,
@@ -13,14 +14,13 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.addresses import Family
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AddressesLost, AdvertReceived, Event, Start, Tick
+from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
-from carppcap.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.flood import FloodBegan, FloodEnded
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection
-from carppcap.jobs import Job, Outcome
 from carppcap.journal import Journal
 from carppcap.limitedlog import QUIET_PERIOD_NS
 from carppcap.node import Remark, Step

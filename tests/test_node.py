@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from carppcap.actions import SendAdvert, SendHint, State
 from carppcap.addresses import Address
-from carppcap.config import GuardMode
 from carppcap.egress import Egress
-from carppcap.events import (
+from carppcap.election.actions import SendAdvert, SendHint, State
+from carppcap.election.config import GuardMode
+from carppcap.election.events import (
     AdvertReceived,
     LinkDown,
     SequenceContested,

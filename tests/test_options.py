@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.config import GuardMode, SourceMac, VirtualHostConfig
+from carppcap.election.config import GuardMode, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
 from carppcap.options import (
     OPTIONS,

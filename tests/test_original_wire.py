@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses, SendAdvert
-from carppcap.config import VirtualHostConfig
 from carppcap.egress import Egress
+from carppcap.election.actions import AnnounceAddresses, SendAdvert
+from carppcap.election.config import VirtualHostConfig
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, NIC_MAC, OURS, config, payload

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address
-from carppcap.config import GuardMode, VirtualHostConfig
+from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.report import TextReport

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.addresses import Family
-from carppcap.events import AdvertReceived, Start
+from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.election.events import AdvertReceived, Start
 from carppcap.guard import Finding
 from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.node import Remark, Step

@@ -5,10 +5,10 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from carppcap.actions import State
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived, Start, Tick
-from carppcap.fsm import VirtualHost
+from carppcap.election.actions import State
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived, Start, Tick
+from carppcap.election.fsm import VirtualHost
 from carppcap.guard import Guard
 from carppcap.ingress import Accepted, Ingress
 from carppcap.shortcut import SOURCE, Familiar

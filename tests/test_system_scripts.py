@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.jobs import Job, Outcome
+from carppcap.election.script_queue import Job, Outcome
 from carppcap.system.scripts import RETRY_NS, ScriptRunner
 from tests.shell import environment, wait_for
 
@@ -357,7 +357,7 @@ def test_clean_hands(scripts: Scripts) -> None:
 
 RELATIVE = """
 import os, shutil, sys
-from carppcap.jobs import Job
+from carppcap.election.script_queue import Job
 from carppcap.system.scripts import ScriptRunner
 os.chdir(sys.argv[1])
 if sys.argv[2] == "gone":

@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from carppcap.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived, Start
+from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived, Start
 from carppcap.guard import Finding
 from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.node import Remark, Step

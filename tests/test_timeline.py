@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from carppcap import timeline
-from carppcap.actions import (
+from carppcap.addresses import Family
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -18,8 +19,7 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.addresses import Family
-from carppcap.events import (
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.bpf import WIDE, Sieve, filter_text
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
-from carppcap.events import LinkDown, LinkUp
 from carppcap.options import N_
 from carppcap.sources import choose_source
 from carppcap.system.capture import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 from carppcap.addresses import CARP_GROUP6, Family
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.sources import choose_source
 from carppcap.system.clock import now_ns

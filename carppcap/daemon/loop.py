@@ -16,7 +16,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from carppcap import sequence
-from carppcap.actions import (
+from carppcap.addresses import Address
+from carppcap.daemon.interface import Wire
+from carppcap.daemon.vips import Holding
+from carppcap.egress import Egress
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -25,12 +29,8 @@ from carppcap.actions import (
     SendHint,
     State,
 )
-from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
-from carppcap.daemon.interface import Wire
-from carppcap.daemon.vips import Holding
-from carppcap.egress import Egress
-from carppcap.events import (
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import (
     STALL_NS,
     STEP_DOWN_HOLD_NS,
     AddressesLost,

@@ -8,9 +8,9 @@ CARPPCAP_PREVIOUS_STATE  the same: where it comes from
 CARPPCAP_CAUSE           a word of `Cause`, or address_lost
 """
 
-from carppcap.actions import Cause, State, StateChanged
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AddressesLost, StepDown
+from carppcap.election.actions import Cause, State, StateChanged
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AddressesLost, StepDown
 from carppcap.node import Step
 
 ADDRESS_LOST = "address_lost"

@@ -7,10 +7,10 @@ addresses that are ours to set are there, or gone, before a script has begun.
 from collections.abc import Callable
 
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
 from carppcap.daemon.script_env import occasion, place
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.errors import LinkError
-from carppcap.events import AddressesAcquired, AddressesReleased
 from carppcap.journal import Journal
 from carppcap.node import Step
 from carppcap.options import Settings

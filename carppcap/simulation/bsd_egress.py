@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from carppcap.actions import SendAdvert
 from carppcap.addresses import (
     CARP_GROUP6,
     Address,
@@ -10,7 +9,8 @@ from carppcap.addresses import (
     kernel_mac,
     multicast_mac,
 )
-from carppcap.config import VirtualHostConfig
+from carppcap.election.actions import SendAdvert
+from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation.scenario import Kind
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Authenticator

@@ -18,7 +18,8 @@ How the kernels differ:
 from collections.abc import Iterable
 from typing import assert_never
 
-from carppcap.actions import (
+from carppcap.addresses import Family
+from carppcap.election.actions import (
     Action,
     AnnounceAddresses,
     Cause,
@@ -26,9 +27,8 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.addresses import Family
-from carppcap.config import DEMOTION_MAX
-from carppcap.events import (
+from carppcap.election.config import DEMOTION_MAX
+from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     Event,
@@ -39,8 +39,8 @@ from carppcap.events import (
     Stop,
     Tick,
 )
+from carppcap.election.script_queue import Job
 from carppcap.ingress import Rejection, RejectReason
-from carppcap.jobs import Job
 from carppcap.node import Step
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.bsd_ingress import BsdIngress

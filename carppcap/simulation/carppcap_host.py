@@ -3,7 +3,8 @@
 from collections import deque
 from typing import assert_never
 
-from carppcap.actions import (
+from carppcap.egress import Egress
+from carppcap.election.actions import (
     AcquireAddresses,
     AnnounceAddresses,
     FamilySilent,
@@ -13,9 +14,8 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.config import DEMOTION_MAX
-from carppcap.egress import Egress
-from carppcap.events import (
+from carppcap.election.config import DEMOTION_MAX
+from carppcap.election.events import (
     STALL_NS,
     STEP_DOWN_HOLD_NS,
     AddressesAcquired,
@@ -31,9 +31,9 @@ from carppcap.events import (
     StepDown,
     Stop,
 )
-from carppcap.fsm import VirtualHost
+from carppcap.election.fsm import VirtualHost
+from carppcap.election.script_queue import Job, JobQueue, Outcome
 from carppcap.ingress import Rejection
-from carppcap.jobs import Job, JobQueue, Outcome
 from carppcap.node import Node, Step
 from carppcap.sequence import Sequence
 from carppcap.simulation.chance import Dice

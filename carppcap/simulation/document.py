@@ -30,7 +30,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from carppcap.config import ADVSKEW_MAX
+from carppcap.election.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
 from carppcap.options import OPTIONS, Settings, parse_values
 from carppcap.simulation.host import INTERFACE

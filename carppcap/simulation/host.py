@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from carppcap.addresses import Address
+from carppcap.election.script_queue import Job
 from carppcap.ingress import Rejection
-from carppcap.jobs import Job
 from carppcap.node import Step
 from carppcap.units import Instant
 

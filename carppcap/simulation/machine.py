@@ -11,8 +11,8 @@ from functools import partial
 from typing import Protocol
 
 from carppcap.addresses import Address
+from carppcap.election.script_queue import Job
 from carppcap.ingress import Rejection
-from carppcap.jobs import Job
 from carppcap.node import Step
 from carppcap.simulation.bsd_host import BsdHost
 from carppcap.simulation.carppcap_host import CarppcapHost

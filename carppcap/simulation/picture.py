@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from carppcap.actions import SendAdvert, State, StateChanged
+from carppcap.election.actions import SendAdvert, State, StateChanged
 from carppcap.node import Step
 from carppcap.simulation.quantities import format_length
 from carppcap.simulation.report import Report, Tenure

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from carppcap.actions import SendAdvert, StateChanged
+from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.simulation.scenario import Member, Scene

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation.chance import Dice
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Interval
 

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, assert_never
 
-from carppcap.config import DEMOTION_MAX
+from carppcap.election.config import DEMOTION_MAX
 from carppcap.errors import ConfigError
 from carppcap.simulation.quantities import (
     format_length,

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from carppcap.actions import SendAdvert
-from carppcap.events import Tick
+from carppcap.election.actions import SendAdvert
+from carppcap.election.events import Tick
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.simulation.scenario import Scene

@@ -22,7 +22,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from carppcap.actions import (
+from carppcap.addresses import tie_break
+from carppcap.egress import Egress
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -32,9 +34,7 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.addresses import tie_break
-from carppcap.egress import Egress
-from carppcap.events import (
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesReleased,
     Event,
@@ -45,8 +45,8 @@ from carppcap.events import (
     Stop,
     Tick,
 )
+from carppcap.election.script_queue import Job
 from carppcap.ingress import Accepted, Ingress, Rejection
-from carppcap.jobs import Job
 from carppcap.node import Step
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import INTERFACE, System

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from carppcap.jobs import Job, JobQueue, Outcome
+from carppcap.election.script_queue import Job, JobQueue, Outcome
 from carppcap.units import NS_PER_S, Instant, Interval
 
 __all__ = ["Job", "Outcome", "ScriptRunner"]

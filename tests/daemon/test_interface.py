@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from carppcap.bpf import WIDE, Sieve, filter_text
-from carppcap.config import VirtualHostConfig
 from carppcap.daemon.interface import Wire
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
-from carppcap.events import LinkDown, LinkUp
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,

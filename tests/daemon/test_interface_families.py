@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
 from carppcap.daemon.ipv6_source import with_source
-from carppcap.events import LinkDown, LinkUp
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import LinkDown, LinkUp
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
 from carppcap.daemon import ipv6_source as origin
 from carppcap.daemon.ipv6_source import with_source
+from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from tests.builders import VIP, config
 from tests.shell import MemoryLog, ip, make_link, network, wait_for

@@ -4,9 +4,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from carppcap.actions import AcquireAddresses, ReleaseAddresses
 from carppcap.daemon.script_env import occasion, place
-from carppcap.events import (
+from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AdvertReceived,

@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from carppcap.actions import Cause, State, StateChanged
 from carppcap.addresses import Address
 from carppcap.daemon.vips import AddressesNews, Holding
+from carppcap.election.actions import Cause, State, StateChanged
+from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
-from carppcap.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.journal import Journal
 from carppcap.node import Step
 from carppcap.options import Settings

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 import pcapy
 
 from carppcap import replay
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.ingress import Rejection
 from carppcap.node import Step

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.addresses import Address
-from carppcap.config import VirtualHostConfig
-from carppcap.events import AdvertReceived
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import (

@@ -8,7 +8,7 @@ from functools import cache
 
 from carppcap import options
 from carppcap.addresses import ANY, Family
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
 from carppcap.options import OPTIONS, Option, Settings, parse
 from carppcap.password import with_password

@@ -29,11 +29,11 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from random import SystemRandom
 
-from carppcap.actions import StateChanged
 from carppcap.addresses import CARP_GROUP6, Address, Family, kernel_mac
-from carppcap.config import VirtualHostConfig
+from carppcap.election.actions import StateChanged
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.script_queue import Job
 from carppcap.ingress import Rejection
-from carppcap.jobs import Job
 from carppcap.node import Step
 from carppcap.options import parse
 from carppcap.simulation.bsd_host import BsdHost

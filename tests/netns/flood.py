@@ -19,7 +19,7 @@ from itertools import cycle, islice
 from types import TracebackType
 from typing import Self
 
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.auth import Key
 from tests.builders import ipv4, payload, vrrp_v2
 from tests.netns.daemons import environment

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from carppcap.actions import State
 from carppcap.addresses import Address, Family, tie_break
-from carppcap.config import GuardMode
-from carppcap.events import (
+from carppcap.election.actions import State
+from carppcap.election.advertiser import SUPPRESSED_SKEW
+from carppcap.election.config import GuardMode
+from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     LinkDown,
@@ -15,7 +16,7 @@ from carppcap.events import (
     StepDown,
     Tick,
 )
-from carppcap.fsm import VirtualHost
+from carppcap.election.fsm import VirtualHost
 from carppcap.node import Step
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation import run as run_again
@@ -23,7 +24,6 @@ from carppcap.simulation.clocks import Clock
 from carppcap.simulation.scenario import Kind, Member, Quality, Verb
 from carppcap.simulation.transcript import Running
 from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
-from carppcap.voice import SUPPRESSED_SKEW
 from carppcap.wire.auth import Key
 from tests.properties import faults, groups
 from tests.properties.choices import Choices

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from carppcap.config import GuardMode
+from carppcap.election.config import GuardMode
 from carppcap.simulation.document import PASSWORD_DEFAULT, VHID_DEFAULT, VIP_DEFAULT
 from carppcap.simulation.quantities import format_length, format_share
 from carppcap.simulation.scenario import Member, Quality, Scenario, Script, Span

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Address, Family
-from carppcap.config import VirtualHostConfig
+from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation.document import (
     PASSWORD_DEFAULT,
     VHID_DEFAULT,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from carppcap.config import GuardMode
+from carppcap.election.config import GuardMode
 from carppcap.ingress import Rejection
 from carppcap.node import Step
 from carppcap.sequence import split

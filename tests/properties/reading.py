@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carppcap.actions import Cause, SendAdvert, State, StateChanged
+from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
 from carppcap.node import Step
 from carppcap.simulation import Run
 from carppcap.simulation.scenario import Kind, Member

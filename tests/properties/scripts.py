@@ -3,8 +3,8 @@
 from dataclasses import replace
 from itertools import pairwise
 
-from carppcap.actions import AcquireAddresses, ReleaseAddresses
-from carppcap.events import AddressesAcquired, AddressesReleased
+from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
+from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation.scenario import Order, Script, Verb
 from carppcap.simulation.transcript import Entry

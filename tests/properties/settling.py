@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from carppcap.actions import State
+from carppcap.election.actions import State
 from carppcap.simulation import Run
 from carppcap.simulation.scenario import Cut, Kind, Member, Order, Scenario, Span, Verb
 from carppcap.units import NS_PER_MS, NS_PER_S

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from carppcap.actions import SendAdvert, StateChanged
+from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.simulation import Run, Scenario, run
 from carppcap.simulation.document import parse_document
 from carppcap.units import NS_PER_S

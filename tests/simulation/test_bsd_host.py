@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses
 from carppcap.addresses import Family
+from carppcap.election.actions import AnnounceAddresses
 from carppcap.simulation import Run
 from carppcap.simulation.scenario import Kind
 from carppcap.units import NS_PER_S

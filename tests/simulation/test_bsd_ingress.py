@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from carppcap.actions import SendAdvert
+from carppcap.election.actions import SendAdvert
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.bsd_ingress import BsdIngress

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.events import AdvertReceived
+from carppcap.election.events import AdvertReceived
 from carppcap.node import Step
 from carppcap.simulation import measure, run
 from carppcap.simulation.scenario import Kind, Order, Scene, Span, StepClock, Verb

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.events import LinkDown
+from carppcap.election.events import LinkDown
 from carppcap.simulation.machine import Ring
 from carppcap.simulation.transcript import Running
 from carppcap.units import NS_PER_S

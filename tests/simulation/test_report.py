@@ -2,8 +2,8 @@
 
 import pytest
 
-from carppcap.actions import Cause, SendAdvert, State, StateChanged
-from carppcap.events import Tick
+from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
+from carppcap.election.events import Tick
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.simulation.report import (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses, SendAdvert, State
-from carppcap.events import LinkUp, Tick
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
+from carppcap.election.events import LinkUp, Tick
 from carppcap.ingress import Rejection, RejectReason
 from carppcap.node import Step
 from carppcap.simulation.scenario import AT_ONCE, Order, Scene, Verb

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses, SendAdvert
-from carppcap.events import AddressesAcquired
+from carppcap.election.actions import AnnounceAddresses, SendAdvert
+from carppcap.election.events import AddressesAcquired
 from carppcap.simulation import Run
 from tests.simulation.groups import (
     adverts,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.actions import AnnounceAddresses, SendAdvert
 from carppcap.addresses import Family
-from carppcap.config import SourceMac, VirtualHostConfig
 from carppcap.egress import Egress
+from carppcap.election.actions import AnnounceAddresses, SendAdvert
+from carppcap.election.config import SourceMac, VirtualHostConfig
 from tests import captures
 from tests.builders import LOWER, LOWER6, NIC_MAC, OURS6, VIP, VIP6, config
 

@@ -7,8 +7,8 @@ looks at the demotion of an advert, all others at its skew.
 from collections import deque
 from collections.abc import Callable
 
-from carppcap.actions import Action, SendAdvert
-from carppcap.config import VirtualHostConfig
+from carppcap.election.actions import Action, SendAdvert
+from carppcap.election.config import VirtualHostConfig
 from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_ns
 from carppcap.wire.header import BOW_OUT
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from carppcap.events import (
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from carppcap.events import (
+from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     Event,
     ReplayRefused,
     StepDown,
 )
-from carppcap.fsm import VirtualHost
+from carppcap.election.fsm import VirtualHost
 from tests.builders import VIP, config, counters, ns, words
-from tests.test_fsm import EVENTS
+from tests.election.test_fsm import EVENTS
 
 NUMBERS = count(1000)
 """Counters of adverts that are `hear`d: each is a new one."""

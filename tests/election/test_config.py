@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address, Family
-from carppcap.config import DEAD_RATIO_MAX, VirtualHostConfig
+from carppcap.election.config import DEAD_RATIO_MAX, VirtualHostConfig
 from carppcap.errors import ConfigError
 from tests.builders import OURS, OURS6, VIP, VIP6, config, ns
 

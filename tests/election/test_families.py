@@ -3,7 +3,7 @@
 import pytest
 
 from carppcap.addresses import Family
-from carppcap.hearing import Hearing
+from carppcap.election.families import Hearing
 
 V4, V6 = Family.IPV4, Family.IPV6
 BOTH = (V4, V6)

@@ -28,7 +28,7 @@ Beyond the original.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from carppcap.actions import (
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -38,8 +38,9 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.config import VirtualHostConfig
-from carppcap.events import (
+from carppcap.election.advertiser import Voice
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
@@ -58,10 +59,9 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.hearing import Hearing
-from carppcap.ties import Ties
+from carppcap.election.families import Hearing
+from carppcap.election.ties import Ties
 from carppcap.units import NS_PER_S, Instant, Interval
-from carppcap.voice import Voice
 from carppcap.wire.header import BOW_OUT
 
 REPEAT_ANNOUNCE_AFTER = 2

@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 
-from carppcap.actions import SendAdvert
 from carppcap.addresses import Family
+from carppcap.election.actions import SendAdvert
+from carppcap.election.advertiser import OWN_COUNTERS_MAX, Voice
 from carppcap.units import advert_interval_ns
-from carppcap.voice import OWN_COUNTERS_MAX, Voice
 from tests.builders import VIP, config, ns
 
 

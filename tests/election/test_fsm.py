@@ -9,8 +9,8 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from carppcap.actions import State
-from carppcap.events import (
+from carppcap.election.actions import State
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
     AddressesReleased,
@@ -29,7 +29,7 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.fsm import VirtualHost
+from carppcap.election.fsm import VirtualHost
 from tests.builders import HIGHER, LOWER, config, counters, ns, words
 
 EVENTS: dict[str, Event] = {

@@ -2,12 +2,12 @@
 
 import pytest
 
-from carppcap.actions import SendAdvert
-from carppcap.events import Event, SendFailed, SendSucceeded
-from carppcap.fsm import VirtualHost
-from carppcap.voice import OWN_COUNTERS_MAX
+from carppcap.election.actions import SendAdvert
+from carppcap.election.advertiser import OWN_COUNTERS_MAX
+from carppcap.election.events import Event, SendFailed, SendSucceeded
+from carppcap.election.fsm import VirtualHost
 from tests.builders import config, counters, ns
-from tests.test_fsm_conversations import (
+from tests.election.test_fsm_conversations import (
     CLAIM,
     MASTER_AT_3,
     PREEMPT,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.jobs import Job, JobQueue, Outcome
+from carppcap.election.script_queue import Job, JobQueue, Outcome
 
 UP, DOWN = Job.ACQUIRE, Job.RELEASE
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from carppcap.actions import (
+from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     ReleaseAddresses,
@@ -17,7 +17,7 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.events import (
+from carppcap.election.events import (
     AddressesAcquired,
     AddressesReleased,
     AdvertReceived,
@@ -30,7 +30,7 @@ from carppcap.events import (
     Stop,
     Tick,
 )
-from carppcap.fsm import VirtualHost
+from carppcap.election.fsm import VirtualHost
 from tests.builders import (
     HIGHER,
     LOWER,

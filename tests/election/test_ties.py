@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.ties import Ties
+from carppcap.election.ties import Ties
 from tests.builders import HIGHER, LOWER, OURS
 
 

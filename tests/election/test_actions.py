@@ -5,7 +5,8 @@ from typing import get_args
 
 import pytest
 
-from carppcap.actions import (
+from carppcap.addresses import Family
+from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
@@ -16,7 +17,6 @@ from carppcap.actions import (
     State,
     StateChanged,
 )
-from carppcap.addresses import Family
 
 EXAMPLES: list[Action] = [
     SendAdvert(1, 100, 42),

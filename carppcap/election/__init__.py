@@ -1,0 +1,1 @@
+"""One virtual host decides whether it is BACKUP or MASTER."""
