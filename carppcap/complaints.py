@@ -1,13 +1,13 @@
 """What the log says of frames that moved nothing, or should not have been sent."""
 
 from carppcap.addresses import CARP_GROUP6, Family
-from carppcap.diagnose import is_signed_for_ours
 from carppcap.election.config import VirtualHostConfig
-from carppcap.guard import Finding
 from carppcap.i18n import translate
-from carppcap.ingress import Rejection, RejectReason
 from carppcap.limitedlog import QUIET_PERIOD_NS, LimitedLog
-from carppcap.node import Remark
+from carppcap.node.groups import Remark
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.mismatch import is_signed_for_ours
+from carppcap.node.replay_guard import Finding
 from carppcap.options import N_
 from carppcap.ratelimit import RateLimit
 from carppcap.system.syslog import Level, Log

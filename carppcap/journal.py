@@ -17,13 +17,13 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.errors import LinkError
 from carppcap.flood import FloodBegan, FloodEnded
-from carppcap.ingress import Rejection
 from carppcap.limitedlog import LimitedLog
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.node.timeline import format_rejection, format_step
 from carppcap.options import N_
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
-from carppcap.timeline import format_rejection, format_step
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.header import BOW_OUT
 

@@ -12,7 +12,6 @@ from itertools import cycle
 from typing import Protocol
 
 from carppcap.addresses import Address
-from carppcap.egress import Egress
 from carppcap.election.actions import (
     AcquireAddresses,
     Action,
@@ -31,15 +30,16 @@ from carppcap.election.events import (
     Start,
 )
 from carppcap.errors import LinkError
-from carppcap.ingress import Rejection
-from carppcap.node import Node, Step
+from carppcap.node.counter import Sequence
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import Rejection
+from carppcap.node.timeline import is_quiet
 from carppcap.report import End, Report
-from carppcap.sequence import Sequence
 from carppcap.shortcut import SOURCE, Familiar
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
 from carppcap.tally import SENDERS_MAX, Sender, Tally
-from carppcap.timeline import is_quiet
 from carppcap.units import Instant, format_seconds
 from carppcap.wire.decode import (
     Datagram,

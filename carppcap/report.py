@@ -28,17 +28,17 @@ from typing import Any, Protocol
 from carppcap.addresses import Family
 from carppcap.election.actions import State, StateChanged
 from carppcap.election.events import AdvertReceived
-from carppcap.guard import Finding
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Step
-from carppcap.tally import Sender, Tally
-from carppcap.timeline import (
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.replay_guard import Finding
+from carppcap.node.timeline import (
     format_action,
     format_event,
     format_rank,
     format_rejection,
     format_step,
 )
+from carppcap.tally import Sender, Tally
 from carppcap.units import Instant, format_seconds
 
 

@@ -13,8 +13,8 @@ from struct import Struct
 from carppcap.election.actions import Action, State
 from carppcap.election.events import AdvertReceived
 from carppcap.election.fsm import VirtualHost
-from carppcap.guard import Guard
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.replay_guard import Guard
 from carppcap.units import Instant
 from carppcap.wire.auth import Verifier, same_digest
 

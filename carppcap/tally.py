@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.diagnose import Misfit, find_misfit
 from carppcap.election.actions import StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.guard import Finding
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.mismatch import Misfit, find_misfit
+from carppcap.node.replay_guard import Finding
 from carppcap.wire import header as wire
 from carppcap.wire.decode import Announcement, Datagram
 

@@ -10,9 +10,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from carppcap.addresses import Address, Family
-from carppcap.diagnose import plausible_vhid
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import ConfigError, LinkError
+from carppcap.node.mismatch import plausible_vhid
 from carppcap.options import N_, OPTIONS, Option, Settings, parse_values
 from carppcap.password import hide_passwords, with_password
 from carppcap.replay import FrameSource, Replay

@@ -11,8 +11,8 @@ from typing import Any
 from carppcap.addresses import Address, multicast_mac
 from carppcap.election.actions import Action, StateChanged
 from carppcap.election.config import VirtualHostConfig
-from carppcap.sequence import Sequence
-from carppcap.timeline import format_action
+from carppcap.node.counter import Sequence
+from carppcap.node.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.encode import build_advert

@@ -7,10 +7,10 @@ import pytest
 
 from carppcap.complaints import Complaints
 from carppcap.election.config import VirtualHostConfig
-from carppcap.guard import Finding
-from carppcap.ingress import Ingress, Rejection, RejectReason
 from carppcap.limitedlog import QUIET_PERIOD_NS
-from carppcap.node import Remark
+from carppcap.node.groups import Remark
+from carppcap.node.ingress import Ingress, Rejection, RejectReason
+from carppcap.node.replay_guard import Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carppcap.election.config import VirtualHostConfig
 from carppcap.forgery import ForgeryTest
-from carppcap.ingress import Accepted, Ingress
+from carppcap.node.ingress import Accepted, Ingress
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import LOWER, PASSWORD, VIP, config, ethernet, ipv4, payload

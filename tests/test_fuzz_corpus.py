@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from carppcap import ingress, options, shortcut, values
-from carppcap.ingress import RejectReason
+from carppcap import options, shortcut, values
+from carppcap.node import ingress
+from carppcap.node.ingress import RejectReason
 from carppcap.wire import auth
 from carppcap.wire import decode as frames
 from carppcap.wire import header as advert
@@ -219,7 +220,7 @@ def test_the_least_that_reaches_as_much() -> None:
 
 AS_IT_IS = ""
 WITHOUT_ATHERIS = "import sys; sys.modules['atheris'] = None\n"
-BROKEN = "import carppcap.ingress; carppcap.ingress.TTL = 254\n"
+BROKEN = "import carppcap.ingress; carppcap.node.ingress.TTL = 254\n"
 WORK = "import sys; from tests.fuzz.worker import main; sys.exit(main(sys.argv[1:]))\n"
 either_way = pytest.mark.parametrize(
     "fuzzer", [AS_IT_IS, WITHOUT_ATHERIS], ids=["as-it-is", "without-atheris"]

@@ -216,10 +216,10 @@ def test_every_directory_is_a_package(directory: Path) -> None:
     ("source", "expected"),
     [
         ("from carppcap.units import Instant", []),
-        ("import carppcap.node", ["node"]),
+        ("import carppcap.node.groups", ["node"]),
         ("from carppcap import node", ["node"]),
         ("from carppcap import __version__", []),
-        ("from carppcap.ingress import Ingress", ["ingress"]),
+        ("from carppcap.node.ingress import Ingress", ["ingress"]),
         (
             "def f():\n    from carppcap.system.capture import Capture",
             ["system.capture"],

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from carppcap.addresses import Address
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
+from carppcap.node.counter import join
 from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.report import TextReport
-from carppcap.sequence import join
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import SENDERS_MAX
 from carppcap.units import NS_PER_S

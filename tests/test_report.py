@@ -10,9 +10,9 @@ import pytest
 from carppcap.addresses import Family
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.events import AdvertReceived, Start
-from carppcap.guard import Finding
-from carppcap.ingress import Ingress, Rejection, RejectReason
-from carppcap.node import Remark, Step
+from carppcap.node.groups import Remark, Step
+from carppcap.node.ingress import Ingress, Rejection, RejectReason
+from carppcap.node.replay_guard import Finding
 from carppcap.report import End, JsonReport, Report, TextReport
 from carppcap.tally import Tally
 from carppcap.wire.decode import Datagram, Defect

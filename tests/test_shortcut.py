@@ -9,8 +9,8 @@ from carppcap.election.actions import State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived, Start, Tick
 from carppcap.election.fsm import VirtualHost
-from carppcap.guard import Guard
-from carppcap.ingress import Accepted, Ingress
+from carppcap.node.ingress import Accepted, Ingress
+from carppcap.node.replay_guard import Guard
 from carppcap.shortcut import SOURCE, Familiar
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import decode_intact

@@ -9,9 +9,9 @@ from carppcap.addresses import Address
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived, Start
-from carppcap.guard import Finding
-from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
-from carppcap.node import Remark, Step
+from carppcap.node.groups import Remark, Step
+from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node.replay_guard import Finding
 from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Announcement, Datagram, Defect

@@ -15,11 +15,9 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from carppcap import sequence
 from carppcap.addresses import Address
 from carppcap.daemon.interface import Wire
 from carppcap.daemon.vips import Holding
-from carppcap.egress import Egress
 from carppcap.election.actions import (
     AcquireAddresses,
     Action,
@@ -46,9 +44,11 @@ from carppcap.election.events import (
 )
 from carppcap.flood import FloodGate
 from carppcap.forgery import ForgeryTest
-from carppcap.ingress import Rejection
 from carppcap.journal import Journal
-from carppcap.node import Node, Step
+from carppcap.node import counter as sequence
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import Rejection
 from carppcap.options import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns

@@ -11,7 +11,7 @@ CARPPCAP_CAUSE           a word of `Cause`, or address_lost
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, StepDown
-from carppcap.node import Step
+from carppcap.node.groups import Step
 
 ADDRESS_LOST = "address_lost"
 """The cause of an up script that runs once more, because somebody took an address

@@ -12,7 +12,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.errors import LinkError
 from carppcap.journal import Journal
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.options import Settings
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.units import Instant

@@ -7,7 +7,7 @@ measure(scenario, seed) the same, and only the report is kept
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.simulation.cluster import Cluster
 from carppcap.simulation.report import Ledger, Report, Tenure
 from carppcap.simulation.scenario import Scenario

@@ -40,8 +40,8 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.election.script_queue import Job
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.bsd_ingress import BsdIngress
 from carppcap.simulation.chance import Dice

@@ -7,7 +7,7 @@ interoperation that only works because both are one would be none.
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.ingress import Accepted, Rejection, RejectReason
+from carppcap.node.ingress import Accepted, Rejection, RejectReason
 from carppcap.simulation.scenario import Kind
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Authenticator

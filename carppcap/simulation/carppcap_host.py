@@ -3,7 +3,6 @@
 from collections import deque
 from typing import assert_never
 
-from carppcap.egress import Egress
 from carppcap.election.actions import (
     AcquireAddresses,
     AnnounceAddresses,
@@ -33,9 +32,10 @@ from carppcap.election.events import (
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.election.script_queue import Job, JobQueue, Outcome
-from carppcap.ingress import Rejection
-from carppcap.node import Node, Step
-from carppcap.sequence import Sequence
+from carppcap.node.counter import Sequence
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import Rejection
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import System
 from carppcap.simulation.scenario import Member

@@ -9,8 +9,8 @@ from heapq import heappop, heappush
 from typing import Protocol, assert_never
 
 from carppcap.addresses import Address
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.machine import Machine, Rank
 from carppcap.simulation.scenario import (

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from carppcap.addresses import Address
 from carppcap.election.script_queue import Job
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.units import Instant
 
 INTERFACE = "eth0"

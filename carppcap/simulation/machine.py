@@ -12,8 +12,8 @@ from typing import Protocol
 
 from carppcap.addresses import Address
 from carppcap.election.script_queue import Job
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.simulation.bsd_host import BsdHost
 from carppcap.simulation.carppcap_host import CarppcapHost
 from carppcap.simulation.chance import Dice

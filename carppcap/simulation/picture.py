@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from carppcap.election.actions import SendAdvert, State, StateChanged
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.simulation.quantities import format_length
 from carppcap.simulation.report import Report, Tenure
 from carppcap.simulation.scenario import (

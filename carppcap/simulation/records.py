@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, assert_never
 
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.report import rejection_record, step_record
 from carppcap.simulation.report import Report, distribution
 from carppcap.simulation.story import format_scene

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from carppcap.election.actions import SendAdvert, StateChanged
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.simulation.scenario import Member, Scene
 from carppcap.units import Instant, Interval
 

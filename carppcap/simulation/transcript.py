@@ -11,11 +11,11 @@ from typing import TypeAlias, assert_never
 
 from carppcap.election.actions import SendAdvert
 from carppcap.election.events import Tick
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.node.timeline import format_rejection, format_step, is_quiet
 from carppcap.simulation.scenario import Scene
 from carppcap.simulation.story import format_scene
-from carppcap.timeline import format_rejection, format_step, is_quiet
 from carppcap.units import Instant, format_seconds
 
 STORY = "story"

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from carppcap.addresses import tie_break
-from carppcap.egress import Egress
 from carppcap.election.actions import (
     AcquireAddresses,
     Action,
@@ -46,8 +45,9 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.election.script_queue import Job
-from carppcap.ingress import Accepted, Ingress, Rejection
-from carppcap.node import Step
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Accepted, Ingress, Rejection
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.host import INTERFACE, System
 from carppcap.simulation.scenario import Member

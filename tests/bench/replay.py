@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median
 from struct import Struct
 
-from carppcap.egress import Egress
 from carppcap.election.actions import SendAdvert
+from carppcap.node.egress import Egress
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.header import checksum
 from tests.bench.report import Row

@@ -8,9 +8,9 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import TypeVar
 
-from carppcap.egress import Egress
 from carppcap.election.actions import SendAdvert
 from carppcap.election.config import VirtualHostConfig
+from carppcap.node.egress import Egress
 from carppcap.wire.auth import Key
 from tests.netns.daemons import Daemon
 from tests.netns.lab import PASSWORD, VHID, VIP, Host, Lab, wait_for

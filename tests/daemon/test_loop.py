@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
+from carppcap.node.counter import join, split
 from carppcap.options import parse
-from carppcap.sequence import join, split
 from carppcap.system.syslog import Level
 from carppcap.wire.header import Advert
 from carppcap.wire.header import decode as decode_advert

@@ -17,7 +17,7 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.node import Node
+from carppcap.node.groups import Node
 from tests.builders import LOWER, config, ns, numbers
 
 BETTER = AdvertReceived(LOWER, 0, 1, 900)

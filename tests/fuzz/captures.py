@@ -11,13 +11,13 @@ import pcapy
 from carppcap import replay
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.counter import Sequence
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.node.timeline import format_rejection, format_step, is_quiet
 from carppcap.report import End, JsonReport, TextReport
-from carppcap.sequence import Sequence
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.tally import Tally, explain
-from carppcap.timeline import format_rejection, format_step, is_quiet
 from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import LinkType

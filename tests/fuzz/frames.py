@@ -7,7 +7,7 @@ from typing import Any
 from carppcap.addresses import Address
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import (
     Datagram,

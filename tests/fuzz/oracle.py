@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Address
-from carppcap.ingress import RejectReason
+from carppcap.node.ingress import RejectReason
 from carppcap.wire.decode import Datagram, Defect, LinkType
 
 _TAGS = (0x8100, 0x88A8, 0x9100)

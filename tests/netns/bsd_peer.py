@@ -33,8 +33,8 @@ from carppcap.addresses import CARP_GROUP6, Address, Family, kernel_mac
 from carppcap.election.actions import StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.script_queue import Job
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.options import parse
 from carppcap.simulation.bsd_host import BsdHost
 from carppcap.simulation.chance import Dice

@@ -17,7 +17,7 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.election.fsm import VirtualHost
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation import run as run_again
 from carppcap.simulation.clocks import Clock

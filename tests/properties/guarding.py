@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carppcap.election.config import GuardMode
-from carppcap.ingress import Rejection
-from carppcap.node import Step
-from carppcap.sequence import split
+from carppcap.node.counter import split
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation import run as run_again
 from carppcap.simulation.scenario import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.simulation import Run
 from carppcap.simulation.scenario import Kind, Member
 from carppcap.simulation.transcript import Entry, Running, format_entry

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from carppcap.election.actions import SendAdvert
-from carppcap.ingress import Rejection, RejectReason
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.bsd_egress import BsdEgress
 from carppcap.simulation.bsd_ingress import BsdIngress
 from carppcap.simulation.scenario import Kind, Member

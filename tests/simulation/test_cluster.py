@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carppcap.election.events import AdvertReceived
-from carppcap.node import Step
+from carppcap.node.groups import Step
 from carppcap.simulation import measure, run
 from carppcap.simulation.scenario import Kind, Order, Scene, Span, StepClock, Verb
 from carppcap.simulation.transcript import Told, lines

@@ -4,8 +4,8 @@ import pytest
 
 from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
 from carppcap.election.events import Tick
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.report import (
     Distribution,
     Ledger,

@@ -4,8 +4,8 @@ import pytest
 
 from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import LinkUp, Tick
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.scenario import AT_ONCE, Order, Scene, Verb
 from carppcap.simulation.transcript import (
     Entry,

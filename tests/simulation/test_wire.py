@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from carppcap.ingress import Accepted, Ingress
+from carppcap.node.ingress import Accepted, Ingress
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.scenario import Cut, Disturb, Quality
 from carppcap.simulation.wire import REORDER_NS_MAX, Wire, forge

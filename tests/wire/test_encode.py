@@ -307,7 +307,7 @@ def test_ipv6_is_loaded_when_needed() -> None:
     """A host of IPv4 alone does without, and its memory is counted."""
     script = """
 import sys
-from carppcap import egress
+from carppcap.node import egress
 from carppcap.wire.decode import LinkType, decode, decode_announcement
 from tests.builders import LOWER, LOWER6, NIC_MAC, VIP, frame
 for built in (frame(bytes(36)), egress.build_announcement(NIC_MAC, VIP)):

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from carppcap.cli import main
-from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.wire.decode import LinkType, decode
 from tests import captures
 from tests.builders import (

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from carppcap.addresses import Family
-from carppcap.egress import Egress
 from carppcap.election.actions import AnnounceAddresses, SendAdvert
 from carppcap.election.config import SourceMac, VirtualHostConfig
+from carppcap.node.egress import Egress
 from tests import captures
 from tests.builders import LOWER, LOWER6, NIC_MAC, OURS6, VIP, VIP6, config
 

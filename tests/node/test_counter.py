@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from carppcap.sequence import (
+from carppcap.node.counter import (
     CLOCK_MAX,
     EPOCH_S,
     IDS,

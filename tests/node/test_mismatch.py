@@ -5,13 +5,13 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.diagnose import (
+from carppcap.election.config import VirtualHostConfig
+from carppcap.node.mismatch import (
     Misfit,
     find_misfit,
     is_signed_for_ours,
     plausible_vhid,
 )
-from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Announcement, Datagram
 from carppcap.wire.header import Advert, decode

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from carppcap import guard as module
 from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
-from carppcap.guard import (
+from carppcap.node import replay_guard as module
+from carppcap.node.counter import UNITS_PER_S, Sequence, join
+from carppcap.node.replay_guard import (
     CONSTANTS_MAX,
     HINT_PERIOD_NS,
     REFUSED,
@@ -21,7 +22,6 @@ from carppcap.guard import (
     Finding,
     Guard,
 )
-from carppcap.sequence import UNITS_PER_S, Sequence, join
 from carppcap.units import NS_PER_S
 from tests.builders import ns
 

@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 
-from carppcap import timeline
 from carppcap.addresses import Family
 from carppcap.election.actions import (
     AcquireAddresses,
@@ -38,9 +37,10 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.guard import Finding
-from carppcap.ingress import Ingress, Rejection, RejectReason
-from carppcap.node import Remark, Step
+from carppcap.node import timeline
+from carppcap.node.groups import Remark, Step
+from carppcap.node.ingress import Ingress, Rejection, RejectReason
+from carppcap.node.replay_guard import Finding
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, config, ns, payload
 

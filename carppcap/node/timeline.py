@@ -35,8 +35,8 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.ingress import Rejection
-from carppcap.node import Step
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
 from carppcap.units import Instant, format_seconds
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, Defect, LinkType
 from carppcap.wire.decode import decode as decode_frame
@@ -47,7 +47,7 @@ TYPE_2 = Authenticator(*SIGNED, type=2)
 BODY = payload(HOST, counter=42)
 GOOD = Datagram(LOWER, GROUP, 255, True, BODY)
 
-VECTORS_FILE = Path(__file__).parents[1] / "fixtures" / "vectors" / "digests.json"
+VECTORS_FILE = Path(__file__).parents[2] / "fixtures" / "vectors" / "digests.json"
 VECTORS: list[dict[str, Any]] = [
     vector
     for vector in json.loads(VECTORS_FILE.read_text(encoding="utf-8"))

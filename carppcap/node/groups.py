@@ -12,9 +12,9 @@ from carppcap.election.actions import Action, SendHint, State
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.election.events import Event, ReplayRefused, SequenceContested, Tick
 from carppcap.election.fsm import VirtualHost
-from carppcap.guard import REFUSED, Finding, Guard
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
-from carppcap.sequence import Sequence
+from carppcap.node.counter import Sequence
+from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.replay_guard import REFUSED, Finding, Guard
 from carppcap.units import Instant
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import decode

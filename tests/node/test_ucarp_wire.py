@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from carppcap.egress import Egress
 from carppcap.election.actions import AnnounceAddresses, SendAdvert
 from carppcap.election.config import VirtualHostConfig
-from carppcap.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node.egress import Egress
+from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, NIC_MAC, OURS, config, payload
 

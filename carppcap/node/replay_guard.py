@@ -24,7 +24,7 @@ from enum import Enum
 
 from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
-from carppcap.sequence import ID_BITS, IDS, UNITS_PER_S, join, split
+from carppcap.node.counter import ID_BITS, IDS, UNITS_PER_S, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
 TYPE_CHECKING = False

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.egress import Egress
 from carppcap.election.actions import SendAdvert, SendHint, State
 from carppcap.election.config import GuardMode
 from carppcap.election.events import (
@@ -17,10 +16,11 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.guard import START_SLACK, Finding
-from carppcap.ingress import Rejection, RejectReason
-from carppcap.node import Node, Remark, Step
-from carppcap.sequence import EPOCH_S, UNITS_PER_S, Sequence, join, split
+from carppcap.node.counter import EPOCH_S, UNITS_PER_S, Sequence, join, split
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Node, Remark, Step
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.replay_guard import START_SLACK, Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, Defect, LinkType, decode

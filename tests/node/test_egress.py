@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address, Family
-from carppcap.egress import Egress
 from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.election.config import SourceMac, VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.ingress import Accepted, Hinted, Ingress, Rejection
+from carppcap.node.egress import Egress
+from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import (
     Announcement,
