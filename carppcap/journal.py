@@ -16,7 +16,7 @@ from carppcap.election.actions import (
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.errors import LinkError
-from carppcap.flood import FloodBegan, FloodEnded
+from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.limitedlog import LimitedLog
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection

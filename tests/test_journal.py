@@ -18,7 +18,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
-from carppcap.flood import FloodBegan, FloodEnded
+from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.journal import Journal
 from carppcap.limitedlog import QUIET_PERIOD_NS
 from carppcap.node.groups import Remark, Step

@@ -8,10 +8,10 @@ only ever hears `LinkDown` and `LinkUp`.
 from contextlib import suppress
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
+from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.options import N_
 from carppcap.sources import choose_source
 from carppcap.system.capture import (

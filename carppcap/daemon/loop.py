@@ -42,8 +42,8 @@ from carppcap.election.events import (
     StepDown,
     Stop,
 )
-from carppcap.flood import FloodGate
-from carppcap.forgery import ForgeryTest
+from carppcap.filter.flood import FloodGate
+from carppcap.filter.prefilter import ForgeryTest
 from carppcap.journal import Journal
 from carppcap.node import counter as sequence
 from carppcap.node.egress import Egress

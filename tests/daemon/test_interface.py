@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.daemon.interface import Wire
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
+from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.election.config import VirtualHostConfig
-from carppcap.forgery import ForgeryTest
+from carppcap.filter.prefilter import ForgeryTest
 from carppcap.node.ingress import Accepted, Ingress
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import LOWER, PASSWORD, VIP, config, ethernet, ipv4, payload
-from tests.test_bpf import LOWER6, OURS6, VIP6, ipv6
+from tests.filter.test_bpf import LOWER6, OURS6, VIP6, ipv6
 
 HOST = config(source6=OURS6, vips=(VIP, VIP6, IPv6Address("fe80::fc")))
 PEER = config(source=LOWER, source6=LOWER6, vips=HOST.vips)

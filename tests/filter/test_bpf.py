@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.addresses import Address
-from carppcap.bpf import WIDE, Sieve, filter_text
 from carppcap.election.config import VirtualHostConfig
+from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from tests.builders import (
     GROUP,
     HIGHER,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.bpf import WIDE, Sieve
-from carppcap.flood import (
+from carppcap.filter.bpf import WIDE, Sieve
+from carppcap.filter.flood import (
     BACKLOG_MAX,
     BEARABLE_PER_S,
     FORGOTTEN_NS,

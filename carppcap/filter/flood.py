@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from carppcap.addresses import Address
-from carppcap.bpf import WIDE, Sieve
+from carppcap.filter.bpf import WIDE, Sieve
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 READABLE_PER_S = 1_000

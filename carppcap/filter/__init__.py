@@ -1,0 +1,1 @@
+"""What the kernel is to hold back, and when."""
