@@ -16,7 +16,8 @@ from io import TextIOWrapper
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.i18n import translate
-from carppcap.options import Settings, parse
+from carppcap.options.parsers import FACILITIES
+from carppcap.options.table import Settings, parse
 from carppcap.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
@@ -27,7 +28,6 @@ from carppcap.system.process import (
 )
 from carppcap.system.syslog import Log
 from carppcap.usage import usage
-from carppcap.values import FACILITIES
 from carppcap.wire.header import BOW_OUT
 
 ORIGINAL_NAME = "ucarp"

@@ -8,7 +8,7 @@ from carppcap.node.groups import Remark
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
 from carppcap.node.replay_guard import Finding
-from carppcap.options import N_
+from carppcap.options.table import N_
 from carppcap.ratelimit import RateLimit
 from carppcap.system.syslog import Level, Log
 from carppcap.units import Instant

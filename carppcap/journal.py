@@ -21,7 +21,7 @@ from carppcap.limitedlog import LimitedLog
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
-from carppcap.options import N_
+from carppcap.options.table import N_
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carppcap.errors import ConfigError
-from carppcap.options import OPTIONS, Option, Settings, passwords
+from carppcap.options.parsers import parse_password
+from carppcap.options.table import OPTIONS, Option, Settings, passwords
 from carppcap.system.process import PASSWORD_VARIABLE, hide_from_ps
 from carppcap.system.syslog import Log
-from carppcap.values import parse_password
 
 
 def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -> None:

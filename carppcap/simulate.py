@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from carppcap.errors import ConfigError, LinkError
-from carppcap.options import N_, Option, split
+from carppcap.options.parsers import parse_number
+from carppcap.options.table import N_, Option, split
 from carppcap.password import hide_passwords
 from carppcap.simulation import Report, Scenario, measure, run
 from carppcap.simulation.document import MEMBERS_MAX, check, parse_document
@@ -28,7 +29,6 @@ from carppcap.simulation.story import parse_scene
 from carppcap.simulation.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.transcript import lines
 from carppcap.usage import simulate_usage
-from carppcap.values import parse_number
 
 SEED_DEFAULT = 1
 SEED_MAX = 2**63 - 1

@@ -13,7 +13,8 @@ from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import ConfigError, LinkError
 from carppcap.node.mismatch import plausible_vhid
-from carppcap.options import N_, OPTIONS, Option, Settings, parse_values
+from carppcap.options.parsers import plain_text
+from carppcap.options.table import N_, OPTIONS, Option, Settings, parse_values
 from carppcap.password import hide_passwords, with_password
 from carppcap.replay import FrameSource, Replay
 from carppcap.report import JsonReport, Report, TextReport
@@ -22,7 +23,6 @@ from carppcap.system.inject import FileInjector
 from carppcap.system.syslog import Log
 from carppcap.tally import explain
 from carppcap.usage import replay_usage
-from carppcap.values import plain_text
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, decode
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from carppcap.i18n import translate
-from carppcap.options import OPTIONS, Option
+from carppcap.options.table import OPTIONS, Option
 
 _HELP_COLUMN = 30
 _WIDTH = 80

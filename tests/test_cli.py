@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from carppcap import __version__
 from carppcap.cli import main
-from carppcap.options import OPTIONS
+from carppcap.options.table import OPTIONS
+from tests.options.test_table import BAD, WORDS
 from tests.shell import COMMAND, environment, make_link, network, run, wait_for
-from tests.test_options import BAD, WORDS
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}: ")
 COMPLETE = "-i nosuch0 -s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -f none".split()

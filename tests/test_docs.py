@@ -12,7 +12,7 @@ import pytest
 from docutils.core import publish_string
 
 import carppcap
-from carppcap.options import OPTIONS, Option
+from carppcap.options.table import OPTIONS, Option
 from carppcap.tool import REPLAY_OPTIONS
 from tests.test_layers import PURE, SHELL
 

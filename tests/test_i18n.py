@@ -10,7 +10,7 @@ from babel.messages.mofile import write_mo
 
 from carppcap import i18n, usage
 from carppcap.locale import catalogues
-from carppcap.options import OPTIONS
+from carppcap.options.table import OPTIONS
 from carppcap.simulate import ROWS
 from carppcap.tool import REPLAY_OPTIONS
 from tests.shell import run

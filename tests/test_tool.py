@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.cli import main
-from carppcap.options import OPTIONS
+from carppcap.options.table import OPTIONS
 from carppcap.system.capture import FileCapture
 from carppcap.tool import PROGRESS_BYTES_MIN, REPLAY_OPTIONS
 from carppcap.units import format_seconds

@@ -12,7 +12,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
-from carppcap.options import N_
+from carppcap.options.table import N_
 from carppcap.sources import choose_source
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,

@@ -32,7 +32,8 @@ from typing import Any
 
 from carppcap.election.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
-from carppcap.options import OPTIONS, Settings, parse_values
+from carppcap.options.parsers import VirtualAddress
+from carppcap.options.table import OPTIONS, Settings, parse_values
 from carppcap.simulation.host import INTERFACE
 from carppcap.simulation.quantities import (
     format_length,
@@ -57,7 +58,6 @@ from carppcap.simulation.story import EVERYBODY, parse_story
 from carppcap.simulation.transcript import STORY
 from carppcap.simulation.wire import ATTACKER
 from carppcap.units import NS_PER_S, Interval
-from carppcap.values import VirtualAddress
 from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
 VHID_DEFAULT = 7

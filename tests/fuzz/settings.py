@@ -6,11 +6,11 @@ from dataclasses import replace
 from enum import Enum
 from functools import cache
 
-from carppcap import options
 from carppcap.addresses import ANY, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
-from carppcap.options import OPTIONS, Option, Settings, parse
+from carppcap.options import table as options
+from carppcap.options.table import OPTIONS, Option, Settings, parse
 from carppcap.password import with_password
 from carppcap.system.syslog import Log
 from carppcap.wire.auth import Key

@@ -35,7 +35,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.options import parse
+from carppcap.options.table import parse
 from carppcap.simulation.bsd_host import BsdHost
 from carppcap.simulation.chance import Dice
 from carppcap.simulation.document import parse_document

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from carppcap.election.config import GuardMode, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
-from carppcap.options import (
+from carppcap.options.parsers import VirtualAddress
+from carppcap.options.table import (
     OPTIONS,
     Option,
     Settings,
     parse,
     passwords,
 )
-from carppcap.values import VirtualAddress
 from carppcap.wire.auth import Authenticator
 from tests.builders import OURS, config
 from tests.shell import UCARP

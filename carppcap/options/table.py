@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from carppcap import values as read
 from carppcap.addresses import (
     ANY,
     CARP_GROUP,
@@ -30,8 +29,9 @@ from carppcap.election.config import (
     VirtualHostConfig,
 )
 from carppcap.errors import ConfigError
+from carppcap.options import parsers as read
+from carppcap.options.parsers import VirtualAddress, merge_virtual_addresses
 from carppcap.units import Interval
-from carppcap.values import VirtualAddress, merge_virtual_addresses
 from carppcap.wire.auth import Key
 
 TYPE_CHECKING = False

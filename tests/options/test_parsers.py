@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.errors import ConfigError, PasswordError
-from carppcap.options import parse
-from carppcap.values import (
+from carppcap.options.parsers import (
     VirtualAddress,
     any_text,
     choice,
@@ -28,6 +27,7 @@ from carppcap.values import (
     plain_text,
     seconds,
 )
+from carppcap.options.table import parse
 
 
 @pytest.mark.parametrize(
