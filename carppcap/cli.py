@@ -18,7 +18,7 @@ from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.i18n import translate
 from carppcap.options.parsers import FACILITIES
 from carppcap.options.table import Settings, parse
-from carppcap.password import hide_passwords, with_password
+from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
     Verdict,

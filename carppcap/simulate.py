@@ -15,7 +15,6 @@ from typing import Any
 from carppcap.errors import ConfigError, LinkError
 from carppcap.options.parsers import parse_number
 from carppcap.options.table import N_, Option, split
-from carppcap.password import hide_passwords
 from carppcap.simulation import Report, Scenario, measure, run
 from carppcap.simulation.document import MEMBERS_MAX, check, parse_document
 from carppcap.simulation.picture import draw
@@ -28,6 +27,7 @@ from carppcap.simulation.records import (
 from carppcap.simulation.story import parse_scene
 from carppcap.simulation.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.transcript import lines
+from carppcap.system.password import hide_passwords
 from carppcap.usage import simulate_usage
 
 SEED_DEFAULT = 1

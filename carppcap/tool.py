@@ -15,11 +15,11 @@ from carppcap.errors import ConfigError, LinkError
 from carppcap.node.mismatch import plausible_vhid
 from carppcap.options.parsers import plain_text
 from carppcap.options.table import N_, OPTIONS, Option, Settings, parse_values
-from carppcap.password import hide_passwords, with_password
 from carppcap.replay import FrameSource, Replay
 from carppcap.report import JsonReport, Report, TextReport
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.system.inject import FileInjector
+from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.syslog import Log
 from carppcap.tally import explain
 from carppcap.usage import replay_usage

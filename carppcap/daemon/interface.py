@@ -13,7 +13,6 @@ from carppcap.election.events import LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.options.table import N_
-from carppcap.sources import choose_source
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,
@@ -25,6 +24,7 @@ from carppcap.system.capture import (
 from carppcap.system.link import LinkMonitor, LinkStatus, Membership
 from carppcap.system.neighbours import Neighbours
 from carppcap.system.protocol import ProtocolHolder
+from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.decode import LinkType

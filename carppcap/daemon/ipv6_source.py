@@ -7,9 +7,9 @@ from ipaddress import IPv6Address
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.sources import choose_source
 from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor
+from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S
 

@@ -16,7 +16,6 @@ from struct import Struct, pack
 
 from carppcap.addresses import Address
 from carppcap.errors import LinkError
-from carppcap.sources import LinkAddress
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -26,6 +25,7 @@ from carppcap.system.rtnetlink import (
     held_addresses,
     open_netlink,
 )
+from carppcap.system.source_address import LinkAddress
 
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
 

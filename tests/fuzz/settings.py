@@ -11,7 +11,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
 from carppcap.options import table as options
 from carppcap.options.table import OPTIONS, Option, Settings, parse
-from carppcap.password import with_password
+from carppcap.system.password import with_password
 from carppcap.system.syslog import Log
 from carppcap.wire.auth import Key
 

@@ -7,7 +7,7 @@ import pytest
 
 from carppcap.errors import ConfigError, PasswordError
 from carppcap.options.table import Settings
-from carppcap.password import hide_passwords, with_password
+from carppcap.system.password import hide_passwords, with_password
 from tests.shell import MemoryLog
 
 VARIABLE = "CARPPCAP_PASS"

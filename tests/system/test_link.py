@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from carppcap.addresses import CARP_GROUP6, Address
 from carppcap.errors import LinkError
-from carppcap.sources import LinkAddress
 from carppcap.system import link
 from carppcap.system.link import LinkMonitor, LinkStatus, Membership
+from carppcap.system.source_address import LinkAddress
 from tests.builders import GROUP, HIGHER, LOWER, OURS, VIP
 from tests.netlink import (
     DONE_MESSAGE,

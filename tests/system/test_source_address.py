@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from carppcap.addresses import CARP_GROUP, CARP_GROUP6
-from carppcap.sources import LinkAddress, choose_source
+from carppcap.system.source_address import LinkAddress, choose_source
 
 G4, G6 = str(CARP_GROUP), str(CARP_GROUP6)
 
