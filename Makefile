@@ -59,7 +59,7 @@ cover: ## run all tests and demand coverage
 
 .PHONY: locales
 locales: $(READY) ## bring the catalogues of messages up to date
-	$(RUN) -m carppcap.locale.catalogues
+	$(RUN) -m carppcap.text.catalogues
 
 ##@ Now and then
 .PHONY: netns
@@ -100,7 +100,7 @@ $(READY): setup.cfg pyproject.toml .ci/environment
 	@.ci/environment $(PYTHON) $(VENV)
 
 %.mo: %.po | $(READY)
-	@$(RUN) -m carppcap.locale.catalogues --compile-only
+	@$(RUN) -m carppcap.text.catalogues --compile-only
 
 .PHONY: network reference
 network:

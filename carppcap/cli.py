@@ -15,7 +15,6 @@ from io import TextIOWrapper
 
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
-from carppcap.i18n import translate
 from carppcap.options.parsers import FACILITIES
 from carppcap.options.table import Settings, parse
 from carppcap.system.password import hide_passwords, with_password
@@ -27,7 +26,8 @@ from carppcap.system.process import (
     fill_standard_streams,
 )
 from carppcap.system.syslog import Log
-from carppcap.usage import usage
+from carppcap.text.help import usage
+from carppcap.text.i18n import translate
 from carppcap.wire.header import BOW_OUT
 
 ORIGINAL_NAME = "ucarp"

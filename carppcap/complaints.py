@@ -2,7 +2,6 @@
 
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.i18n import translate
 from carppcap.limitedlog import QUIET_PERIOD_NS, LimitedLog
 from carppcap.node.groups import Remark
 from carppcap.node.ingress import Rejection, RejectReason
@@ -11,6 +10,7 @@ from carppcap.node.replay_guard import Finding
 from carppcap.options.table import N_
 from carppcap.ratelimit import RateLimit
 from carppcap.system.syslog import Level, Log
+from carppcap.text.i18n import translate
 from carppcap.units import Instant
 from carppcap.wire.decode import Datagram
 from carppcap.wire.header import Advert

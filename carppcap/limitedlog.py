@@ -1,8 +1,8 @@
 """A log in which nothing is said more often than once a minute."""
 
-from carppcap.i18n import translate
 from carppcap.ratelimit import RateLimit
 from carppcap.system.syslog import Level, Log
+from carppcap.text.i18n import translate
 from carppcap.units import NS_PER_S, Instant
 
 QUIET_PERIOD_NS = 60 * NS_PER_S

@@ -28,7 +28,7 @@ from carppcap.simulation.story import parse_scene
 from carppcap.simulation.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.transcript import lines
 from carppcap.system.password import hide_passwords
-from carppcap.usage import simulate_usage
+from carppcap.text.help import simulate_usage
 
 SEED_DEFAULT = 1
 SEED_MAX = 2**63 - 1

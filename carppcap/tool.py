@@ -22,7 +22,7 @@ from carppcap.system.inject import FileInjector
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.syslog import Log
 from carppcap.tally import explain
-from carppcap.usage import replay_usage
+from carppcap.text.help import replay_usage
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, decode
 

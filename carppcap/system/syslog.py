@@ -17,7 +17,7 @@ from contextlib import suppress
 from enum import Enum
 from functools import partial
 
-from carppcap.i18n import translate
+from carppcap.text.i18n import translate
 
 _SYSLOG_SOCKET = "/dev/log"
 

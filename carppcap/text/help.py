@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from carppcap.i18n import translate
 from carppcap.options.table import OPTIONS, Option
+from carppcap.text.i18n import translate
 
 _HELP_COLUMN = 30
 _WIDTH = 80

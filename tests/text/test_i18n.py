@@ -8,10 +8,10 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
-from carppcap import i18n, usage
-from carppcap.locale import catalogues
 from carppcap.options.table import OPTIONS
 from carppcap.simulate import ROWS
+from carppcap.text import catalogues, i18n
+from carppcap.text import help as usage
 from carppcap.tool import REPLAY_OPTIONS
 from tests.shell import run
 

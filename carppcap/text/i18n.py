@@ -12,7 +12,7 @@ from itertools import takewhile
 
 DOMAIN = "carppcap"
 
-DIRECTORY = os.path.join(os.path.dirname(__file__), "locale")
+DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
 """Holds LANGUAGE/LC_MESSAGES/carppcap.mo; the .po beside it is its source."""
 
 

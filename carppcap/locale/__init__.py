@@ -1,1 +1,0 @@
-"""Catalogues of messages, and how they are made."""

@@ -1,0 +1,1 @@
+"""What a person reads: help, and messages in their language."""
