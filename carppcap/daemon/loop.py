@@ -44,7 +44,7 @@ from carppcap.election.events import (
 )
 from carppcap.filter.flood import FloodGate
 from carppcap.filter.prefilter import ForgeryTest
-from carppcap.journal import Journal
+from carppcap.log.journal import Journal
 from carppcap.node import counter as sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step

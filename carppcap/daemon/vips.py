@@ -11,7 +11,7 @@ from carppcap.daemon.script_env import occasion, place
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.errors import LinkError
-from carppcap.journal import Journal
+from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.table import Settings
 from carppcap.system.scripts import Job, Outcome, ScriptRunner

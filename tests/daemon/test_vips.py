@@ -13,7 +13,7 @@ from carppcap.daemon.vips import AddressesNews, Holding
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
-from carppcap.journal import Journal
+from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.table import Settings
 from tests.builders import LOWER, OURS, VIP, config

@@ -19,12 +19,12 @@ from carppcap.election.events import AddressesLost, AdvertReceived, Event, Start
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
-from carppcap.journal import Journal
-from carppcap.limitedlog import QUIET_PERIOD_NS
+from carppcap.log.journal import Journal
+from carppcap.log.limited import QUIET_PERIOD_NS
+from carppcap.log.rate import LIMITED_KEYS_MAX
 from carppcap.node.groups import Remark, Step
 from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding
-from carppcap.ratelimit import LIMITED_KEYS_MAX
 from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import (
     LOWER,

@@ -1,6 +1,6 @@
 """A log in which nothing is said more often than once a minute."""
 
-from carppcap.ratelimit import RateLimit
+from carppcap.log.rate import RateLimit
 from carppcap.system.syslog import Level, Log
 from carppcap.text.i18n import translate
 from carppcap.units import NS_PER_S, Instant

@@ -4,7 +4,6 @@ A fold over what has happened: it decides nothing.  What can come with every fra
 said once and then once a minute, with a count of what was held back.
 """
 
-from carppcap.complaints import Complaints
 from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
@@ -17,7 +16,8 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
-from carppcap.limitedlog import LimitedLog
+from carppcap.log.limited import LimitedLog
+from carppcap.log.rejections import Complaints
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step

@@ -1,6 +1,6 @@
 """One line in a while, and how many there would have been."""
 
-from carppcap.ratelimit import LIMITED_KEYS_MAX, RateLimit
+from carppcap.log.rate import LIMITED_KEYS_MAX, RateLimit
 
 
 def test_rate_limit() -> None:

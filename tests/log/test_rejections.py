@@ -5,9 +5,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from carppcap.complaints import Complaints
 from carppcap.election.config import VirtualHostConfig
-from carppcap.limitedlog import QUIET_PERIOD_NS
+from carppcap.log.limited import QUIET_PERIOD_NS
+from carppcap.log.rejections import Complaints
 from carppcap.node.groups import Remark
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding

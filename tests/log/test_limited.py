@@ -1,6 +1,6 @@
 """What is said once a minute, with a count of what was not."""
 
-from carppcap.limitedlog import QUIET_PERIOD_NS, LimitedLog
+from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog
 from carppcap.system.syslog import Level
 from tests.shell import MemoryLog
 
