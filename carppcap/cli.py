@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A terminal may lack the letters of a translation, or of a file name.
             sys.stdout.reconfigure(errors="backslashreplace")
         if words[:1] == ["replay"] and name != ORIGINAL_NAME:
-            from carppcap.tool import replay  # noqa: PLC0415 - the daemon needs none of it
+            from carppcap.replay.command import replay  # noqa: PLC0415 - the daemon needs none of it
 
             return replay(words[1:])
         if words[:1] == ["simulate"] and name != ORIGINAL_NAME:

@@ -13,7 +13,7 @@ from docutils.core import publish_string
 
 import carppcap
 from carppcap.options.table import OPTIONS, Option
-from carppcap.tool import REPLAY_OPTIONS
+from carppcap.replay.command import REPLAY_OPTIONS
 from tests.test_layers import PURE, SHELL
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from carppcap import shortcut
 from carppcap.node import ingress
 from carppcap.node.ingress import RejectReason
 from carppcap.options import parsers as values
 from carppcap.options import table as options
+from carppcap.replay import shortcut
 from carppcap.wire import auth
 from carppcap.wire import decode as frames
 from carppcap.wire import header as advert

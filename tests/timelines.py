@@ -12,8 +12,8 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
+from carppcap.replay.command import replay
 from carppcap.simulate import simulate
-from carppcap.tool import replay
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

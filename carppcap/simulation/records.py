@@ -20,7 +20,7 @@ from typing import Any, assert_never
 
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.report import rejection_record, step_record
+from carppcap.replay.report import rejection_record, step_record
 from carppcap.simulation.report import Report, distribution
 from carppcap.simulation.story import format_scene
 from carppcap.simulation.summary import figures, worst_of

@@ -8,16 +8,16 @@ from ipaddress import IPv4Address
 
 import pcapy
 
-from carppcap import replay
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.node.counter import Sequence
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step, is_quiet
-from carppcap.report import End, JsonReport, TextReport
+from carppcap.replay import run as replay
+from carppcap.replay.report import End, JsonReport, TextReport
+from carppcap.replay.statistics import Tally, explain
 from carppcap.system.capture import FileCapture, StampedFrame
-from carppcap.tally import Tally, explain
 from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import LinkType

@@ -9,10 +9,10 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
 from carppcap.options.table import OPTIONS
+from carppcap.replay.command import REPLAY_OPTIONS
 from carppcap.simulate import ROWS
 from carppcap.text import catalogues, i18n
 from carppcap.text import help as usage
-from carppcap.tool import REPLAY_OPTIONS
 from tests.shell import run
 
 LANGUAGES = ("de", "es", "fr")

@@ -13,8 +13,8 @@ from carppcap.election.events import AdvertReceived, Start
 from carppcap.node.groups import Remark, Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
-from carppcap.report import End, JsonReport, Report, TextReport
-from carppcap.tally import Tally
+from carppcap.replay.report import End, JsonReport, Report, TextReport
+from carppcap.replay.statistics import Tally
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import Advert
 from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload

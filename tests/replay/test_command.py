@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from carppcap.cli import main
 from carppcap.options.table import OPTIONS
+from carppcap.replay.command import PROGRESS_BYTES_MIN, REPLAY_OPTIONS
 from carppcap.system.capture import FileCapture
-from carppcap.tool import PROGRESS_BYTES_MIN, REPLAY_OPTIONS
 from carppcap.units import format_seconds
 from carppcap.wire.decode import LinkType, decode, decode_announcement
 from tests import captures

@@ -15,13 +15,13 @@ from carppcap.errors import ConfigError, LinkError
 from carppcap.node.mismatch import plausible_vhid
 from carppcap.options.parsers import plain_text
 from carppcap.options.table import N_, OPTIONS, Option, Settings, parse_values
-from carppcap.replay import FrameSource, Replay
-from carppcap.report import JsonReport, Report, TextReport
+from carppcap.replay.report import JsonReport, Report, TextReport
+from carppcap.replay.run import FrameSource, Replay
+from carppcap.replay.statistics import explain
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.system.inject import FileInjector
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.syslog import Log
-from carppcap.tally import explain
 from carppcap.text.help import replay_usage
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, decode

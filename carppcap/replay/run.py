@@ -35,11 +35,11 @@ from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import is_quiet
-from carppcap.report import End, Report
-from carppcap.shortcut import SOURCE, Familiar
+from carppcap.replay.report import End, Report
+from carppcap.replay.shortcut import SOURCE, Familiar
+from carppcap.replay.statistics import SENDERS_MAX, Sender, Tally
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
-from carppcap.tally import SENDERS_MAX, Sender, Tally
 from carppcap.units import Instant, format_seconds
 from carppcap.wire.decode import (
     Datagram,

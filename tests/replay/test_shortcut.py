@@ -11,7 +11,7 @@ from carppcap.election.events import AdvertReceived, Start, Tick
 from carppcap.election.fsm import VirtualHost
 from carppcap.node.ingress import Accepted, Ingress
 from carppcap.node.replay_guard import Guard
-from carppcap.shortcut import SOURCE, Familiar
+from carppcap.replay.shortcut import SOURCE, Familiar
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import decode_intact
 from tests.builders import (

@@ -12,7 +12,7 @@ from carppcap.election.events import AdvertReceived, Start
 from carppcap.node.groups import Remark, Step
 from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
-from carppcap.tally import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
+from carppcap.replay.statistics import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Announcement, Datagram, Defect
 from tests.builders import (

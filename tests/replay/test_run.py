@@ -14,10 +14,10 @@ from carppcap.addresses import Address
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.node.counter import join
-from carppcap.replay import TICKS_PER_GAP_MAX, Replay, invented_mac
-from carppcap.report import TextReport
+from carppcap.replay.report import TextReport
+from carppcap.replay.run import TICKS_PER_GAP_MAX, Replay, invented_mac
+from carppcap.replay.statistics import SENDERS_MAX
 from carppcap.system.capture import FileCapture, StampedFrame
-from carppcap.tally import SENDERS_MAX
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, LinkType, decode, decode_announcement

@@ -38,7 +38,7 @@ from carppcap.node.timeline import (
     format_rejection,
     format_step,
 )
-from carppcap.tally import Sender, Tally
+from carppcap.replay.statistics import Sender, Tally
 from carppcap.units import Instant, format_seconds
 
 

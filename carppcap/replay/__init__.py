@@ -1,0 +1,1 @@
+"""`carppcap replay`: a capture file put before a virtual host."""
