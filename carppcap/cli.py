@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return replay(words[1:])
         if words[:1] == ["simulate"] and name != ORIGINAL_NAME:
-            from carppcap.simulate import simulate  # noqa: PLC0415 - nor of this
+            from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor of this
 
             return simulate(words[1:])
         return _daemon(name, words)

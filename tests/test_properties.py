@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carppcap.simulation import Run, run
-from carppcap.simulation.document import parse_document
+from carppcap.simulation.scenario.document import parse_document
 from tests.properties import soak
 from tests.properties.choices import Drawn, Seeded
 from tests.properties.document import as_toml

@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from carppcap.replay.command import replay
-from carppcap.simulate import simulate
+from carppcap.simulation.command import simulate
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from carppcap.node.groups import Step
-from carppcap.simulation.cluster import Cluster
-from carppcap.simulation.report import Ledger, Report, Tenure
-from carppcap.simulation.scenario import Scenario
-from carppcap.simulation.transcript import Entry, Recorder
+from carppcap.simulation.model.cluster import Cluster
+from carppcap.simulation.output.report import Ledger, Report, Tenure
+from carppcap.simulation.output.transcript import Entry, Recorder
+from carppcap.simulation.scenario.parts import Scenario
 
 __all__ = ["Report", "Run", "Scenario", "Tenure", "measure", "run"]
 

@@ -3,7 +3,7 @@
 import time
 
 from carppcap.simulation import measure
-from carppcap.simulation.document import parse_document
+from carppcap.simulation.scenario.document import parse_document
 from tests.bench.report import Row
 
 SECTION = "Simulation of three hosts on one core, two thousand times real time"

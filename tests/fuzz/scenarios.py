@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import cache
 
 from carppcap.errors import ConfigError
-from carppcap.simulate import _read
 from carppcap.simulation import Scenario, measure
-from carppcap.simulation.document import parse_document
-from carppcap.simulation.scenario import Disturb, Resend
-from carppcap.simulation.story import format_deed, parse_scene
+from carppcap.simulation.command import _read
+from carppcap.simulation.scenario.document import parse_document
+from carppcap.simulation.scenario.parts import Disturb, Resend
+from carppcap.simulation.scenario.story import format_deed, parse_scene
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.fuzz.settings import said
 from tests.timelines import SIMULATIONS

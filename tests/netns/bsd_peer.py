@@ -36,10 +36,10 @@ from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.options.table import parse
-from carppcap.simulation.bsd_host import BsdHost
-from carppcap.simulation.chance import Dice
-from carppcap.simulation.document import parse_document
-from carppcap.simulation.scenario import Member
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.programs.bsd import BsdHost
+from carppcap.simulation.scenario.document import parse_document
+from carppcap.simulation.scenario.parts import Member
 
 PROTOCOL_CARP = 112
 ETH_P_ALL = 3
@@ -70,7 +70,7 @@ def ip(*lines: str) -> None:
 
 
 class Interface:
-    """The interface of the host, as a `carppcap.simulation.host.System`."""
+    """The interface of the host, as a `carppcap.simulation.programs.system.System`."""
 
     def __init__(self, name: str, config: VirtualHostConfig) -> None:
         self.alive = True

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv6Address
 from carppcap.addresses import Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation import Run
-from carppcap.simulation.document import PASSWORD_DEFAULT, VHID_DEFAULT
-from carppcap.simulation.host import INTERFACE
-from carppcap.simulation.scenario import (
+from carppcap.simulation.programs.system import INTERFACE
+from carppcap.simulation.scenario.document import PASSWORD_DEFAULT, VHID_DEFAULT
+from carppcap.simulation.scenario.parts import (
     Cut,
     Demote,
     Kind,

@@ -20,9 +20,9 @@ from carppcap.election.fsm import VirtualHost
 from carppcap.node.groups import Step
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation import run as run_again
-from carppcap.simulation.clocks import Clock
-from carppcap.simulation.scenario import Kind, Member, Quality, Verb
-from carppcap.simulation.transcript import Running
+from carppcap.simulation.model.clocks import Clock
+from carppcap.simulation.output.transcript import Running
+from carppcap.simulation.scenario.parts import Kind, Member, Quality, Verb
 from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
 from carppcap.wire.auth import Key
 from tests.properties import faults, groups

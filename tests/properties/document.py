@@ -4,10 +4,14 @@ import shlex
 from collections.abc import Iterator
 
 from carppcap.election.config import GuardMode
-from carppcap.simulation.document import PASSWORD_DEFAULT, VHID_DEFAULT, VIP_DEFAULT
-from carppcap.simulation.quantities import format_length, format_share
-from carppcap.simulation.scenario import Member, Quality, Scenario, Script, Span
-from carppcap.simulation.story import format_deed
+from carppcap.simulation.scenario.document import (
+    PASSWORD_DEFAULT,
+    VHID_DEFAULT,
+    VIP_DEFAULT,
+)
+from carppcap.simulation.scenario.parts import Member, Quality, Scenario, Script, Span
+from carppcap.simulation.scenario.quantities import format_length, format_share
+from carppcap.simulation.scenario.story import format_deed
 from carppcap.units import NS_PER_S
 
 SOUND = Quality()

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from carppcap.simulation.scenario import (
+from carppcap.simulation.model.medium import REORDER_NS_MAX
+from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
     Demote,
@@ -19,7 +20,6 @@ from carppcap.simulation.scenario import (
     StepClock,
     Verb,
 )
-from carppcap.simulation.wire import REORDER_NS_MAX
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
 from tests.properties.choices import Choices
 from tests.properties.groups import longest_script_ns, patience_ns

@@ -9,7 +9,8 @@ from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation import Run, Scenario
 from carppcap.simulation import run as run_again
-from carppcap.simulation.scenario import (
+from carppcap.simulation.output.transcript import Entry, Told
+from carppcap.simulation.scenario.parts import (
     AT_ONCE,
     Disturb,
     Kind,
@@ -20,7 +21,6 @@ from carppcap.simulation.scenario import (
     Scene,
     Verb,
 )
-from carppcap.simulation.transcript import Entry, Told
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.properties import faults, groups
 from tests.properties.choices import Choices

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from carppcap.election.actions import State
 from carppcap.simulation import Run
-from carppcap.simulation.scenario import Cut, Kind, Member, Order, Scenario, Span, Verb
+from carppcap.simulation.scenario.parts import (
+    Cut,
+    Kind,
+    Member,
+    Order,
+    Scenario,
+    Span,
+    Verb,
+)
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.properties import faults, groups
 from tests.properties.choices import Choices

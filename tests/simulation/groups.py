@@ -4,7 +4,7 @@ from typing import Any
 
 from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.simulation import Run, Scenario, run
-from carppcap.simulation.document import parse_document
+from carppcap.simulation.scenario.document import parse_document
 from carppcap.units import NS_PER_S
 
 

@@ -10,7 +10,7 @@ from babel.messages.mofile import write_mo
 
 from carppcap.options.table import OPTIONS
 from carppcap.replay.command import REPLAY_OPTIONS
-from carppcap.simulate import ROWS
+from carppcap.simulation.command import ROWS
 from carppcap.text import catalogues, i18n
 from carppcap.text import help as usage
 from tests.shell import run

@@ -1,0 +1,1 @@
+"""Hosts, clocks and the medium between them, in virtual time."""

@@ -1,0 +1,374 @@
+"""One simulated host: power, cable, clock, scripts and address.
+
+It holds the virtual address, as far as others are concerned, while the address is
+configured, the host is powered and its cable is plugged in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import partial
+from typing import Protocol
+
+from carppcap.addresses import Address
+from carppcap.election.script_queue import Job
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.model.clocks import Clock
+from carppcap.simulation.programs.bsd import BsdHost
+from carppcap.simulation.programs.carppcap import CarppcapHost
+from carppcap.simulation.programs.system import Program
+from carppcap.simulation.programs.ucarp import UcarpHost
+from carppcap.simulation.scenario.parts import Kind, Member, Script
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
+
+RING_BLOCKS = 2
+"""How much of the ring of `system.capture` is there for frames that come singly."""
+
+RING_BLOCKS_UNBOUNDED = 1 << 30
+KILLED = -9
+
+
+class Rank(IntEnum):
+    """What comes first of things that happen at one instant."""
+
+    STORY = 0
+    FRAME = 1  # before timers, as in the daemon
+    TIMER = 2
+    SCRIPT = 3
+
+
+class World(Protocol):
+    """What a host is part of."""
+
+    now: Instant
+
+    def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
+        """Call back at a true instant."""
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """The MAC of the host whose own address this is."""
+
+    def transmit(self, name: str, frame: bytes) -> None:
+        """Put a frame on the wire."""
+
+    def record(self, name: str, step: Step) -> None:
+        """A virtual host has made a step."""
+
+    def reject(self, name: str, rejection: Rejection) -> None:
+        """A frame has moved nothing."""
+
+    def holding_changed(self, name: str, holds: bool) -> None:
+        """A host has begun or ceased to hold the address."""
+
+    def running_changed(self, name: str, runs: bool) -> None:
+        """A program has begun, or is no more."""
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A script that runs, for the program that started it."""
+
+    job: Job
+    script: Script
+    program: Program
+    over: bool = False
+
+
+class Ring:
+    """Frames that a stopped process has not read yet.
+
+    Frames that arrive within `block_ns` share a block of the ring; when all blocks
+    are taken, what arrives is lost.
+    """
+
+    def __init__(self, block_ns: Interval, blocks_max: int) -> None:
+        self.lost_frames = False
+        self._block_ns = block_ns
+        self._blocks_max = blocks_max
+        self._blocks: list[list[tuple[Instant, bytes]]] = []
+
+    def add(self, at: Instant, frame: bytes) -> None:
+        """A frame has arrived."""
+        if self._blocks and at - self._blocks[-1][0][0] <= self._block_ns:
+            self._blocks[-1].append((at, frame))
+        elif len(self._blocks) < self._blocks_max:
+            self._blocks.append([(at, frame)])
+        else:
+            self.lost_frames = True
+
+    def frames(self) -> list[tuple[Instant, bytes]]:
+        """All that found room, oldest first."""
+        return [stamped for block in self._blocks for stamped in block]
+
+
+class Machine:
+    """A host of the group, and what can be done to it."""
+
+    def __init__(self, member: Member, number: int, world: World, dice: Dice) -> None:
+        self.member = member
+        self.mac = bytes((2, 0, 0, 0, number >> 8, number & 0xFF))
+        self.link_up = True
+        self.has_address = False
+        self._world = world
+        self._dice = dice
+        self._clock = Clock(member.drift_ppm)
+        self._powered = False
+        self._holds = False
+        self._program: Program | None = None
+        self._armed: Instant | None = None
+        self._runs: list[_Run] = []
+        self._stalled = 0
+        self._ring = self._new_ring()
+        self._link_seen = True
+        self._demoted_by = 0
+        self._signals: list[Callable[[Program, Instant], None]] = []
+        self._outcomes: list[tuple[_Run, int | None]] = []
+
+    # What befalls it.
+
+    def start(self) -> None:
+        """Power up if need be, and start the program unless it runs."""
+        self._powered = True
+        self._show_holding()
+        if self._program is None:
+            self._program = _program(self.member, self, self._dice)
+            self._link_seen = self.link_up
+            self._world.running_changed(self.member.name, True)
+            self._program.start(self._local_now())
+            if self._demoted_by:  # whatever is wrong is still wrong
+                self._program.demoted(self._demoted_by, self._local_now())
+            self._settle()
+
+    def crash(self) -> None:
+        """The power fails."""
+        self.kill()
+        for run in self._runs:
+            run.over = True
+        self._runs.clear()
+        self._powered = self.has_address = False
+        self._show_holding()
+
+    def kill(self) -> None:
+        """The process dies; its scripts and the address live on."""
+        if self._program is not None:
+            self._world.running_changed(self.member.name, False)
+        self._program, self._stalled = None, 0
+        self._signals.clear()
+        self._outcomes.clear()
+
+    def stop(self) -> None:
+        """The process is told to end."""
+        self._tell(lambda program, now: program.stop(now))
+
+    def step_down(self) -> None:
+        """The process is told to hand over."""
+        self._tell(lambda program, now: program.step_down(now))
+
+    def demote(self, by: int) -> None:
+        """Something goes wrong, or where `by` is negative, is mended."""
+        demoted_by = self._demoted_by = max(0, self._demoted_by + by)
+        self._tell(lambda program, now: program.demoted(demoted_by, now))
+
+    def mend(self) -> None:
+        """Nothing is wrong with it any more."""
+        self.demote(-self._demoted_by)
+
+    def set_link(self, up: bool) -> None:
+        """The cable is pulled or plugged in."""
+        self.link_up = up
+        self._show_holding()
+        if not self._stalled:
+            self._notice_link()
+
+    def stall(self) -> None:
+        """The process is stopped: time passes it by."""
+        if self._program is None:
+            return
+        if not self._stalled:
+            self._ring = self._new_ring()
+        self._stalled += 1
+
+    def resume(self) -> None:
+        """It goes on: first frames, last what became of scripts, as in `Daemon`."""
+        if not self._stalled:  # it died meanwhile
+            return
+        self._stalled -= 1
+        if self._stalled or self._program is None:
+            return
+        due = self._program.deadline
+        for at, frame in self._ring.frames():
+            self._program.receive(frame, at)
+        self._notice_link()
+        signals, self._signals = self._signals, []
+        for signal in signals:
+            self._tell(signal)
+        self._tell(partial(_resumed, self._ring.lost_frames, due))
+        outcomes, self._outcomes = self._outcomes, []
+        for run, exit_code in outcomes:
+            self._say_ended(run, exit_code)
+
+    def step_clock(self, by_ns: Interval) -> None:
+        """Someone sets the clock."""
+        self._clock.step(by_ns)
+
+    def arrive(self, frame: bytes) -> None:
+        """A frame has come to the end of its cable."""
+        is_for_another = not frame[0] & 1 and frame[:6] != self.mac
+        if self._program is None or not self.link_up or is_for_another:
+            return
+        now = self._local_now()
+        if self._stalled:
+            self._ring.add(now, frame)
+            return
+        self._program.receive(frame, now)
+        self._settle()
+
+    # What its program may ask of it (`host.System`).
+
+    def wall(self, now: Instant) -> Instant:
+        """The clock that anyone may set."""
+        return self._clock.wall(now)
+
+    def neighbour(self, address: Address) -> bytes | None:
+        """Ask the network."""
+        return self._world.neighbour(address)
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame on the wire, if there is one."""
+        if self.link_up:
+            self._world.transmit(self.member.name, frame)
+
+    def run_script(self, job: Job) -> None:
+        """Start a script; it outlives the program."""
+        assert self._program is not None
+        script = self.member.up if job is Job.ACQUIRE else self.member.down
+        run = _Run(job, script, self._program)
+        self._runs.append(run)
+        duration_ns = 0 if script.exit_code is None else script.duration_ns
+        if script.address_first and script.exit_code is not None:
+            self.set_address(job is Job.ACQUIRE)
+        ends_at = self._world.now + duration_ns
+        self._world.call_at(ends_at, Rank.SCRIPT, partial(self._script_ends, run))
+
+    def kill_script(self) -> None:
+        """End what the program has started."""
+        for run in [run for run in self._runs if run.program is self._program]:
+            run.over = True
+            self._runs.remove(run)
+            self._say_ended(run, KILLED)
+
+    def set_address(self, configured: bool) -> None:
+        """Take or drop the virtual address."""
+        self.has_address = configured
+        self._show_holding()
+
+    def record(self, step: Step) -> None:
+        """Pass it on, with the instants of the simulation."""
+        due = None if step.deadline is None else self._clock.true(step.deadline)
+        if step.at != self._world.now or due != step.deadline:
+            step = replace(step, at=self._world.now, deadline=due)
+        self._world.record(self.member.name, step)
+
+    def reject(self, rejection: Rejection) -> None:
+        """Pass it on."""
+        self._world.reject(self.member.name, rejection)
+
+    def exit(self) -> None:
+        """The process has ended by itself."""
+        self.kill()
+
+    # How it works.
+
+    def _local_now(self) -> Instant:
+        return self._clock.monotonic(self._world.now)
+
+    def _new_ring(self) -> Ring:
+        if self.member.kind is not Kind.CARPPCAP:
+            return Ring(0, RING_BLOCKS_UNBOUNDED)
+        is_subsecond = self.member.config.interval_ns < NS_PER_S
+        return Ring((1 if is_subsecond else 10) * NS_PER_MS, RING_BLOCKS)
+
+    def _show_holding(self) -> None:
+        holds = self.has_address and self._powered and self.link_up
+        if holds is not self._holds:
+            self._holds = holds
+            self._world.holding_changed(self.member.name, holds)
+
+    def _notice_link(self) -> None:
+        if self._program is not None and self._link_seen is not self.link_up:
+            self._link_seen = self.link_up
+            self._program.link_changed(self._local_now())
+            self._settle()
+
+    def _tell(self, call: Callable[[Program, Instant], None]) -> None:
+        """Now, or when the process is able to listen again."""
+        if self._program is not None and self._stalled:
+            self._signals.append(call)
+        elif self._program is not None:
+            call(self._program, self._local_now())
+            self._settle()
+
+    def _settle(self) -> None:
+        """See that the program will be woken up when it wants to be."""
+        if self._program is None or self._stalled:
+            return
+        deadline = self._program.deadline
+        if deadline is None:
+            return
+        at = max(self._clock.true(deadline), self._world.now)
+        # A timer that is too early looks again; so one is enough.
+        if self._armed is None or at < self._armed:
+            self._armed = at
+            self._world.call_at(at, Rank.TIMER, self._timer)
+
+    def _timer(self) -> None:
+        if self._armed != self._world.now:  # an earlier one has taken its place
+            return
+        self._armed = None
+        if self._program is None or self._stalled:
+            return
+        now, deadline = self._local_now(), self._program.deadline
+        if deadline is not None and deadline <= now:
+            self._program.wake(now)
+        self._settle()
+
+    def _script_ends(self, run: _Run) -> None:
+        if run.over:
+            return
+        self._runs.remove(run)
+        script = run.script
+        if script.exit_code == 0 and not script.address_first:
+            self.set_address(run.job is Job.ACQUIRE)
+        if self._stalled:
+            self._outcomes.append((run, script.exit_code))
+        else:
+            self._script_ended(run, script.exit_code)
+
+    def _say_ended(self, run: _Run, exit_code: int | None) -> None:
+        """When all else that happens now has been dealt with."""
+        said = partial(self._script_ended, run, exit_code)
+        self._world.call_at(self._world.now, Rank.SCRIPT, said)
+
+    def _script_ended(self, run: _Run, exit_code: int | None) -> None:
+        if run.program is self._program:
+            self._tell(
+                lambda program, now: program.script_ended(run.job, exit_code, now)
+            )
+
+
+def _resumed(
+    lost_frames: bool, due: Instant | None, program: Program, now: Instant
+) -> None:
+    program.resumed(lost_frames, due, now)
+
+
+def _program(member: Member, machine: Machine, dice: Dice) -> Program:
+    match member.kind:
+        case Kind.CARPPCAP:
+            return CarppcapHost(member, machine, dice)
+        case Kind.UCARP:
+            return UcarpHost(member, machine, dice)
+        case _:
+            return BsdHost(member, machine, dice)

@@ -1,0 +1,137 @@
+"""The wire: who receives which frame when, and in what condition."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
+from carppcap.units import NS_PER_S, Instant
+from carppcap.wire import header as advert
+from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
+
+ATTACKER = "attacker"
+"""A station that hears everything and belongs to nobody."""
+
+REORDER_NS_MAX = 2 * NS_PER_S
+"""How long a frame out of order may be held back while later ones pass it."""
+
+_IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
+_NEXT_HEADER = 20
+"""Where a frame of IPv6 says what it carries: ours are adverts and advertisements."""
+
+
+class Wire:
+    """Carries encoded frames from one station to all others.
+
+    `deliver` is called with the instant of arrival, the receiver and the frame, in
+    no particular order.  Frames between two stations arrive in the order they were
+    sent, however they jitter, unless they are put out of order.
+    """
+
+    def __init__(
+        self,
+        stations: Iterable[str],
+        quality: Quality,
+        dice: Dice,
+        deliver: Callable[[Instant, str, bytes], None],
+    ) -> None:
+        self._stations = tuple(stations)
+        self._base = self._quality = quality
+        self._dice = dice
+        self._deliver = deliver
+        self._disturbances: list[Disturb] = []
+        self._cuts: list[Cut] = []
+        self._latest: dict[tuple[str, str], Instant] = {}
+        self._overheard: dict[str, bytes] = {}
+
+    def send(self, sender: str, frame: bytes, now: Instant) -> None:
+        """Put `frame` on the wire."""
+        if _is_advert(frame):
+            self._overheard[sender] = frame
+        for receiver in self._stations:
+            if receiver != sender and not (
+                self._cuts and self._is_cut(sender, receiver)
+            ):
+                self._carry(sender, receiver, frame, now)
+
+    def overheard(self, name: str) -> bytes | None:
+        """The last advert that a station sent."""
+        return self._overheard.get(name)
+
+    def add(self, fault: Cut | Disturb) -> None:
+        """Begin to be worse; of two disturbances of one kind the later one counts."""
+        if isinstance(fault, Cut):
+            self._cuts.append(fault)
+        else:
+            self._disturbances.append(fault)
+            self._reckon()
+
+    def remove(self, fault: Cut | Disturb) -> None:
+        """Be better again."""
+        if isinstance(fault, Cut):
+            self._cuts.remove(fault)
+        else:
+            self._disturbances.remove(fault)
+            self._reckon()
+
+    def _reckon(self) -> None:
+        worse = {fault.field: fault.value for fault in self._disturbances}
+        self._quality = replace(self._base, **worse)  # type: ignore[arg-type]
+
+    def _is_cut(self, sender: str, receiver: str) -> bool:
+        return any(
+            (sender in cut.senders and receiver in cut.receivers)
+            or (cut.both and sender in cut.receivers and receiver in cut.senders)
+            for cut in self._cuts
+        )
+
+    def _carry(self, sender: str, receiver: str, frame: bytes, now: Instant) -> None:
+        quality, dice = self._quality, self._dice
+        if quality.loss and dice.happens(quality.loss):
+            return
+        is_ipv6 = frame[12:14] == _IPV6
+        lost_of_family = quality.loss_ipv6 if is_ipv6 else quality.loss_ipv4
+        if lost_of_family and _is_advert(frame) and dice.happens(lost_of_family):
+            return
+        copies = 1
+        if quality.duplicate and dice.happens(quality.duplicate):
+            copies = 2
+        for _ in range(copies):
+            arrives_at = now + quality.delay_ns
+            if quality.jitter_ns:
+                arrives_at += dice.up_to(quality.jitter_ns)
+            if quality.reorder and dice.happens(quality.reorder):
+                arrives_at += dice.up_to(REORDER_NS_MAX)
+            else:
+                path = sender, receiver
+                arrives_at = max(arrives_at, self._latest.get(path, 0))
+                self._latest[path] = arrives_at
+            arriving = frame
+            if quality.corrupt and dice.happens(quality.corrupt):
+                arriving = _with_wrong_bit(frame, dice.number(8 * len(frame) - 1))
+            self._deliver(arrives_at, receiver, arriving)
+
+
+def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
+    """The advert in `frame` with other claims, which its digest does not cover."""
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)  # stations send intact adverts
+    captured = advert.decode(datagram.payload)
+    assert captured is not None
+    claims = replace(captured, advbase=advbase, advskew=advskew)
+    return frame[: -advert.HEADER_LENGTH] + advert.encode(claims)
+
+
+def _is_advert(frame: bytes) -> bool:
+    """Whether it is none of the announcements and hints, of what else there is here."""
+    ethertype = frame[12:14]
+    is_carp = ethertype == _IPV4 or (
+        ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP
+    )
+    return is_carp and frame[-advert.HEADER_LENGTH] % 16 == advert.TYPE_ADVERT
+
+
+def _with_wrong_bit(frame: bytes, bit: int) -> bytes:
+    damaged = bytearray(frame)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)

@@ -1,0 +1,310 @@
+"""A run as a picture: one lane a host, time from left to right (SVG 1.1).
+
+The wide bar of a lane is its state, with a tick for each advert; the line below it is
+there while the host holds the address.  The last lane shows how many hold it, for
+one is right and any other number is not.  What befalls them is numbered, drawn where
+it happens, and spelt out below.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from carppcap.election.actions import SendAdvert, State, StateChanged
+from carppcap.node.groups import Step
+from carppcap.simulation.output.report import Report, Tenure
+from carppcap.simulation.output.transcript import Entry, Running, Told
+from carppcap.simulation.scenario.parts import (
+    Cut,
+    Deed,
+    Demote,
+    Order,
+    Resend,
+    Scenario,
+    StepClock,
+)
+from carppcap.simulation.scenario.quantities import format_length
+from carppcap.simulation.scenario.story import format_scene
+from carppcap.units import NS_PER_S, Instant, Interval
+
+WIDTH = 1000
+LEFT, RIGHT = 120, 24
+TOP = 84
+LANE_HEIGHT = 52
+BAR_HEIGHT, HELD_HEIGHT = 20, 7
+ROW_HEIGHT = 18
+TICKS_MAX = 12
+ADVERTS_MAX = 2_000
+"""More of them would be a grey smear."""
+
+COLOURS = {State.INIT: "#d9d9d9", State.BACKUP: "#a6cee3", State.MASTER: "#33a02c"}
+HELD, NOBODY, SEVERAL, FAULT = "#1f3552", "#e31a1c", "#ff7f00", "#b15928"
+
+_NAMESPACE = "http://www.w3.org/2000/svg"
+_STYLE = (
+    "text{font:12px sans-serif;fill:#222}.title{font-size:16px;font-weight:bold}"
+    ".small{font-size:11px;fill:#555}.mark{font-size:10px;font-weight:bold;fill:#fff}"
+)
+_TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 86400)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A scene as it came to pass; `until` None: it took no time."""
+
+    number: int
+    told: Told
+    since: Instant
+    until: Instant | None
+
+
+def draw(
+    scenario: Scenario,
+    entries: Sequence[Entry],
+    tenures: Sequence[Tenure],
+    report: Report,
+) -> str:
+    """The picture of a run, a whole document."""
+    canvas = _Canvas(scenario)
+    marks = _marks(entries, scenario.duration_ns)
+    height = canvas.bottom + ROW_HEIGHT * (len(marks) + 1) + 16
+    parts = [
+        _opening(height),
+        f"<style>{_STYLE}</style>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+        *canvas.head(report),
+        *canvas.axis(),
+        *canvas.lanes(entries, tenures),
+        *canvas.totals(tenures, report),
+        *(part for mark in marks for part in canvas.fault(mark)),
+        *canvas.story(marks),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+class _Canvas:
+    """Where everything goes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._lanes = {m.name: number for number, m in enumerate(scenario.members)}
+        self.bottom = TOP + LANE_HEIGHT * (len(self._lanes) + 1) + 24
+
+    def head(self, report: Report) -> Iterator[str]:
+        """Title, figures and legend."""
+        title = self._scenario.title or "carppcap simulate"
+        yield _text(16, 26, title, "title")
+        figures = (
+            f"seed {report.seed}  ·  available {100 * report.availability:.3f} %  ·  "
+            f"nobody {report.nobody_ns / NS_PER_S:.3f} s  ·  "
+            f"several {report.several_ns / NS_PER_S:.3f} s"
+        )
+        yield _text(16, 46, figures, "small")
+        x = WIDTH - RIGHT - 520.0
+        for label, colour in (
+            *((state.value, colour) for state, colour in COLOURS.items()),
+            ("holds the address", HELD),
+            ("nobody", NOBODY),
+            ("several", SEVERAL),
+        ):
+            yield _box(x, 37, 10, 10, colour)
+            yield _text(x + 14, 46, label, "small")
+            x += 30 + 6.4 * len(label)
+
+    def axis(self) -> Iterator[str]:
+        """Time, in as round numbers as there are."""
+        duration_ns = self._scenario.duration_ns
+        step_ns = _tick_step(duration_ns)
+        bottom = self.bottom - 20
+        for at in range(0, duration_ns + 1, step_ns):
+            x = self._x(at)
+            yield _line(x, TOP - 12, x, bottom, "#eee")
+            yield _text(x, bottom + 14, format_length(at), "small", "middle")
+
+    def lanes(
+        self, entries: Sequence[Entry], tenures: Iterable[Tenure]
+    ) -> Iterator[str]:
+        """What each host was, said and held."""
+        for member in self._scenario.members:
+            y = self._y(member.name)
+            yield _text(16, y + 13, member.name)
+            yield _text(16, y + 27, member.kind.value, "small")
+        for name, state, since, until in _states(entries, self._scenario.duration_ns):
+            yield self._bar(self._y(name), since, until, BAR_HEIGHT, COLOURS[state])
+        yield from self._adverts(entries)
+        for held in tenures:
+            y = self._y(held.name) + BAR_HEIGHT + 3
+            yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
+
+    def totals(self, tenures: Sequence[Tenure], report: Report) -> Iterator[str]:
+        """How many held the address."""
+        y = TOP + LANE_HEIGHT * len(self._lanes)
+        yield _text(16, y + 13, "the address")
+        for count, since, until in _counts(tenures, report):
+            colour = (NOBODY, HELD, SEVERAL)[min(count, 2)]
+            yield self._bar(y, since, until, BAR_HEIGHT, colour)
+
+    def fault(self, mark: _Mark) -> Iterator[str]:
+        """A mark where it happens, and a band for as long as it lasts."""
+        x = self._x(mark.since)
+        names = _struck(mark.told.scene.deed)
+        rows = [self._y(name) for name in names] or [TOP]
+        if mark.until is not None:
+            width = self._x(mark.until) - x
+            for y in rows:
+                tall = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
+                yield (
+                    f'<rect x="{x:.1f}" y="{y - 4}" width="{width:.1f}" '
+                    f'height="{tall}" fill="{FAULT}" fill-opacity="0.16"/>'
+                )
+        for y in rows:
+            yield _line(x, y - 8, x, y + LANE_HEIGHT - 12, FAULT, dashed=True)
+            yield f'<circle cx="{x:.1f}" cy="{y - 10}" r="7" fill="{FAULT}"/>'
+            yield _text(x, y - 6, str(mark.number), "mark", "middle")
+
+    def story(self, marks: Sequence[_Mark]) -> Iterator[str]:
+        """What the numbers mean."""
+        for row, mark in enumerate(marks):
+            y = self.bottom + ROW_HEIGHT * (row + 1)
+            sentence = format_scene(mark.told.scene)
+            when = f"{mark.since / NS_PER_S:.3f} s"
+            yield f'<circle cx="26" cy="{y - 4}" r="7" fill="{FAULT}"/>'
+            yield _text(26, y, str(mark.number), "mark", "middle")
+            yield _text(LEFT - 10, y, when, "small", "end")
+            yield _text(LEFT, y, sentence)
+
+    def _adverts(self, entries: Sequence[Entry]) -> Iterator[str]:
+        sent = [
+            entry
+            for entry in entries
+            if isinstance(entry.what, Step)
+            and any(isinstance(action, SendAdvert) for action in entry.what.actions)
+        ]
+        for entry in sent if len(sent) <= ADVERTS_MAX else ():
+            x, y = self._x(entry.at), self._y(entry.name)
+            yield _line(x, y + 6, x, y + BAR_HEIGHT, "#0b3d0b")
+
+    def _bar(
+        self, y: float, since: Instant, until: Instant, height: float, colour: str
+    ) -> str:
+        x = self._x(since)
+        # Even what lasted too short to be seen has happened.
+        return _box(x, y, max(self._x(until) - x, 0.8), height, colour)
+
+    def _x(self, at: Instant) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * at / self._scenario.duration_ns
+
+    def _y(self, name: str) -> int:
+        return TOP + LANE_HEIGHT * self._lanes[name]
+
+
+def _states(
+    entries: Iterable[Entry], end: Instant
+) -> Iterator[tuple[str, State, Instant, Instant]]:
+    """Host by host, each state with its beginning and its end."""
+    current: dict[str, tuple[State, Instant]] = {}
+    for entry in entries:
+        new: State | None = None
+        if isinstance(entry.what, Running):
+            new = State.INIT if entry.what.runs else None
+        elif isinstance(entry.what, Step):
+            changes = [a.new for a in entry.what.actions if isinstance(a, StateChanged)]
+            if not changes:
+                continue
+            new = changes[-1]
+        else:
+            continue
+        if entry.name in current:
+            state, since = current.pop(entry.name)
+            if since < entry.at:
+                yield entry.name, state, since, entry.at
+        if new is not None:
+            current[entry.name] = new, entry.at
+    for name, (state, since) in current.items():
+        yield name, state, since, end
+
+
+def _counts(
+    tenures: Sequence[Tenure], report: Report
+) -> Iterator[tuple[int, Instant, Instant]]:
+    """How many hosts held the address, from when to when, once one did."""
+    changes = [(held.since, 1) for held in tenures]
+    changes += [(held.until, -1) for held in tenures]
+    since, count = report.first_held_at, 0
+    if since is None:
+        return
+    for at, change in sorted(changes):
+        if at > since:
+            yield count, since, at
+        since, count = at, count + change
+    if since < report.duration_ns:
+        yield count, since, report.duration_ns
+
+
+def _marks(entries: Iterable[Entry], end: Instant) -> list[_Mark]:
+    marks: list[_Mark] = []
+    for entry in entries:
+        if isinstance(entry.what, Told) and not entry.what.over:
+            scene = entry.what.scene
+            lasts_ns = scene.lasts_ns
+            until = None if lasts_ns is None else min(entry.at + lasts_ns, end)
+            if lasts_ns is None and not _is_momentary(scene.deed):
+                until = end
+            marks.append(_Mark(len(marks) + 1, entry.what, entry.at, until))
+    return marks
+
+
+def _is_momentary(deed: Deed) -> bool:
+    """Whether it is over at once, whatever comes of it."""
+    is_mending = isinstance(deed, Demote) and deed.by is None
+    return is_mending or isinstance(deed, Order | StepClock)
+
+
+def _struck(deed: Deed) -> tuple[str, ...]:
+    """Whom a deed concerns; nobody in particular: the wire."""
+    match deed:
+        case Order(names=names) | Demote(names=names) | StepClock(names=names):
+            return names
+        case Cut(senders, receivers):
+            return tuple(dict.fromkeys((*senders, *receivers)))
+        case Resend(name):
+            return (name,)
+        case _:
+            return ()
+
+
+def _tick_step(duration_ns: Interval) -> Interval:
+    for step_s in _TICK_STEPS_S:
+        if duration_ns <= TICKS_MAX * step_s * NS_PER_S:
+            return step_s * NS_PER_S
+    days = -(-duration_ns // (TICKS_MAX * _TICK_STEPS_S[-1] * NS_PER_S))
+    return days * _TICK_STEPS_S[-1] * NS_PER_S
+
+
+def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
+    return (
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{height}" '
+        f'fill="{colour}"/>'
+    )
+
+
+def _line(
+    x1: float, y1: float, x2: float, y2: float, colour: str, *, dashed: bool = False
+) -> str:
+    dashes = ' stroke-dasharray="3,3"' if dashed else ""
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1}" x2="{x2:.1f}" y2="{y2}" stroke="{colour}"'
+        f"{dashes}/>"
+    )
+
+
+def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "") -> str:
+    look = f' class="{kind}"' if kind else ""
+    look += f' text-anchor="{anchor}"' if anchor else ""
+    return f'<text x="{x:.1f}" y="{y}"{look}>{escape(text)}</text>'
+
+
+def _opening(height: int) -> str:
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    return f'<svg xmlns="{_NAMESPACE}" {size}>'

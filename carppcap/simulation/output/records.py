@@ -1,0 +1,85 @@
+"""A run as objects of JSON; `kind` says which of the others to expect.
+
+    step          as `carppcap.report` has it, and host
+    rejection     as there, and host
+    holding       at_ns, host, holds
+    running       at_ns, host, runs
+    story         at_ns, text, over
+    summary       seed, duration_ns, first_held_ns, availability, nobody_ns, several_ns,
+                  fail_overs_ns, nobody_at_end, hosts; each host has name, kind,
+                  held_ns, adverts, transitions, rejected
+    distribution  runs, worst_seed, figures; each figure has name, count, least, median,
+                  p99, most (of many runs, after the summary of each)
+
+Instants are nanoseconds since the start of the run; what is not known is null.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, assert_never
+
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.replay.report import rejection_record, step_record
+from carppcap.simulation.output.report import Report, distribution
+from carppcap.simulation.output.summary import figures, worst_of
+from carppcap.simulation.output.transcript import Entry, Holding, Running, Told
+from carppcap.simulation.scenario.story import format_scene
+
+
+def entry_record(entry: Entry) -> dict[str, Any]:
+    """Something that happened."""
+    when = {"at_ns": entry.at, "host": entry.name}
+    match entry.what:
+        case Step() as step:
+            return step_record(step) | when
+        case Rejection() as rejection:
+            return rejection_record(rejection, entry.at) | when
+        case Holding(holds):
+            return {"kind": "holding", **when, "holds": holds}
+        case Running(runs):
+            return {"kind": "running", **when, "runs": runs}
+        case Told(scene, over):
+            text = format_scene(scene)
+            return {"kind": "story", "at_ns": entry.at, "text": text, "over": over}
+        case _:
+            assert_never(entry.what)
+
+
+def summary_record(report: Report) -> dict[str, Any]:
+    """What became of the address."""
+    return {
+        "kind": "summary",
+        "seed": report.seed,
+        "duration_ns": report.duration_ns,
+        "first_held_ns": report.first_held_at,
+        "availability": report.availability,
+        "nobody_ns": report.nobody_ns,
+        "several_ns": report.several_ns,
+        "fail_overs_ns": list(report.fail_overs_ns),
+        "nobody_at_end": report.nobody_at_end,
+        "hosts": [
+            {
+                "name": member.name,
+                "kind": member.kind,
+                "held_ns": member.held_ns,
+                "adverts": member.adverts_sent,
+                "transitions": member.transitions,
+                "rejected": member.rejected,
+            }
+            for member in report.members
+        ],
+    }
+
+
+def distribution_record(reports: Sequence[Report]) -> dict[str, Any]:
+    """What many runs have in common."""
+    spreads = [(name, distribution(values)) for name, values, _ in figures(reports)]
+    return {
+        "kind": "distribution",
+        "runs": len(reports),
+        "worst_seed": worst_of(reports).seed,
+        "figures": [
+            {"name": name, **asdict(spread)} for name, spread in spreads if spread
+        ],
+    }

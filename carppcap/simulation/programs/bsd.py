@@ -1,0 +1,309 @@
+"""A simulated BSD kernel: its state machine and timers (PROTOCOL 7 to 11).
+
+It runs no scripts: a MASTER answers for the addresses from the first instant.  Its
+timers run out with a tick of its clock, never early and up to a tick late
+(`tvtohz`).  There is a master-down timer for each family that has addresses, so a
+group of both whose master is silent in one of them has a second master.
+
+How the kernels differ:
+
+ * FreeBSD (10 and later) says no farewell.  Demotion is added to its skew, up to 240,
+   but neither to its master-down time nor to its first interval as a master.
+ * OpenBSD (7.8) has one counter for all its adverts, its random cookie, and drops
+   what carries it.  Demotion goes into a byte of the advert that only OpenBSD reads.
+   Its master-down time takes the skew three times, and it sends ARP a second time.
+ * NetBSD has a skew of at least 240 while it is demoted.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from carppcap.addresses import Family
+from carppcap.election.actions import (
+    Action,
+    AnnounceAddresses,
+    Cause,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.election.config import DEMOTION_MAX
+from carppcap.election.events import (
+    AdvertReceived,
+    DemotionChanged,
+    Event,
+    LinkDown,
+    LinkUp,
+    Start,
+    StepDown,
+    Stop,
+    Tick,
+)
+from carppcap.election.script_queue import Job
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.programs.bsd_egress import BsdEgress
+from carppcap.simulation.programs.bsd_ingress import BsdIngress
+from carppcap.simulation.programs.system import INTERFACE, System
+from carppcap.simulation.scenario.parts import Kind, Member
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval, advert_interval_ns
+from carppcap.wire.decode import LinkType, decode, decode_intact
+from carppcap.wire.header import BOW_OUT
+
+DEAD_RATIO = 3
+SKEW_MAX = 240
+"""The skew of a host that others should replace (`CARP_MAXSKEW`)."""
+
+REPEAT_ARP_AFTER = 2
+TICK_NS = {
+    Kind.FREEBSD: NS_PER_MS,
+    Kind.NETBSD: 10 * NS_PER_MS,
+    Kind.OPENBSD: 10 * NS_PER_MS,
+}
+
+
+class BsdHost:
+    """One vhid of a FreeBSD, NetBSD or OpenBSD host."""
+
+    def __init__(self, member: Member, system: System, dice: Dice) -> None:
+        config = member.config
+        self._kind = member.kind
+        self._config = config
+        self._system = system
+        self._dice = dice
+        self._state = State.INIT
+        self._advert_at: Instant | None = None
+        self._master_down_at: dict[Family, Instant] = {}
+        self._egress = BsdEgress(
+            member.kind, config, system.mac, system.neighbour, lambda: dice.bits(16)
+        )
+        self._ingress = BsdIngress(member.kind, config)
+        self._tick_ns = TICK_NS[member.kind]
+        self._tick_phase_ns = dice.up_to(self._tick_ns)
+        self._cookie = dice.bits(64)
+        self._heard_counter: int | None = None
+        self._demotion = config.demotion
+        self._adverts_until_arp = 0
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The end of its patience, or its next advert."""
+        return min(self._master_down_at.values(), default=self._advert_at)
+
+    def start(self, now: Instant) -> None:
+        """The interface comes up."""
+        if self._system.link_up:
+            self._become(State.BACKUP, Cause.STARTUP, Start(), now)
+
+    def receive(self, frame: bytes, now: Instant) -> None:
+        """`carp_input` up to `carp_input_c`."""
+        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        verdict = self._ingress.judge(datagram)
+        if isinstance(verdict, Rejection):
+            self._system.reject(verdict)
+        elif verdict is not None:
+            is_own = verdict.event.counter == self._cookie
+            if self._kind is Kind.OPENBSD and is_own:
+                self._system.reject(Rejection(RejectReason.OWN))
+            else:
+                self._heard_counter = verdict.event.counter
+                self._heard(verdict.event, now)
+
+    def wake(self, now: Instant) -> None:
+        """`carp_master_down` or `carp_send_ad`."""
+        if self._state is State.MASTER:
+            self._advertise(Tick(), now)
+        else:
+            self._become(State.MASTER, Cause.MASTER_DOWN, Tick(), now)
+
+    def link_changed(self, now: Instant) -> None:
+        """`carp_carpdev_state`: INIT while there is no carrier."""
+        if self._system.link_up:
+            self._become(State.BACKUP, Cause.STARTUP, LinkUp(), now)
+        else:
+            self._become(State.INIT, Cause.LINK_DOWN, LinkDown(), now)
+
+    def step_down(self, now: Instant) -> None:
+        """`ifconfig carp0 state backup`: at once, and without a pause."""
+        if self._state is State.MASTER:
+            self._become(State.BACKUP, Cause.STEP_DOWN, StepDown(0), now)
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """`ifconfig -g carp carpdemote`, `sysctl net.inet.carp.demotion`."""
+        self._demotion = min(self._config.demotion + by, DEMOTION_MAX)
+        news = DemotionChanged(self._demotion)
+        if self._state is State.MASTER:
+            self._advertise(news, now)
+        else:
+            self._report(news, [], now)
+
+    def stop(self, now: Instant) -> None:
+        """`ifconfig carp0 down`, and the host has no part in the group any more."""
+        last_words: list[Action] = []
+        if self._state is State.MASTER and self._kind is not Kind.FREEBSD:
+            last_words = self._sign(BOW_OUT, BOW_OUT)
+        if self._state is not State.INIT:
+            self._become(State.INIT, Cause.SHUTDOWN, Stop(), now, last_words)
+        self._system.exit()
+
+    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
+        """There are none."""
+
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
+        """Nobody can stop a kernel."""
+
+    # What it decides.
+
+    def _heard(self, theirs: AdvertReceived, now: Instant) -> None:
+        if self._state is State.MASTER:
+            if self._is_beaten_by(theirs):
+                self._become(State.BACKUP, Cause.BETTER_MASTER, theirs, now)
+            else:
+                self._report(theirs, [], now)
+            return
+        cause = self._reason_to_take_over(theirs)
+        if cause is not None:
+            self._become(State.MASTER, cause, theirs, now)
+        else:
+            patience_ns = self._patience_ns
+            self._master_down_at[theirs.family] = self._after(patience_ns, now)
+            self._report(theirs, [], now)
+
+    def _is_beaten_by(self, theirs: AdvertReceived) -> bool:
+        ours, peers = self._demotions(theirs)
+        if ours != peers:
+            return peers < ours
+        return theirs.interval_ns <= self._interval_ns  # every tie is yielded
+
+    def _reason_to_take_over(self, theirs: AdvertReceived) -> Cause | None:
+        config = self._config
+        ours, peers = self._demotions(theirs)
+        if config.preempt and self._interval_ns < theirs.interval_ns and ours <= peers:
+            return Cause.PREEMPTION
+        if ours < peers:
+            return Cause.DEMOTION
+        longest_ns = (DEAD_RATIO - 1) * config.advbase * NS_PER_S + self._interval_ns
+        # FreeBSD and NetBSD allow no advbase of 0.
+        if config.advbase != 0 and longest_ns < theirs.interval_ns:
+            return Cause.MASTER_TOO_SLOW
+        return None
+
+    def _demotions(self, theirs: AdvertReceived) -> tuple[int, int]:
+        """Our demotion and theirs, as far as this kernel looks at them."""
+        if self._kind is Kind.OPENBSD:
+            return self._demotion, theirs.demotion
+        return 0, 0
+
+    @property
+    def _advskew(self) -> int:
+        """As advertised and compared (`DEMOTE_ADVSKEW`)."""
+        advskew = self._config.advskew
+        if self._kind is Kind.FREEBSD:
+            return min(advskew + self._demotion, SKEW_MAX)
+        if self._kind is Kind.NETBSD and self._demotion:
+            return max(advskew, SKEW_MAX)
+        return advskew
+
+    @property
+    def _interval_ns(self) -> Interval:
+        return advert_interval_ns(self._config.advbase, self._advskew)
+
+    @property
+    def _patience_ns(self) -> Interval:
+        """The master-down time (`carp_setrun`)."""
+        config = self._config
+        if self._kind is Kind.OPENBSD:  # since revision 1.368
+            return DEAD_RATIO * config.interval_ns
+        return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
+
+    def _after(self, length_ns: Interval, now: Instant) -> Instant:
+        """`tvtohz`: whole ticks, and one more for the tick that has begun."""
+        tick_ns, phase_ns = self._tick_ns, self._tick_phase_ns
+        ticks = (now - phase_ns) // tick_ns - (-length_ns // tick_ns) + 1
+        return phase_ns + ticks * tick_ns
+
+    # What it does.
+
+    def _become(
+        self,
+        new: State,
+        cause: Cause,
+        event: Event,
+        now: Instant,
+        last_words: Iterable[Action] = (),
+    ) -> None:
+        actions: list[Action] = [*last_words, StateChanged(self._state, new, cause)]
+        self._state = new
+        self._advert_at, self._master_down_at = None, {}
+        match new:
+            case State.INIT:
+                pass
+            case State.BACKUP:
+                due = self._after(self._patience_ns, now)
+                self._master_down_at = dict.fromkeys(self._config.families, due)
+            case State.MASTER:
+                is_freebsd = self._kind is Kind.FREEBSD
+                first_ns = self._config.interval_ns if is_freebsd else self._interval_ns
+                self._advert_at = self._after(first_ns, now)
+                self._adverts_until_arp = REPEAT_ARP_AFTER
+                actions += [*self._our_adverts(), AnnounceAddresses()]
+            case _:
+                assert_never(new)
+        self._report(event, actions, now)
+        self._system.set_address(new is State.MASTER)
+
+    def _advertise(self, event: Event, now: Instant) -> None:
+        self._advert_at = self._after(self._interval_ns, now)
+        actions = self._our_adverts()
+        self._adverts_until_arp -= 1
+        if self._kind is Kind.OPENBSD and self._adverts_until_arp == 0:
+            actions.append(AnnounceAddresses())
+        self._report(event, actions, now)
+
+    def _our_adverts(self) -> list[Action]:
+        return self._sign(self._config.advbase, self._advskew)
+
+    def _sign(self, advbase: int, advskew: int) -> list[Action]:
+        """`carp_prepare_ad`, family by family."""
+        demotion = self._demotion if self._kind is Kind.OPENBSD else 0
+        return [
+            SendAdvert(advbase, advskew, self._next_counter(), demotion, family)
+            for family in self._config.families
+        ]
+
+    def _next_counter(self) -> int:
+        """See PROTOCOL 4 for who counts how."""
+        if self._kind is Kind.OPENBSD:
+            return self._cookie
+        if self._heard_counter is None:
+            return self._dice.bits(64)
+        self._heard_counter = (self._heard_counter + 1) % (1 << 64)
+        return self._heard_counter
+
+    def _report(self, event: Event, actions: list[Action], now: Instant) -> None:
+        for action in actions:
+            for frame in self._frames(action):
+                self._system.send(frame)
+        self._system.record(
+            Step(
+                now,
+                INTERFACE,
+                self._config.vhid,
+                event,
+                tuple(actions),
+                self._state,
+                self.deadline,
+            )
+        )
+
+    def _frames(self, action: Action) -> Iterable[bytes]:
+        match action:
+            case SendAdvert():
+                return self._egress.adverts(action)
+            case AnnounceAddresses() if self._adverts_until_arp == 0:
+                return self._egress.announcements((Family.IPV4,))
+            case AnnounceAddresses():
+                return self._egress.announcements(self._config.families)
+            case _:
+                return ()

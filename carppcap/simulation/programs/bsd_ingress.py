@@ -1,0 +1,104 @@
+"""Which adverts a kernel believes, check by check (PROTOCOL 6 and 12).
+
+Not our own `ingress`: what a kernel drops and what we drop are two matters, and an
+interoperation that only works because both are one would be none.
+"""
+
+from carppcap.addresses import CARP_GROUP6, Family
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
+from carppcap.node.ingress import Accepted, Rejection, RejectReason
+from carppcap.simulation.scenario.parts import Kind
+from carppcap.wire import header as wire
+from carppcap.wire.auth import Authenticator
+from carppcap.wire.decode import TTL, Datagram, Defect
+from carppcap.wire.header import Advert
+
+_OPENBSD_ORDER = (
+    RejectReason.BADTTL,
+    RejectReason.BADSUM,
+    RejectReason.BADVHID,
+    RejectReason.BADVER,
+)
+_ORDERS = {
+    Kind.FREEBSD: (
+        RejectReason.BADVER,
+        RejectReason.BADSUM,
+        RejectReason.BADVHID,
+        RejectReason.BADTTL,
+    ),
+    Kind.NETBSD: _OPENBSD_ORDER,
+    Kind.OPENBSD: _OPENBSD_ORDER,
+}
+
+
+class BsdIngress:
+    """The input of one vhid of a kernel; it does not look at who sent an advert."""
+
+    def __init__(self, kind: Kind, config: VirtualHostConfig) -> None:
+        assert config.key is not None  # a simulated host has a password
+        self._kind = kind
+        self._config = config
+        self._groups = (config.group, CARP_GROUP6)
+        self._own = (config.source, config.source6)
+        forms = (False, True) if kind is Kind.OPENBSD else (True,)
+        self._authenticators = [
+            Authenticator(
+                config.key,
+                config.vhid,
+                config.vips,
+                config.link_address,
+                link_local=link_local,
+            )
+            for link_local in forms
+        ]
+
+    def judge(self, datagram: Datagram | Defect) -> Accepted | Rejection | None:
+        """An advert for this vhid, a reason why not, or None: not the protocol."""
+        if datagram is Defect.FOREIGN:
+            return None
+        if isinstance(datagram, Defect):
+            return Rejection(RejectReason.BADLEN)
+        if datagram.destination not in (*self._groups, *self._own):
+            return Rejection(RejectReason.WRONG_GROUP, datagram)
+        advert = wire.decode(datagram.payload)
+        if advert is None:
+            return Rejection(RejectReason.BADLEN, datagram)
+        faults = self._faults(datagram, advert)
+        for reason in _ORDERS[self._kind]:
+            if faults[reason]:
+                return Rejection(reason, datagram, advert)
+        if not any(
+            form.verify(advert.counter, advert.digest) for form in self._authenticators
+        ):
+            return Rejection(RejectReason.BADAUTH, datagram, advert)
+        return Accepted(
+            advert.vhid,
+            AdvertReceived(
+                source=datagram.source,
+                advbase=advert.advbase,
+                advskew=advert.advskew,
+                counter=advert.counter,
+                demotion=advert.demotion,
+            ),
+        )
+
+    def _faults(self, datagram: Datagram, advert: Advert) -> dict[RejectReason, bool]:
+        is_freebsd = self._kind is Kind.FREEBSD
+        family = Family.of(datagram.source)
+        is_unicast = any(Family.of(peer) is family for peer in self._config.peers)
+        to_group = datagram.destination in self._groups
+        is_ours = (
+            advert.vhid == self._config.vhid
+            and family in self._config.families
+            # A carp interface of OpenBSD has a peer or a group, and hears only that.
+            and (is_freebsd or to_group is not is_unicast)
+        )
+        return {
+            RejectReason.BADTTL: datagram.ttl != TTL
+            and not (is_freebsd and is_unicast),
+            RejectReason.BADSUM: not datagram.header_ok
+            or not wire.has_valid_checksum(datagram.payload),
+            RejectReason.BADVHID: not is_ours,
+            RejectReason.BADVER: advert.version != wire.VERSION,
+        }

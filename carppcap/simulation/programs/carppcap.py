@@ -1,0 +1,193 @@
+"""A simulated carppcap: core, egress and script queue as `daemon` runs them."""
+
+from collections import deque
+from typing import assert_never
+
+from carppcap.election.actions import (
+    AcquireAddresses,
+    AnnounceAddresses,
+    FamilySilent,
+    ReleaseAddresses,
+    SendAdvert,
+    SendHint,
+    State,
+    StateChanged,
+)
+from carppcap.election.config import DEMOTION_MAX
+from carppcap.election.events import (
+    STALL_NS,
+    STEP_DOWN_HOLD_NS,
+    AddressesAcquired,
+    AddressesReleased,
+    AdvertReceived,
+    DemotionChanged,
+    Event,
+    FramesLost,
+    LinkDown,
+    LinkUp,
+    SendSucceeded,
+    Start,
+    StepDown,
+    Stop,
+)
+from carppcap.election.fsm import VirtualHost
+from carppcap.election.script_queue import Job, JobQueue, Outcome
+from carppcap.node.counter import Sequence
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import Rejection
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.programs.system import System
+from carppcap.simulation.scenario.parts import Member
+from carppcap.units import NS_PER_S, Instant
+from carppcap.wire.decode import LinkType, decode, decode_intact
+
+NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
+"""2026-01-01 00:00 UTC, when every simulation begins."""
+
+
+class CarppcapHost:
+    """One `Node` with one virtual host, and the part of the shell that matters here."""
+
+    def __init__(self, member: Member, system: System, dice: Dice) -> None:
+        self._member = member
+        self._config = member.config
+        self._system = system
+        self._dice = dice
+        # Made at the start, when the clock is read.
+        self._node: Node
+        self._host: VirtualHost
+        self._egress = Egress(
+            member.config, system.mac, lambda: dice.bits(16), system.neighbour
+        )
+        self._scripts = JobQueue()
+        self._kill_script_at: Instant | None = None
+        self._usable = True
+        self._stopping = False
+        self._feedback: deque[Event] = deque()
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The core's, or the time limit of the script that runs."""
+        due, kill_at = self._host.deadline, self._kill_script_at
+        if due is None or kill_at is None:
+            return due if kill_at is None else kill_at
+        return min(due, kill_at)
+
+    def start(self, now: Instant) -> None:
+        """Enter the election, listening."""
+        wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
+        self._node = Node([self._config], lambda: Sequence(wall_ns, now, draw_id))
+        self._host = self._node.host(self._config.interface, self._config.vhid)
+        self._handle(Start(), now)
+        self.link_changed(now)
+
+    def receive(self, frame: bytes, now: Instant) -> None:
+        """Decode, judge, and pass to the core."""
+        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        outcome = self._node.receive(self._config.interface, datagram, now)
+        hint = None
+        if isinstance(outcome, Step):
+            if isinstance(outcome.event, AdvertReceived):
+                self._egress.heed(outcome.event)
+            self._perform(outcome)
+            hint = None if outcome.remark is None else outcome.remark.hint
+        elif isinstance(outcome, Rejection):
+            self._system.reject(outcome)
+            hint = outcome.hint
+        if hint is not None:
+            self._send(hint)
+
+    def wake(self, now: Instant) -> None:
+        """Time has passed, for the core or for the script that runs."""
+        for step in self._node.tick(now):
+            self._perform(step)
+        if self._kill_script_at is not None and self._kill_script_at <= now:
+            self._kill_script_at = None
+            self._system.kill_script()
+
+    def link_changed(self, now: Instant) -> None:
+        """Pass it on, unless told not to care."""
+        usable = self._system.link_up or self._member.ignore_link_state
+        if usable is not self._usable:
+            self._usable = usable
+            self._handle(LinkUp() if usable else LinkDown(), now)
+
+    def step_down(self, now: Instant) -> None:
+        """SIGUSR2."""
+        self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """A tracked script says so."""
+        demotion = min(self._config.demotion + by, DEMOTION_MAX)
+        self._handle(DemotionChanged(demotion), now)
+
+    def stop(self, now: Instant) -> None:
+        """SIGTERM; asked again, do not wait for a script that hangs."""
+        if not self._member.shutdown:
+            self._system.exit()
+        elif self._stopping:
+            self._system.kill_script()
+        else:
+            self._stopping = True
+            self._handle(Stop(), now)
+            self._exit_if_finished()
+
+    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
+        """Tell the core, and run the next."""
+        self._kill_script_at = None
+        self._run(self._scripts.finished(), now)
+        # A script may end badly and yet have done its work, or find it done.
+        acquired = job is Job.ACQUIRE
+        ok = (
+            Outcome(job, (), exit_code).succeeded
+            or self._system.has_address is acquired
+        )
+        self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
+        self._exit_if_finished()
+
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
+        """The adverts of a live master may be among the frames lost."""
+        if lost_frames and due is not None and now - due > STALL_NS:
+            self._handle(FramesLost(), now)
+
+    def _exit_if_finished(self) -> None:
+        idle = self._scripts.running is None
+        if self._stopping and idle and self._host.state is State.INIT:
+            self._system.exit()
+
+    def _handle(self, event: Event, now: Instant) -> None:
+        config = self._config
+        self._perform(self._node.handle(config.interface, config.vhid, event, now))
+
+    def _perform(self, step: Step) -> None:
+        self._system.record(step)
+        for action in step.actions:
+            match action:
+                case SendAdvert() | AnnounceAddresses():
+                    self._send(action)
+                    if isinstance(action, SendAdvert):
+                        self._feedback.append(SendSucceeded())
+                case AcquireAddresses():
+                    self._run(self._scripts.request(Job.ACQUIRE), step.at)
+                case ReleaseAddresses():
+                    self._run(self._scripts.request(Job.RELEASE), step.at)
+                case StateChanged() | FamilySilent():
+                    pass  # it is in the step
+                case _:
+                    assert_never(action)
+        while self._feedback:
+            self._handle(self._feedback.popleft(), step.at)
+
+    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+        for frame in self._egress.frames(action):
+            self._system.send(frame)
+
+    def _draw_id(self) -> int:
+        return self._dice.bits(8)
+
+    def _run(self, job: Job | None, now: Instant) -> None:
+        if job is not None:
+            limit_ns = self._member.script_timeout_ns
+            self._kill_script_at = now + limit_ns if limit_ns else None
+            self._system.run_script(job)

@@ -1,0 +1,348 @@
+"""A simulated `ucarp` 1.5.2, weaknesses included: why one would replace it.
+
+Its main loop stands here as a generator that yields whenever the original waits: in
+`poll`, in `sleep`, or for a script.  What is modelled, each seen in its source and
+measured on its binary:
+
+ * Frames come late: libpcap hands them over once a second, counted from its start.
+ * It looks at its timers only when `poll` returns.  A backup lets it wait for one
+   advert interval, so it notices a dead master on a multiple of that.
+ * Its timers live on the wall clock, which anyone may set.
+ * While a script runs nothing is sent and nothing is read; the claim comes after
+   the up script, ARP first.
+ * Of two masters with one interval the lower address stays; the other one sends a
+   last advert before it yields.
+ * It sends no farewell but obeys one.  SIGUSR2: down script, pause of 3 s, and then
+   as usual.
+ * Without a carrier it sleeps for 10 s before it looks again.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from carppcap.addresses import tie_break
+from carppcap.election.actions import (
+    AcquireAddresses,
+    Action,
+    AnnounceAddresses,
+    Cause,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    StateChanged,
+)
+from carppcap.election.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    Event,
+    LinkDown,
+    LinkUp,
+    Start,
+    StepDown,
+    Stop,
+    Tick,
+)
+from carppcap.election.script_queue import Job
+from carppcap.node.egress import Egress
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Accepted, Ingress, Rejection
+from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.programs.system import INTERFACE, System
+from carppcap.simulation.scenario.parts import Member
+from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
+from carppcap.wire.decode import LinkType, decode, decode_intact
+
+CAPTURE_PERIOD_NS = NS_PER_S
+CARRIER_SLEEP_NS = 10 * NS_PER_S
+STEP_DOWN_SLEEP_NS = 3 * NS_PER_S
+REPEAT_ARP_AFTER = 2
+WAKES_LATE_NS_MIN = 100 * NS_PER_US
+WAKES_LATE_NS_MAX = 1_500 * NS_PER_US
+"""How late `poll` returns; without that no timer would ever be found due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What the process waits for: an instant, a frame or a signal, or a script."""
+
+    until: Instant | None
+    listens: bool = False
+
+
+_SCRIPT = Wait(None)
+
+Waiting: TypeAlias = Generator[Wait, None, None]
+"""Something that takes time; go on with it when the wait is over."""
+
+
+class UcarpHost:
+    """One process of the original."""
+
+    def __init__(self, member: Member, system: System, dice: Dice) -> None:
+        config = member.config
+        self._member = member
+        assert config.source is not None  # it knows nothing but IPv4
+        self._source = config.source
+        self._config = config
+        self._system = system
+        self._dice = dice
+        self._egress = Egress(config, system.mac, lambda: dice.bits(16))
+        self._ingress = Ingress([config])
+        self._ring: deque[tuple[Instant, bytes]] = deque()
+        self._signals: deque[StepDown | Stop] = deque()
+        self._state = State.INIT
+        self._started_at: Instant = 0
+        self._monotonic: Instant = 0
+        self._now: Instant = 0  # the wall clock, as it was when poll returned
+        self._advert_at: Instant | None = None
+        self._master_down_at: Instant | None = None
+        self._adverts_until_arp = -1
+        self._heard_counter: int | None = None
+        self._main = self._run()
+        self._wait = Wait(0)
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When it will go on by itself."""
+        wait = self._wait
+        if wait.listens and self._ring and wait.until is not None:
+            return min(wait.until, self._ring[0][0])
+        return wait.until
+
+    def start(self, now: Instant) -> None:
+        """The process begins, and with it the periods of its capture."""
+        self._started_at = self._monotonic = now
+        self._wait = next(self._main)
+
+    def receive(self, frame: bytes, now: Instant) -> None:
+        """Into the ring, where it stays until libpcap's timeout."""
+        periods = -((self._started_at - now) // CAPTURE_PERIOD_NS)
+        self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))
+
+    def wake(self, now: Instant) -> None:
+        """What it waited for has come."""
+        self._go_on(now)
+
+    def link_changed(self, now: Instant) -> None:
+        """It will find out by itself."""
+
+    def step_down(self, now: Instant) -> None:
+        """SIGUSR2."""
+        self._signal(StepDown(STEP_DOWN_SLEEP_NS), now)
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """It would not know what that is."""
+
+    def stop(self, now: Instant) -> None:
+        """SIGTERM."""
+        if self._member.shutdown:
+            self._signal(Stop(), now)
+        else:
+            self._system.exit()
+
+    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
+        """Nobody looks at the exit code."""
+        self._go_on(now)
+
+    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
+        """Nobody tells it."""
+
+    def _signal(self, event: StepDown | Stop, now: Instant) -> None:
+        self._signals.append(event)
+        if self._wait.listens:
+            self._go_on(now)
+
+    def _go_on(self, now: Instant) -> None:
+        self._monotonic = now
+        try:
+            self._wait = next(self._main)
+        except StopIteration:
+            self._system.exit()
+
+    def _run(self) -> Waiting:
+        """`docarp`."""
+        yield from self._become(State.BACKUP, Cause.STARTUP, Start())
+        heard_carrier = True
+        while True:
+            has_carrier = self._system.link_up or self._member.ignore_link_state
+            if not has_carrier:
+                self._advert_at = self._master_down_at = None
+                if self._state is State.MASTER:
+                    yield from self._become(State.BACKUP, Cause.LINK_DOWN, LinkDown())
+                self._master_down_at, heard_carrier = None, False
+                yield Wait(self._monotonic + CARRIER_SLEEP_NS)
+                continue
+            if not heard_carrier:
+                heard_carrier = True
+                self._listen()
+                self._report(LinkUp(), [])
+            if self._signals:
+                signal = self._signals.popleft()
+                yield from self._obey(signal)
+                if isinstance(signal, Stop):
+                    return
+                continue
+            yield self._poll()
+            self._now = self._system.wall(self._monotonic)
+            if self._ring and self._ring[0][0] <= self._monotonic:
+                yield from self._packet(self._ring.popleft()[1])
+            if self._is_down():
+                yield from self._master_down(Cause.MASTER_DOWN, Tick())
+            if self._advert_is_due():
+                self._report(Tick(), self._advert())
+
+    def _obey(self, signal: StepDown | Stop) -> Waiting:
+        is_master = self._state is State.MASTER
+        match signal:
+            case Stop() if is_master:
+                yield from self._become(State.INIT, Cause.SHUTDOWN, signal)
+            case Stop():
+                changed = StateChanged(self._state, State.INIT, Cause.SHUTDOWN)
+                self._state, self._master_down_at = State.INIT, None
+                self._report(signal, [changed])
+            case StepDown(hold_ns) if is_master:
+                yield from self._become(
+                    State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=hold_ns
+                )
+
+    def _poll(self) -> Wait:
+        """Until a frame, or for as long as a timer can wait, in whole milliseconds."""
+        config = self._config
+        if self._advert_at is None:
+            wait_ms = config.advbase * 1000 + config.advskew * 1000 // 256
+        else:
+            left_ns = self._advert_at - self._system.wall(self._monotonic)
+            wait_ms = left_ns // NS_PER_MS
+        late_ns = WAKES_LATE_NS_MIN + self._dice.up_to(
+            WAKES_LATE_NS_MAX - WAKES_LATE_NS_MIN
+        )
+        wait_ns = max(1, wait_ms) * NS_PER_MS + late_ns
+        return Wait(self._monotonic + wait_ns, listens=True)
+
+    def _is_down(self) -> bool:
+        due = self._master_down_at
+        return self._state is State.BACKUP and due is not None and self._now > due
+
+    def _advert_is_due(self) -> bool:
+        if self._advert_at is None:
+            return False
+        left_ns = self._advert_at - self._now
+        return left_ns < 0 or left_ns // NS_PER_MS <= 1
+
+    def _packet(self, frame: bytes) -> Waiting:
+        """`packethandler`."""
+        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        verdict = self._ingress.judge(datagram)
+        if isinstance(verdict, Rejection):
+            self._system.reject(verdict)
+        if not isinstance(verdict, Accepted):
+            return
+        theirs = verdict.event
+        self._heard_counter = theirs.counter
+        ours_ns, theirs_ns = self._config.interval_ns, theirs.interval_ns
+        if self._state is State.MASTER:
+            our_rank = ours_ns, tie_break(self._source)
+            their_rank = theirs_ns, tie_break(theirs.source)
+            if their_rank < our_rank:
+                yield from self._become(
+                    State.BACKUP, Cause.BETTER_MASTER, theirs, self._advert()
+                )
+            else:
+                self._adverts_until_arp = REPEAT_ARP_AFTER
+                self._report(theirs, [AnnounceAddresses()])
+        elif self._config.preempt and ours_ns < theirs_ns:
+            yield from self._master_down(Cause.PREEMPTION, theirs)
+        elif self._patience_ns() < theirs_ns:
+            yield from self._master_down(Cause.MASTER_TOO_SLOW, theirs)
+        else:
+            self._listen()
+            self._report(theirs, [])
+
+    def _master_down(self, cause: Cause, event: Event) -> Waiting:
+        """`carp_master_down`: script, ARP, advert, each waiting for the one before.
+
+        The next advert is counted from before the script.
+        """
+        yield from self._become(State.MASTER, cause, event)
+        actions = [AnnounceAddresses(), *self._advert()]
+        self._adverts_until_arp = REPEAT_ARP_AFTER
+        self._report(AddressesAcquired(self._system.has_address), actions)
+
+    def _become(
+        self,
+        new: State,
+        cause: Cause,
+        event: Event,
+        last_words: list[Action] | None = None,
+        pause_ns: Interval = 0,
+    ) -> Waiting:
+        """`carp_set_state`, and for a BACKUP `carp_setrun` once the script is over."""
+        job = Job.ACQUIRE if new is State.MASTER else Job.RELEASE
+        changed = StateChanged(self._state, new, cause)
+        self._state = new
+        self._advert_at = self._master_down_at = None
+        if cause is Cause.STARTUP and self._config.neutral:
+            self._listen()
+            self._report(event, [changed])
+            return
+        script = AcquireAddresses() if new is State.MASTER else ReleaseAddresses()
+        self._report(event, [*(last_words or []), changed, script])
+        self._system.run_script(job)
+        yield _SCRIPT
+        if pause_ns:
+            yield Wait(self._monotonic + pause_ns)
+        if new is State.BACKUP:
+            self._listen()
+            self._report(AddressesReleased(not self._system.has_address), [])
+
+    def _listen(self) -> None:
+        now = self._system.wall(self._monotonic)
+        self._advert_at = None
+        self._master_down_at = now + self._patience_ns()
+
+    def _patience_ns(self) -> Interval:
+        """As it has it, also for advbase 0: then a single late advert is too much."""
+        config = self._config
+        skew_ns = config.interval_ns - config.advbase * NS_PER_S
+        return config.dead_ratio * config.advbase * NS_PER_S + skew_ns
+
+    def _advert(self) -> list[Action]:
+        """`carp_send_ad`."""
+        actions: list[Action] = [self._sign()]
+        if self._adverts_until_arp > 0:
+            self._adverts_until_arp -= 1
+        if self._adverts_until_arp == 0:
+            self._adverts_until_arp = -1
+            actions.append(AnnounceAddresses())
+        self._advert_at = self._now + self._config.interval_ns
+        return actions
+
+    def _sign(self) -> SendAdvert:
+        """A random counter until a peer was heard, then the last one plus one."""
+        if self._heard_counter is None:
+            counter = self._dice.bits(64)
+        else:
+            counter = self._heard_counter = (self._heard_counter + 1) % (1 << 64)
+        return SendAdvert(self._config.advbase, self._config.advskew, counter)
+
+    def _report(self, event: Event, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, SendAdvert | AnnounceAddresses):
+                for frame in self._egress.frames(action):
+                    self._system.send(frame)
+        due = self._advert_at if self._state is State.MASTER else self._master_down_at
+        if due is not None:
+            due -= self._system.wall(self._monotonic) - self._monotonic
+        self._system.record(
+            Step(
+                self._monotonic,
+                INTERFACE,
+                self._config.vhid,
+                event,
+                tuple(actions),
+                self._state,
+                due,
+            )
+        )

@@ -1,0 +1,1 @@
+"""What is simulated, and how it is written down."""

@@ -1,0 +1,128 @@
+"""Who held the address when, counted by hand and by the ledger."""
+
+import pytest
+
+from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
+from carppcap.election.events import Tick
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.simulation.output.report import (
+    Distribution,
+    Ledger,
+    Report,
+    Tenure,
+    distribution,
+)
+from tests.simulation.groups import group
+
+MEMBERS = group("carppcap", "ucarp").members
+
+
+def report(*changes: tuple[int, str, bool], end: int = 100) -> Report:
+    """Of a run in which hosts began and ceased to hold the address."""
+    ledger = Ledger(MEMBERS)
+    for at, name, holds in changes:
+        ledger.holding(name, holds, at)
+    return ledger.close(7, end)
+
+
+ONE, TWO = "node1", "node2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "nobody", "several", "fail_overs"),
+    [
+        ([], None, 0, 0, ()),
+        ([(10, ONE, True)], 10, 0, 0, ()),
+        ([(0, ONE, True), (40, ONE, False)], 0, 60, 0, ()),
+        ([(10, ONE, True), (40, ONE, False), (45, TWO, True)], 10, 5, 0, (5,)),
+        ([(10, ONE, True), (40, TWO, True), (45, ONE, False)], 10, 0, 5, (0,)),
+        ([(10, ONE, True), (40, ONE, False), (40, TWO, True)], 10, 0, 0, (0,)),
+        (
+            [
+                (10, ONE, True), (20, ONE, False), (30, ONE, True),
+                (40, TWO, True), (50, ONE, False), (60, TWO, False),
+            ],
+            10, 50, 10, (10, 0),
+        ),
+    ],
+)  # fmt: skip
+def test_accounts(
+    changes: list[tuple[int, str, bool]],
+    first: int | None,
+    nobody: int,
+    several: int,
+    fail_overs: tuple[int, ...],
+) -> None:
+    """A hundred nanoseconds, and all that can be said of them."""
+    found = report(*changes)
+
+    assert found.first_held_at == first
+    assert (found.nobody_ns, found.several_ns) == (nobody, several)
+    assert found.fail_overs_ns == fail_overs
+    assert found.nobody_at_end is (sum(1 if held else -1 for *_, held in changes) == 0)
+
+
+def test_what_follows_from_the_accounts() -> None:
+    """Availability counts from the first holder; harm is whatever went wrong."""
+    found = report((20, "node1", True), (60, "node1", False), (70, "node2", True))
+
+    assert found.counted_ns == 80
+    assert found.availability == 1 - 10 / 80
+    assert found.harm_ns == 10
+    assert [member.held_ns for member in found.members] == [40, 30]
+    assert [member.kind for member in found.members] == ["carppcap", "ucarp"]
+
+
+def test_nobody_ever() -> None:
+    """That is the worst there can be."""
+    assert report().availability == 0
+    assert report().harm_ns == report().duration_ns == 100
+
+
+def test_tenures() -> None:
+    """The last ones end with the run."""
+    ledger = Ledger(MEMBERS)
+    for at, name, holds in (
+        (1, "node1", True),
+        (3, "node1", False),
+        (4, "node2", True),
+    ):
+        ledger.holding(name, holds, at)
+    ledger.close(1, 9)
+
+    assert ledger.tenures == [Tenure("node1", 1, 3), Tenure("node2", 4, 9)]
+    assert [tenure.length_ns for tenure in ledger.tenures] == [2, 5]
+
+
+def test_counters() -> None:
+    """Adverts, changes of state and rejections, host by host."""
+    ledger = Ledger(MEMBERS)
+    advert = SendAdvert(1, 0, 5)
+    changed = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
+    for actions in ((changed, advert), (advert,), ()):
+        ledger.step("node2", Step(5, "eth0", 7, Tick(), actions, State.MASTER, None))
+    for reason in (RejectReason.OWN, RejectReason.BADSUM, RejectReason.OWN):
+        ledger.rejection("node1", Rejection(reason), 5)
+    found = ledger.close(1, 9)
+    one, two = found.members
+
+    assert (one.adverts_sent, one.transitions) == (0, 0)
+    assert (two.adverts_sent, two.transitions, two.rejected) == (2, 1, {})
+    assert one.rejected == {"badsum": 1, "own": 2}
+    assert (found.adverts_sent, found.transitions) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], None),
+        ([5], Distribution(1, 5, 5, 5, 5)),
+        ([3, 1, 2], Distribution(3, 1, 2, 3, 3)),
+        ([4, 1, 3, 2], Distribution(4, 1, 2, 4, 4)),
+        (range(1, 201), Distribution(200, 1, 100, 198, 200)),
+    ],
+)
+def test_distribution(values: list[float], expected: Distribution | None) -> None:
+    """By nearest rank: every figure is one that occurred."""
+    assert distribution(values) == expected

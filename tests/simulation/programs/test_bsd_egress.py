@@ -1,0 +1,83 @@
+"""What the simulated kernels put on the wire, and who understands it."""
+
+import pytest
+
+from carppcap.addresses import Family
+from carppcap.simulation.programs.bsd_egress import BsdEgress
+from carppcap.simulation.scenario.parts import Kind
+from carppcap.wire.decode import Announcement, LinkType, decode_announcement
+from tests.simulation.groups import causes, group, play
+
+
+@pytest.mark.parametrize("kind", ["freebsd", "openbsd"])
+def test_unicast(kind: str) -> None:
+    """Each advert to the peer alone, from the MAC of the interface."""
+    node = {
+        "node1": {"flags": "--peer 10.9.0.2"},
+        "node2": {"flags": "--peer 10.9.0.1"},
+    }
+    result = play(kind, kind, node=node, story="at 20s crash node1")
+
+    assert causes(result, "node2") == ["BACKUP startup", "MASTER master_down"]
+    assert {member.name: member.rejected for member in result.report.members} == {
+        "node1": {},
+        "node2": {},
+    }
+
+
+@pytest.mark.parametrize(("kind", "is_heard"), [("freebsd", True), ("openbsd", False)])
+def test_a_unicast_advert_at_a_group(kind: str, is_heard: bool) -> None:
+    """FreeBSD takes it all the same; of OpenBSD both have to be set up for it."""
+    node = {"node1": {"flags": "--peer 10.9.0.2"}}
+    result = play(kind, kind, node=node)
+
+    assert ("MASTER master_down" not in causes(result, "node2")) is is_heard
+    assert ("badvhid" in result.report.members[1].rejected) is not is_heard
+
+
+def test_a_peer_that_nobody_has() -> None:
+    """It is like a broken wire."""
+    result = play("freebsd", "freebsd", group={"flags": "--peer 10.9.0.77"})
+
+    assert [causes(result, name)[-1] for name in ("node1", "node2")] == [
+        "MASTER master_down"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_believed"),
+    [
+        ("openbsd", "openbsd", True),
+        ("freebsd", "netbsd", True),
+        ("netbsd", "openbsd", True),
+        ("openbsd", "freebsd", False),
+        ("openbsd", "netbsd", False),
+    ],
+)
+def test_link_local_addresses(first: str, second: str, is_believed: bool) -> None:
+    """OpenBSD does not sign them, and takes both forms; the others know only theirs."""
+    flags = "-a 10.9.0.254 -a fe80::fe"
+    result = play(first, second, group={"flags": flags})
+
+    assert ("badauth" not in result.report.members[1].rejected) is is_believed
+
+
+def test_announcements_of_both_families() -> None:
+    """The second time ARP only, and all from the virtual MAC."""
+    config = (
+        group("openbsd", group={"flags": "-a 10.9.0.254,10.9.0.253 -a 2001:db8::fe"})
+        .members[0]
+        .config
+    )
+    egress = BsdEgress(Kind.OPENBSD, config, bytes(6), lambda _: None, lambda: 1)
+
+    told = [
+        decode_announcement(frame, LinkType.ETHERNET)
+        for frame in egress.announcements(config.families)
+    ]
+    again = list(egress.announcements((Family.IPV4,)))
+
+    mac = bytes.fromhex("00005e000107")
+    assert told == [Announcement(vip, mac) for vip in config.vips]
+    assert len(again) == 2
+    assert {frame[6:12] for frame in again} == {mac}

@@ -1,0 +1,83 @@
+"""What the simulated kernels believe: PROTOCOL 6, row by row."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import pytest
+
+from carppcap.election.actions import SendAdvert
+from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.simulation.programs.bsd_egress import BsdEgress
+from carppcap.simulation.programs.bsd_ingress import BsdIngress
+from carppcap.simulation.scenario.parts import Kind, Member
+from carppcap.wire.decode import Datagram, Defect, LinkType, decode
+from tests.simulation.groups import group
+
+OTHER_GROUP = IPv4Address("224.0.0.19")
+
+
+def test_a_fragment_is_no_advert() -> None:
+    """Nor is what has nothing to do with us."""
+    config = group("netbsd").members[0].config
+    ingress = BsdIngress(Kind.NETBSD, config)
+
+    assert ingress.judge(Defect.FRAGMENT) == Rejection(RejectReason.BADLEN)
+    assert ingress.judge(Defect.FOREIGN) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "expected"),
+    [
+        ("openbsd", {}, None),
+        ("openbsd", {"ttl": 254}, RejectReason.BADTTL),
+        ("netbsd", {"ttl": 254}, RejectReason.BADTTL),
+        ("freebsd", {"ttl": 254}, RejectReason.BADTTL),
+        ("openbsd", {"header_ok": False}, RejectReason.BADSUM),
+        ("openbsd", {"payload": b""}, RejectReason.BADLEN),
+        ("openbsd", {"payload": bytes(36)}, RejectReason.BADSUM),
+        ("freebsd", {"payload": bytes(36)}, RejectReason.BADVER),
+        ("freebsd", {"destination": OTHER_GROUP}, RejectReason.WRONG_GROUP),
+        ("freebsd", {"destination": IPv4Address("10.9.0.1")}, None),
+        ("freebsd", {"source": IPv6Address("fe80::2")}, RejectReason.BADVHID),
+    ],
+)  # fmt: skip
+def test_what_is_believed(
+    kind: str, changes: dict[str, Any], expected: RejectReason | None
+) -> None:
+    """Check after check, in the order of each kernel (PROTOCOL 6)."""
+    first, second = group(kind, kind, group={"flags": "-k 0"}).members
+    datagram = replace(_advert_of(second), **changes)
+
+    verdict = BsdIngress(first.kind, first.config).judge(datagram)
+
+    found = verdict.reason if isinstance(verdict, Rejection) else None
+    assert found is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("freebsd", None), ("openbsd", RejectReason.BADTTL)]
+)
+def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
+    """A router may stand between FreeBSD and its peer."""
+    flags = {
+        "node1": {"flags": "--peer 10.9.0.2"},
+        "node2": {"flags": "--peer 10.9.0.1"},
+    }
+    first, second = group(kind, kind, node=flags).members
+
+    verdict = BsdIngress(first.kind, first.config).judge(
+        replace(_advert_of(second), ttl=63)
+    )
+
+    found = verdict.reason if isinstance(verdict, Rejection) else None
+    assert found is expected
+
+
+def _advert_of(member: Member) -> Datagram:
+    """What a host says as a master."""
+    egress = BsdEgress(member.kind, member.config, bytes(6), lambda _: bytes(6), int)
+    [frame] = egress.adverts(SendAdvert(1, 0, 99))
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)
+    return datagram
