@@ -12,6 +12,11 @@ the template; `str()` gives the English sentence.
 """
 
 
+def N_(text: str) -> str:
+    """Mark `text` for translation, which happens where it is shown."""
+    return text
+
+
 class CarpError(Exception):
     """Something the person who runs us must know, in one line.
 

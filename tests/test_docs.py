@@ -14,7 +14,6 @@ from docutils.core import publish_string
 import carppcap
 from carppcap.options.table import OPTIONS, Option
 from carppcap.replay.command import REPLAY_OPTIONS
-from tests.test_layers import PURE, SHELL
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.rst"
@@ -110,32 +109,6 @@ def test_newest_entry_of_the_changelog_is_this_version() -> None:
     titles = re.findall(r"^(\d\S*) .*\n-+$", CHANGELOG.read_text("utf-8"), re.MULTILINE)
 
     assert titles[0] == carppcap.__version__
-
-
-def test_levels_in_the_readme_are_those_that_are_enforced() -> None:
-    """One line for each level, with the modules that are on it."""
-    [block] = [
-        lines
-        for lines in literal_blocks(README.read_text("utf-8"))
-        if lines[0].endswith("__main__")
-    ]
-    frontier = block.index("-------- everything below is pure --------")
-    shell, pure = rows(block[:frontier]), rows(block[frontier + 1 :])
-
-    by_level = [[module or "carppcap" for module in level] for level in (*PURE, *SHELL)]
-    assert [sorted(level) for level in by_level] == [*pure, *shell]
-    assert len(pure) == len(PURE)
-
-
-def rows(lines: list[str]) -> list[list[str]]:
-    """The modules of each level, lowest first; a line without a number goes on."""
-    levels: dict[int, list[str]] = {}
-    for line in lines:
-        words = line.split()
-        if words[0].isdigit():
-            level = levels.setdefault(int(words.pop(0)), [])
-        level += words
-    return [sorted(levels[number]) for number in sorted(levels)]
 
 
 @pytest.mark.parametrize(

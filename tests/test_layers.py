@@ -10,63 +10,33 @@ import carppcap
 
 PACKAGE = Path(carppcap.__file__).parent
 
-PURE = (
-    ("", "errors", "jobs", "units"),
-    ("addresses", "advert", "ratelimit", "sequence"),
-    ("auth", "hearing", "sources", "ties"),
-    ("actions", "config", "events", "frames"),
-    ("frames_built", "guard", "values", "voice"),
-    ("bpf", "egress", "forgery", "fsm", "ingress", "options"),
-    ("flood", "node"),
-    ("diagnose", "occasion", "timeline"),
-    ("shortcut", "tally"),
-    ("report",),
-    ("simulation.chance",),
-    ("simulation.clocks", "simulation.scenario"),
-    (
-        "simulation.bsd_egress",
-        "simulation.bsd_ingress",
-        "simulation.host",
-        "simulation.quantities",
-        "simulation.wire",
-    ),
-    ("simulation.bsd_host", "simulation.carppcap_host", "simulation.ucarp_host"),
-    ("simulation.machine", "simulation.report", "simulation.story"),
-    ("simulation.cluster", "simulation.summary", "simulation.transcript"),
-    ("simulation.document", "simulation.picture", "simulation.records"),
-    ("simulation",),
+ROWS = (
+    "addresses units errors",
+    "wire",
+    "election",
+    "node options filter",
+    "text",
+    "system",
+    "log",
+    "daemon replay simulation",
+    "cli",
+    "__main__",
 )
-"""The pure levels, lowest first; "" is the package itself."""
+"""The packages, lowest row first.  A package imports from lower rows and from itself;
+the modules of the first row are one package."""
 
-SHELL = (
-    ("i18n", "locale", "system", "system.rtnetlink"),
-    (
-        "locale.catalogues",  # no part of the daemon: how its catalogues are made
-        "system.capture",
-        "system.clock",
-        "system.inject",
-        "system.link",
-        "system.neighbours",
-        "system.process",
-        "system.protocol",
-        "system.scripts",
-        "system.syslog",
-        "system.vmac",
-    ),
-    ("limitedlog", "origin", "password", "usage", "wire"),
-    ("complaints",),
-    ("journal",),
-    ("holding",),
-    ("daemon", "replay"),
-    ("simulate", "tool"),
-    ("cli",),
-    ("__main__",),
+PURE_ROWS = 4
+"""So many rows, from the lowest on, touch nothing outside the process."""
+
+PURE_ABOVE = (
+    "replay.report",
+    "replay.statistics",
+    "simulation.scenario",
+    "simulation.programs",
+    "simulation.model",
+    "simulation.output",
 )
-"""The levels above, which may touch the world."""
-
-LEVELS = {
-    module: level for level, modules in enumerate(PURE + SHELL) for module in modules
-}
+"""What is pure although its package is not."""
 
 FORBIDDEN_TO_THE_PURE = frozenset(
     """
@@ -83,7 +53,7 @@ IMPURE_CALLS = frozenset(
 )
 
 SOLE_IMPORTERS = {
-    "impacket": {"frames", "frames_built"},
+    "impacket": {"wire.decode", "wire.encode"},
     "pcapy": {"system.capture", "system.inject"},
     "pyroute2": {"system.vmac"},
 }
@@ -101,6 +71,23 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 
+_ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row.split()}
+
+
+def package_of(module: str) -> str:
+    """The name in `ROWS` that `module` belongs to."""
+    return module.partition(".")[0]
+
+
+def is_pure(module: str) -> bool:
+    """True if `module` must not touch anything outside the process."""
+    row = _ROW_OF.get(package_of(module), len(ROWS))
+    return row < PURE_ROWS or module.startswith(PURE_ABOVE)
+
+
+PURE = [module for module in MODULES if module and is_pure(module)]
+SHELL = [module for module in MODULES if module and not is_pure(module)]
+
 
 def imports(tree: ast.AST) -> Iterator[str]:
     """The dotted name of everything that `tree` imports, wherever in it."""
@@ -116,19 +103,48 @@ def own_module(imported: str) -> str | None:
     head, _, rest = imported.partition(".")
     if head != "carppcap":
         return None
-    while rest and rest not in MODULES and rest not in LEVELS:
+    while rest and rest not in MODULES:
         rest = rest.rpartition(".")[0]
     return rest
 
 
+def own_imports(module: str, tree: ast.AST) -> list[str]:
+    """The modules of carppcap that `module` imports, without the package's root."""
+    targets = {own_module(imported) for imported in imports(tree)} - {module, "", None}
+    return sorted(target for target in targets if target is not None)
+
+
 def upward_imports(module: str, tree: ast.AST) -> list[str]:
-    """Imports of `module` that do not lead to a lower level."""
-    targets = {own_module(imported) for imported in imports(tree)} - {module}
-    return sorted(
+    """Imports of `module` that lead neither down nor to its own package."""
+    own, row = package_of(module), _ROW_OF.get(package_of(module), -1)
+    return [
         target
-        for target in targets
-        if target is not None and LEVELS.get(target, len(LEVELS)) >= LEVELS[module]
-    )
+        for target in own_imports(module, tree)
+        if _ROW_OF.get(package_of(target), len(ROWS)) >= row
+        and package_of(target) != own
+        and not row == _ROW_OF.get(package_of(target)) == 0
+    ]
+
+
+def circle(graph: dict[str, list[str]]) -> list[str]:
+    """The modules of one import circle in `graph`, an empty list if there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return path[path.index(module) :]
+        if module in done:
+            return []
+        for target in graph.get(module, []):
+            if found := visit(target, [*path, module]):
+                return found
+        done.add(module)
+        return []
+
+    for module in graph:
+        if found := visit(module, []):
+            return found
+    return []
 
 
 def impurities(tree: ast.AST) -> list[str]:
@@ -169,21 +185,23 @@ def parse(module: str) -> ast.Module:
 every_module = pytest.mark.parametrize("module", MODULES)
 
 
-def test_every_module_has_a_level() -> None:
-    """A new module must be given its place in PURE or SHELL above."""
-    unknown = MODULES.keys() - LEVELS.keys()
-
-    assert unknown == set()
+def test_every_package_has_a_row() -> None:
+    """A new package is given its place in `ROWS`, and a row names no lost one."""
+    assert {package_of(module) for module in MODULES if module} == _ROW_OF.keys()
 
 
 @every_module
 def test_imports_lead_downwards(module: str) -> None:
-    """A module knows only what is below it, never its neighbours."""
-    assert module in LEVELS, f"add {module} to PURE or SHELL"
+    """A package knows only the rows below it."""
     assert upward_imports(module, parse(module)) == []
 
 
-@pytest.mark.parametrize("module", [m for row in PURE for m in row if m in MODULES])
+def test_no_package_imports_in_a_circle() -> None:
+    """The modules of one package have an order, too."""
+    assert circle({name: own_imports(name, parse(name)) for name in MODULES}) == []
+
+
+@pytest.mark.parametrize("module", PURE)
 def test_pure_modules_touch_nothing(module: str) -> None:
     """The core could run on any machine, at any time, twice with the same result."""
     assert impurities(parse(module)) == []
@@ -191,7 +209,7 @@ def test_pure_modules_touch_nothing(module: str) -> None:
 
 @every_module
 def test_each_library_has_one_door(module: str) -> None:
-    """Who wants to replace impacket or pcapy-ng has one module to look at."""
+    """To replace impacket or pcapy-ng, one module has to change."""
     assert undue_libraries(module, parse(module)) == []
 
 
@@ -200,6 +218,13 @@ def test_functions_and_modules_stay_short(module: str) -> None:
     """A function fits on a screen, a module in a head."""
     assert long_functions(parse(module)) == []
     assert len(MODULES[module].read_text("utf-8").splitlines()) <= MODULE_LINES_MAX
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.count(".") == 1])
+def test_no_module_is_named_as_its_package(module: str) -> None:
+    """`node.node` would leave open which of the two is meant."""
+    package, _, name = module.partition(".")
+    assert name != package
 
 
 @pytest.mark.parametrize(
@@ -216,10 +241,12 @@ def test_every_directory_is_a_package(directory: Path) -> None:
     ("source", "expected"),
     [
         ("from carppcap.units import Instant", []),
-        ("import carppcap.node.groups", ["node"]),
-        ("from carppcap import node", ["node"]),
+        ("from carppcap.wire.auth import Key", []),
+        ("from carppcap.election import ties", []),
+        ("import carppcap.node.groups", ["node.groups"]),
+        ("from carppcap.node import groups", ["node.groups"]),
         ("from carppcap import __version__", []),
-        ("from carppcap.node.ingress import Ingress", ["ingress"]),
+        ("from carppcap.node.ingress import Ingress", ["node.ingress"]),
         (
             "def f():\n    from carppcap.system.capture import Capture",
             ["system.capture"],
@@ -229,8 +256,28 @@ def test_every_directory_is_a_package(directory: Path) -> None:
     ],
 )
 def test_an_upward_import_is_seen(source: str, expected: list[str]) -> None:
-    """Every way to write an import, seen from fsm: its own level is too high too."""
-    assert upward_imports("fsm", ast.parse(source)) == expected
+    """Every way to write an import, as `election.fsm` would write it."""
+    assert upward_imports("election.fsm", ast.parse(source)) == expected
+
+
+def test_an_import_of_a_neighbour_is_seen() -> None:
+    """Packages of one row do not know each other."""
+    tree = ast.parse("from carppcap.options.table import Option")
+
+    assert upward_imports("filter.bpf", tree) == ["options.table"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        ({}, []),
+        ({"a": ["b", "c"], "b": ["c"], "c": []}, []),
+        ({"a": ["b"], "b": ["c"], "c": ["b"]}, ["b", "c"]),
+    ],
+)
+def test_a_circle_is_seen(graph: dict[str, list[str]], expected: list[str]) -> None:
+    """However long the way into it is."""
+    assert circle(graph) == expected
 
 
 @pytest.mark.parametrize(
@@ -252,9 +299,9 @@ def test_an_impurity_is_seen(source: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("module", "source", "expected"),
     [
-        ("frames", "from impacket.ImpactPacket import IP", []),
-        ("ingress", "from impacket.ImpactPacket import IP", ["impacket"]),
-        ("frames", "import pcapy", ["pcapy"]),
+        ("wire.decode", "from impacket.ImpactPacket import IP", []),
+        ("node.ingress", "from impacket.ImpactPacket import IP", ["impacket"]),
+        ("wire.decode", "import pcapy", ["pcapy"]),
         ("system.capture", "import pcapy", []),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carppcap.simulation import Run, run
+from carppcap.simulation.run import Run, run
 from carppcap.simulation.scenario.document import parse_document
 from tests.properties import soak
 from tests.properties.choices import Drawn, Seeded

@@ -10,9 +10,8 @@ from contextlib import suppress
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
-from carppcap.errors import LinkError
+from carppcap.errors import N_, LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
-from carppcap.options.table import N_
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
     READ_TIMEOUT_SUBSECOND_MS,

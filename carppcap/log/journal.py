@@ -14,14 +14,13 @@ from carppcap.election.actions import (
 )
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
-from carppcap.errors import LinkError
+from carppcap.errors import N_, LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.limited import LimitedLog
 from carppcap.log.rejections import Complaints
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
-from carppcap.options.table import N_
 from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant

@@ -2,13 +2,12 @@
 
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog
-from carppcap.log.rate import RateLimit
+from carppcap.errors import N_
+from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
 from carppcap.node.groups import Remark
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
 from carppcap.node.replay_guard import Finding
-from carppcap.options.table import N_
 from carppcap.system.syslog import Level, Log
 from carppcap.text.i18n import translate
 from carppcap.units import Instant

@@ -28,7 +28,7 @@ from carppcap.election.config import (
     SourceMac,
     VirtualHostConfig,
 )
-from carppcap.errors import ConfigError
+from carppcap.errors import N_, ConfigError
 from carppcap.options import parsers as read
 from carppcap.options.parsers import VirtualAddress, merge_virtual_addresses
 from carppcap.units import Interval
@@ -218,11 +218,6 @@ class Option:
     metavar: str
     help: str
     original: bool = True
-
-
-def N_(text: str) -> str:
-    """Mark `text` for translation, which happens where it is shown."""
-    return text
 
 
 OPTIONS = (

@@ -11,10 +11,10 @@ from typing import Any
 
 from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.errors import ConfigError, LinkError
+from carppcap.errors import N_, ConfigError, LinkError
 from carppcap.node.mismatch import plausible_vhid
 from carppcap.options.parsers import plain_text
-from carppcap.options.table import N_, OPTIONS, Option, Settings, parse_values
+from carppcap.options.table import OPTIONS, Option, Settings, parse_values
 from carppcap.replay.report import JsonReport, Report, TextReport
 from carppcap.replay.run import FrameSource, Replay
 from carppcap.replay.statistics import explain

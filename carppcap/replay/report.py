@@ -21,19 +21,17 @@ are 4 and 6, those in which the host would send.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from carppcap.addresses import Family
-from carppcap.election.actions import State, StateChanged
-from carppcap.election.events import AdvertReceived
+from carppcap.election.actions import State
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.records import rejection_record, step_record
 from carppcap.node.replay_guard import Finding
 from carppcap.node.timeline import (
-    format_action,
-    format_event,
     format_rank,
     format_rejection,
     format_step,
@@ -180,52 +178,6 @@ class JsonReport:
 
     def _put(self, record: dict[str, Any]) -> None:
         self._write(json.dumps(record, ensure_ascii=False))
-
-
-def step_record(step: Step) -> dict[str, Any]:
-    """A step as an object of JSON."""
-    record: dict[str, Any] = {
-        "kind": "step",
-        "at_ns": step.at,
-        "interface": step.interface,
-        "vhid": step.vhid,
-        "event": format_event(step.event),
-        "state": step.state.value,
-        "actions": list(_action_words(step)),
-        "next_ns": step.deadline,
-    }
-    for action in step.actions:
-        if isinstance(action, StateChanged):
-            record |= {"old_state": action.old.value, "cause": action.cause.value}
-    if isinstance(step.event, AdvertReceived):
-        record |= {
-            "event": "advert",
-            "source": str(step.event.source),
-            "advbase": step.event.advbase,
-            "advskew": step.event.advskew,
-            "demotion": step.event.demotion,
-            "counter": step.event.counter,
-            "verified": step.event.verified,
-        }
-    if step.remark is not None:
-        record["remark"] = step.remark.finding.value
-    return record
-
-
-def rejection_record(rejection: Rejection, at: Instant) -> dict[str, Any]:
-    """A rejection as an object of JSON."""
-    source = rejection.source
-    return {
-        "kind": "rejection",
-        "at_ns": at,
-        "reason": rejection.reason.value,
-        "source": None if source is None else str(source),
-        "vhid": rejection.vhid,
-    }
-
-
-def _action_words(step: Step) -> Iterable[str]:
-    return filter(None, map(format_action, step.actions))
 
 
 def _sender_record(sender: Sender) -> dict[str, Any]:

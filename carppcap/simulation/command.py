@@ -12,19 +12,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from carppcap.errors import ConfigError, LinkError
+from carppcap.errors import N_, ConfigError, LinkError
 from carppcap.options.parsers import parse_number
-from carppcap.options.table import N_, Option, split
-from carppcap.simulation import Report, Scenario, measure, run
+from carppcap.options.table import Option, split
 from carppcap.simulation.output.picture import draw
 from carppcap.simulation.output.records import (
     distribution_record,
     entry_record,
     summary_record,
 )
+from carppcap.simulation.output.report import Report
 from carppcap.simulation.output.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.output.transcript import lines
+from carppcap.simulation.run import measure, run
 from carppcap.simulation.scenario.document import MEMBERS_MAX, check, parse_document
+from carppcap.simulation.scenario.parts import Scenario
 from carppcap.simulation.scenario.quantities import parse_positive_length
 from carppcap.simulation.scenario.story import parse_scene
 from carppcap.system.password import hide_passwords

@@ -2,7 +2,7 @@
 
 import time
 
-from carppcap.simulation import measure
+from carppcap.simulation.run import measure
 from carppcap.simulation.scenario.document import parse_document
 from tests.bench.report import Row
 

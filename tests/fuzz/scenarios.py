@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 
 from carppcap.errors import ConfigError
-from carppcap.simulation import Scenario, measure
 from carppcap.simulation.command import _read
+from carppcap.simulation.run import measure
 from carppcap.simulation.scenario.document import parse_document
-from carppcap.simulation.scenario.parts import Disturb, Resend
+from carppcap.simulation.scenario.parts import Disturb, Resend, Scenario
 from carppcap.simulation.scenario.story import format_deed, parse_scene
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.fuzz.settings import said

@@ -20,8 +20,7 @@ from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.journal import Journal
-from carppcap.log.limited import QUIET_PERIOD_NS
-from carppcap.log.rate import LIMITED_KEYS_MAX
+from carppcap.log.limited import LIMITED_KEYS_MAX, QUIET_PERIOD_NS
 from carppcap.node.groups import Remark, Step
 from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding

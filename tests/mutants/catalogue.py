@@ -16,13 +16,13 @@ CLUSTERS = 150
 CLUSTERS_OF_OTHERS = 8
 """For each law that may."""
 
-FSM = "fsm.py"
-INGRESS = "ingress.py"
+FSM = "election/fsm.py"
+INGRESS = "node/ingress.py"
 FSM_TESTS = (
-    "test_fsm.py",
-    "test_fsm_conversations.py",
-    "test_fsm_sending.py",
-    "test_original.py",
+    "election/test_fsm.py",
+    "election/test_fsm_conversations.py",
+    "election/test_fsm_sending.py",
+    "election/test_ucarp_rules.py",
 )
 
 
@@ -43,56 +43,69 @@ def _fsm(name: str, old: str, new: str, *laws: str) -> Mutant:
 
 
 def _ties(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "ties.py", old, new, laws, ("test_ties.py",))
+    return Mutant(name, "election/ties.py", old, new, laws, ("election/test_ties.py",))
 
 
 def _hearing(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "hearing.py", old, new, laws, ("test_hearing.py",))
+    return Mutant(
+        name, "election/families.py", old, new, laws, ("election/test_families.py",)
+    )
 
 
 def _voice(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "voice.py", old, new, laws, ("test_voice.py",))
+    return Mutant(
+        name, "election/advertiser.py", old, new, laws, ("election/test_advertiser.py",)
+    )
 
 
 def _ingress(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, INGRESS, old, new, laws, ("test_ingress.py",))
+    return Mutant(name, INGRESS, old, new, laws, ("node/test_ingress.py",))
 
 
 def _auth(name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, "auth.py", old, new, (), ("test_auth.py",))
+    return Mutant(name, "wire/auth.py", old, new, (), ("wire/test_auth.py",))
 
 
 def _frames(name: str, old: str, new: str) -> Mutant:
-    tests = ("test_frames.py", "test_frames_built.py")
-    return Mutant(name, "frames.py", old, new, (), tests)
+    tests = ("wire/test_decode.py", "wire/test_encode.py")
+    return Mutant(name, "wire/decode.py", old, new, (), tests)
 
 
 def _built(name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, "frames_built.py", old, new, (), ("test_frames_built.py",))
+    return Mutant(name, "wire/encode.py", old, new, (), ("wire/test_encode.py",))
 
 
 def _egress(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "egress.py", old, new, laws, ("test_egress.py",))
+    return Mutant(name, "node/egress.py", old, new, laws, ("node/test_egress.py",))
 
 
 def _flood(name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, "flood.py", old, new, (), ("test_flood.py",))
+    return Mutant(name, "filter/flood.py", old, new, (), ("filter/test_flood.py",))
 
 
 def _jobs(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "jobs.py", old, new, laws, ("test_jobs.py",))
+    return Mutant(
+        name,
+        "election/script_queue.py",
+        old,
+        new,
+        laws,
+        ("election/test_script_queue.py",),
+    )
 
 
 def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "node.py", old, new, laws, ("test_node.py",))
+    return Mutant(name, "node/groups.py", old, new, laws, ("node/test_groups.py",))
 
 
 def _guard(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "guard.py", old, new, laws, ("test_guard.py",))
+    return Mutant(
+        name, "node/replay_guard.py", old, new, laws, ("node/test_replay_guard.py",)
+    )
 
 
 def _sequence(name: str, old: str, new: str, *laws: str) -> Mutant:
-    return Mutant(name, "sequence.py", old, new, laws, ("test_sequence.py",))
+    return Mutant(name, "node/counter.py", old, new, laws, ("node/test_counter.py",))
 
 
 _NO_ATTACKER = "an_attacker_moves_nothing"
@@ -226,8 +239,8 @@ MUTANTS = (
     _flood("who was heard waits for his turn", "turn, known = self._turn % self._slices, tuple(self._known)", "turn, known = self._turn % self._slices, ()"),
     _flood("deaf to a successor", "if now >= hushed:", "if False:"),
     _flood("looks when the advert is due", "return just_heard or not waiting or", "return True or"),
-    Mutant("no word from peers to us alone", "bpf.py", 'return f"(dst host {group} or dst host {_plain(own)})"', 'return f"dst host {group}"', (), ("test_bpf.py",)),
-    Mutant("signed otherwise is forged", "forgery.py", "frame[6:12]) is None", "None) is None", (), ("test_forgery.py",)),
+    Mutant("no word from peers to us alone", "filter/bpf.py", 'return f"(dst host {group} or dst host {_plain(own)})"', 'return f"dst host {group}"', (), ("filter/test_bpf.py",)),
+    Mutant("signed otherwise is forged", "filter/prefilter.py", "frame[6:12]) is None", "None) is None", (), ("filter/test_prefilter.py",)),
     # What was sent before.
     _node("a guard that only watches", "host.config.replay_guard is GuardMode.DETECT:", "True:", _NO_ATTACKER),
     _node("a guard that hears itself", "sent(counter)", "pass"),

@@ -36,8 +36,8 @@ from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.options.table import parse
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.programs.bsd import BsdHost
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.document import parse_document
 from carppcap.simulation.scenario.parts import Member
 

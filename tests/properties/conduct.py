@@ -18,11 +18,11 @@ from carppcap.election.events import (
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.node.groups import Step
-from carppcap.simulation import Run, Scenario
-from carppcap.simulation import run as run_again
 from carppcap.simulation.model.clocks import Clock
 from carppcap.simulation.output.transcript import Running
-from carppcap.simulation.scenario.parts import Kind, Member, Quality, Verb
+from carppcap.simulation.run import Run
+from carppcap.simulation.run import run as run_again
+from carppcap.simulation.scenario.parts import Kind, Member, Quality, Scenario, Verb
 from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns
 from carppcap.wire.auth import Key
 from tests.properties import faults, groups

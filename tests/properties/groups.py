@@ -10,13 +10,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.simulation.programs.system import INTERFACE
 from carppcap.simulation.scenario.document import (
     PASSWORD_DEFAULT,
     VHID_DEFAULT,
     VIP_DEFAULT,
 )
-from carppcap.simulation.scenario.parts import Kind, Member, Script, Span
+from carppcap.simulation.scenario.parts import INTERFACE, Kind, Member, Script, Span
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.auth import Key
 from tests.properties.choices import Choices

@@ -7,9 +7,9 @@ from carppcap.election.config import GuardMode
 from carppcap.node.counter import split
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation import Run, Scenario
-from carppcap.simulation import run as run_again
 from carppcap.simulation.output.transcript import Entry, Told
+from carppcap.simulation.run import Run
+from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import (
     AT_ONCE,
     Disturb,
@@ -18,6 +18,7 @@ from carppcap.simulation.scenario.parts import (
     Order,
     Quality,
     Resend,
+    Scenario,
     Scene,
     Verb,
 )

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
 from carppcap.election.events import AddressesAcquired, AddressesReleased
-from carppcap.simulation import Run, Scenario
 from carppcap.simulation.output.transcript import Entry
-from carppcap.simulation.scenario.parts import Order, Script, Verb
+from carppcap.simulation.run import Run
+from carppcap.simulation.scenario.parts import Order, Scenario, Script, Verb
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.properties import faults, groups
 from tests.properties.choices import Choices

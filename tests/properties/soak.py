@@ -16,8 +16,8 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 
-from carppcap.simulation import Scenario
 from carppcap.simulation.command import simulate
+from carppcap.simulation.scenario.parts import Scenario
 from tests.properties.choices import Seeded
 from tests.properties.document import as_toml
 from tests.properties.law import Law

@@ -3,8 +3,9 @@
 from typing import Any
 
 from carppcap.election.actions import SendAdvert, StateChanged
-from carppcap.simulation import Run, Scenario, run
+from carppcap.simulation.run import Run, run
 from carppcap.simulation.scenario.document import parse_document
+from carppcap.simulation.scenario.parts import Scenario
 from carppcap.units import NS_PER_S
 
 

@@ -5,7 +5,7 @@ from itertools import combinations_with_replacement, permutations, product
 
 import pytest
 
-from carppcap.simulation import run
+from carppcap.simulation.run import run
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.units import NS_PER_MS
 from tests.properties.company import any_company_settles, company, ties_end

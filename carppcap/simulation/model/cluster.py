@@ -11,10 +11,11 @@ from typing import Protocol, assert_never
 from carppcap.addresses import Address
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.model.machine import Machine, Rank
-from carppcap.simulation.model.medium import ATTACKER, Wire, forge
+from carppcap.simulation.model.medium import Wire, forge
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import (
+    ATTACKER,
     Cut,
     Demote,
     Disturb,

@@ -14,12 +14,12 @@ from carppcap.addresses import Address
 from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.model.clocks import Clock
 from carppcap.simulation.programs.bsd import BsdHost
 from carppcap.simulation.programs.carppcap import CarppcapHost
 from carppcap.simulation.programs.system import Program
 from carppcap.simulation.programs.ucarp import UcarpHost
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Kind, Member, Script
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 

@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire import header as advert
 from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
-
-ATTACKER = "attacker"
-"""A station that hears everything and belongs to nobody."""
 
 REORDER_NS_MAX = 2 * NS_PER_S
 """How long a frame out of order may be held back while later ones pass it."""

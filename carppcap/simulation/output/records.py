@@ -20,7 +20,7 @@ from typing import Any, assert_never
 
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.replay.report import rejection_record, step_record
+from carppcap.node.records import rejection_record, step_record
 from carppcap.simulation.output.report import Report, distribution
 from carppcap.simulation.output.summary import figures, worst_of
 from carppcap.simulation.output.transcript import Entry, Holding, Running, Told

@@ -14,12 +14,9 @@ from carppcap.election.events import Tick
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step, is_quiet
-from carppcap.simulation.scenario.parts import Scene
+from carppcap.simulation.scenario.parts import STORY, Scene
 from carppcap.simulation.scenario.story import format_scene
 from carppcap.units import Instant, format_seconds
-
-STORY = "story"
-"""Who speaks where it is no host."""
 
 
 @dataclass(frozen=True, slots=True)

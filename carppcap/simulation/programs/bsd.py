@@ -42,11 +42,11 @@ from carppcap.election.events import (
 from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.programs.bsd_egress import BsdEgress
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
-from carppcap.simulation.programs.system import INTERFACE, System
-from carppcap.simulation.scenario.parts import Kind, Member
+from carppcap.simulation.programs.system import System
+from carppcap.simulation.scenario.chance import Dice
+from carppcap.simulation.scenario.parts import INTERFACE, Kind, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval, advert_interval_ns
 from carppcap.wire.decode import LinkType, decode, decode_intact
 from carppcap.wire.header import BOW_OUT

@@ -36,8 +36,8 @@ from carppcap.node.counter import Sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.programs.system import System
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.decode import LinkType, decode, decode_intact

@@ -8,9 +8,6 @@ from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.units import Instant
 
-INTERFACE = "eth0"
-"""What it is called on every simulated host."""
-
 
 class System(Protocol):
     """The operating system as a program sees it."""

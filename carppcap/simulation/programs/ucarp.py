@@ -48,9 +48,9 @@ from carppcap.election.script_queue import Job
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Accepted, Ingress, Rejection
-from carppcap.simulation.model.chance import Dice
-from carppcap.simulation.programs.system import INTERFACE, System
-from carppcap.simulation.scenario.parts import Member
+from carppcap.simulation.programs.system import System
+from carppcap.simulation.scenario.chance import Dice
+from carppcap.simulation.scenario.parts import INTERFACE, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
 from carppcap.wire.decode import LinkType, decode, decode_intact
 

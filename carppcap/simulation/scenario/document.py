@@ -34,10 +34,10 @@ from carppcap.election.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
 from carppcap.options.parsers import VirtualAddress
 from carppcap.options.table import OPTIONS, Settings, parse_values
-from carppcap.simulation.model.medium import ATTACKER
-from carppcap.simulation.output.transcript import STORY
-from carppcap.simulation.programs.system import INTERFACE
 from carppcap.simulation.scenario.parts import (
+    ATTACKER,
+    INTERFACE,
+    STORY,
     Deed,
     Demote,
     Kind,

@@ -8,8 +8,17 @@ from enum import Enum
 from typing import TypeAlias
 
 from carppcap.election.config import VirtualHostConfig
-from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Interval
+
+INTERFACE = "eth0"
+"""The name of the interface of every simulated host."""
+
+ATTACKER = "attacker"
+"""A station that hears every frame and is not a member."""
+
+STORY = "story"
+"""The name before a line of the transcript that no host wrote."""
 
 
 class Kind(Enum):

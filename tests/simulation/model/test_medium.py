@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from carppcap.node.ingress import Accepted, Ingress
-from carppcap.simulation.model.chance import Dice
 from carppcap.simulation.model.medium import REORDER_NS_MAX, Wire, forge
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
 from carppcap.units import NS_PER_MS, NS_PER_S
 from carppcap.wire.decode import Datagram, LinkType, decode

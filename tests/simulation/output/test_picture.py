@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from carppcap.simulation import Run
 from carppcap.simulation.output.picture import (
     COLOURS,
     FAULT,
@@ -17,6 +16,7 @@ from carppcap.simulation.output.picture import (
     WIDTH,
     draw,
 )
+from carppcap.simulation.run import Run
 from tests.simulation.groups import play
 
 SVG = "{http://www.w3.org/2000/svg}"

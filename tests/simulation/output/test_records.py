@@ -2,12 +2,12 @@
 
 import json
 
-from carppcap.simulation import measure
 from carppcap.simulation.output.records import (
     distribution_record,
     entry_record,
     summary_record,
 )
+from carppcap.simulation.run import measure
 from tests.simulation.groups import group, play
 
 

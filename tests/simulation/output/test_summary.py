@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from carppcap.simulation import measure
 from carppcap.simulation.output.summary import (
     figures,
     summary,
     summary_of_many,
     worst_of,
 )
+from carppcap.simulation.run import measure
 from tests.simulation.groups import group
 
 SCENARIO = group("carppcap", "carppcap", story="at 20s crash node1", title="A crash")

@@ -6,7 +6,7 @@ import pytest
 
 from carppcap.addresses import Family
 from carppcap.election.actions import AnnounceAddresses
-from carppcap.simulation import Run
+from carppcap.simulation.run import Run
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import (

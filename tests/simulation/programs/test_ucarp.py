@@ -7,7 +7,7 @@ import pytest
 
 from carppcap.election.actions import AnnounceAddresses, SendAdvert
 from carppcap.election.events import AddressesAcquired
-from carppcap.simulation import Run
+from carppcap.simulation.run import Run
 from tests.simulation.groups import (
     adverts,
     causes,

@@ -3,7 +3,7 @@
 import pytest
 
 from carppcap.errors import ConfigError
-from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Span
 from carppcap.simulation.scenario.quantities import (
     format_length,

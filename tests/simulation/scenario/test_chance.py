@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.simulation.model.chance import Dice
+from carppcap.simulation.scenario.chance import Dice
 from carppcap.units import NS_PER_MS
 
 

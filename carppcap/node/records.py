@@ -1,0 +1,57 @@
+"""Steps and rejections as objects of JSON, for replay and simulation."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from carppcap.election.actions import StateChanged
+from carppcap.election.events import AdvertReceived
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Rejection
+from carppcap.node.timeline import format_action, format_event
+from carppcap.units import Instant
+
+
+def step_record(step: Step) -> dict[str, Any]:
+    """A step as an object of JSON."""
+    record: dict[str, Any] = {
+        "kind": "step",
+        "at_ns": step.at,
+        "interface": step.interface,
+        "vhid": step.vhid,
+        "event": format_event(step.event),
+        "state": step.state.value,
+        "actions": list(_action_words(step)),
+        "next_ns": step.deadline,
+    }
+    for action in step.actions:
+        if isinstance(action, StateChanged):
+            record |= {"old_state": action.old.value, "cause": action.cause.value}
+    if isinstance(step.event, AdvertReceived):
+        record |= {
+            "event": "advert",
+            "source": str(step.event.source),
+            "advbase": step.event.advbase,
+            "advskew": step.event.advskew,
+            "demotion": step.event.demotion,
+            "counter": step.event.counter,
+            "verified": step.event.verified,
+        }
+    if step.remark is not None:
+        record["remark"] = step.remark.finding.value
+    return record
+
+
+def rejection_record(rejection: Rejection, at: Instant) -> dict[str, Any]:
+    """A rejection as an object of JSON."""
+    source = rejection.source
+    return {
+        "kind": "rejection",
+        "at_ns": at,
+        "reason": rejection.reason.value,
+        "source": None if source is None else str(source),
+        "vhid": rejection.vhid,
+    }
+
+
+def _action_words(step: Step) -> Iterable[str]:
+    return filter(None, map(format_action, step.actions))
