@@ -222,7 +222,7 @@ def test_the_least_that_reaches_as_much() -> None:
 
 AS_IT_IS = ""
 WITHOUT_ATHERIS = "import sys; sys.modules['atheris'] = None\n"
-BROKEN = "import carppcap.ingress; carppcap.node.ingress.TTL = 254\n"
+BROKEN = "import carppcap.node.ingress; carppcap.node.ingress.TTL = 254\n"
 WORK = "import sys; from tests.fuzz.worker import main; sys.exit(main(sys.argv[1:]))\n"
 either_way = pytest.mark.parametrize(
     "fuzzer", [AS_IT_IS, WITHOUT_ATHERIS], ids=["as-it-is", "without-atheris"]

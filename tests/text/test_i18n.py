@@ -121,16 +121,16 @@ def test_translate(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("config", "vhid must be between 1 and 255 (got {vhid})"),
-        ("options", "take over from a live master that is less preferred"),
-        ("wire", "{interface} has no carrier"),
-        ("journal", "Spawning [{command}]"),
-        ("journal", "Switching to state: {state}"),
-        ("journal", "Putting MASTER down - preemption"),
-        ("complaints", "Bad TTL: [{ttl}] (from {source}){limited}"),
-        ("journal", "write() has failed: {why}{limited}"),
-        ("journal", "Script [{command}] exited with code {code}"),
-        ("limitedlog", " [{held} more in between]"),
+        ("election/config", "vhid must be between 1 and 255 (got {vhid})"),
+        ("options/table", "take over from a live master that is less preferred"),
+        ("daemon/interface", "{interface} has no carrier"),
+        ("log/journal", "Spawning [{command}]"),
+        ("log/journal", "Switching to state: {state}"),
+        ("log/journal", "Putting MASTER down - preemption"),
+        ("log/rejections", "Bad TTL: [{ttl}] (from {source}){limited}"),
+        ("log/journal", "write() has failed: {why}{limited}"),
+        ("log/journal", "Script [{command}] exited with code {code}"),
+        ("log/limited", " [{held} more in between]"),
     ],
 )
 def test_extraction_finds_every_kind_of_message(module: str, message: str) -> None:
