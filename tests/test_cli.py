@@ -252,7 +252,9 @@ def test_as_a_module(module: str) -> None:
 
 def test_the_daemon_imports_little() -> None:
     """Start-up and memory: what costs much and is not needed stays out."""
-    script = "import sys\nimport carppcap.cli, carppcap.daemon.loop\nprint(*sys.modules)\n"
+    script = (
+        "import sys\nimport carppcap.cli, carppcap.daemon.loop\nprint(*sys.modules)\n"
+    )
     # Coverage would be measured there, too, and brings its own.
     ended = run("-c", script, command=[sys.executable], COVERAGE_PROCESS_CONFIG="")
 

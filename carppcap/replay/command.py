@@ -59,7 +59,7 @@ _IGNORED = frozenset(
 )
 """Settings without a meaning here."""
 
-PROGRESS_BYTES_MIN = 16 * 1024 * 1024
+PROGRESS_BYTES_MIN = 4 * 1024 * 1024
 """Smaller files are done before anybody has read a progress bar."""
 
 _RECORD_HEADER_LENGTH = 16

@@ -36,8 +36,7 @@ from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import is_quiet
 from carppcap.replay.report import End, Report
-from carppcap.replay.shortcut import SOURCE, Familiar
-from carppcap.replay.statistics import SENDERS_MAX, Sender, Tally
+from carppcap.replay.statistics import Tally
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
 from carppcap.units import Instant, format_seconds
@@ -47,7 +46,6 @@ from carppcap.wire.decode import (
     LinkType,
     decode,
     decode_announcement,
-    decode_intact,
 )
 
 TICKS_PER_GAP_MAX = 1_000_000
@@ -89,7 +87,6 @@ class Replay:
         # was thought to lag behind could not be told here.
         self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
         self._host = self._node.host(config.interface, config.vhid)
-        self._guard = self._node.guard(config.interface, config.vhid)
         self._egress = Egress(
             config,
             invented_mac(config),
@@ -99,7 +96,6 @@ class Replay:
         self._now: Instant = 0
         self._first_ns = 0
         self._frames = 0
-        self._familiar: dict[bytes, tuple[Familiar, Sender]] = {}
 
     def run(self) -> LinkError | None:
         """Replay the whole capture; what broke it off, or None at its proper end."""
@@ -134,28 +130,11 @@ class Replay:
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:
         at = stamp_ns - self._first_ns
-        due = self._host.deadline
-        if due is not None and due < at:
+        if at > self._now:  # a stamp that runs backwards stops time, no more
             self._pass_time(at)
-        if at > self._now:  # noqa: PLR1730 - `max` takes longer, a million times
-            self._now = at  # A stamp that runs backwards stops time, no more.
-        known = self._familiar.get(frame[SOURCE])
-        if known is None:
-            self._judge(frame)
-            return
-        familiar, sender = known
-        actions = familiar.hear(frame, self._now)
-        if actions is None:
-            self._judge(frame)
-            return
-        sender.accepted += 1
-        if actions:
-            self._perform(familiar.step(frame, actions, self._now))
-
-    def _judge(self, frame: bytes) -> None:
+            self._now = at
         link_type = self._capture.link_type
-        intact = decode_intact(frame) if link_type is LinkType.ETHERNET else None
-        datagram = decode(frame, link_type) if intact is None else intact
+        datagram = decode(frame, link_type)
         if datagram is Defect.FOREIGN:
             announcement = decode_announcement(frame, link_type)
             if announcement is not None:
@@ -165,21 +144,11 @@ class Replay:
         if isinstance(outcome, Rejection):
             self.tally.rejection(outcome)
             self._report.rejection(outcome, self._now)
-            return
-        # What is neither foreign nor rejected was heard: an advert, or a hint.
-        if outcome is not None and isinstance(outcome.event, AdvertReceived):
-            assert isinstance(datagram, Datagram)
-            sender = self.tally.advert(outcome.vhid, outcome.event, datagram)
-            if intact is not None and not self._verbose:
-                self._remember(frame, outcome.event, sender)
-        if outcome is not None:
+        elif outcome is not None:
+            if isinstance(outcome.event, AdvertReceived):
+                assert isinstance(datagram, Datagram)
+                self.tally.advert(outcome.vhid, outcome.event, datagram)
             self._perform(outcome)
-
-    def _remember(self, frame: bytes, event: AdvertReceived, sender: Sender) -> None:
-        if len(self._familiar) >= SENDERS_MAX:
-            self._familiar.clear()
-        familiar = Familiar(frame, event, self._host, self._guard)
-        self._familiar[frame[SOURCE]] = familiar, sender
 
     def _handle(self, event: Event) -> None:
         config = self._config

@@ -73,15 +73,14 @@ class Tally:
         if step.remark is not None:
             self.remarks[step.remark.finding] += 1
 
-    def advert(self, vhid: int, event: AdvertReceived, datagram: Datagram) -> Sender:
-        """Count an accepted advert; who sent it, to count on directly."""
+    def advert(self, vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
+        """Count an accepted advert."""
         sender = self._sender(event.source, vhid)
         sender.accepted += 1
         sender.rank = (event.advbase, event.advskew, event.demotion)
         if not event.verified:
             sender.verified = False
             sender.sample = sender.sample or datagram
-        return sender
 
     def rejection(self, rejection: Rejection) -> None:
         """Count a frame that moved nothing."""

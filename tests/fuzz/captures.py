@@ -92,7 +92,7 @@ class _Record:
 
 
 def check_stream(data: bytes) -> object:
-    """Frames made by a recipe, and replayed the short way and the long way.
+    """Frames made by a recipe, and replayed tersely and verbosely.
 
     A record of four bytes says who sends the next frame and what of it is put right
     in the end, how long after the one before, and which byte differs in which bits.
@@ -104,10 +104,10 @@ def check_stream(data: bytes) -> object:
         recipe, gap, place, bits = record.ljust(4, b"\0")
         at_ns += gap * gap * 400 * NS_PER_US  # up to 26 s, and fine where it is short
         frames.append((at_ns, _made(recipe, place, bits, len(frames))))
-    short, long = (_replayed(frames, verbose=verbose) for verbose in (False, True))
-    assert short == long
-    assert len(short) <= LINES_PER_FRAME_MAX * (len(frames) + 2)
-    return frozenset(map(_without_numbers, short))
+    terse, verbose = (_replayed(frames, verbose=verbose) for verbose in (False, True))
+    assert terse == verbose
+    assert len(terse) <= LINES_PER_FRAME_MAX * (len(frames) + 2)
+    return frozenset(map(_without_numbers, terse))
 
 
 def _made(recipe: int, place: int, bits: int, counter: int) -> bytes:
@@ -234,7 +234,7 @@ def stream_seeds(captured: list[bytes]) -> Iterator[bytes]:
             yield bytes((host << 3 | 7, gap, 42, 1, 0, 50, 0, 0, 16, 50, 0, 0)) * 3
     # Our own advert, from one who else sends his own.
     yield bytes((0, 0, 0, 0, 0, 1, 0, 0, 0x28, 94, 0, 0))
-    # Known to the short way by its second advert, and then one that differs.
+    # Two adverts, then one that differs in a byte, then a good one again.
     for place in range(12, 70):
         for repairs in (0, 6, 7):
             yield bytes((0, 0, 0, 0, 0, 50, 0, 0, repairs, 50, place, 1, 0, 50, 0, 0))

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from carppcap.addresses import Address
 from carppcap.election.config import GuardMode, VirtualHostConfig
@@ -368,49 +366,6 @@ def test_more_senders_than_are_remembered() -> None:
 
     assert f"accepted {2 * len(sources)}  rejected 0" in lines[-1]
     assert sum(line.startswith("sender") for line in lines) == SENDERS_MAX
-    assert len(run._familiar) <= SENDERS_MAX
-
-
-SENDERS = st.sampled_from([LOWER, HIGHER, OURS])
-BODIES = st.sampled_from(
-    [
-        payload(config(), 5),
-        payload(config(), 6),
-        payload(config(advskew=200), 7),
-        payload(config(), 8, advbase=255, advskew=255),
-        payload(config(), 9, password=b"hate"),
-        payload(config(vhid=8), 10),
-        payload(config(), 5)[:-1] + b"\0",
-        payload(config(), 5) + b"stray",
-        payload(config(), 5, authlen=9),
-    ]
-)
-DAMAGE = st.one_of(st.none(), st.tuples(st.integers(0, 69), st.integers(1, 255)))
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 1024), SENDERS, BODIES, DAMAGE), max_size=30),
-    st.booleans(),
-)
-def test_the_shortcut_changes_nothing(
-    story: list[tuple[int, IPv4Address, bytes, tuple[int, int] | None]], preempt: bool
-) -> None:
-    """Verbose runs judge every frame anew; all that both tell is the same."""
-    now, frames = 0.0, []
-    for steps, source, body, damage in story:
-        now += steps / 256
-        stamp, sent = at(now, body, source)
-        if damage is not None and damage[0] < len(sent):
-            spoilt = bytearray(sent)
-            spoilt[damage[0]] ^= damage[1]
-            sent = bytes(spoilt)
-        frames.append((stamp, sent))
-    host = replace(HOST, preempt=preempt)
-
-    told = lines_of(host, frames)
-    verbose = lines_of(host, frames, verbose=True)
-
-    assert [line for line in verbose if line in told] == told
 
 
 Variant: TypeAlias = tuple[
