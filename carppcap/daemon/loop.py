@@ -96,6 +96,7 @@ class Daemon:
         self._node = Node(
             [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
         )
+        self._group = self._node.group(config.interface, config.vhid)
         self._egress = Egress(config, self._wire.mac, _draw(2), self._wire.next_hop_mac)
         self._holding = Holding(
             settings, config, self._journal, self._addresses_of_this_machine
@@ -204,19 +205,12 @@ class Daemon:
             return False
         if isinstance(outcome, Rejection):
             self._journal.rejection(outcome, at)
-            self._send_hint(outcome.hint, at)
             return False
-        if isinstance(outcome.event, AdvertReceived):
+        if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
             self._flood.heard(outcome.event.source, at)
             self._egress.heed(outcome.event)
         self._perform(outcome)
-        if outcome.remark is not None:
-            self._send_hint(outcome.remark.hint, at)
-        return True
-
-    def _send_hint(self, hint: SendHint | None, at: Instant) -> None:
-        if hint is not None:
-            self._send(hint, at)
+        return not outcome.refused
 
     def _mind_flood(self, useless: int) -> None:
         """Have the kernel hold back more, or less, if that many frames were no use."""
@@ -271,11 +265,10 @@ class Daemon:
             return None
 
     def _state(self) -> State:
-        return self._node.state(self._config.interface, self._config.vhid)
+        return self._group.state
 
     def _handle(self, event: Event, now: Instant) -> None:
-        config = self._config
-        self._perform(self._node.handle(config.interface, config.vhid, event, now))
+        self._perform(self._group.handle(event, now))
 
     def _perform(self, step: Step) -> None:
         """Carry out a step, then pass on what came of its sending.
@@ -295,6 +288,8 @@ class Daemon:
         if isinstance(action, SendAdvert):
             sent = self._send(action, at)
             self._feedback.append(SendSucceeded() if sent else SendFailed())
+        elif isinstance(action, SendHint):
+            self._send(action, at)
         elif isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._wire.forwards_ipv6
             self._send(action, at)

@@ -48,7 +48,7 @@ class SendAdvert:
 class SendHint:
     """Tell `destination` beyond which counter its adverts have to be.
 
-    No virtual host asks for it: the guard does, about an advert that looks old.
+    No virtual host asks for it: the replay guard does, about an advert that looks old.
     """
 
     counter: int
@@ -88,6 +88,7 @@ class StateChanged:
 
 Action = (
     SendAdvert
+    | SendHint
     | AcquireAddresses
     | ReleaseAddresses
     | AnnounceAddresses

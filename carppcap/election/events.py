@@ -1,6 +1,6 @@
 """What can happen to a virtual host.  Each event is a plain fact; none carries time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from carppcap.addresses import Address, Family
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
@@ -34,7 +34,7 @@ class AdvertReceived:
 
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255
     (OpenBSD's and ours; 0 from everyone else).  `link_local` tells whether its digest
-    covers link-local addresses.
+    covers link-local addresses.  `mac` is the source of the frame, for the log alone.
     """
 
     source: Address
@@ -44,6 +44,7 @@ class AdvertReceived:
     verified: bool = True
     demotion: int = 0
     link_local: bool = False
+    mac: bytes | None = field(default=None, compare=False)
 
     @property
     def family(self) -> Family:

@@ -50,6 +50,8 @@ class Journal:
 
     def step(self, step: Step) -> None:
         """Say what came of an event."""
+        if step.refusal is not None:
+            self._debug(step)
         change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
         if change is not None:
             self._change(step, change)
@@ -79,8 +81,11 @@ class Journal:
                 self._family_silent(action, step)
             elif isinstance(action, SendAdvert) and step.state is State.BACKUP:
                 self._asked(step)
-        if step.remark is not None:
-            self._complaints.remark(step.remark, step.at)
+        self._complaints.finding(step)
+        if step.refusal is None:
+            self._debug(step)
+
+    def _debug(self, step: Step) -> None:
         if self._log.is_debugging:
             self._log.debug("{line}", line=format_step(step, self._origin))
 

@@ -2,9 +2,10 @@
 
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.errors import N_
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
-from carppcap.node.groups import Remark
+from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
 from carppcap.node.replay_guard import Finding
@@ -66,9 +67,21 @@ class Complaints:
         self._limited = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
 
-    def remark(self, remark: Remark, at: Instant) -> None:
-        """Say what the guard has found in an advert that was obeyed."""
-        self._guarded(remark.finding, remark.datagram, N_("obeyed"), at)
+    def finding(self, step: Step) -> None:
+        """Say what the replay guard has found in the advert of `step`, if anything."""
+        advert, finding = step.event, step.finding
+        if finding is None or not isinstance(advert, AdvertReceived):
+            return
+        level, text = _GUARD_LINES[finding]
+        self._limited.write(
+            level,
+            step.at,
+            (finding, advert.source),
+            text,
+            source=advert.source,
+            mac=(advert.mac or b"").hex(":") or "?",
+            outcome=translate(N_("ignored") if step.refused else N_("obeyed")),
+        )
 
     def rejection(self, rejection: Rejection, at: Instant) -> None:
         """Say why a frame moved nothing, unless it was none of our business."""
@@ -107,26 +120,6 @@ class Complaints:
                 self._other_vhid(advert, source, at)
             case RejectReason.WRONG_GROUP if advert and datagram:
                 self._other_group(datagram, advert, at)
-            case RejectReason.REPLAY | RejectReason.TAMPERED | RejectReason.STALE if (
-                datagram is not None
-            ):
-                finding = Finding(rejection.reason.value)
-                self._guarded(finding, datagram, N_("ignored"), at)
-
-    def _guarded(
-        self, finding: Finding, datagram: Datagram, outcome: str, at: Instant
-    ) -> None:
-        mac = (datagram.source_mac or b"").hex(":") or "?"
-        level, text = _GUARD_LINES[finding]
-        self._limited.write(
-            level,
-            at,
-            (finding, datagram.source),
-            text,
-            source=datagram.source,
-            mac=mac,
-            outcome=translate(outcome),
-        )
 
     def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
         expected = rejection.digest_expected or b""

@@ -1,169 +1,214 @@
-"""All virtual hosts of this machine: who is meant, and who is due next.
+"""The virtual hosts of this machine: one way in, one way out.
 
-A `Step` is all there is to know about one turn of a virtual host.  Timeline, log,
-replay and simulation are folds over steps and rejections; the core calls none of
-them.
+A `Group` is a virtual host with its counter and its replay guard.  All that moves it
+enters as an event of `Group.handle`, and all that it wants leaves as an action of the
+`Step` that this returns.  So the events of a group, with their instants and the start
+values of its counter, are enough to run it again.
+
+A `Step` is all there is to know about one event.  Timeline, log, replay and simulation
+are folds over steps and rejections; the core calls none of them.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from carppcap.election.actions import Action, SendHint, State
 from carppcap.election.config import GuardMode, VirtualHostConfig
-from carppcap.election.events import Event, ReplayRefused, SequenceContested, Tick
+from carppcap.election.events import (
+    AdvertReceived,
+    Event,
+    ReplayRefused,
+    SequenceContested,
+    Tick,
+)
 from carppcap.election.fsm import VirtualHost
 from carppcap.node.counter import Sequence
-from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import (
+    HintReceived,
+    Ingress,
+    Refusal,
+    Rejection,
+    RejectReason,
+)
 from carppcap.node.replay_guard import REFUSED, Finding, Guard
-from carppcap.units import Instant
+from carppcap.units import Instant, Interval
 from carppcap.wire.decode import Datagram, Defect
-from carppcap.wire.header import decode
 
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What the replay guard has to say of an advert that was obeyed.
-
-    `hint` is to be sent.
-    """
-
-    finding: Finding
-    datagram: Datagram
-    hint: SendHint | None = None
+GroupEvent = Event | HintReceived
+"""What can happen to a group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one event did to one virtual host.
+    """What one event did to one group.
 
-    `interface` and `vhid` name the host; `state` and `deadline` are those after the
-    event, and `actions` must be performed in their order.  `remark` is for the log.
+    `interface` and `vhid` name the group; `state` and `deadline` are those after the
+    event, and `actions` must be carried out in their order.  `finding` is what the
+    replay guard found in an advert, None if it is fresh.  `refused` tells that the
+    virtual host did not get the event: an advert that it or a peer sent before, or a
+    hint that its counter is already beyond.
     """
 
     at: Instant
     interface: str
     vhid: int
-    event: Event
+    event: GroupEvent
     actions: tuple[Action, ...]
     state: State
     deadline: Instant | None
-    remark: Remark | None = None
+    finding: Finding | None = None
+    refused: bool = False
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the advert of this step was refused; None if none was."""
+        advert = self.event
+        if not self.refused or not isinstance(advert, AdvertReceived):
+            return None
+        if self.finding is None:
+            return Refusal(RejectReason.OWN, advert.source, None)
+        return Refusal(RejectReason(self.finding.value), advert.source, self.vhid)
+
+
+class Group:
+    """One virtual host, its counter and its replay guard.
+
+    Instants must not decrease.
+    """
+
+    def __init__(self, config: VirtualHostConfig, counter: Sequence) -> None:
+        self.config = config
+        self._counter = counter
+        self._guard: Guard | None = None
+        # Without a key anyone can make an advert: there is no need to repeat one.
+        if config.replay_guard is not GuardMode.OFF and config.key is not None:
+            self._guard = Guard(counter.start)
+        self._host = VirtualHost(config, self._draw)
+
+    @property
+    def state(self) -> State:
+        """The state of the virtual host."""
+        return self._host.state
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which the virtual host wants a `Tick`."""
+        return self._host.deadline
+
+    @property
+    def interval_ns(self) -> Interval:
+        """Time between two adverts of ours."""
+        return self._host.interval_ns
+
+    def handle(self, event: GroupEvent, now: Instant) -> Step:
+        """Return what `event` did.
+
+        An advert has to be authentic, and is passed to the virtual host unless the
+        replay guard refuses it.
+        """
+        if isinstance(event, AdvertReceived):
+            return self._handle_advert(event, now)
+        if not isinstance(event, HintReceived):
+            return self._step(event, now, self._host.handle(event, now))
+        if not self._counter.raise_to(event.counter, now):
+            return self._step(event, now, [], refused=True)
+        actions = self._host.handle(SequenceContested(), now)
+        return self._step(event, now, actions)
+
+    def _handle_advert(self, advert: AdvertReceived, now: Instant) -> Step:
+        self._counter.avoid(advert.counter)
+        if self._host.is_own(advert.counter):
+            return self._step(advert, now, [], refused=True)
+        guard = self._guard
+        finding = Finding.FRESH if guard is None else guard.judge(advert, now)
+        if guard is None or finding is Finding.FRESH:
+            return self._step(advert, now, self._host.handle(advert, now))
+        event: Event | None = advert
+        refused = finding in REFUSED and self.config.replay_guard is GuardMode.ENFORCE
+        if refused:
+            is_asked = guard.is_worth_a_question(advert.counter)
+            event = ReplayRefused(advert.interval_ns) if is_asked else None
+        actions = [] if event is None else self._host.handle(event, now)
+        if finding is Finding.STALE:
+            counter = guard.hint(advert.counter, advert.source, now)
+            if counter is not None:
+                actions = [*actions, SendHint(counter, advert.source)]
+        return self._step(advert, now, actions, finding, refused=refused)
+
+    def _step(
+        self,
+        event: GroupEvent,
+        now: Instant,
+        actions: Iterable[Action],
+        finding: Finding | None = None,
+        *,
+        refused: bool = False,
+    ) -> Step:
+        return Step(
+            at=now,
+            interface=self.config.interface,
+            vhid=self.config.vhid,
+            event=event,
+            actions=tuple(actions),
+            state=self._host.state,
+            deadline=self._host.deadline,
+            finding=finding,
+            refused=refused,
+        )
+
+    def _draw(self, now: Instant) -> int:
+        counter = self._counter.draw(now)
+        if self._guard is not None:
+            self._guard.sent(counter)
+        return counter
 
 
 class Node:
-    """The virtual hosts of one machine, by interface and vhid.
+    """The groups of one machine, by interface and vhid.
 
-    Instants must not decrease.  `number` makes the counters of one host, which begin
-    with the clock of this moment.
+    Instants must not decrease.  `new_counter` makes the counter of one group, which
+    begins with the clock of this moment.
     """
 
     def __init__(
-        self, configs: Iterable[VirtualHostConfig], number: Callable[[], Sequence]
+        self, configs: Iterable[VirtualHostConfig], new_counter: Callable[[], Sequence]
     ) -> None:
-        self._hosts: dict[tuple[str, int], VirtualHost] = {}
-        self._sequences: dict[tuple[str, int], Sequence] = {}
-        self._guards: dict[tuple[str, int], Guard] = {}
+        self._groups: dict[tuple[str, int], Group] = {}
         by_interface: dict[str, list[VirtualHostConfig]] = {}
         for config in configs:
             key = (config.interface, config.vhid)
-            assert key not in self._hosts  # the shell has refused that already
-            self._sequences[key] = sequence = number()
-            # What cannot be authenticated is no replay: anyone can make it.
-            if config.replay_guard is not GuardMode.OFF and config.key is not None:
-                self._guards[key] = Guard(sequence.start)
-            draw = _draw(sequence, self._guards.get(key))
-            self._hosts[key] = VirtualHost(config, draw)
+            assert key not in self._groups  # the shell has refused that already
+            self._groups[key] = Group(config, new_counter())
             by_interface.setdefault(config.interface, []).append(config)
-        self._ingress = {name: Ingress(group) for name, group in by_interface.items()}
+        self._ingress = {name: Ingress(each) for name, each in by_interface.items()}
 
     @property
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has something to do."""
-        earliest: Instant | None = None
-        for host in self._hosts.values():
-            due = host.deadline
-            if due is not None and (earliest is None or due < earliest):
-                earliest = due
-        return earliest
+        deadlines = (group.deadline for group in self._groups.values())
+        return min((due for due in deadlines if due is not None), default=None)
 
-    def host(self, interface: str, vhid: int) -> VirtualHost:
-        """One virtual host, for those who need no `Step`."""
-        return self._hosts[interface, vhid]
-
-    def guard(self, interface: str, vhid: int) -> Guard | None:
-        """Its replay guard, for those who need no `Step`; None: it has none."""
-        return self._guards.get((interface, vhid))
-
-    def state(self, interface: str, vhid: int) -> State:
-        """Where one virtual host stands."""
-        return self._hosts[interface, vhid].state
-
-    def handle(self, interface: str, vhid: int, event: Event, now: Instant) -> Step:
-        """Pass `event` to one virtual host."""
-        host = self._hosts[interface, vhid]
-        actions = tuple(host.handle(event, now))
-        return Step(now, interface, vhid, event, actions, host.state, host.deadline)
+    def group(self, interface: str, vhid: int) -> Group:
+        """Return one group."""
+        return self._groups[interface, vhid]
 
     def receive(
         self, interface: str, datagram: Datagram | Defect, now: Instant
     ) -> Step | Rejection | None:
-        """Pass a decoded frame to whom it concerns; None: not our protocol."""
-        verdict = self._ingress[interface].judge(datagram)
+        """Pass a decoded frame to the group that it is for.
+
+        None: it is not of this protocol, or a hint that proves nothing.
+        """
+        verdict = self._ingress[interface].check(datagram)
         if verdict is None or isinstance(verdict, Rejection):
             return verdict
-        key = interface, verdict.vhid
-        if isinstance(verdict, Hinted):
-            # Whatever it says, it moves nobody: the next number is a higher one.
-            if self._sequences[key].raise_to(verdict.counter, now):
-                return self.handle(*key, SequenceContested(), now)
-            return None
-        assert isinstance(datagram, Datagram)
-        self._sequences[key].avoid(verdict.event.counter)
-        if self._hosts[key].is_own(verdict.event.counter):
-            return Rejection(RejectReason.OWN, datagram)
-        if key not in self._guards:
-            return self.handle(*key, verdict.event, now)
-        return self._receive_guarded(interface, verdict, datagram, now)
-
-    def _receive_guarded(
-        self, interface: str, accepted: Accepted, datagram: Datagram, now: Instant
-    ) -> Step | Rejection:
-        key = interface, accepted.vhid
-        host, guard, event = self._hosts[key], self._guards[key], accepted.event
-        finding = guard.judge(event, now)
-        if finding is Finding.FRESH:
-            return self.handle(*key, event, now)
-        hint = None
-        if finding is Finding.STALE:
-            counter = guard.hint(event.counter, event.source, now)
-            hint = None if counter is None else SendHint(counter, event.source)
-        if finding not in REFUSED or host.config.replay_guard is GuardMode.DETECT:
-            remark = Remark(finding, datagram, hint)
-            return replace(self.handle(*key, event, now), remark=remark)
-        if guard.is_worth_a_question(event.counter):
-            actions = host.handle(ReplayRefused(event.interval_ns), now)
-            assert not actions  # it is remembered for the end of the silence
-        advert = decode(datagram.payload)
-        reason = RejectReason(finding.value)
-        return Rejection(reason, datagram, advert, hint=hint)
+        vhid, event = verdict
+        return self._groups[interface, vhid].handle(event, now)
 
     def tick(self, now: Instant) -> list[Step]:
-        """Pass `Tick` to every virtual host that is due at `now`."""
+        """Pass `Tick` to every group that is due at `now`."""
         return [
-            self.handle(interface, vhid, Tick(), now)
-            for (interface, vhid), host in self._hosts.items()
-            if host.deadline is not None and host.deadline <= now
+            group.handle(Tick(), now)
+            for group in self._groups.values()
+            if group.deadline is not None and group.deadline <= now
         ]
-
-
-def _draw(sequence: Sequence, guard: Guard | None) -> Callable[[Instant], int]:
-    if guard is None:
-        return sequence.draw
-    sent = guard.sent
-
-    def draw(now: Instant) -> int:
-        counter = sequence.draw(now)
-        sent(counter)
-        return counter
-
-    return draw

@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.election.actions import SendHint
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.wire import header as wire
@@ -63,44 +62,47 @@ class RejectReason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an authentic advert did not reach its virtual host; None: not told."""
+
+    reason: RejectReason
+    source: Address
+    vhid: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
-    """A frame of protocol 112 that moves nothing.  Count it, perhaps log it.
+    """A frame of protocol 112 that reached no virtual host.  Count it, perhaps log it.
 
     `advert` is there once the frame was long enough to be one; `digest_expected`
-    only for BADAUTH; `hint` only for STALE, and is to be sent.
+    only for BADAUTH.
     """
 
     reason: RejectReason
     datagram: Datagram | None = None
     advert: Advert | None = None
     digest_expected: bytes | None = None
-    hint: SendHint | None = None
 
     @property
     def source(self) -> Address | None:
-        """Who sent it, where that could be read."""
+        """The sender's address, None where it could not be read."""
         return None if self.datagram is None else self.datagram.source
 
     @property
     def vhid(self) -> int | None:
-        """The group it claims, where that could be read."""
+        """The group it claims to be for, None where that could not be read."""
         return None if self.advert is None else self.advert.vhid
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """An advert for the host with this vhid."""
+class HintReceived:
+    """A peer has heard adverts of ours up to `counter`: the next has to be beyond."""
 
-    vhid: int
-    event: AdvertReceived
-
-
-@dataclass(frozen=True, slots=True)
-class Hinted:
-    """A peer tells the host with this vhid what it has heard up to."""
-
-    vhid: int
     counter: int
+
+
+Entrant = tuple[int, AdvertReceived | HintReceived]
+"""An authentic event, and the vhid of the group that it is for."""
 
 
 class Ingress:
@@ -116,10 +118,11 @@ class Ingress:
             if source is not None
         }
 
-    def judge(
-        self, datagram: Datagram | Defect
-    ) -> Accepted | Hinted | Rejection | None:
-        """An advert of ours, a reason why not, or None: not our protocol at all."""
+    def check(self, datagram: Datagram | Defect) -> Entrant | Rejection | None:
+        """Return an event for one of our groups, or why there is none.
+
+        None: it is not of this protocol, or a hint that proves nothing.
+        """
         if datagram is Defect.FOREIGN:
             return None
         if isinstance(datagram, Defect):
@@ -162,8 +165,8 @@ class _Door:
             self._verifier = Verifier(*signed)
             self._hint_verifier = Verifier(*signed, type=wire.TYPE_HINT)
 
-    def authenticate(self, datagram: Datagram, advert: Advert) -> Accepted | Rejection:
-        """The last check: its digest."""
+    def authenticate(self, datagram: Datagram, advert: Advert) -> Entrant | Rejection:
+        """Return the event of `advert` if its digest is right."""
         verifier = self._verifier
         form = None if verifier is None else _form(verifier, datagram, advert)
         if verifier is not None and form is None:
@@ -181,20 +184,21 @@ class _Door:
             verified=verifier is not None,
             demotion=advert.demotion,
             link_local=form is not None and form.link_local,
+            mac=datagram.source_mac,
         )
-        return Accepted(advert.vhid, event)
+        return advert.vhid, event
 
     def authenticate_hint(
         self, datagram: Datagram, hint: Advert
-    ) -> Hinted | Rejection | None:
-        """The same for a hint; without a password there is none to believe."""
+    ) -> Entrant | Rejection | None:
+        """Return the event of `hint` if its digest is right; None without a key."""
         verifier = self._hint_verifier
         if verifier is None:
             return None
         if _form(verifier, datagram, hint) is None:
             expected = verifier.usual.digest(hint.counter)
             return Rejection(RejectReason.BADAUTH, datagram, hint, expected)
-        return Hinted(hint.vhid, hint.counter)
+        return hint.vhid, HintReceived(hint.counter)
 
 
 def _form(

@@ -6,19 +6,21 @@ from typing import Any
 from carppcap.election.actions import StateChanged
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection
-from carppcap.node.timeline import format_action, format_event
+from carppcap.node.ingress import Refusal, Rejection
+from carppcap.node.timeline import format_action, format_cause
 from carppcap.units import Instant
 
 
 def step_record(step: Step) -> dict[str, Any]:
-    """A step as an object of JSON."""
+    """Return a step as an object of JSON; one that refused an advert as a rejection."""
+    if step.refusal is not None:
+        return rejection_record(step.refusal, step.at)
     record: dict[str, Any] = {
         "kind": "step",
         "at_ns": step.at,
         "interface": step.interface,
         "vhid": step.vhid,
-        "event": format_event(step.event),
+        "event": format_cause(step),
         "state": step.state.value,
         "actions": list(_action_words(step)),
         "next_ns": step.deadline,
@@ -36,13 +38,13 @@ def step_record(step: Step) -> dict[str, Any]:
             "counter": step.event.counter,
             "verified": step.event.verified,
         }
-    if step.remark is not None:
-        record["remark"] = step.remark.finding.value
+    if step.finding is not None:
+        record["remark"] = step.finding.value
     return record
 
 
-def rejection_record(rejection: Rejection, at: Instant) -> dict[str, Any]:
-    """A rejection as an object of JSON."""
+def rejection_record(rejection: Rejection | Refusal, at: Instant) -> dict[str, Any]:
+    """Return a rejection as an object of JSON."""
     source = rejection.source
     return {
         "kind": "rejection",

@@ -6,6 +6,8 @@
 Times are seconds since the start of the run.
 """
 
+from typing import assert_never
+
 from carppcap.addresses import Family
 from carppcap.election.actions import (
     AcquireAddresses,
@@ -14,6 +16,7 @@ from carppcap.election.actions import (
     FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     StateChanged,
 )
 from carppcap.election.events import (
@@ -22,7 +25,6 @@ from carppcap.election.events import (
     AddressesReleased,
     AdvertReceived,
     DemotionChanged,
-    Event,
     FramesLost,
     LinkDown,
     LinkUp,
@@ -35,28 +37,30 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection
+from carppcap.node.groups import GroupEvent, Step
+from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
 from carppcap.units import Instant, format_seconds
 
 
 def is_quiet(step: Step) -> bool:
-    """Whether nothing came of it but, perhaps, another deadline, nor is to be said."""
-    return not step.actions and step.remark is None
+    """True if the step has no actions and no finding, and refused no advert."""
+    return not step.actions and step.finding is None and step.refusal is None
 
 
 def format_step(step: Step, origin: Instant = 0) -> str:
-    """One line, without its end."""
+    """Return the line of a step, without its end."""
+    if step.refusal is not None:
+        return format_rejection(step.refusal, step.at, origin)
     change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
     if change is None:
-        state, why = step.state.value, format_event(step.event)
+        state, why = step.state.value, format_cause(step)
     else:
         state = f"{change.old.value} -> {change.new.value}"
         why = change.cause.value
         if isinstance(step.event, AdvertReceived):
             why = f"{why} by {format_event(step.event)}"
-    if step.remark is not None:
-        why = f"{why} {step.remark.finding.value}"
+    if step.finding is not None:
+        why = f"{why} {step.finding.value}"
     columns = [f"{format_seconds(step.at - origin)}", f"vhid {step.vhid}", state, why]
     actions = [word for word in map(format_action, step.actions) if word]
     if actions:
@@ -66,8 +70,14 @@ def format_step(step: Step, origin: Instant = 0) -> str:
     return "  ".join(columns)
 
 
-def format_event(event: Event) -> str:
-    """An event in a word or a few."""
+def format_cause(step: Step) -> str:
+    """Return the event of a step in a word or a few."""
+    # A hint that is refused contests nothing.
+    return "hint" if step.refused else format_event(step.event)
+
+
+def format_event(event: GroupEvent) -> str:
+    """Return an event in a word or a few."""
     match event:
         case AdvertReceived():
             mark = "" if event.verified else " unverified"
@@ -95,13 +105,14 @@ _EVENT_WORDS: dict[type, str] = {
     AddressesLost: "addresses_lost",
     ReplayRefused: "replay_refused",
     SequenceContested: "sequence_contested",
+    HintReceived: "sequence_contested",
     SendFailed: "send_failed",
     SendSucceeded: "send_succeeded",
 }
 
 
 def format_action(action: Action) -> str:
-    """An action in a word; a change of state stands in its own column."""
+    """Return an action in a word; empty where the line says it in another way."""
     match action:
         case SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"
@@ -114,25 +125,29 @@ def format_action(action: Action) -> str:
             return "announce"
         case FamilySilent(family):
             return f"silent_ipv{family.value}"
-        case StateChanged():  # pragma: no branch - these are all
+        case StateChanged() | SendHint():
             return ""
+        case _:
+            assert_never(action)
 
 
 def format_rank(advbase: int, advskew: int, demotion: int) -> str:
-    """`1/100`, or `1/100+2` for who is demoted by two."""
+    """Return `1/100`, or `1/100+2` for a host that is demoted by 2."""
     return f"{advbase}/{advskew}+{demotion}" if demotion else f"{advbase}/{advskew}"
 
 
-def format_rejection(rejection: Rejection, at: Instant, origin: Instant = 0) -> str:
-    """One line for a frame that moved nothing."""
-    vhid = "-" if rejection.vhid is None else str(rejection.vhid)
+def format_rejection(
+    rejection: Rejection | Refusal, at: Instant, origin: Instant = 0
+) -> str:
+    """Return the line of a frame or an advert that reached no virtual host."""
     columns = [
         format_seconds(at - origin),
-        f"vhid {vhid}",
+        f"vhid {'-' if rejection.vhid is None else rejection.vhid}",
         f"rejected {rejection.reason.value}",
     ]
     if rejection.source is not None:
         columns.append(f"from {rejection.source}")
-    if rejection.datagram is not None and rejection.reason.value == "badttl":
-        columns.append(f"ttl {rejection.datagram.ttl}")
+    datagram = rejection.datagram if isinstance(rejection, Rejection) else None
+    if datagram is not None and rejection.reason is RejectReason.BADTTL:
+        columns.append(f"ttl {datagram.ttl}")
     return "  ".join(columns)

@@ -9,15 +9,17 @@ asked for succeeds at once.
 """
 
 from itertools import cycle
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from carppcap.addresses import Address
 from carppcap.election.actions import (
     AcquireAddresses,
     Action,
     AnnounceAddresses,
+    FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     StateChanged,
 )
 from carppcap.election.config import VirtualHostConfig
@@ -86,7 +88,7 @@ class Replay:
         # Our own clock is unset, so that no advert is older than our start: whoever
         # was thought to lag behind could not be told here.
         self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
-        self._host = self._node.host(config.interface, config.vhid)
+        self._group = self._node.group(config.interface, config.vhid)
         self._egress = Egress(
             config,
             invented_mac(config),
@@ -117,13 +119,13 @@ class Replay:
     def _pass_time(self, until: Instant) -> None:
         """Meet every deadline before `until`.  Raises `LinkError` if that is absurd."""
         gap_ns = until - self._now
-        if gap_ns > TICKS_PER_GAP_MAX * self._host.interval_ns:
+        if gap_ns > TICKS_PER_GAP_MAX * self._group.interval_ns:
             raise LinkError(
                 "No frame for {gap} s, {last} s after the first: too long a gap",
                 gap=format_seconds(gap_ns),
                 last=format_seconds(self._now),
             )
-        while (deadline := self._host.deadline) is not None and deadline < until:
+        while (deadline := self._group.deadline) is not None and deadline < until:
             self._now = deadline
             for step in self._node.tick(deadline):
                 self._perform(step)
@@ -145,16 +147,13 @@ class Replay:
             self.tally.rejection(outcome)
             self._report.rejection(outcome, self._now)
         elif outcome is not None:
-            if isinstance(outcome.event, AdvertReceived):
+            if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 assert isinstance(datagram, Datagram)
                 self.tally.advert(outcome.vhid, outcome.event, datagram)
             self._perform(outcome)
 
     def _handle(self, event: Event) -> None:
-        config = self._config
-        self._perform(
-            self._node.handle(config.interface, config.vhid, event, self._now)
-        )
+        self._perform(self._group.handle(event, self._now))
 
     def _perform(self, step: Step) -> None:
         # That an advert left is not worth a line.
@@ -173,17 +172,19 @@ class Replay:
             case SendAdvert():
                 self._send(action)
                 return SendSucceeded()
-            case AnnounceAddresses():
+            case SendHint() | AnnounceAddresses():
                 self._send(action)
             case AcquireAddresses():
                 return AddressesAcquired(ok=True)
             case ReleaseAddresses():
                 return AddressesReleased(ok=True)
-            case StateChanged():
+            case StateChanged() | FamilySilent():
                 pass  # the report has said so
+            case _:
+                assert_never(action)
         return None
 
-    def _send(self, action: SendAdvert | AnnounceAddresses) -> None:
+    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
         if self._injector is not None:
             for frame in self._egress.frames(action):
                 self._injector.send(frame, self._first_ns + self._now)
@@ -194,8 +195,8 @@ class Replay:
             interface=self._config.interface,
             vhid=self._config.vhid,
             families=self._config.families,
-            state=self._host.state,
-            deadline=self._host.deadline,
+            state=self._group.state,
+            deadline=self._group.deadline,
             frames=self._frames,
         )
 

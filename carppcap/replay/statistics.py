@@ -12,7 +12,7 @@ from carppcap.election.actions import StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.ingress import Refusal, Rejection, RejectReason
 from carppcap.node.mismatch import Misfit, find_misfit
 from carppcap.node.replay_guard import Finding
 from carppcap.wire import header as wire
@@ -70,8 +70,10 @@ class Tally:
     def step(self, step: Step) -> None:
         """Count what came of an event."""
         self.transitions += sum(isinstance(a, StateChanged) for a in step.actions)
-        if step.remark is not None:
-            self.remarks[step.remark.finding] += 1
+        if step.refusal is not None:
+            self._count_rejection(step.refusal)
+        elif step.finding is not None:
+            self.remarks[step.finding] += 1
 
     def advert(self, vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
         """Count an accepted advert."""
@@ -83,12 +85,8 @@ class Tally:
             sender.sample = sender.sample or datagram
 
     def rejection(self, rejection: Rejection) -> None:
-        """Count a frame that moved nothing."""
-        self.rejected[rejection.reason] += 1
-        if rejection.source is None:
-            return
-        sender = self._sender(rejection.source, rejection.vhid)
-        sender.rejected[rejection.reason] += 1
+        """Count a frame that reached no virtual host."""
+        sender = self._count_rejection(rejection)
         if rejection.reason in _TELLING:
             sender.sample = sender.sample or rejection.datagram
 
@@ -96,6 +94,14 @@ class Tally:
         """Take note of an address that somebody claims."""
         if len(self.announced) < ANNOUNCED_MAX:
             self.announced[announcement] = None
+
+    def _count_rejection(self, rejection: Rejection | Refusal) -> Sender:
+        self.rejected[rejection.reason] += 1
+        if rejection.source is None:
+            return self._others
+        sender = self._sender(rejection.source, rejection.vhid)
+        sender.rejected[rejection.reason] += 1
+        return sender
 
     def _sender(self, source: Address, vhid: int | None) -> Sender:
         key = (source.version, int(source), vhid)

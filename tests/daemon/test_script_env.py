@@ -17,7 +17,7 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.node.groups import Node
+from carppcap.node.groups import Group
 from tests.builders import LOWER, config, ns, numbers
 
 BETTER = AdvertReceived(LOWER, 0, 1, 900)
@@ -44,9 +44,9 @@ TO_MASTER = [(0, Start()), (3, Tick())]
 )
 def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
     """The change that asked for it: from where, to where, and why."""
-    node = Node([config(dead_ratio=3)], numbers)
+    group = Group(config(dead_ratio=3), numbers())
     for seconds, event in story:
-        step = node.handle("eth0", 7, event, ns(seconds))
+        step = group.handle(event, ns(seconds))
     wanted = (AcquireAddresses, ReleaseAddresses)
     assert any(isinstance(action, wanted) for action in step.actions)
 

@@ -14,12 +14,15 @@ from carppcap.election.actions import (
     FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     State,
     StateChanged,
 )
+from tests.builders import LOWER
 
 EXAMPLES: list[Action] = [
     SendAdvert(1, 100, 42),
+    SendHint(42, LOWER),
     AcquireAddresses(),
     ReleaseAddresses(),
     AnnounceAddresses(),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carppcap.election.config import VirtualHostConfig
 from carppcap.filter.prefilter import ForgeryTest
-from carppcap.node.ingress import Accepted, Ingress
+from carppcap.node.ingress import Ingress
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import LOWER, PASSWORD, VIP, config, ethernet, ipv4, payload
@@ -87,7 +87,7 @@ def test_what_is_forged_is_never_accepted(
     """Wherever a byte is another one than usual."""
     frame = bytearray(v4(body) if family == 4 else v6(body))
     frame[min(place, len(frame) - 1)] = value
-    verdict = Ingress([host]).judge(decode(bytes(frame), LinkType.ETHERNET))
+    verdict = Ingress([host]).check(decode(bytes(frame), LinkType.ETHERNET))
 
-    if isinstance(verdict, Accepted):
+    if isinstance(verdict, tuple):
         assert not ForgeryTest(host).is_forged(bytes(frame))

@@ -7,7 +7,7 @@ from typing import Any
 from carppcap.addresses import Address
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import (
     Datagram,
@@ -179,7 +179,7 @@ def check_verdict(data: bytes) -> object:
     """
     packet = repaired(data[1:], data[0]) if data else b""
     datagram = decode(packet, LinkType.RAW)
-    verdict = INGRESS.judge(datagram)
+    verdict = INGRESS.check(datagram)
     if not isinstance(datagram, Datagram):
         assert (verdict is None) == (datagram is Defect.FOREIGN)
         if verdict is not None:
@@ -203,21 +203,23 @@ def check_verdict(data: bytes) -> object:
         is_ours = verdict.vhid in (7, 8)
         return verdict.reason, version, is_ours, which
     assert fault is None, fault
-    if isinstance(verdict, Hinted):
+    vhid, event = verdict
+    if isinstance(event, HintReceived):
         assert oracle.is_hint(datagram, GROUPS)
-        assert verdict.counter == oracle.number(datagram.payload, 8, 16)
-        return "hint", version, verdict.vhid
-    _check_event(verdict, datagram)
+        assert event.counter == oracle.number(datagram.payload, 8, 16)
+        return "hint", version, vhid
+    _check_event(vhid, event, datagram)
     form = data[0] & (_LINK_LOCAL | _NO_LINK_ADDRESS)
     way = datagram.destination.is_multicast, datagram.ttl == 255
-    return verdict.vhid, version, form, *way
+    return vhid, version, form, *way
 
 
-def _check_event(verdict: Accepted, datagram: Datagram) -> None:
+def _check_event(vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
     body = datagram.payload
-    group = next(group for group in GROUPS if group.vhid == verdict.vhid)
+    group = next(group for group in GROUPS if group.vhid == vhid)
     assert body[1] == group.vhid
-    assert verdict.event == AdvertReceived(
+    assert event.mac == datagram.source_mac
+    assert event == AdvertReceived(
         source=datagram.source,
         advbase=body[5],
         advskew=body[2],

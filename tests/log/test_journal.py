@@ -21,10 +21,10 @@ from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.journal import Journal
 from carppcap.log.limited import LIMITED_KEYS_MAX, QUIET_PERIOD_NS
-from carppcap.node.groups import Remark, Step
+from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding
-from carppcap.wire.decode import Datagram, LinkType, decode
+from carppcap.wire.decode import LinkType, decode
 from tests.builders import (
     LOWER,
     config,
@@ -53,7 +53,7 @@ class Said:
 
     def reject(self, data: bytes, at: int = 0) -> list[tuple[str, str]]:
         """What is said of a frame that moves nothing."""
-        rejection = Ingress([self._host]).judge(decode(data, LinkType.ETHERNET))
+        rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
         self.journal.rejection(rejection, at)
         return self.lines
@@ -244,14 +244,40 @@ def test_a_rejection() -> None:
 def test_a_remark() -> None:
     """On an advert that was obeyed."""
     said = Said()
-    replayed = decode(frame(payload(PEER)), LinkType.ETHERNET)
-    assert isinstance(replayed, Datagram)
-    remark = Remark(Finding.REPLAY, replayed)
 
-    said.journal.step(replace(step(event=THEIRS), remark=remark))
+    said.journal.step(replace(step(event=THEIRS), finding=Finding.REPLAY))
 
     [(_, text)] = said.lines
     assert text.startswith("Replay: an advert from 10.1.1.4 ")
+    assert text.endswith("obeyed")
+
+
+def test_a_refused_advert() -> None:
+    """The line of the timeline first, then the reason."""
+    refused = replace(step(event=THEIRS), finding=Finding.REPLAY, refused=True)
+    said = Said(debug=True)
+
+    said.journal.step(refused)
+
+    (level, line), (_, text) = said.lines
+    assert (level, line) == (
+        "DEBUG",
+        "0.000000  vhid 7  rejected replay  from 10.1.1.4",
+    )
+    assert text.startswith("Replay: an advert from 10.1.1.4 ")
+    assert text.endswith("ignored")
+
+
+def test_our_own_advert_come_back() -> None:
+    """That is worth a line only when debugging."""
+    own = replace(step(event=THEIRS), refused=True)
+    quiet, said = Said(), Said(debug=True)
+
+    quiet.journal.step(own)
+    said.journal.step(own)
+
+    assert quiet.lines == []
+    assert said.lines == [("DEBUG", "0.000000  vhid -  rejected own  from 10.1.1.4")]
 
 
 def test_floods() -> None:

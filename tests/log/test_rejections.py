@@ -5,14 +5,16 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from carppcap.election.actions import State
 from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS
 from carppcap.log.rejections import Complaints
-from carppcap.node.groups import Remark
-from carppcap.node.ingress import Ingress, Rejection, RejectReason
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding
 from carppcap.units import NS_PER_S
-from carppcap.wire.decode import Datagram, LinkType, decode
+from carppcap.wire.decode import LinkType, decode
 from tests.builders import (
     LOWER,
     LOWER6,
@@ -46,7 +48,7 @@ class Said:
 
     def reject(self, data: bytes, at: int = 0) -> list[tuple[str, str]]:
         """What is said of a frame that moves nothing."""
-        rejection = Ingress([self._host]).judge(decode(data, LinkType.ETHERNET))
+        rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
         self.complaints.rejection(rejection, at)
         return self.lines
@@ -200,7 +202,7 @@ def test_without_a_password_nothing_can_be_proved() -> None:
     assert said.reject(other) == []
 
 
-REPLAYED = decode(frame(payload(PEER)), LinkType.ETHERNET)
+REPLAYED = AdvertReceived(LOWER, 1, 0, 1, mac=bytes.fromhex("00005e000007"))
 WHO = "10.1.1.4 (00:00:5e:00:00:07)"
 IGNORED = {
     "replay": f"Replay: an advert from {WHO} was sent before; ignored",
@@ -212,14 +214,19 @@ IGNORED = {
 }
 
 
-@pytest.mark.parametrize(("reason", "text"), IGNORED.items())
-def test_a_replay(reason: str, text: str) -> None:
+def found(finding: Finding, *, refused: bool, at: int = 0) -> Step:
+    return Step(
+        at, "eth0", 7, REPLAYED, (), State.BACKUP, None, finding, refused=refused
+    )
+
+
+@pytest.mark.parametrize(("finding", "text"), IGNORED.items())
+def test_a_replay(finding: str, text: str) -> None:
     """With the MAC address that sent it; once a minute, and how many there were."""
-    assert isinstance(REPLAYED, Datagram)
     said = Said()
     for second in range(62):
         at = second * NS_PER_S
-        said.complaints.rejection(Rejection(RejectReason(reason), REPLAYED), at)
+        said.complaints.finding(found(Finding(finding), refused=True, at=at))
 
     assert said.lines == [
         ("WARNING", text),
@@ -229,10 +236,10 @@ def test_a_replay(reason: str, text: str) -> None:
 
 def test_a_replay_without_an_ethernet_address() -> None:
     """Some links have none."""
-    assert isinstance(REPLAYED, Datagram)
     said = Said()
-    nameless = replace(REPLAYED, source_mac=None)
-    said.complaints.rejection(Rejection(RejectReason.REPLAY, nameless), 0)
+    nameless = replace(REPLAYED, mac=None)
+    step = found(Finding.REPLAY, refused=True)
+    said.complaints.finding(replace(step, event=nameless))
 
     assert said.lines[0][1].startswith("Replay: an advert from 10.1.1.4 (?) was")
 
@@ -265,9 +272,8 @@ def test_a_replay_without_an_ethernet_address() -> None:
 )
 def test_what_the_guard_remarks_on(finding: Finding, level: str, text: str) -> None:
     """The advert was obeyed, and the log is told."""
-    assert isinstance(REPLAYED, Datagram)
     said = Said()
-    said.complaints.remark(Remark(finding, REPLAYED), 0)
-    said.complaints.remark(Remark(finding, REPLAYED), 0)
+    said.complaints.finding(found(finding, refused=False))
+    said.complaints.finding(found(finding, refused=False))
 
     assert said.lines == [(level, text)]

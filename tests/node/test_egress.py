@@ -14,7 +14,7 @@ from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.election.config import SourceMac, VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.node.egress import Egress
-from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection
+from carppcap.node.ingress import HintReceived, Ingress, Rejection
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import (
     Announcement,
@@ -310,7 +310,7 @@ def test_a_peer_reads_what_we_say(
 
     source = host.source_of(action.family)
     assert source is not None
-    assert theirs.judge(decode(frame, LinkType.ETHERNET)) == Accepted(
+    assert theirs.check(decode(frame, LinkType.ETHERNET)) == (
         vhid,
         AdvertReceived(
             source,
@@ -337,11 +337,11 @@ def test_a_hint(to: Address, group: Address, mac: str) -> None:
 
     assert (frame[:6].hex(), datagram.destination, datagram.ttl) == (mac, to, 255)
     assert datagram.payload[:2].hex() == "2207"
-    assert peer.judge(datagram) == Hinted(7, 77)
+    assert peer.check(datagram) == (7, HintReceived(77))
     for judged in (
-        other.judge(datagram),
-        peer.judge(replace(datagram, destination=group)),
-        peer.judge(replace(datagram, payload=b"\x21" + datagram.payload[1:])),
+        other.check(datagram),
+        peer.check(replace(datagram, destination=group)),
+        peer.check(replace(datagram, payload=b"\x21" + datagram.payload[1:])),
     ):
         assert isinstance(judged, Rejection)
 
@@ -368,6 +368,6 @@ def test_without_a_password_the_shape_is_still_right() -> None:
         key: Ingress([config(source=LOWER, key=key)]) for key in (None, Key(b"love"))
     }
     datagram = decode(frame, LinkType.ETHERNET)
-    accepted = [isinstance(r.judge(datagram), Accepted) for r in readers.values()]
+    accepted = [isinstance(r.check(datagram), tuple) for r in readers.values()]
 
     assert accepted == [True, False]

@@ -11,15 +11,14 @@ from carppcap.election.config import GuardMode
 from carppcap.election.events import (
     AdvertReceived,
     LinkDown,
-    SequenceContested,
     Start,
     Stop,
     Tick,
 )
 from carppcap.node.counter import EPOCH_S, UNITS_PER_S, Sequence, join, split
 from carppcap.node.egress import Egress
-from carppcap.node.groups import Node, Remark, Step
-from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
 from carppcap.node.replay_guard import START_SLACK, Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Key
@@ -43,9 +42,9 @@ ELSEWHERE = config(vhid=1, interface="eth1", advbase=2)
 
 def started() -> Node:
     node = Node([ONE, TWO, ELSEWHERE], numbers)
-    node.handle("eth0", 1, Start(), ns(0))
-    node.handle("eth0", 2, Start(), ns(1))
-    node.handle("eth1", 1, Start(), ns(2))
+    node.group("eth0", 1).handle(Start(), ns(0))
+    node.group("eth0", 2).handle(Start(), ns(1))
+    node.group("eth1", 1).handle(Start(), ns(2))
     return node
 
 
@@ -58,7 +57,7 @@ def test_a_step_tells_everything() -> None:
     """Event, actions in order, and the state and deadline after them."""
     node = Node([ONE], numbers)
 
-    step = node.handle("eth0", 1, Start(), ns(5))
+    step = node.group("eth0", 1).handle(Start(), ns(5))
 
     assert (step.at, step.interface, step.vhid, step.event) == (
         ns(5),
@@ -82,10 +81,10 @@ def test_the_earliest_deadline_counts() -> None:
     node = started()
     assert node.deadline == ns(3)
 
-    node.handle("eth0", 1, Stop(), ns(2))
+    node.group("eth0", 1).handle(Stop(), ns(2))
     assert node.deadline == ns(4.25)
 
-    node.handle("eth0", 2, LinkDown(), ns(2))
+    node.group("eth0", 2).handle(LinkDown(), ns(2))
     assert node.deadline == ns(8)
 
 
@@ -117,15 +116,15 @@ def test_one_vhid_on_two_interfaces_is_two_hosts() -> None:
     assert node.deadline == ns(3)
 
 
-def test_a_host_can_be_asked_directly() -> None:
+def test_a_group_can_be_asked_directly() -> None:
     """It is the one that the steps tell of."""
     node = started()
-    step = node.handle("eth0", 2, LinkDown(), ns(2))
+    step = node.group("eth0", 2).handle(LinkDown(), ns(2))
 
-    host = node.host("eth0", 2)
+    group = node.group("eth0", 2)
 
-    assert host.config is TWO
-    assert (host.state, host.deadline) == (step.state, step.deadline)
+    assert group.config is TWO
+    assert (group.state, group.deadline) == (step.state, step.deadline)
 
 
 def test_receive_finds_the_host() -> None:
@@ -137,7 +136,7 @@ def test_receive_finds_the_host() -> None:
     assert isinstance(step, Step)
     assert (step.vhid, step.deadline) == (2, ns(5.25))
     assert step.event == AdvertReceived(LOWER, 1, 0, 900)
-    assert node.state("eth0", 2) is State.BACKUP
+    assert node.group("eth0", 2).state is State.BACKUP
 
 
 def test_receive_passes_rejections_on() -> None:
@@ -164,9 +163,10 @@ def test_an_echo_is_known_by_its_counter() -> None:
     echo = node.receive("eth0", received(1, counter=sent.counter), ns(3.5))
     other_host = node.receive("eth0", received(2, counter=sent.counter), ns(3.5))
 
-    assert isinstance(echo, Rejection)
-    assert (echo.reason, echo.source) == (RejectReason.OWN, LOWER)
-    assert node.state("eth0", 1) is State.MASTER
+    assert isinstance(echo, Step)
+    assert echo.refusal == Refusal(RejectReason.OWN, LOWER, None)
+    assert echo.actions == ()
+    assert node.group("eth0", 1).state is State.MASTER
     assert isinstance(other_host, Step)
 
 
@@ -174,7 +174,7 @@ def test_whoever_shares_our_id_makes_us_draw_another() -> None:
     """But not who only repeats what we have sent."""
     drawn = count(5)
     node = Node([ONE], lambda: Sequence(0, ns(0), drawn.__next__))
-    node.handle("eth0", 1, Start(), ns(0))
+    node.group("eth0", 1).handle(Start(), ns(0))
     ids = []
     for second in (3, 4, 5):
         (step,) = node.tick(ns(second))
@@ -184,7 +184,8 @@ def test_whoever_shares_our_id_makes_us_draw_another() -> None:
         ids.append(stamp[1])
         if second > 3:
             echo = node.receive("eth0", received(1, counter=sent.counter), ns(second))
-            assert isinstance(echo, Rejection)
+            assert isinstance(echo, Step)
+            assert echo.refused
     worse = payload(config(vhid=1), join(LATE, 5), advskew=200)
     node.receive("eth0", Datagram(LOWER, GROUP, 255, True, worse), ns(5))
     (step,) = node.tick(ns(6))
@@ -206,7 +207,7 @@ def guarded(mode: GuardMode = GuardMode.ENFORCE, **changes: Any) -> Node:
     """A backup since 0 s, until 3 s."""
     host = config(vhid=1, replay_guard=mode, **changes)
     node = Node([host], lambda: Sequence(WALL_S * NS_PER_S, ns(0), lambda: 9))
-    node.handle("eth0", 1, Start(), ns(0))
+    node.group("eth0", 1).handle(Start(), ns(0))
     return node
 
 
@@ -215,17 +216,20 @@ def heard(node: Node, counter: int, second: float, **changes: Any) -> str:
     body = payload(config(vhid=1), counter, **changes)
     datagram = Datagram(LOWER, GROUP, 255, True, body, bytes(6))
     outcome = node.receive("eth0", datagram, ns(second))
-    if isinstance(outcome, Rejection):
-        assert (outcome.datagram, outcome.vhid) == (datagram, 1)
-        return outcome.reason.value
     assert isinstance(outcome, Step)
+    assert isinstance(outcome.event, AdvertReceived)
     assert outcome.event == AdvertReceived(
         LOWER, changes.get("advbase", 1), changes.get("advskew", 0), counter
     )
-    if outcome.remark is None:
+    assert outcome.event.mac == bytes(6)
+    if outcome.refusal is not None:
+        assert (outcome.refusal.source, outcome.refusal.vhid) == (LOWER, 1)
+        assert outcome.finding is not None
+        assert outcome.refusal.reason.value == outcome.finding.value
+        return outcome.finding.value
+    if outcome.finding is None:
         return "obeyed"
-    assert outcome.remark.datagram is datagram
-    return f"{outcome.remark.finding.value}, obeyed"
+    return f"{outcome.finding.value}, obeyed"
 
 
 def deadline(node: Node) -> float:
@@ -242,7 +246,7 @@ def test_a_replay_moves_nothing() -> None:
     assert heard(node, join(LATE, 3), 2, advbase=255, advskew=255) == "tampered"
     assert heard(node, join(LATE - 9000, 3), 2) == "stale"
     assert deadline(node) == 4
-    assert node.state("eth0", 1) is State.BACKUP
+    assert node.group("eth0", 1).state is State.BACKUP
 
 
 def test_where_it_is_only_to_be_detected() -> None:
@@ -260,7 +264,6 @@ def test_where_it_is_only_to_be_detected() -> None:
 def test_where_it_is_off() -> None:
     """There is none."""
     node = guarded(GuardMode.OFF)
-    assert node.guard("eth0", 1) is None
 
     assert [heard(node, join(LATE, 3), second) for second in (1, 2)] == ["obeyed"] * 2
     assert heard(node, join(LATE - 9000, 3), 2.5) == "obeyed"
@@ -272,9 +275,10 @@ def test_without_a_password_nothing_is_a_replay() -> None:
     node = guarded(key=None)
     datagram = received(1)
 
-    assert node.guard("eth0", 1) is None
     for second in (1, 2):
-        assert isinstance(node.receive("eth0", datagram, ns(second)), Step)
+        step = node.receive("eth0", datagram, ns(second))
+        assert isinstance(step, Step)
+        assert (step.finding, step.refused) == (None, False)
 
 
 def test_a_sender_that_repeats_its_counter_is_obeyed() -> None:
@@ -340,7 +344,7 @@ def test_our_own_adverts_come_back_long_after() -> None:
 
     assert len(sent) > 70
     assert heard(node, sent[0], 90) == "stale"
-    assert node.state("eth0", 1) is State.MASTER
+    assert node.group("eth0", 1).state is State.MASTER
 
 
 # Hints.
@@ -365,16 +369,13 @@ def test_who_lags_behind_is_told(mode: GuardMode) -> None:
     hints = []
     for second in (1, 1.125, 1.25):
         outcome = node.receive("eth0", stale, ns(second))
-        if isinstance(outcome, Step):
-            assert isinstance(outcome.remark, Remark)
-            assert outcome.remark.finding is Finding.STALE
-            hints.append(outcome.remark.hint)
-        else:
-            assert isinstance(outcome, Rejection)
-            hints.append(outcome.hint)
+        assert isinstance(outcome, Step)
+        assert outcome.finding is Finding.STALE
+        assert outcome.refused is (mode is GuardMode.ENFORCE)
+        hints.append(outcome.actions)
 
     floor = SendHint(join(1000 * UNITS_PER_S - START_SLACK, 3), LOWER)
-    assert hints == [floor, None, floor]
+    assert hints == [(floor,), (), (floor,)]
 
 
 def test_a_master_that_is_told_adverts_at_once() -> None:
@@ -385,11 +386,13 @@ def test_a_master_that_is_told_adverts_at_once() -> None:
 
     told = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(3.5))
     assert isinstance(told, Step)
-    assert told.event == SequenceContested()
+    assert told.event == HintReceived(join(LATE, 9))
     (sent,) = told.actions
     assert isinstance(sent, SendAdvert)
     assert sent.counter == join(LATE + 1, 9)
-    assert node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(3.6)) is None
+    again = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(3.6))
+    assert isinstance(again, Step)
+    assert (again.actions, again.refused, again.refusal) == ((), True, None)
 
 
 def test_a_backup_that_is_told_says_nothing() -> None:
@@ -408,7 +411,9 @@ def test_what_is_said_to_others_moves_nobody() -> None:
     """Nor to the ids of others."""
     node = guarded()
 
-    assert node.receive("eth0", hint_to(join(LATE, 8), OURS), ns(1)) is None
+    other_id = node.receive("eth0", hint_to(join(LATE, 8), OURS), ns(1))
+    assert isinstance(other_id, Step)
+    assert (other_id.actions, other_id.refused) == ((), True)
     elsewhere = node.receive("eth0", hint_to(join(LATE, 9), HIGHER), ns(1))
     assert isinstance(elsewhere, Rejection)
     assert elsewhere.reason is RejectReason.WRONG_GROUP

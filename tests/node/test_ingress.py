@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.node.ingress import Accepted, Hinted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, Defect, LinkType
 from carppcap.wire.decode import decode as decode_frame
@@ -114,7 +114,7 @@ def test_rejected(changes: dict[str, Any], expected: RejectReason) -> None:
     """One fault, one name."""
     datagram = replace(GOOD, **changes)
 
-    verdict = INGRESS.judge(datagram)
+    verdict = INGRESS.check(datagram)
 
     assert isinstance(verdict, Rejection)
     assert (verdict.reason, verdict.datagram) == (expected, datagram)
@@ -166,7 +166,7 @@ def test_rejected_in_ipv6(changes: dict[str, Any], expected: RejectReason) -> No
     """The same faults have the same names, but there is no sum of the header."""
     datagram = replace(GOOD6, **changes)
 
-    verdict = INGRESS6.judge(datagram)
+    verdict = INGRESS6.check(datagram)
 
     assert isinstance(verdict, Rejection)
     assert (verdict.reason, verdict.source) == (expected, datagram.source)
@@ -188,11 +188,12 @@ def test_a_vhid_is_known_where_it_has_addresses(
     host: VirtualHostConfig, datagram: Datagram, accepted: bool
 ) -> None:
     """In a family without one an advert is for nobody, and be its digest good."""
-    verdict = Ingress([host]).judge(datagram)
+    verdict = Ingress([host]).check(datagram)
 
     if accepted:
-        assert isinstance(verdict, Accepted)
-        assert verdict.event.family is Family.of(datagram.source)
+        assert isinstance(verdict, tuple)
+        assert isinstance(verdict[1], AdvertReceived)
+        assert verdict[1].family is Family.of(datagram.source)
     elif datagram.destination == GROUP6 and host is BOTH:
         assert reason(verdict) is RejectReason.WRONG_GROUP
     else:
@@ -243,10 +244,10 @@ def test_unicast(
     """With peers our own address is a destination too, and a peer may be routed."""
     datagram = Datagram(source, destination, ttl, True, payload(host))
 
-    verdict = Ingress([host]).judge(datagram)
+    verdict = Ingress([host]).check(datagram)
 
     assert reason(verdict) is expected
-    assert isinstance(verdict, Accepted) == (expected is None)
+    assert isinstance(verdict, tuple) == (expected is None)
 
 
 def test_a_peer_of_one_group_is_none_of_another() -> None:
@@ -255,8 +256,8 @@ def test_a_peer_of_one_group_is_none_of_another() -> None:
     ingress = Ingress([UNICAST, second])
     routed = Datagram(LOWER, GROUP, 64, True, payload(second))
 
-    assert reason(ingress.judge(routed)) is RejectReason.BADTTL
-    assert isinstance(ingress.judge(replace(routed, ttl=255)), Accepted)
+    assert reason(ingress.check(routed)) is RejectReason.BADTTL
+    assert isinstance(ingress.check(replace(routed, ttl=255)), tuple)
 
 
 MAC = bytes.fromhex("020102030405")
@@ -276,10 +277,10 @@ def test_forms_of_a_digest(
     body = payload(host, 42, digest=signer.digest(42))
     datagram = replace(GOOD6, payload=body, source_mac=source_mac)
 
-    verdict = Ingress([host]).judge(datagram)
+    verdict = Ingress([host]).check(datagram)
 
     if lladdr in (b"", ours, source_mac):
-        assert isinstance(verdict, Accepted)
+        assert isinstance(verdict, tuple)
     else:
         usual = Authenticator(Key(PASSWORD), 7, LOCAL_VIPS, ours)
         assert isinstance(verdict, Rejection)
@@ -307,7 +308,7 @@ def test_the_first_fault_names_the_rejection(first: int) -> None:
     in_advert = {k: faults.pop(k) for k in ("version", "vhid", "digest") if k in faults}
     datagram = replace(GOOD, payload=payload(HOST, **in_advert), **faults)
 
-    assert reason(INGRESS.judge(datagram)) is expected
+    assert reason(INGRESS.check(datagram)) is expected
 
 
 @pytest.mark.parametrize(
@@ -329,7 +330,7 @@ def test_order_of_the_shapes(changes: dict[str, Any], expected: RejectReason) ->
     """Our own frames first, then VRRP by its shape, then the length."""
     datagram = replace(replace(GOOD, payload=vrrp_v2(3)), **changes)
 
-    assert reason(INGRESS.judge(datagram)) is expected
+    assert reason(INGRESS.check(datagram)) is expected
 
 
 HINT = Datagram(
@@ -340,7 +341,7 @@ HINT = Datagram(
 
 def test_a_hint_is_heard() -> None:
     """With its own type, a digest over that type, and our address."""
-    assert INGRESS.judge(HINT) == Hinted(7, 42)
+    assert INGRESS.check(HINT) == (7, HintReceived(42))
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def test_a_hint_is_heard() -> None:
 )
 def test_rejected_hints(changes: dict[str, Any], expected: RejectReason) -> None:
     """By the same names; no advert is a hint, and no hint an advert."""
-    verdict = INGRESS.judge(replace(HINT, **changes))
+    verdict = INGRESS.check(replace(HINT, **changes))
 
     assert isinstance(verdict, Rejection)
     assert verdict.reason is expected
@@ -374,23 +375,23 @@ def test_rejected_hints(changes: dict[str, Any], expected: RejectReason) -> None
 
 def test_type_2_to_the_group_is_an_advert_like_any_other() -> None:
     """Kernels do not look at the type either."""
-    verdict = INGRESS.judge(replace(GOOD, payload=payload(HOST, 42, type=2)))
+    verdict = INGRESS.check(replace(GOOD, payload=payload(HOST, 42, type=2)))
 
-    assert isinstance(verdict, Accepted)
+    assert isinstance(verdict, tuple)
 
 
 def test_a_hint_for_a_host_with_peers() -> None:
     """The address is one for adverts, too: its type tells."""
     unicast = Ingress([config(peers=(LOWER,))])
 
-    assert unicast.judge(HINT) == Hinted(7, 42)
-    assert unicast.judge(replace(HINT, ttl=3)) == Hinted(7, 42)
-    assert isinstance(unicast.judge(replace(GOOD, destination=OURS)), Accepted)
+    assert unicast.check(HINT) == (7, HintReceived(42))
+    assert unicast.check(replace(HINT, ttl=3)) == (7, HintReceived(42))
+    assert isinstance(unicast.check(replace(GOOD, destination=OURS)), tuple)
 
 
 def test_without_a_password_hints_say_nothing() -> None:
     """Anybody could give them."""
-    assert Ingress([config(key=None)]).judge(HINT) is None
+    assert Ingress([config(key=None)]).check(HINT) is None
 
 
 def test_own_source_wins_over_everything() -> None:
@@ -398,14 +399,14 @@ def test_own_source_wins_over_everything() -> None:
     second = config(vhid=9, source=HIGHER)
     ingress = Ingress([HOST, second])
 
-    assert reason(ingress.judge(replace(GOOD, source=OURS))) is RejectReason.OWN
-    assert reason(ingress.judge(replace(GOOD, source=HIGHER))) is RejectReason.OWN
+    assert reason(ingress.check(replace(GOOD, source=OURS))) is RejectReason.OWN
+    assert reason(ingress.check(replace(GOOD, source=HIGHER))) is RejectReason.OWN
 
 
 @pytest.mark.parametrize("defect", [Defect.TRUNCATED, Defect.FRAGMENT])
 def test_defects_count_as_bad_length(defect: Defect) -> None:
     """There is nothing to say of them but that they came."""
-    verdict = INGRESS.judge(defect)
+    verdict = INGRESS.check(defect)
 
     assert verdict == Rejection(RejectReason.BADLEN)
     assert isinstance(verdict, Rejection)
@@ -414,14 +415,14 @@ def test_defects_count_as_bad_length(defect: Defect) -> None:
 
 def test_foreign_frames_are_no_news() -> None:
     """They are not even counted."""
-    assert INGRESS.judge(Defect.FOREIGN) is None
+    assert INGRESS.check(Defect.FOREIGN) is None
 
 
 def test_a_rejection_knows_what_could_be_read() -> None:
     """Source and vhid for the log, and the digest that would have fitted."""
     signer = Authenticator(Key(PASSWORD), 7, [VIP])
-    forged = INGRESS.judge(replace(GOOD, payload=payload(HOST, 42, digest=bytes(20))))
-    short = INGRESS.judge(replace(GOOD, payload=b""))
+    forged = INGRESS.check(replace(GOOD, payload=payload(HOST, 42, digest=bytes(20))))
+    short = INGRESS.check(replace(GOOD, payload=b""))
 
     assert isinstance(forged, Rejection)
     assert (forged.source, forged.vhid) == (LOWER, 7)
@@ -452,10 +453,11 @@ def test_a_rejection_knows_what_could_be_read() -> None:
 )
 def test_what_a_kernel_accepts_we_accept(raw: bytes) -> None:
     """The frames injected into a BSD kernel in its capture, but for the group."""
-    verdict = INGRESS.judge(decode_frame(raw, LinkType.ETHERNET))
+    verdict = INGRESS.check(decode_frame(raw, LinkType.ETHERNET))
 
-    assert isinstance(verdict, Accepted)
-    assert (verdict.vhid, verdict.event.counter) == (7, 42)
+    assert isinstance(verdict, tuple)
+    vhid, event = verdict
+    assert (vhid, event.counter) == (7, 42)
 
 
 @pytest.mark.parametrize(
@@ -476,15 +478,16 @@ def test_what_a_kernel_accepts_we_accept(raw: bytes) -> None:
 )
 def test_what_a_kernel_refuses_we_refuse(raw: bytes, expected: RejectReason) -> None:
     """And under the same name."""
-    assert reason(INGRESS.judge(decode_frame(raw, LinkType.ETHERNET))) is expected
+    assert reason(INGRESS.check(decode_frame(raw, LinkType.ETHERNET))) is expected
 
 
 def test_the_event_repeats_the_advert() -> None:
     """Whatever the digest does not cover is reported as it came."""
     body = payload(HOST, 2**64 - 1, advbase=255, advskew=254, demotion=253)
 
-    assert INGRESS.judge(replace(GOOD, payload=body)) == Accepted(
-        7, AdvertReceived(LOWER, 255, 254, 2**64 - 1, verified=True, demotion=253)
+    assert INGRESS.check(replace(GOOD, payload=body)) == (
+        7,
+        AdvertReceived(LOWER, 255, 254, 2**64 - 1, verified=True, demotion=253),
     )
 
 
@@ -493,8 +496,9 @@ def test_without_a_password_all_is_unverified() -> None:
     ingress = Ingress([config(key=None)])
     body = payload(HOST, 42, password=b"whatever")
 
-    assert ingress.judge(replace(GOOD, payload=body)) == Accepted(
-        7, AdvertReceived(LOWER, 1, 0, 42, verified=False)
+    assert ingress.check(replace(GOOD, payload=body)) == (
+        7,
+        AdvertReceived(LOWER, 1, 0, 42, verified=False),
     )
 
 
@@ -506,14 +510,16 @@ def test_each_host_has_its_own_password_and_group() -> None:
     ingress = Ingress([HOST, second])
     theirs = payload(second, password=b"hate")
 
-    accepted = ingress.judge(Datagram(LOWER, OTHER_GROUP, 255, True, theirs))
-    in_wrong_group = ingress.judge(Datagram(LOWER, GROUP, 255, True, theirs))
-    with_wrong_password = ingress.judge(
+    accepted = ingress.check(Datagram(LOWER, OTHER_GROUP, 255, True, theirs))
+    in_wrong_group = ingress.check(Datagram(LOWER, GROUP, 255, True, theirs))
+    with_wrong_password = ingress.check(
         Datagram(LOWER, OTHER_GROUP, 255, True, payload(second))
     )
 
-    assert isinstance(accepted, Accepted)
-    assert (accepted.vhid, accepted.event.advbase) == (8, 2)
+    assert isinstance(accepted, tuple)
+    vhid, event = accepted
+    assert isinstance(event, AdvertReceived)
+    assert (vhid, event.advbase) == (8, 2)
     assert reason(in_wrong_group) is RejectReason.WRONG_GROUP
     assert reason(with_wrong_password) is RejectReason.BADAUTH
 
@@ -538,7 +544,7 @@ def test_frames_of_the_vectors(vector: dict[str, Any]) -> None:
     peered = replace(host, peers=(sources[4],))
     for raw in vector["frames"]:
         datagram = decode_frame(bytes.fromhex(raw["frame_hex"]), LinkType.ETHERNET)
-        accepted = Accepted(
+        accepted = (
             vector["vhid"],
             AdvertReceived(
                 sources[raw["ip_version"]],
@@ -551,19 +557,19 @@ def test_frames_of_the_vectors(vector: dict[str, Any]) -> None:
         )
 
         assert isinstance(datagram, Datagram)
-        assert Ingress([peered]).judge(datagram) == accepted
+        assert Ingress([peered]).check(datagram) == accepted
         if "unicast" in vector["name"]:
-            verdict = Ingress([host]).judge(datagram)
+            verdict = Ingress([host]).check(datagram)
             assert reason(verdict) is RejectReason.WRONG_GROUP
         else:
-            assert Ingress([host]).judge(datagram) == accepted
+            assert Ingress([host]).check(datagram) == accepted
         elsewhere = replace(datagram, source_mac=bytes.fromhex("00005e000107"))
         if "lladdr" in vector:
-            verdict = Ingress([peered]).judge(elsewhere)
+            verdict = Ingress([peered]).check(elsewhere)
             assert reason(verdict) is RejectReason.BADAUTH
             set_by_hand = bytes.fromhex(vector["lladdr"])
             peered = replace(peered, link_address=set_by_hand)
-        assert Ingress([peered]).judge(elsewhere) == accepted
+        assert Ingress([peered]).check(elsewhere) == accepted
         advert = decode(datagram.payload)
         assert advert is not None
         assert encode(advert).hex() == vector["full_header_hex"]
@@ -584,7 +590,7 @@ def test_routers_next_door(count: int, vrid: int, kind: str) -> None:
     source: Address = LOWER6 if kind == "v3-ipv6" else LOWER
 
     raw = frame(body, source=source)
-    seen = reason(Ingress([BOTH]).judge(decode_frame(raw, LinkType.ETHERNET)))
+    seen = reason(Ingress([BOTH]).check(decode_frame(raw, LinkType.ETHERNET)))
 
     # Seven addresses make version 2 look like an advert up to the digest, and one
     # of another group is not read so far; without the field of 8 bytes, which no
@@ -621,11 +627,12 @@ def test_only_authentic_frames_are_accepted(
         raw[index % len(raw)] = value
     spoiled = bytes(raw[: len(raw) - cut % 8]) + tail
 
-    verdict = INGRESS.judge(decode_frame(spoiled, LinkType.ETHERNET))
+    verdict = INGRESS.check(decode_frame(spoiled, LinkType.ETHERNET))
 
-    if isinstance(verdict, Accepted):
+    if isinstance(verdict, tuple):
         assert is_authentic(spoiled, HOST)
-        assert verdict.event.source != OURS
+        assert isinstance(verdict[1], AdvertReceived)
+        assert verdict[1].source != OURS
     else:
         assert verdict is None or isinstance(verdict, Rejection)
 
@@ -642,10 +649,10 @@ def test_only_authentic_frames_are_accepted(
 )
 def test_any_datagram_has_a_verdict(datagram: Datagram) -> None:
     """Random payloads are never let in, and a good one only if all else is good."""
-    verdict = INGRESS.judge(datagram)
+    verdict = INGRESS.check(datagram)
 
     assert verdict is not None
-    assert isinstance(verdict, Accepted) == (
+    assert isinstance(verdict, tuple) == (
         datagram.source == LOWER
         and datagram.destination == GROUP
         and datagram.ttl == 255

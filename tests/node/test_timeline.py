@@ -15,6 +15,7 @@ from carppcap.election.actions import (
     FamilySilent,
     ReleaseAddresses,
     SendAdvert,
+    SendHint,
     State,
     StateChanged,
 )
@@ -38,13 +39,13 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.node import timeline
-from carppcap.node.groups import Remark, Step
-from carppcap.node.ingress import Ingress, Rejection, RejectReason
+from carppcap.node.groups import GroupEvent, Step
+from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, config, ns, payload
 
-EVENTS: list[tuple[Event, str]] = [
+EVENTS: list[tuple[GroupEvent, str]] = [
     (Start(), "start"),
     (Stop(), "stop"),
     (Tick(), "tick"),
@@ -63,6 +64,7 @@ EVENTS: list[tuple[Event, str]] = [
     (AddressesLost(), "addresses_lost"),
     (DemotionChanged(7), "demotion 7"),
     (SequenceContested(), "sequence_contested"),
+    (HintReceived(5), "sequence_contested"),
     (ReplayRefused(ns(1)), "replay_refused"),
     (AdvertReceived(LOWER, 1, 5, 9, demotion=2), "advert 1/5+2 from 10.1.1.4"),
     (AdvertReceived(IPv6Address("fd00::4"), 1, 0, 9), "advert 1/0 from fd00::4"),
@@ -79,13 +81,14 @@ ACTIONS: list[tuple[Action, str]] = [
     (SendAdvert(1, 240, 5, 240), "advert 1/240+240"),
     (SendAdvert(1, 0, 5, 0, Family.IPV6), "advert6 1/0"),
     (FamilySilent(Family.IPV6), "silent_ipv6"),
+    (SendHint(5, LOWER), ""),
     (TO_MASTER, ""),
 ]
 
 
 def test_every_event_and_action_has_a_word() -> None:
     """The tables here leave none out."""
-    assert {type(event) for event, _ in EVENTS} == set(get_args(Event))
+    assert {type(event) for event, _ in EVENTS} == set(get_args(GroupEvent))
     assert {type(action) for action, _ in ACTIONS} == set(get_args(Action))
 
 
@@ -101,13 +104,13 @@ def test_format_action(action: Action, expected: str) -> None:
     assert timeline.format_action(action) == expected
 
 
-def step(event: Event, *actions: Action, deadline: int | None = ns(4)) -> Step:
+def step(event: GroupEvent, *actions: Action, deadline: int | None = ns(4)) -> Step:
     return Step(ns(3), "eth0", 7, event, actions, State.MASTER, deadline)
 
 
 REMARKED = replace(
     step(AdvertReceived(LOWER, 1, 9, 5)),
-    remark=Remark(Finding.REPEATING, Datagram(LOWER, GROUP, 255, True, b"")),
+    finding=Finding.REPEATING,
 )
 
 
@@ -149,6 +152,21 @@ REMARKED = replace(
         pytest.param(
             step(Stop(), deadline=None), "3.000000  vhid 7  MASTER  stop", id="bare"
         ),
+        pytest.param(
+            replace(REMARKED, finding=Finding.STALE, refused=True),
+            "3.000000  vhid 7  rejected stale  from 10.1.1.4",
+            id="refused",
+        ),
+        pytest.param(
+            replace(step(AdvertReceived(LOWER, 1, 9, 5)), refused=True),
+            "3.000000  vhid -  rejected own  from 10.1.1.4",
+            id="own",
+        ),
+        pytest.param(
+            replace(step(HintReceived(5)), refused=True),
+            "3.000000  vhid 7  MASTER  hint  next 4.000000",
+            id="hint-refused",
+        ),
     ],
 )  # fmt: skip
 def test_format_step(line: Step, expected: str) -> None:
@@ -169,8 +187,10 @@ def test_times_count_from_the_origin() -> None:
         (step(LinkUp()), True),
         (step(Tick(), SendAdvert(1, 0, 1)), False),
         (REMARKED, False),
+        (replace(step(AdvertReceived(LOWER, 1, 9, 5)), refused=True), False),
+        (replace(step(HintReceived(5)), refused=True), True),
     ],
-    ids=["no-action", "an-action", "a-remark"],
+    ids=["no-action", "an-action", "a-remark", "a-refusal", "a-late-hint"],
 )
 def test_is_quiet(line: Step, expected: bool) -> None:
     """A step without actions can be left out of a timeline, unless it was odd."""
@@ -206,7 +226,7 @@ def test_what_the_guard_remarks_on() -> None:
 def test_format_rejection(changes: dict[str, object], expected: str) -> None:
     """What could be read of the frame, and why it moved nothing."""
     fields = {"ttl": 255, "header_ok": True, "payload": payload(config())} | changes
-    rejection = Ingress([config()]).judge(Datagram(LOWER, GROUP, **fields))  # type: ignore[arg-type]
+    rejection = Ingress([config()]).check(Datagram(LOWER, GROUP, **fields))  # type: ignore[arg-type]
 
     assert isinstance(rejection, Rejection)
     assert timeline.format_rejection(rejection, ns(2), origin=ns(0.5)) == expected

@@ -18,6 +18,7 @@ from carppcap.election.events import (
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.node.groups import Step
+from carppcap.node.ingress import HintReceived
 from carppcap.simulation.model.clocks import Clock
 from carppcap.simulation.output.transcript import Running
 from carppcap.simulation.run import Run
@@ -259,9 +260,9 @@ def _without_drift(choices: Choices) -> Scenario:
 def early_ticks_change_nothing(run: Run) -> None:
     """What was recorded comes out again, also with ticks before their time.
 
-    Preconditions: the host was not stopped, its clock was true, so that the instants
-    of the record are those of the core, and it refused no advert as a replay, of which
-    the record does not tell.
+    Preconditions: the host was not stopped, and its clock was true, so that the
+    instants of the record are those of the core.  There is no replay guard, so that
+    the events of the record are those of the core.
     """
     for member, life in lives(run):
         record = steps(life)
@@ -271,6 +272,7 @@ def early_ticks_change_nothing(run: Run) -> None:
             assert step is not None
             if before is not None:
                 _tick_too_early(again, before.at, step.at)
+            assert not isinstance(step.event, HintReceived)  # there is no guard
             actions = tuple(again.handle(step.event, step.at))
             assert (actions, again.state, again.deadline) == (
                 step.actions,

@@ -91,7 +91,7 @@ def _has_twins(run: Run) -> bool:
 def _told(run: Run) -> list[Entry]:
     """All that happened, but for what the guard had to remark on."""
     return [
-        replace(entry, what=replace(entry.what, remark=None))
+        replace(entry, what=replace(entry.what, finding=None))
         if isinstance(entry.what, Step)
         else entry
         for entry in run.entries
@@ -143,7 +143,10 @@ def an_attacker_moves_nothing(run: Run) -> None:
 def _moves(run: Run) -> list[Entry]:
     """What was done, without what was refused or told."""
     return [
-        entry for entry in run.entries if not isinstance(entry.what, Rejection | Told)
+        entry
+        for entry in run.entries
+        if not isinstance(entry.what, Rejection | Told)
+        and not (isinstance(entry.what, Step) and entry.what.refusal)
     ]
 
 

@@ -93,8 +93,12 @@ def lives(run: Run, kind: Kind = Kind.CARPPCAP) -> Iterator[tuple[Member, list[E
 
 
 def steps(life: list[Entry]) -> list[Step]:
-    """Only what the core did."""
-    return [entry.what for entry in life if isinstance(entry.what, Step)]
+    """The steps of a life, but for adverts that were refused."""
+    return [
+        entry.what
+        for entry in life
+        if isinstance(entry.what, Step) and entry.what.refusal is None
+    ]
 
 
 def adverts(step: Step) -> list[SendAdvert]:

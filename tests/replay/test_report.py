@@ -10,7 +10,7 @@ import pytest
 from carppcap.addresses import Family
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.events import AdvertReceived, Start
-from carppcap.node.groups import Remark, Step
+from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
 from carppcap.replay.report import End, JsonReport, Report, TextReport
@@ -67,8 +67,7 @@ def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
 
 def test_remarks_of_the_guard() -> None:
     """Of adverts that were obeyed all the same."""
-    datagram = Datagram(LOWER, GROUP, 255, True, b"")
-    remarked = replace(HEARD, remark=Remark(Finding.REPLAY, datagram))
+    remarked = replace(HEARD, finding=Finding.REPLAY)
     lines: list[str] = []
     records: list[str] = []
     end = End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, None, 2)
@@ -206,7 +205,7 @@ def test_sender_without_a_vhid(
 ) -> None:
     """A frame too short for one still has an address."""
     tally, lines = Tally(), list[str]()
-    verdict = Ingress([config()]).judge(datagram)
+    verdict = Ingress([config()]).check(datagram)
     if isinstance(verdict, Rejection):
         tally.rejection(verdict)
 

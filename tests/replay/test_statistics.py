@@ -9,8 +9,8 @@ from carppcap.addresses import Address
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived, Start
-from carppcap.node.groups import Remark, Step
-from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node.groups import Step
+from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
 from carppcap.replay.statistics import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
 from carppcap.wire.auth import Key
@@ -40,12 +40,14 @@ def tally_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Tally:
     """What a replay counts of these, announcements of both addresses included."""
     tally, ingress = Tally(), Ingress([host])
     for datagram in datagrams:
-        verdict = ingress.judge(datagram)
+        verdict = ingress.check(datagram)
         if isinstance(verdict, Rejection):
             tally.rejection(verdict)
-        elif isinstance(verdict, Accepted):
+        elif verdict is not None:
+            vhid, event = verdict
+            assert isinstance(event, AdvertReceived)
             assert isinstance(datagram, Datagram)
-            tally.advert(verdict.vhid, verdict.event, datagram)
+            tally.advert(vhid, event, datagram)
     tally.announcement(Announcement(VIP, MAC))
     return tally
 
@@ -63,15 +65,29 @@ def sent(
 
 def test_remarks_are_counted() -> None:
     """What was obeyed, and yet odd."""
-    datagram = sent()
     event = AdvertReceived(LOWER, 1, 0, 5)
-    remark = Remark(Finding.REPLAY, datagram)
-    odd = Step(0, "eth0", 7, event, (), State.BACKUP, None, remark)
+    odd = Step(0, "eth0", 7, event, (), State.BACKUP, None, Finding.REPLAY)
     tally = Tally()
-    for step in (odd, replace(odd, remark=None), odd):
+    for step in (odd, replace(odd, finding=None), odd):
         tally.step(step)
 
     assert tally.remarks == {Finding.REPLAY: 2}
+    assert (tally.senders, tally.rejected) == ([], {})
+
+
+def test_refused_adverts_are_counted() -> None:
+    """With their senders, and not as remarks; one of ours under no vhid."""
+    event = AdvertReceived(LOWER, 1, 0, 5)
+    own = Step(0, "eth0", 7, event, (), State.BACKUP, None, refused=True)
+    tally = Tally()
+    for step in (own, replace(own, finding=Finding.STALE)):
+        tally.step(step)
+    stranger, sender = tally.senders
+
+    assert tally.rejected == {RejectReason.OWN: 1, RejectReason.STALE: 1}
+    assert (stranger.vhid, stranger.rejected) == (None, {RejectReason.OWN: 1})
+    assert (sender.vhid, sender.rejected) == (7, {RejectReason.STALE: 1})
+    assert (tally.remarks, tally.accepted) == ({}, 0)
 
 
 def test_counts_by_sender_and_reason() -> None:

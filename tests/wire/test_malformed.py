@@ -15,7 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from carppcap.cli import main
-from carppcap.node.ingress import Accepted, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.wire.decode import LinkType, decode
 from tests import captures
 from tests.builders import (
@@ -367,10 +367,10 @@ def test_a_name_or_silence(
 ) -> None:
     """Every shape has the outcome that its table says."""
     for shape in shapes(link_type, family):
-        verdict = INGRESS.judge(decode(shape.raw, link_type))
+        verdict = INGRESS.check(decode(shape.raw, link_type))
 
         outcome = SILENCE
-        if isinstance(verdict, Accepted):
+        if isinstance(verdict, tuple):
             outcome = ADVERT
         elif isinstance(verdict, Rejection):
             outcome = verdict.reason.value

@@ -129,7 +129,9 @@ class Ledger:
         self._rejected: dict[str, Counter[str]] = {m.name: Counter() for m in members}
 
     def step(self, name: str, step: Step) -> None:
-        """Count adverts and changes of state."""
+        """Count adverts, changes of state and refused adverts."""
+        if step.refusal is not None:
+            self._rejected[name][step.refusal.reason.value] += 1
         for action in step.actions:
             if isinstance(action, SendAdvert):
                 self._adverts[name] += 1

@@ -103,12 +103,12 @@ class BsdHost:
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
         elif verdict is not None:
-            is_own = verdict.event.counter == self._cookie
+            is_own = verdict.counter == self._cookie
             if self._kind is Kind.OPENBSD and is_own:
                 self._system.reject(Rejection(RejectReason.OWN))
             else:
-                self._heard_counter = verdict.event.counter
-                self._heard(verdict.event, now)
+                self._heard_counter = verdict.counter
+                self._heard(verdict, now)
 
     def wake(self, now: Instant) -> None:
         """`carp_master_down` or `carp_send_ad`."""

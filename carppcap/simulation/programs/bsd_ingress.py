@@ -7,7 +7,7 @@ interoperation that only works because both are one would be none.
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.node.ingress import Accepted, Rejection, RejectReason
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.wire import header as wire
 from carppcap.wire.auth import Authenticator
@@ -53,7 +53,7 @@ class BsdIngress:
             for link_local in forms
         ]
 
-    def judge(self, datagram: Datagram | Defect) -> Accepted | Rejection | None:
+    def judge(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
         """An advert for this vhid, a reason why not, or None: not the protocol."""
         if datagram is Defect.FOREIGN:
             return None
@@ -72,15 +72,12 @@ class BsdIngress:
             form.verify(advert.counter, advert.digest) for form in self._authenticators
         ):
             return Rejection(RejectReason.BADAUTH, datagram, advert)
-        return Accepted(
-            advert.vhid,
-            AdvertReceived(
-                source=datagram.source,
-                advbase=advert.advbase,
-                advskew=advert.advskew,
-                counter=advert.counter,
-                demotion=advert.demotion,
-            ),
+        return AdvertReceived(
+            source=datagram.source,
+            advbase=advert.advbase,
+            advskew=advert.advskew,
+            counter=advert.counter,
+            demotion=advert.demotion,
         )
 
     def _faults(self, datagram: Datagram, advert: Advert) -> dict[RejectReason, bool]:

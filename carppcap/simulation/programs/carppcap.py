@@ -30,12 +30,10 @@ from carppcap.election.events import (
     StepDown,
     Stop,
 )
-from carppcap.election.fsm import VirtualHost
 from carppcap.election.script_queue import Job, JobQueue, Outcome
 from carppcap.node.counter import Sequence
 from carppcap.node.egress import Egress
-from carppcap.node.groups import Node, Step
-from carppcap.node.ingress import Rejection
+from carppcap.node.groups import Group, Node, Step
 from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
@@ -56,7 +54,7 @@ class CarppcapHost:
         self._dice = dice
         # Made at the start, when the clock is read.
         self._node: Node
-        self._host: VirtualHost
+        self._group: Group
         self._egress = Egress(
             member.config, system.mac, lambda: dice.bits(16), system.neighbour
         )
@@ -69,7 +67,7 @@ class CarppcapHost:
     @property
     def deadline(self) -> Instant | None:
         """The core's, or the time limit of the script that runs."""
-        due, kill_at = self._host.deadline, self._kill_script_at
+        due, kill_at = self._group.deadline, self._kill_script_at
         if due is None or kill_at is None:
             return due if kill_at is None else kill_at
         return min(due, kill_at)
@@ -78,7 +76,7 @@ class CarppcapHost:
         """Enter the election, listening."""
         wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
         self._node = Node([self._config], lambda: Sequence(wall_ns, now, draw_id))
-        self._host = self._node.host(self._config.interface, self._config.vhid)
+        self._group = self._node.group(self._config.interface, self._config.vhid)
         self._handle(Start(), now)
         self.link_changed(now)
 
@@ -86,17 +84,12 @@ class CarppcapHost:
         """Decode, judge, and pass to the core."""
         datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
         outcome = self._node.receive(self._config.interface, datagram, now)
-        hint = None
         if isinstance(outcome, Step):
-            if isinstance(outcome.event, AdvertReceived):
+            if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 self._egress.heed(outcome.event)
             self._perform(outcome)
-            hint = None if outcome.remark is None else outcome.remark.hint
-        elif isinstance(outcome, Rejection):
+        elif outcome is not None:
             self._system.reject(outcome)
-            hint = outcome.hint
-        if hint is not None:
-            self._send(hint)
 
     def wake(self, now: Instant) -> None:
         """Time has passed, for the core or for the script that runs."""
@@ -153,18 +146,17 @@ class CarppcapHost:
 
     def _exit_if_finished(self) -> None:
         idle = self._scripts.running is None
-        if self._stopping and idle and self._host.state is State.INIT:
+        if self._stopping and idle and self._group.state is State.INIT:
             self._system.exit()
 
     def _handle(self, event: Event, now: Instant) -> None:
-        config = self._config
-        self._perform(self._node.handle(config.interface, config.vhid, event, now))
+        self._perform(self._group.handle(event, now))
 
     def _perform(self, step: Step) -> None:
         self._system.record(step)
         for action in step.actions:
             match action:
-                case SendAdvert() | AnnounceAddresses():
+                case SendAdvert() | SendHint() | AnnounceAddresses():
                     self._send(action)
                     if isinstance(action, SendAdvert):
                         self._feedback.append(SendSucceeded())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from carppcap.node.ingress import Accepted, Ingress
+from carppcap.node.ingress import Ingress
 from carppcap.simulation.model.medium import REORDER_NS_MAX, Wire, forge
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
@@ -201,11 +201,11 @@ def test_an_attacker_overhears_the_last_advert() -> None:
 @pytest.mark.parametrize(("advbase", "advskew"), [(0, 1), (255, 255), (1, 0)])
 def test_a_forged_claim_passes_every_check(advbase: int, advskew: int) -> None:
     """Checksum and digest are right; only the claims are others."""
-    judge: Callable[..., object] = Ingress([config()]).judge
+    judge: Callable[..., object] = Ingress([config()]).check
     datagram = decode(forge(ADVERT, advbase, advskew), LinkType.ETHERNET)
     verdict = judge(datagram)
 
     assert isinstance(datagram, Datagram)
-    assert isinstance(verdict, Accepted)
-    assert (verdict.event.advbase, verdict.event.advskew) == (advbase, advskew)
-    assert (verdict.event.source, verdict.event.counter) == (LOWER, 5)
+    assert isinstance(verdict, tuple)
+    assert (verdict[1].advbase, verdict[1].advskew) == (advbase, advskew)
+    assert (verdict[1].source, verdict[1].counter) == (LOWER, 5)
