@@ -1,13 +1,14 @@
-"""Frames that we send, built with impacket: adverts, and who answers for an address.
+"""Frames for the wire, built with impacket: adverts and announcements of addresses.
 
-What impacket leaves out for IPv6 is set here: next header and payload length.  Its
-checksum of ICMPv6 is right once they are.  As in `frames`, IPv6 is loaded when needed.
+impacket leaves the next header and the payload length of IPv6 to its caller.
 """
 
 from array import array
 from ipaddress import IPv4Address, IPv6Address
 
-from impacket.ImpactPacket import ARP, IP, Data, Ethernet
+from impacket.ICMP6 import ICMP6
+from impacket.ImpactPacket import ARP, IP, Data, Ethernet, Header
+from impacket.IP6 import IP6
 
 from carppcap.addresses import BROADCAST_MAC, Address, multicast_mac
 from carppcap.wire.decode import (
@@ -19,10 +20,6 @@ from carppcap.wire.decode import (
     TARGET_LINK_ADDRESS,
     TTL,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.
-    from typing import Any
 
 TOS_LOW_DELAY = 0x10
 
@@ -36,10 +33,10 @@ def build_advert(
     ip_id: int,
     payload: bytes,
 ) -> bytes:
-    """An advert's frame, as `carp_send_ad` of the kernels has it for either family.
+    """Return the frame of an advert, as `carp_send_ad` of the kernels builds it.
 
-    TTL or hop limit is 255.  Over IPv4 it asks for low delay, is not to be fragmented
-    and bears `ip_id`, of 16 bits, which IPv6 has no use for; there the class is 0.
+    TTL or hop limit is 255.  An IPv4 packet asks for low delay, must not be fragmented
+    and has the `ip_id` of 16 bits.  An IPv6 packet has the traffic class 0.
     """
     if isinstance(source, IPv6Address):
         packet = _ipv6(source, destination, PROTOCOL_CARP, Data(payload))
@@ -57,10 +54,10 @@ def build_advert(
 
 
 def build_announcement(mac: bytes, address: Address, *, router: bool = False) -> bytes:
-    """The frame that tells everybody to find `address` at `mac`, whence it comes.
+    """Return the frame, sent from `mac`, that tells all hosts: `address` is at `mac`.
 
-    `router` tells that we forward IPv6: a host that has the address as its way out
-    would otherwise look for another (RFC 4861, 7.3.3).
+    `router` is True if this host forwards IPv6: otherwise a host with `address` as its
+    default router would drop it (RFC 4861, 7.2.5).
     """
     if isinstance(address, IPv6Address):
         return _neighbour_advertisement(mac, address, router)
@@ -68,9 +65,9 @@ def build_announcement(mac: bytes, address: Address, *, router: bool = False) ->
 
 
 def _gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
-    """A broadcast request for `address` by itself, both hardware addresses `mac`.
+    """Return a broadcast request for `address` from itself.
 
-    Kernels leave the target's hardware address zero; the original fills it in.
+    The target's hardware address is `mac`, as in ucarp; kernels leave it zero.
     """
     packet = ARP()
     packet.set_ar_hrd(1)
@@ -86,9 +83,7 @@ def _gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
 
 
 def _neighbour_advertisement(mac: bytes, address: IPv6Address, router: bool) -> bytes:
-    """Unsolicited, to all nodes, and to override what they know (RFC 4861, 7.2.6)."""
-    from impacket.ICMP6 import ICMP6  # noqa: PLC0415 - see above
-
+    """Return an unsolicited one to all nodes, overriding caches (RFC 4861, 7.2.6)."""
     message = ICMP6.Neighbor_Advertisement(array("B", address.packed))
     message.set_override_flag(True)
     message.set_router_flag(router)
@@ -99,10 +94,8 @@ def _neighbour_advertisement(mac: bytes, address: IPv6Address, router: bool) -> 
 
 
 def _ipv6(
-    source: IPv6Address, destination: Address, next_header: int, content: "Any"
-) -> "Any":
-    from impacket.IP6 import IP6  # noqa: PLC0415 - see above
-
+    source: IPv6Address, destination: Address, next_header: int, content: Header
+) -> IP6:
     packet = IP6()
     packet.set_ip_src(array("B", source.packed))
     packet.set_ip_dst(array("B", destination.packed))
@@ -113,7 +106,7 @@ def _ipv6(
     return packet
 
 
-def _ethernet(source_mac: bytes, destination_mac: bytes, packet: "Any") -> bytes:
+def _ethernet(source_mac: bytes, destination_mac: bytes, packet: Header) -> bytes:
     ethernet = Ethernet()
     ethernet.set_ether_shost(source_mac)
     ethernet.set_ether_dhost(destination_mac)

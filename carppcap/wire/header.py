@@ -1,30 +1,33 @@
-"""The 36 bytes of a CARP advert, to and from a value (`struct carp_header`).
+"""The 36 bytes of a CARP advert, decoded and encoded (`struct carp_header`).
 
     0       1       2        3        4         5        6         8        16
     +-------+-------+--------+--------+---------+--------+---------+--------+------
     |ver|typ| vhid  |advskew |authlen |demotion |advbase |checksum |counter |digest
     +-------+-------+--------+--------+---------+--------+---------+--------+------
 
-All numbers are big-endian.  The digest is 20 bytes of HMAC-SHA1 (see `auth`), the
-checksum that of RFC 1071 over these bytes alone, without a pseudo-header.
+All numbers are big-endian.  The digest is an HMAC-SHA1 of 20 bytes (see `auth`).  The
+checksum is that of RFC 1071 over these bytes, without a pseudo-header.  README.rst has
+the protocol facts.
 """
 
 from dataclasses import dataclass
 from struct import Struct
 
 PROTOCOL = 112
-"""The number over IP that CARP shares with VRRP."""
+"""The IP protocol number that CARP shares with VRRP."""
 
 VERSION = 2
 TYPE_ADVERT = 1
 TYPE_HINT = 2
-"""Ours alone: what a peer is told whose advert looks old (see `guard`)."""
+"""carppcap's own message to a peer whose advert looks replayed (see `replay_guard`)."""
 
 AUTHLEN = 7
-"""Counter and digest in 32-bit words.  Nobody checks it; it tells us from VRRP."""
+"""Length of counter and digest in 32-bit words.
+
+No implementation checks it; it distinguishes CARP from VRRP."""
 
 BOW_OUT = 255
-"""`advbase` and `advskew` of a farewell: slower than any backup would wait for."""
+"""`advbase` and `advskew` of a farewell: an interval longer than any backup waits."""
 
 _HEADER = Struct("!BBBBBBHQ20s")
 HEADER_LENGTH = _HEADER.size
@@ -36,7 +39,7 @@ VRRP_V2_AUTH_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """One advert as it was on the wire.
+    """The fields of one advert.
 
     vhid 0..255, advskew 0..255 (1/256 s), advbase 0..255 (s), demotion 0..255
     (OpenBSD; zero elsewhere), counter 64 bits, digest 20 bytes.
@@ -54,9 +57,9 @@ class Advert:
 
 
 def decode(payload: bytes) -> Advert | None:
-    """The advert at the start of an IP payload, or None where it is too short.
+    """Return the advert at the start of an IP payload, None if that is too short.
 
-    Nothing but the length is judged here; `ingress` does that, in its order.
+    Only the length is checked here; `ingress` checks the rest.
     """
     if len(payload) < HEADER_LENGTH:
         return None
@@ -77,7 +80,7 @@ def decode(payload: bytes) -> Advert | None:
 
 
 def encode(advert: Advert) -> bytes:
-    """The 36 bytes of `advert`, with a correct checksum."""
+    """Return the 36 bytes of `advert`, with the right checksum."""
     header = bytearray(
         _HEADER.pack(
             advert.version << 4 | advert.type,
@@ -96,10 +99,13 @@ def encode(advert: Advert) -> bytes:
 
 
 def checksum(data: bytes | bytearray) -> int:
-    """Internet checksum of `data` (RFC 1071); 0 if a correct one is part of it."""
+    """Return the Internet checksum of `data` (RFC 1071).
+
+    It is 0 if `data` contains its own checksum and that is right.
+    """
     padded = bytes(data) + b"\0" if len(data) % 2 else bytes(data)
-    # The sum of 16-bit words in ones' complement is the number modulo 65535, except
-    # that a sum of words that is not zero folds to 65535 and never to zero.
+    # The ones' complement sum of the 16-bit words is the whole number modulo 65535,
+    # except that only words which are all zero add up to zero, and others to 65535.
     total = int.from_bytes(padded, "big")
     folded = total % 0xFFFF
     if folded == 0 and total != 0:
@@ -108,32 +114,32 @@ def checksum(data: bytes | bytearray) -> int:
 
 
 def has_valid_checksum(payload: bytes) -> bool:
-    """Whether the header, or the whole payload, sums up.
+    """True if the checksum is right for the header or for the whole payload.
 
-    Kernels disagree about bytes behind the header: OpenBSD and the original sum 36
-    bytes, FreeBSD everything, so either will do.
+    Implementations differ about bytes after the header: OpenBSD and ucarp sum 36 bytes,
+    FreeBSD the whole IPv4 payload.
     """
     return checksum(payload[:HEADER_LENGTH]) == 0 or checksum(payload) == 0
 
 
 def pseudo_checksum(addresses: bytes, protocol: int, payload: bytes) -> int:
-    """Sum of `payload` as most protocols want it, though not CARP; 0 if it is correct.
+    """Return the checksum of `payload` with a pseudo-header; 0 if it has the right one.
 
-    `addresses` are source and destination, of either family.  The headers that are
-    made up for the purpose differ (RFC 793, 3.1; RFC 8200, 8.1), but not their sums.
+    `addresses` are source and destination.  The pseudo-headers of the two families
+    differ (RFC 793, 3.1; RFC 8200, 8.1), but their sums do not.
     """
     protocol_and_length = bytes((0, protocol)) + len(payload).to_bytes(2, "big")
     return checksum(addresses + protocol_and_length + payload)
 
 
 def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
-    """Whether an IP payload of protocol 112 is a VRRP advert rather than a CARP one.
+    """True if an IP payload of protocol 112 is a VRRP advert rather than a CARP one.
 
-    VRRP shares the number, the group and, in version 2, the very first byte.  It
-    says how many addresses it carries in the byte where CARP has `authlen`, so its
-    length gives it away (RFC 3768, 5.1; RFC 5798, 5.1).  A version 2 advert with
-    seven addresses, 44 bytes in IPv4, may be ours with stray bytes behind it: it is
-    not called VRRP here, and `ingress` asks again when the digest does not fit.
+    VRRP shares the protocol number, the group and, in version 2, the first byte.  In
+    place of `authlen` it has the number of its addresses, from which its length follows
+    (RFC 3768, 5.1; RFC 5798, 5.1).  A version 2 advert with seven addresses may be a
+    CARP advert with trailing bytes: it counts as CARP here, and `ingress` calls
+    `is_vrrp_v2_with_seven_addresses` if its digest is wrong.
     """
     if len(payload) < VRRP_V2_HEADER_LENGTH:
         return False
@@ -150,7 +156,7 @@ def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
 
 
 def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
-    """The one shape `looks_like_vrrp` leaves open until the digest was tried."""
+    """True for the shape that `looks_like_vrrp` cannot tell from a CARP advert."""
     addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * AUTHLEN
     return (
         payload[:1] == b"\x21"

@@ -216,7 +216,7 @@ MUTANTS = (
     _ingress("any password", "if verifier is not None and form is None:", "if False:", "only_what_a_peer_said_is_believed"),
     _auth("the scope is signed", 'b"\\0\\0" + vip.packed[4:]', "vip.packed[2:]"),
     _auth("link-local addresses are signed always", "if link_local or not is_local", "if True"),
-    _auth("a virtual MAC is signed", " and not mac.startswith(_VIRTUAL_MACS)", ""),
+    _auth("a virtual MAC is signed", " and not source_mac.startswith(_VIRTUAL_MACS)", ""),
     _auth("the lowest address is signed", "kept - _UNHASHED", "kept"),
     _frames("an end that is not there", "if not start <= end <= len(packet):", "if not start <= end:"),
     _frames("fragments are whole", "    if is_fragment:\n        return Defect.FRAGMENT\n", ""),

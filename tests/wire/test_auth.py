@@ -41,7 +41,7 @@ def oracle(
     link_local: bool = False,
     message_type: int = 1,
 ) -> bytes:
-    """The digest, by way of the standard library, and of numbers in place of bytes."""
+    """The digest of one message in one call, made of numbers in place of bytes."""
     ipv4 = {int(vip) for vip in vips if vip.version == 4}
     ipv6 = {int(vip) for vip in vips if vip.version == 6}
     scoped = {number for number in ipv6 if number >> 118 == 0xFE80 >> 6}
@@ -114,7 +114,7 @@ def test_link_local_vectors_show_both_forms() -> None:
     link_local=st.booleans(),
     message_type=TYPES,
 )
-def test_digest_is_the_hmac_of_the_standard_library(
+def test_digest_is_the_hmac_of_one_message(
     *,
     key: bytes,
     vhid: int,
@@ -138,7 +138,6 @@ def test_digest_is_the_hmac_of_the_standard_library(
         link_local=link_local,
         message_type=message_type,
     )
-    assert signer.digest_of(counter.to_bytes(8, "big")) == signer.digest(counter)
 
 
 @given(st.lists(ADDRESSES, min_size=1, max_size=6), st.randoms(use_true_random=False))
@@ -226,18 +225,16 @@ def test_the_type_is_signed() -> None:
 @pytest.mark.parametrize(
     ("vips", "expected"), [([IPv4Address("192.0.2.1")], 1), ([LOCAL, GLOBAL], 2)]
 )
-def test_only_what_differs_is_tried(vips: list[Address], expected: int) -> None:
+def test_only_what_differs_is_tried(
+    vips: list[Address], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The usual group costs one digest for an advert, be it forged or not."""
-    made = []
-
-    def counting_sha1(data: bytes) -> Any:
-        made.append(data)
-        return hashlib.sha1(data)
-
-    verifier = Verifier(Key(b"love"), 7, vips, hash_function=counting_sha1)
+    verifier = Verifier(Key(b"love"), 7, vips)
+    tried: list[bytes] = []
+    monkeypatch.setattr(Authenticator, "verify", lambda *_: tried.append(b""))
 
     assert verifier.find(5, bytes(20)) is None
-    assert len(made) == 2 * expected
+    assert len(tried) == expected
 
 
 @given(COUNTERS, st.integers(0, 159))

@@ -1,10 +1,7 @@
 """Announcements of both families, read and built, and the frames of adverts."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from ipaddress import IPv6Address
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -301,27 +298,3 @@ def test_what_is_announced_can_be_read(mac: bytes, address: Address) -> None:
         None if is_group or address.is_unspecified else Announcement(address, mac)
     )
     assert frames.decode(built, LinkType.ETHERNET) is Defect.FOREIGN
-
-
-def test_ipv6_is_loaded_when_needed() -> None:
-    """A host of IPv4 alone does without, and its memory is counted."""
-    script = """
-import sys
-from carppcap.node import egress
-from carppcap.wire.decode import LinkType, decode, decode_announcement
-from tests.builders import LOWER, LOWER6, NIC_MAC, VIP, frame
-for built in (frame(bytes(36)), egress.build_announcement(NIC_MAC, VIP)):
-    decode(built, LinkType.ETHERNET), decode_announcement(built, LinkType.ETHERNET)
-print("impacket.IP6" in sys.modules)
-frame(bytes(36), source=LOWER6)
-print("impacket.IP6" in sys.modules, "impacket.ICMP6" in sys.modules)
-"""
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-
-    assert ended.stdout.split() == ["False", "True", "False"]

@@ -48,7 +48,7 @@ from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import INTERFACE, Kind, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval, advert_interval_ns
-from carppcap.wire.decode import LinkType, decode, decode_intact
+from carppcap.wire.decode import LinkType, decode
 from carppcap.wire.header import BOW_OUT
 
 DEAD_RATIO = 3
@@ -98,7 +98,7 @@ class BsdHost:
 
     def receive(self, frame: bytes, now: Instant) -> None:
         """`carp_input` up to `carp_input_c`."""
-        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        datagram = decode(frame, LinkType.ETHERNET)
         verdict = self._ingress.judge(datagram)
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)

@@ -38,7 +38,7 @@ from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_S, Instant
-from carppcap.wire.decode import LinkType, decode, decode_intact
+from carppcap.wire.decode import LinkType, decode
 
 NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
 """2026-01-01 00:00 UTC, when every simulation begins."""
@@ -82,7 +82,7 @@ class CarppcapHost:
 
     def receive(self, frame: bytes, now: Instant) -> None:
         """Decode, judge, and pass to the core."""
-        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        datagram = decode(frame, LinkType.ETHERNET)
         outcome = self._node.receive(self._config.interface, datagram, now)
         if isinstance(outcome, Step):
             if isinstance(outcome.event, AdvertReceived) and not outcome.refused:

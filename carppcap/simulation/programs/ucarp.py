@@ -52,7 +52,7 @@ from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import INTERFACE, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
-from carppcap.wire.decode import LinkType, decode, decode_intact
+from carppcap.wire.decode import LinkType, decode
 
 CAPTURE_PERIOD_NS = NS_PER_S
 CARRIER_SLEEP_NS = 10 * NS_PER_S
@@ -233,7 +233,7 @@ class UcarpHost:
 
     def _packet(self, frame: bytes) -> Waiting:
         """`packethandler`."""
-        datagram = decode_intact(frame) or decode(frame, LinkType.ETHERNET)
+        datagram = decode(frame, LinkType.ETHERNET)
         verdict = self._ingress.check(datagram)
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
