@@ -15,8 +15,9 @@ from io import TextIOWrapper
 
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
+from carppcap.options.command_line import parse
 from carppcap.options.parsers import FACILITIES
-from carppcap.options.table import Settings, parse
+from carppcap.options.settings import Settings
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,

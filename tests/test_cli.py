@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from carppcap import __version__
 from carppcap.cli import main
 from carppcap.options.table import OPTIONS
-from tests.options.test_table import BAD, WORDS
+from tests.options.test_command_line import BAD, WORDS
 from tests.shell import COMMAND, environment, make_link, network, run, wait_for
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}: ")

@@ -12,8 +12,8 @@ import pytest
 
 from carppcap.node import ingress
 from carppcap.node.ingress import RejectReason
+from carppcap.options import command_line
 from carppcap.options import parsers as values
-from carppcap.options import table as options
 from carppcap.replay import run as replay_run
 from carppcap.wire import decode as frames
 from carppcap.wire import header as advert
@@ -135,8 +135,13 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
         ("streams", replay_run, "is_quiet", lambda _: True),
         ("settings", values, "PASSWORD_LENGTH_MAX", 20),
         ("settings", values, "is_host", lambda _: True),
-        ("settings", options, "merge_virtual_addresses", lambda *both: sum(both, ())),
-        ("settings", options, "passwords", lambda _: []),
+        (
+            "settings",
+            command_line,
+            "merge_virtual_addresses",
+            lambda *both: sum(both, ()),
+        ),
+        ("settings", command_line, "passwords", lambda _: []),
     ],
 )
 def test_the_corpus_notices(

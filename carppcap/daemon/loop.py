@@ -49,7 +49,7 @@ from carppcap.node import counter as sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
-from carppcap.options.table import Settings
+from carppcap.options.settings import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import LinkMonitor

@@ -13,7 +13,7 @@ from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
-from carppcap.options.table import Settings
+from carppcap.options.settings import Settings
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.units import Instant
 

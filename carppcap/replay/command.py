@@ -13,8 +13,10 @@ from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import N_, ConfigError, LinkError
 from carppcap.node.mismatch import plausible_vhid
+from carppcap.options.command_line import parse_values
 from carppcap.options.parsers import plain_text
-from carppcap.options.table import OPTIONS, Option, Settings, parse_values
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS, Option
 from carppcap.replay.report import JsonReport, Report, TextReport
 from carppcap.replay.run import FrameSource, Replay
 from carppcap.replay.statistics import explain

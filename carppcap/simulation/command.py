@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from carppcap.errors import N_, ConfigError, LinkError
+from carppcap.options.command_line import split
 from carppcap.options.parsers import parse_number
-from carppcap.options.table import Option, split
+from carppcap.options.table import Option
 from carppcap.simulation.output.picture import draw
 from carppcap.simulation.output.records import (
     distribution_record,

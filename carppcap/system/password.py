@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carppcap.errors import ConfigError
+from carppcap.options.command_line import passwords
 from carppcap.options.parsers import parse_password
-from carppcap.options.table import OPTIONS, Option, Settings, passwords
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS, Option
 from carppcap.system.process import PASSWORD_VARIABLE, hide_from_ps
 from carppcap.system.syslog import Log
 

@@ -16,7 +16,7 @@ import pytest
 
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
 from carppcap.node.counter import join, split
-from carppcap.options.table import parse
+from carppcap.options.command_line import parse
 from carppcap.system.syslog import Level
 from carppcap.wire.header import Advert
 from carppcap.wire.header import decode as decode_advert

@@ -15,7 +15,7 @@ from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
-from carppcap.options.table import Settings
+from carppcap.options.settings import Settings
 from tests.builders import LOWER, OURS, VIP, config
 from tests.shell import MemoryLog
 

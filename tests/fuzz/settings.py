@@ -9,8 +9,10 @@ from functools import cache
 from carppcap.addresses import ANY, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import CarpError, ConfigError
-from carppcap.options import table as options
-from carppcap.options.table import OPTIONS, Option, Settings, parse
+from carppcap.options import command_line
+from carppcap.options.command_line import parse
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS, Option
 from carppcap.system.password import with_password
 from carppcap.system.syslog import Log
 from carppcap.wire.auth import Key
@@ -34,7 +36,7 @@ def check_settings(data: bytes) -> object:
     except ConfigError as error:
         return said(error)
     assert set(others) <= set(words)
-    given = options.passwords(words)
+    given = command_line.passwords(words)
     assert settings.password is None or settings.password in given
     assert parse(_spelt_out(settings)) == (settings, [])
     try:

@@ -35,7 +35,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.options.table import parse
+from carppcap.options.command_line import parse
 from carppcap.simulation.programs.bsd import BsdHost
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.document import parse_document

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carppcap.errors import ConfigError, PasswordError
+from carppcap.options.command_line import parse
 from carppcap.options.parsers import (
     VirtualAddress,
     any_text,
@@ -27,7 +28,6 @@ from carppcap.options.parsers import (
     plain_text,
     seconds,
 )
-from carppcap.options.table import parse
 
 
 @pytest.mark.parametrize(

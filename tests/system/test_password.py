@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from carppcap.errors import ConfigError, PasswordError
-from carppcap.options.table import Settings
+from carppcap.options.settings import Settings
 from carppcap.system.password import hide_passwords, with_password
 from tests.shell import MemoryLog
 

@@ -32,8 +32,10 @@ from typing import Any
 
 from carppcap.election.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
+from carppcap.options.command_line import parse_values
 from carppcap.options.parsers import VirtualAddress
-from carppcap.options.table import OPTIONS, Settings, parse_values
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS
 from carppcap.simulation.scenario.parts import (
     ATTACKER,
     INTERFACE,

@@ -12,14 +12,10 @@ from hypothesis import strategies as st
 
 from carppcap.election.config import GuardMode, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
+from carppcap.options.command_line import parse, passwords
 from carppcap.options.parsers import VirtualAddress
-from carppcap.options.table import (
-    OPTIONS,
-    Option,
-    Settings,
-    parse,
-    passwords,
-)
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS, Option
 from carppcap.wire.auth import Authenticator
 from tests.builders import OURS, config
 from tests.shell import UCARP

@@ -1,0 +1,138 @@
+"""The words of a command line, read as ucarp's getopt_long(3) reads them.
+
+Values are checked one by one here; together they are checked when a virtual host is
+made of them (`Settings.virtual_host`).
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from carppcap.errors import ConfigError
+from carppcap.options.parsers import encode, merge_virtual_addresses
+from carppcap.options.settings import Settings
+from carppcap.options.table import OPTIONS, Option
+
+
+def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
+    """The settings and the words that belong to no option.
+
+    Options may be bundled, abbreviated and mixed with words, as `getopt_long` has
+    it; the last of two contradicting ones holds.  Raises `ConfigError`.
+    """
+    values, words = parse_values(arguments, OPTIONS)
+    return Settings(**values), words
+
+
+def parse_values(
+    arguments: Sequence[str], rows: Sequence[Option]
+) -> tuple[dict[str, Any], list[str]]:
+    """The same by the names of the fields, for a table with rows of its own."""
+    given, words = split(arguments, rows)
+    values: dict[str, Any] = {}
+    for row, name, text in given:
+        _put(values, row.field, True if row.parse is None else row.parse(text, name))
+    return values, words
+
+
+def _put(values: dict[str, Any], field: str, value: Any) -> None:
+    """Add one more value to those that were given before it."""
+    if field == "addresses":
+        value = merge_virtual_addresses(values.get(field, ()), value)
+    elif field == "peers":
+        value = tuple(dict.fromkeys((*values.get(field, ()), *value)))
+    elif field == "source" and value.version == 6:
+        field = "source6"
+    elif field == "passfile":
+        values.pop("password", None)
+    elif field == "password":
+        values.pop("passfile", None)
+    values[field] = value
+
+
+def passwords(
+    arguments: Sequence[str], rows: Sequence[Option] = OPTIONS
+) -> list[bytes]:
+    """Every password on the command line, also those that a later one replaces.
+
+    Raises `ConfigError`, where `parse` does too.
+    """
+    given, _ = split(arguments, rows)
+    return [encode(text) for row, _, text in given if row.field == "password"]
+
+
+def split(
+    arguments: Sequence[str], rows: Sequence[Option]
+) -> tuple[list[tuple[Option, str, str]], list[str]]:
+    """Each option as (row, the name it was called by, value), and all other words.
+
+    Values are not looked at yet.  Raises `ConfigError`.
+    """
+    given: list[tuple[Option, str, str]] = []
+    words: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        word = rest.popleft()
+        if word == "--":
+            words.extend(rest)
+            break
+        if word.startswith("--"):
+            given.append(_long(word, rest, rows))
+        elif word.startswith("-") and word != "-":
+            given.extend(_bundle(word, rest, rows))
+        else:
+            words.append(word)
+    return given, words
+
+
+def _long(
+    word: str, rest: deque[str], rows: Sequence[Option]
+) -> tuple[Option, str, str]:
+    abbreviation, equals, text = word[2:].partition("=")
+    row = _find_long(abbreviation, rows)
+    name = f"--{row.long}"
+    if row.parse is None and equals:
+        raise ConfigError("Option {name} takes no value (see --help)", name=name)
+    if row.parse is not None and not equals:
+        text = _next_word(name, rest)
+    return row, name, text
+
+
+def _bundle(
+    word: str, rest: deque[str], rows: Sequence[Option]
+) -> Iterator[tuple[Option, str, str]]:
+    for position, letter in enumerate(word[1:], start=2):
+        name = f"-{letter}"
+        row = next((row for row in rows if row.short == letter), None)
+        if row is None:
+            raise ConfigError("Unknown option: {name} (see --help)", name=name)
+        if row.parse is None:
+            yield row, name, ""
+        else:
+            yield row, name, word[position:] or _next_word(name, rest)
+            return
+
+
+def _next_word(name: str, rest: deque[str]) -> str:
+    if not rest:
+        raise ConfigError("Option {name} needs a value (see --help)", name=name)
+    return rest.popleft()
+
+
+def _find_long(name: str, rows: Sequence[Option]) -> Option:
+    for row in rows:
+        if row.long == name:
+            return row
+    meant = [row for row in rows if row.long.startswith(name)]
+    # An abbreviation that was unique among the original's options stays what it was:
+    # --no is --nomcast, whatever we have added since.
+    meant = [row for row in meant if row.original] or meant
+    if not meant:
+        raise ConfigError("Unknown option: {name} (see --help)", name=f"--{name}")
+    if len(meant) > 1:
+        raise ConfigError(
+            "Option {name} may mean {names} (see --help)",
+            name=f"--{name}",
+            names=", ".join(f"--{row.long}" for row in meant),
+        )
+    return meant[0]
