@@ -25,6 +25,9 @@ ROWS = (
 """The packages, lowest row first.  A package imports from lower rows and from itself;
 the modules of the first row are one package."""
 
+SIMULATION_ROWS = "scenario programs model output".split()
+"""The packages inside the simulator, the lowest first."""
+
 PURE_ROWS = 4
 """So many rows, from the lowest on, touch nothing outside the process."""
 
@@ -194,6 +197,15 @@ def test_every_package_has_a_row() -> None:
 def test_imports_lead_downwards(module: str) -> None:
     """A package knows only the rows below it."""
     assert upward_imports(module, parse(module)) == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.count(".") == 2])
+def test_the_simulator_has_rows_of_its_own(module: str) -> None:
+    """A module of the simulator imports no package of it that is above its own."""
+    package = module.split(".")[1]
+    position = SIMULATION_ROWS.index(package)
+    above = tuple(f"simulation.{name}" for name in SIMULATION_ROWS[position + 1 :])
+    assert [t for t in own_imports(module, parse(module)) if t.startswith(above)] == []
 
 
 def test_no_package_imports_in_a_circle() -> None:

@@ -242,7 +242,7 @@ class Peer:
             # As in the daemon, a frame comes before a timer of the same instant.
             for frame in self._interface.frames():
                 if self._host is not None:
-                    self._host.receive(frame, time.monotonic_ns())
+                    self._host.frame_arrived(frame, time.monotonic_ns())
             if self._orders is not None and self._orders in ready:
                 for order in os.read(self._orders, 4096).decode().splitlines():
                     self._order(order)

@@ -12,7 +12,7 @@ from carppcap.addresses import Address
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.machine import Machine, Rank
-from carppcap.simulation.model.medium import Wire, forge
+from carppcap.simulation.model.medium import Medium, forge
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import (
     ATTACKER,
@@ -32,19 +32,19 @@ from carppcap.units import Instant
 class Observer(Protocol):
     """Someone who is told all that happens, in its order."""
 
-    def step(self, name: str, step: Step) -> None:
+    def on_step(self, name: str, step: Step) -> None:
         """A virtual host has made a step."""
 
-    def rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
+    def on_rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
         """A frame has moved nothing."""
 
-    def holding(self, name: str, holds: bool, at: Instant) -> None:
+    def on_holding(self, name: str, holds: bool, at: Instant) -> None:
         """A host has begun or ceased to hold the address."""
 
-    def running(self, name: str, runs: bool, at: Instant) -> None:
+    def on_running(self, name: str, runs: bool, at: Instant) -> None:
         """A program has begun, or is no more."""
 
-    def scene(self, scene: Scene, over: bool, at: Instant) -> None:
+    def on_scene(self, scene: Scene, over: bool, at: Instant) -> None:
         """A scene of the story begins, or is over."""
 
 
@@ -80,7 +80,7 @@ class Cluster:
             for address in (member.config.source, member.config.source6)
             if address is not None
         }
-        self._wire = Wire(
+        self._medium = Medium(
             self._machines, scenario.quality, dice.fork("wire"), self._deliver
         )
         self._resending: list[Resend] = []
@@ -113,27 +113,27 @@ class Cluster:
 
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
-        self._wire.send(name, frame, self.now)
+        self._medium.send(name, frame, self.now)
 
     def record(self, name: str, step: Step) -> None:
         """Tell the observers."""
         for observer in self._observers:
-            observer.step(name, step)
+            observer.on_step(name, step)
 
     def reject(self, name: str, rejection: Rejection) -> None:
         """Tell the observers."""
         for observer in self._observers:
-            observer.rejection(name, rejection, self.now)
+            observer.on_rejection(name, rejection, self.now)
 
     def holding_changed(self, name: str, holds: bool) -> None:
         """Tell the observers."""
         for observer in self._observers:
-            observer.holding(name, holds, self.now)
+            observer.on_holding(name, holds, self.now)
 
     def running_changed(self, name: str, runs: bool) -> None:
         """Tell the observers."""
         for observer in self._observers:
-            observer.running(name, runs, self.now)
+            observer.on_running(name, runs, self.now)
 
     # The story.
 
@@ -154,10 +154,10 @@ class Cluster:
                 for name in names:
                     self._machines[name].step_clock(by_ns)
             case Cut() | Disturb() as fault:
-                self._wire.add(fault)
+                self._medium.add(fault)
             case Resend() as attack:
                 self._resending.append(attack)
-                self._resend(attack, self._wire.overheard(attack.name))
+                self._resend(attack, self._medium.overheard(attack.name))
             case _:
                 assert_never(scene.deed)
         if scene.lasts_ns is not None:
@@ -177,7 +177,7 @@ class Cluster:
                 for name in names:
                     self._machines[name].demote(-by)
             case Cut() | Disturb() as fault:
-                self._wire.remove(fault)
+                self._medium.remove(fault)
             case Resend() as attack:
                 self._resending.remove(attack)
             case _:
@@ -212,15 +212,15 @@ class Cluster:
         """Send it, and again in due time, for as long as the attack lasts."""
         if attack not in self._resending:
             return
-        latest = self._wire.overheard(attack.name)
+        latest = self._medium.overheard(attack.name)
         frame = captured or latest
         if attack.forged is not None and latest is not None:
             frame = forge(latest, *attack.forged)
         if frame is not None:
-            self._wire.send(ATTACKER, frame, self.now)
+            self._medium.send(ATTACKER, frame, self.now)
         again = partial(self._resend, attack, captured or latest)
         self.call_at(self.now + attack.every_ns, Rank.STORY, again)
 
     def _tell(self, scene: Scene, over: bool) -> None:
         for observer in self._observers:
-            observer.scene(scene, over, self.now)
+            observer.on_scene(scene, over, self.now)

@@ -199,7 +199,7 @@ class Machine:
             return
         due = self._program.deadline
         for at, frame in self._ring.frames():
-            self._program.receive(frame, at)
+            self._program.frame_arrived(frame, at)
         self._notice_link()
         signals, self._signals = self._signals, []
         for signal in signals:
@@ -222,7 +222,7 @@ class Machine:
         if self._stalled:
             self._ring.add(now, frame)
             return
-        self._program.receive(frame, now)
+        self._program.frame_arrived(frame, now)
         self._settle()
 
     # What its program may ask of it (`host.System`).

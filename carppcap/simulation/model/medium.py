@@ -1,4 +1,4 @@
-"""The wire: who receives which frame when, and in what condition."""
+"""The medium: which host receives which frame, when, and in what condition."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
 from carppcap.units import NS_PER_S, Instant
-from carppcap.wire import header as advert
+from carppcap.wire import header
 from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
 
 REORDER_NS_MAX = 2 * NS_PER_S
@@ -17,7 +17,7 @@ _NEXT_HEADER = 20
 """Where a frame of IPv6 says what it carries: ours are adverts and advertisements."""
 
 
-class Wire:
+class Medium:
     """Carries encoded frames from one station to all others.
 
     `deliver` is called with the instant of arrival, the receiver and the frame, in
@@ -113,10 +113,10 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
     """The advert in `frame` with other claims, which its digest does not cover."""
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)  # stations send intact adverts
-    captured = advert.decode(datagram.payload)
+    captured = header.decode(datagram.payload)
     assert captured is not None
     claims = replace(captured, advbase=advbase, advskew=advskew)
-    return frame[: -advert.HEADER_LENGTH] + advert.encode(claims)
+    return frame[: -header.HEADER_LENGTH] + header.encode(claims)
 
 
 def _is_advert(frame: bytes) -> bool:
@@ -125,7 +125,7 @@ def _is_advert(frame: bytes) -> bool:
     is_carp = ethertype == _IPV4 or (
         ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP
     )
-    return is_carp and frame[-advert.HEADER_LENGTH] % 16 == advert.TYPE_ADVERT
+    return is_carp and frame[-header.HEADER_LENGTH] % 16 == header.TYPE_ADVERT
 
 
 def _with_wrong_bit(frame: bytes, bit: int) -> bytes:

@@ -128,7 +128,7 @@ class Ledger:
         self._transitions: Counter[str] = Counter()
         self._rejected: dict[str, Counter[str]] = {m.name: Counter() for m in members}
 
-    def step(self, name: str, step: Step) -> None:
+    def on_step(self, name: str, step: Step) -> None:
         """Count adverts, changes of state and refused adverts."""
         if step.refusal is not None:
             self._rejected[name][step.refusal.reason.value] += 1
@@ -138,11 +138,11 @@ class Ledger:
             elif isinstance(action, StateChanged):
                 self._transitions[name] += 1
 
-    def rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
+    def on_rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
         """Count it."""
         self._rejected[name][rejection.reason.value] += 1
 
-    def holding(self, name: str, holds: bool, at: Instant) -> None:
+    def on_holding(self, name: str, holds: bool, at: Instant) -> None:
         """Keep account of who holds."""
         self._pass_time(at)
         if holds:
@@ -159,10 +159,10 @@ class Ledger:
         else:
             self._lost_at = at
 
-    def running(self, name: str, runs: bool, at: Instant) -> None:
+    def on_running(self, name: str, runs: bool, at: Instant) -> None:
         """A program may run and yet not hold the address."""
 
-    def scene(self, scene: Scene, over: bool, at: Instant) -> None:
+    def on_scene(self, scene: Scene, over: bool, at: Instant) -> None:
         """The report does not care for reasons."""
 
     def close(self, seed: int, end: Instant) -> Report:

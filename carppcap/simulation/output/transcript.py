@@ -59,23 +59,23 @@ class Recorder:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
 
-    def step(self, name: str, step: Step) -> None:
+    def on_step(self, name: str, step: Step) -> None:
         """Keep a step."""
         self.entries.append(Entry(step.at, name, step))
 
-    def rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
+    def on_rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
         """Keep a rejection."""
         self.entries.append(Entry(at, name, rejection))
 
-    def holding(self, name: str, holds: bool, at: Instant) -> None:
+    def on_holding(self, name: str, holds: bool, at: Instant) -> None:
         """Keep who holds."""
         self.entries.append(Entry(at, name, Holding(holds)))
 
-    def running(self, name: str, runs: bool, at: Instant) -> None:
+    def on_running(self, name: str, runs: bool, at: Instant) -> None:
         """Keep who is alive."""
         self.entries.append(Entry(at, name, Running(runs)))
 
-    def scene(self, scene: Scene, over: bool, at: Instant) -> None:
+    def on_scene(self, scene: Scene, over: bool, at: Instant) -> None:
         """Keep the story."""
         self.entries.append(Entry(at, STORY, Told(scene, over)))
 

@@ -96,10 +96,10 @@ class BsdHost:
         if self._system.link_up:
             self._become(State.BACKUP, Cause.STARTUP, Start(), now)
 
-    def receive(self, frame: bytes, now: Instant) -> None:
+    def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """`carp_input` up to `carp_input_c`."""
         datagram = decode(frame, LinkType.ETHERNET)
-        verdict = self._ingress.judge(datagram)
+        verdict = self._ingress.check(datagram)
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
         elif verdict is not None:

@@ -12,7 +12,7 @@ from carppcap.addresses import (
 from carppcap.election.actions import SendAdvert
 from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation.scenario.parts import Kind
-from carppcap.wire import header as wire
+from carppcap.wire import header
 from carppcap.wire.auth import Authenticator
 from carppcap.wire.encode import build_advert, build_announcement
 
@@ -75,7 +75,7 @@ class BsdEgress:
         source: Address,
         destination: Address,
     ) -> bytes:
-        advert = wire.Advert(
+        advert = header.Advert(
             vhid=self._config.vhid,
             advbase=action.advbase,
             advskew=action.advskew,
@@ -89,5 +89,5 @@ class BsdEgress:
             source=source,
             destination=destination,
             ip_id=self._draw_ip_id(),
-            payload=wire.encode(advert),
+            payload=header.encode(advert),
         )

@@ -9,7 +9,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.scenario.parts import Kind
-from carppcap.wire import header as wire
+from carppcap.wire import header
 from carppcap.wire.auth import Authenticator
 from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
@@ -53,7 +53,7 @@ class BsdIngress:
             for link_local in forms
         ]
 
-    def judge(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
+    def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
         """An advert for this vhid, a reason why not, or None: not the protocol."""
         if datagram is Defect.FOREIGN:
             return None
@@ -61,7 +61,7 @@ class BsdIngress:
             return Rejection(RejectReason.BADLEN)
         if datagram.destination not in (*self._groups, *self._own):
             return Rejection(RejectReason.WRONG_GROUP, datagram)
-        advert = wire.decode(datagram.payload)
+        advert = header.decode(datagram.payload)
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
         faults = self._faults(datagram, advert)
@@ -95,7 +95,7 @@ class BsdIngress:
             RejectReason.BADTTL: datagram.ttl != TTL
             and not (is_freebsd and is_unicast),
             RejectReason.BADSUM: not datagram.header_ok
-            or not wire.has_valid_checksum(datagram.payload),
+            or not header.has_valid_checksum(datagram.payload),
             RejectReason.BADVHID: not is_ours,
-            RejectReason.BADVER: advert.version != wire.VERSION,
+            RejectReason.BADVER: advert.version != header.VERSION,
         }

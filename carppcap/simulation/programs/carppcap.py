@@ -80,7 +80,7 @@ class CarppcapHost:
         self._handle(Start(), now)
         self.link_changed(now)
 
-    def receive(self, frame: bytes, now: Instant) -> None:
+    def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """Decode, judge, and pass to the core."""
         datagram = decode(frame, LinkType.ETHERNET)
         outcome = self._node.receive(self._config.interface, datagram, now)

@@ -62,7 +62,7 @@ class Program(Protocol):
     def start(self, now: Instant) -> None:
         """The host or the process begins."""
 
-    def receive(self, frame: bytes, now: Instant) -> None:
+    def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """A frame has arrived at `now`, which may be some time ago."""
 
     def wake(self, now: Instant) -> None:

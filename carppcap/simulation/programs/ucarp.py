@@ -116,7 +116,7 @@ class UcarpHost:
         self._started_at = self._monotonic = now
         self._wait = next(self._main)
 
-    def receive(self, frame: bytes, now: Instant) -> None:
+    def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """Into the ring, where it stays until libpcap's timeout."""
         periods = -((self._started_at - now) // CAPTURE_PERIOD_NS)
         self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from carppcap.node.ingress import Ingress
-from carppcap.simulation.model.medium import REORDER_NS_MAX, Wire, forge
+from carppcap.simulation.model.medium import REORDER_NS_MAX, Medium, forge
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
 from carppcap.units import NS_PER_MS, NS_PER_S
@@ -32,13 +32,13 @@ class Receivers:
         return [receiver for _, receiver, _ in self.arrived]
 
 
-def wire(**quality: float) -> tuple[Wire, Receivers]:
+def wire(**quality: float) -> tuple[Medium, Receivers]:
     receivers = Receivers()
     values = {"delay_ns": NS_PER_MS} | quality
-    return Wire(STATIONS, Quality(**values), Dice(1), receivers), receivers  # type: ignore[arg-type]
+    return Medium(STATIONS, Quality(**values), Dice(1), receivers), receivers  # type: ignore[arg-type]
 
 
-def send_many(line: Wire) -> None:
+def send_many(line: Medium) -> None:
     """One frame each 10 ms from a."""
     for number in range(SENT):
         line.send("a", ADVERT, number * 10 * NS_PER_MS)

@@ -22,7 +22,7 @@ def report(*changes: tuple[int, str, bool], end: int = 100) -> Report:
     """Of a run in which hosts began and ceased to hold the address."""
     ledger = Ledger(MEMBERS)
     for at, name, holds in changes:
-        ledger.holding(name, holds, at)
+        ledger.on_holding(name, holds, at)
     return ledger.close(7, end)
 
 
@@ -88,7 +88,7 @@ def test_tenures() -> None:
         (3, "node1", False),
         (4, "node2", True),
     ):
-        ledger.holding(name, holds, at)
+        ledger.on_holding(name, holds, at)
     ledger.close(1, 9)
 
     assert ledger.tenures == [Tenure("node1", 1, 3), Tenure("node2", 4, 9)]
@@ -101,9 +101,9 @@ def test_counters() -> None:
     advert = SendAdvert(1, 0, 5)
     changed = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
     for actions in ((changed, advert), (advert,), ()):
-        ledger.step("node2", Step(5, "eth0", 7, Tick(), actions, State.MASTER, None))
+        ledger.on_step("node2", Step(5, "eth0", 7, Tick(), actions, State.MASTER, None))
     for reason in (RejectReason.OWN, RejectReason.BADSUM, RejectReason.OWN):
-        ledger.rejection("node1", Rejection(reason), 5)
+        ledger.on_rejection("node1", Rejection(reason), 5)
     found = ledger.close(1, 9)
     one, two = found.members
 

@@ -22,8 +22,8 @@ def test_a_fragment_is_no_advert() -> None:
     config = group("netbsd").members[0].config
     ingress = BsdIngress(Kind.NETBSD, config)
 
-    assert ingress.judge(Defect.FRAGMENT) == Rejection(RejectReason.BADLEN)
-    assert ingress.judge(Defect.FOREIGN) is None
+    assert ingress.check(Defect.FRAGMENT) == Rejection(RejectReason.BADLEN)
+    assert ingress.check(Defect.FOREIGN) is None
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_is_believed(
     first, second = group(kind, kind, group={"flags": "-k 0"}).members
     datagram = replace(_advert_of(second), **changes)
 
-    verdict = BsdIngress(first.kind, first.config).judge(datagram)
+    verdict = BsdIngress(first.kind, first.config).check(datagram)
 
     found = verdict.reason if isinstance(verdict, Rejection) else None
     assert found is expected
@@ -66,7 +66,7 @@ def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
     }
     first, second = group(kind, kind, node=flags).members
 
-    verdict = BsdIngress(first.kind, first.config).judge(
+    verdict = BsdIngress(first.kind, first.config).check(
         replace(_advert_of(second), ttl=63)
     )
 
