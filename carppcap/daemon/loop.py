@@ -30,7 +30,7 @@ from carppcap.election.actions import (
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
     STALL_NS,
-    STEP_DOWN_HOLD_NS,
+    STEP_DOWN_PAUSE_NS,
     AddressesLost,
     AdvertReceived,
     Event,
@@ -235,7 +235,7 @@ class Daemon:
                 self._journal.status(self._state())
             elif number is signal.SIGUSR2:
                 self._log.debug("Caught signal (USR2) considering going down")
-                self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+                self._handle(StepDown(STEP_DOWN_PAUSE_NS), now)
             elif number in ENDING_SIGNALS and self._settings.shutdown:
                 self._stop(now)
             elif number in ENDING_SIGNALS:

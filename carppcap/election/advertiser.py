@@ -29,7 +29,7 @@ _QUESTIONED_NS_MAX = advert_interval_ns(254, 255)
 """A step more can still be said, and is no farewell."""
 
 
-class Voice:
+class Advertiser:
     """The adverts of one virtual host.
 
     `draw_counter` gives a fresh 64-bit number for each, never twice the same.
@@ -71,11 +71,9 @@ class Voice:
         """
         return self._demotion
 
-    def demote(self, demotion: int) -> bool:
-        """From now on our demotion is this; whether that is news."""
-        changed = demotion != self._demotion
+    def demote(self, demotion: int) -> None:
+        """Set our demotion, 0..255."""
         self._demotion = demotion
-        return changed
 
     def advert(self, now: Instant) -> list[Action]:
         """What a master says all the time, in each family."""
@@ -101,12 +99,12 @@ class Voice:
         """Whether an advert with this counter is one of our own, come back."""
         return counter in self._own_counters
 
-    def failed(self) -> None:
+    def note_failure(self) -> None:
         """An advert could not be sent."""
         self._send_failures += 1
         self._send_successes = 0
 
-    def succeeded(self) -> None:
+    def note_success(self) -> None:
         """An advert was sent."""
         if not self._is_suppressed:
             self._send_failures = 0

@@ -9,7 +9,7 @@ STALL_NS = 20 * NS_PER_MS
 """Waking up later than this is no jitter: the process was stopped or starved, and
 frames that were dropped meanwhile are a `FramesLost`."""
 
-STEP_DOWN_HOLD_NS = 3 * NS_PER_S
+STEP_DOWN_PAUSE_NS = 3 * NS_PER_S
 """How long SIGUSR2 keeps us from taking the address back (`StepDown`)."""
 
 
@@ -74,9 +74,9 @@ class FramesLost:
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """An operator asks us to hand over, and to leave it be for `hold_ns`."""
+    """An operator asks us to hand over, and to leave it be for `pause_ns`."""
 
-    hold_ns: Interval
+    pause_ns: Interval
 
 
 @dataclass(frozen=True, slots=True)

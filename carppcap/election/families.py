@@ -10,31 +10,31 @@ from carppcap.addresses import Family
 from carppcap.units import Instant, Interval
 
 
-class Hearing:
+class Families:
     """The master-down deadlines of one virtual host by family.
 
-    `patience_ns` is its master-down interval.
+    `master_down_ns` is its master-down interval.
     """
 
-    __slots__ = ("_families", "_heard_at", "_patience_ns", "_reported", "_since")
+    __slots__ = ("_families", "_heard_at", "_master_down_ns", "_reported", "_since")
 
-    def __init__(self, families: tuple[Family, ...], patience_ns: Interval) -> None:
+    def __init__(self, families: tuple[Family, ...], master_down_ns: Interval) -> None:
         self._families = families
-        self._patience_ns = patience_ns
+        self._master_down_ns = master_down_ns
         self._heard_at: dict[Family, Instant] = {}
         self._since: Instant = 0
         self._reported: set[Family] = set()
 
-    def begin(self, now: Instant) -> None:
+    def listen(self, now: Instant) -> None:
         """From now on we listen for a master."""
         self._since = now
         self._reported.clear()
 
     def deadline_of(self, family: Family) -> Instant:
         """When the master counts as dead, for all that is heard in `family`."""
-        return max(self._since, self._heard_at.get(family, 0)) + self._patience_ns
+        return max(self._since, self._heard_at.get(family, 0)) + self._master_down_ns
 
-    def heard(self, family: Family, now: Instant) -> list[Family]:
+    def note_advert(self, family: Family, now: Instant) -> list[Family]:
         """An advert came in `family`; which others have become silent meanwhile.
 
         Each is named once, until it is heard again.
@@ -64,4 +64,4 @@ class Hearing:
         if family is first:
             return True
         heard_at = self._heard_at.get(first)
-        return heard_at is None or now - heard_at >= self._patience_ns
+        return heard_at is None or now - heard_at >= self._master_down_ns

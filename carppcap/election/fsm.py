@@ -38,7 +38,7 @@ from carppcap.election.actions import (
     State,
     StateChanged,
 )
-from carppcap.election.advertiser import Voice
+from carppcap.election.advertiser import Advertiser
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
     AddressesAcquired,
@@ -59,7 +59,7 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.election.families import Hearing
+from carppcap.election.families import Families
 from carppcap.election.ties import Ties
 from carppcap.units import NS_PER_S, Instant, Interval
 from carppcap.wire.header import BOW_OUT
@@ -67,8 +67,8 @@ from carppcap.wire.header import BOW_OUT
 REPEAT_ANNOUNCE_AFTER = 2
 """Adverts between an announcement and its repetition (`sc_delayed_arp`)."""
 
-ADDRESS_FAILED_HOLD_NS = 3 * NS_PER_S
-ADDRESS_FAILED_HOLD_NS_MAX = 60 * NS_PER_S
+ADDRESS_FAILED_PAUSE_NS = 3 * NS_PER_S
+ADDRESS_FAILED_PAUSE_NS_MAX = 60 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Leaving:
 
     new: State
     cause: Cause
-    hold_ns: Interval
+    pause_ns: Interval
 
 
 class VirtualHost:
@@ -87,7 +87,7 @@ class VirtualHost:
     actions in order.  Pass `Tick` when `deadline` arrives: an early one is harmless,
     a late one only delays us.  Instants must not decrease.
 
-    `draw_counter` gives a fresh 64-bit number for each advert (see `Voice`).
+    `draw_counter` gives a fresh 64-bit number for each advert (see `Advertiser`).
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class VirtualHost:
         self.state = State.INIT
         self.deadline: Instant | None = None
         self._patience_ns = config.master_down_interval_ns
-        self._voice = Voice(config, draw_counter)
+        self._advertiser = Advertiser(config, draw_counter)
         self._ties = Ties()
-        self._hearing = Hearing(config.families, self._patience_ns)
+        self._families = Families(config.families, self._patience_ns)
         self._link_up = True
         self._doubted_silence = False
         self._hold_until: Instant | None = None
@@ -110,28 +110,23 @@ class VirtualHost:
         self._adverts_until_announce = 0  # 0: no repetition is due
         self._refused_interval_ns: Interval | None = None
         self._has_asked = False
-        self._steady: Event | None = None
 
     @property
     def interval_ns(self) -> Interval:
         """Time between our adverts, which is also our rank: the shorter the better."""
-        return self._voice.interval_ns
+        return self._advertiser.interval_ns
 
     @property
     def demotion(self) -> int:
         """How poor a master we would be, 0..255."""
-        return self._voice.demotion
+        return self._advertiser.demotion
 
     def is_own(self, counter: int) -> bool:
         """Whether an advert with this counter is one of our own, come back."""
-        return self._voice.is_own(counter)
+        return self._advertiser.is_own(counter)
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take note of `event` at `now` and say what must be done about it."""
-        if event is self._steady:  # as in a replay millions of times
-            self._rearm_master_down(now)
-            return []
-        self._steady = None
         match self.state, event:
             case State.BACKUP, AdvertReceived() as theirs if self._link_up:
                 return self._heard_as_backup(theirs, now)
@@ -143,8 +138,8 @@ class VirtualHost:
                 self._refused_interval_ns = interval_ns
             case State.BACKUP, FramesLost() if self._link_up:
                 self._doubt_silence(now)
-            case State.BACKUP, StepDown(hold_ns):
-                self._hold(hold_ns, now)
+            case State.BACKUP, StepDown(pause_ns):
+                self._hold(pause_ns, now)
             case State.BACKUP, Stop():
                 return self._become_init()
             case State.MASTER, Tick() if self._is_due(now):
@@ -152,32 +147,33 @@ class VirtualHost:
             case State.MASTER, AdvertReceived() as theirs:
                 return self._heard_as_master(theirs, now)
             case State.MASTER, SequenceContested():
-                return self._voice.advert(now)
+                return self._advertiser.advert(now)
             case State.MASTER, AddressesAcquired(ok) if self._leaving is None:
                 return self._announce() if ok else self._address_failed(now)
             case State.MASTER, AddressesLost() if self._acquired:
                 return self._addresses_lost(now)
             case State.MASTER, AddressesReleased(ok) if self._leaving is not None:
                 return self._leave(self._leaving, ok, now)
-            case State.MASTER, StepDown(hold_ns):
-                return self._start_leaving(State.BACKUP, Cause.STEP_DOWN, hold_ns)
+            case State.MASTER, StepDown(pause_ns):
+                return self._start_leaving(State.BACKUP, Cause.STEP_DOWN, pause_ns)
             case State.MASTER, Stop():
                 return self._start_leaving(State.INIT, Cause.SHUTDOWN, 0)
             case _, DemotionChanged(demotion):
-                is_news = self._voice.demote(demotion)
+                is_news = demotion != self.demotion
+                self._advertiser.demote(demotion)
                 # Peers are told at once (`carp_send_ad_all`).
                 if is_news and self.state is State.MASTER:
-                    return self._voice.advert(now)
+                    return self._advertiser.advert(now)
             case State.BACKUP | State.MASTER, LinkDown():
                 return self._link_went_down(now)
             case State.BACKUP, LinkUp() if not self._link_up:
                 self._link_up = True
-                self._hearing.begin(now)
+                self._families.listen(now)
                 self._rearm_master_down(now)
             case _, SendFailed():
-                self._voice.failed()
+                self._advertiser.note_failure()
             case _, SendSucceeded():
-                self._voice.succeeded()
+                self._advertiser.note_success()
         return []
 
     # What a BACKUP decides.
@@ -191,13 +187,13 @@ class VirtualHost:
         # that its next advert is a new one.  A replay cannot answer.
         self._has_asked = True
         self.deadline = now + min(interval_ns + interval_ns // 4, self._patience_ns)
-        return self._voice.question(interval_ns, now)
+        return self._advertiser.question(interval_ns, now)
 
     def _heard_as_backup(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._doubted_silence = False
         self._refused_interval_ns, self._has_asked = None, False
         self._ties.heard(theirs.source)
-        silent = self._hearing.heard(theirs.family, now)
+        silent = self._families.note_advert(theirs.family, now)
         # A master this slow is bound to time out, so treat it as down already: this
         # is how a farewell works on receivers that know nothing of farewells.
         too_slow = self._patience_ns < theirs.interval_ns
@@ -216,8 +212,6 @@ class VirtualHost:
         is_farewell = theirs.advbase == theirs.advskew == BOW_OUT
         if too_slow and (theirs.demotion >= self.demotion or is_farewell):
             return self._become_master(Cause.MASTER_TOO_SLOW, now)
-        # The same once more, with nothing in between, is no news in a single family.
-        self._steady = theirs if len(self.config.families) < 2 else None
         self._rearm_master_down(now)
         return [FamilySilent(family) for family in silent]
 
@@ -230,13 +224,13 @@ class VirtualHost:
             self._doubted_silence = True
             self.deadline = max(self.deadline or now, now + self._patience_ns)
 
-    def _hold(self, hold_ns: Interval, now: Instant) -> None:
+    def _hold(self, pause_ns: Interval, now: Instant) -> None:
         """Pause, and only then begin to listen for a master, as the original does.
 
         Were both to run at once, a peer that waits longer than we do would never
         get its turn.
         """
-        self._hold_until = now + hold_ns
+        self._hold_until = now + pause_ns
         if self.deadline is not None:
             self.deadline = self._hold_until + self._patience_ns
 
@@ -248,18 +242,18 @@ class VirtualHost:
     # What a MASTER decides.
 
     def _heard_as_master(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
-        self._hearing.heard(theirs.family, now)
+        self._families.note_advert(theirs.family, now)
         is_better = theirs.interval_ns < self.interval_ns
         is_lost_tie = self._is_lost_tie(theirs, now)
         if is_lost_tie and self._ties.keep(theirs.source, theirs.counter):
             # A kernel yields to this advert at once instead of a second later.
-            return [*self._voice.advert(now), *self._reassert()]
+            return [*self._advertiser.advert(now), *self._reassert()]
         is_less_demoted = theirs.demotion < self.demotion
         is_preferred = is_better or is_lost_tie
         if is_less_demoted or (is_preferred and theirs.demotion == self.demotion):
             # Our last advert tells the winner it was contested: it announces again.
             # But not one that would beat the winner where demotion is not known.
-            last_advert = self._voice.advert(now) if is_preferred else []
+            last_advert = self._advertiser.advert(now) if is_preferred else []
             cause = Cause.BETTER_MASTER if is_preferred else Cause.DEMOTION
             yielding = self._give_way(cause, now)
             self._ties.yielded_to(theirs.source if is_lost_tie else None)
@@ -269,7 +263,7 @@ class VirtualHost:
     def _is_lost_tie(self, theirs: AdvertReceived, now: Instant) -> bool:
         if theirs.interval_ns != self.interval_ns:
             return False
-        if not self._hearing.decides_ties(theirs.family, now):
+        if not self._families.decides_ties(theirs.family, now):
             return False
         return self._ties.is_lost(theirs.source, self.config.source_of(theirs.family))
 
@@ -284,7 +278,7 @@ class VirtualHost:
         return [AnnounceAddresses()]
 
     def _advertise(self, now: Instant) -> list[Action]:
-        actions = self._voice.advert(now)
+        actions = self._advertiser.advert(now)
         self._schedule_advert(now)
         if self._adverts_until_announce > 0:
             self._adverts_until_announce -= 1
@@ -302,20 +296,20 @@ class VirtualHost:
     # Ways out of MASTER.
 
     def _start_leaving(
-        self, new: State, cause: Cause, hold_ns: Interval
+        self, new: State, cause: Cause, pause_ns: Interval
     ) -> list[Action]:
         was_leaving = self._leaving is not None
         if self._leaving is None or new is State.INIT:
-            self._leaving = Leaving(new, cause, hold_ns)
+            self._leaving = Leaving(new, cause, pause_ns)
         return [] if was_leaving else [ReleaseAddresses()]
 
     def _leave(self, leaving: Leaving, released: bool, now: Instant) -> list[Action]:
         # Never invite a successor while we still answer for the addresses.
-        farewell = self._voice.farewell(now) if released else []
+        farewell = self._advertiser.farewell(now) if released else []
         if leaving.new is State.INIT:
             return [*farewell, *self._become_init()]
         changed = self._enter_backup(leaving.cause, now)
-        self._hold(leaving.hold_ns, now)
+        self._hold(leaving.pause_ns, now)
         return [*farewell, changed]
 
     def _give_way(self, cause: Cause, now: Instant) -> list[Action]:
@@ -327,7 +321,7 @@ class VirtualHost:
         if leaving.new is State.INIT:
             return self._become_init()
         changed = self._enter_backup(cause, now)
-        self._hold(leaving.hold_ns, now)
+        self._hold(leaving.pause_ns, now)
         return [changed]
 
     def _link_went_down(self, now: Instant) -> list[Action]:
@@ -339,14 +333,14 @@ class VirtualHost:
 
     def _address_failed(self, now: Instant) -> list[Action]:
         """A master without the address is worse than none: let a peer try."""
-        hold_ns = min(
-            ADDRESS_FAILED_HOLD_NS << self._acquire_failures,
-            ADDRESS_FAILED_HOLD_NS_MAX,
+        pause_ns = min(
+            ADDRESS_FAILED_PAUSE_NS << self._acquire_failures,
+            ADDRESS_FAILED_PAUSE_NS_MAX,
         )
         self._acquire_failures = min(self._acquire_failures + 1, 8)
-        farewell = self._voice.farewell(now)
+        farewell = self._advertiser.farewell(now)
         yielding = self._become_backup(Cause.ADDRESS_FAILED, now)
-        self._hold(hold_ns, now)
+        self._hold(pause_ns, now)
         return [*farewell, *yielding]
 
     def _addresses_lost(self, now: Instant) -> list[Action]:
@@ -377,7 +371,7 @@ class VirtualHost:
         changed = StateChanged(self.state, State.BACKUP, cause)
         self.state, self._leaving, self._acquired = State.BACKUP, None, False
         self._ties.yielded_to(None)
-        self._hearing.begin(now)
+        self._families.listen(now)
         self._doubted_silence, self._has_asked = False, False
         self._refused_interval_ns = None
         self.deadline = None
@@ -391,7 +385,7 @@ class VirtualHost:
         self._ties.became_master()
         self._adverts_until_announce, self._regained_at = 0, None
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
-        first_advert = self._voice.advert(now)
+        first_advert = self._advertiser.advert(now)
         self.deadline = now + self.interval_ns
         # The announcement follows when this host really answers for the addresses.
         return [changed, *first_advert, AcquireAddresses()]

@@ -37,7 +37,7 @@ class Outcome:
         return self.exit_code == 0 or (self.exit_code is None and not self.error)
 
 
-class JobQueue:
+class ScriptQueue:
     """The job that runs and the one that waits.
 
     Start what `request` and `finished` return; call `finished` when it has ended, or

@@ -87,8 +87,8 @@ def format_event(event: GroupEvent) -> str:
             return "acquired" if ok else "acquire_failed"
         case AddressesReleased(ok):
             return "released" if ok else "release_failed"
-        case StepDown(hold_ns):
-            return f"step_down {format_seconds(hold_ns)}"
+        case StepDown(pause_ns):
+            return f"step_down {format_seconds(pause_ns)}"
         case DemotionChanged(demotion):
             return f"demotion {demotion}"
         case _:

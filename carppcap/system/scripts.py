@@ -1,4 +1,4 @@
-"""The up and down scripts as child processes, in the order of `JobQueue`.
+"""The up and down scripts as child processes, in the order of `ScriptQueue`.
 
 Nobody waits for them.  A host that is short of something must above all not keep an
 address that a peer has by now, so a down script that could not be started for that
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from carppcap.election.script_queue import Job, JobQueue, Outcome
+from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.units import NS_PER_S, Instant, Interval
 
 __all__ = ["Job", "Outcome", "ScriptRunner"]
@@ -75,7 +75,7 @@ class ScriptRunner:
         self._directory = ""
         with suppress(OSError):
             self._directory = os.getcwd()
-        self._queue = JobQueue()
+        self._queue = ScriptQueue()
         self._next_occasion: Mapping[str, str] = {}
         self._running: _Running | None = None
         self._to_retry: Postponed | None = None

@@ -7,14 +7,14 @@ import pytest
 
 from carppcap.addresses import Family
 from carppcap.election.actions import SendAdvert
-from carppcap.election.advertiser import OWN_COUNTERS_MAX, Voice
+from carppcap.election.advertiser import OWN_COUNTERS_MAX, Advertiser
 from carppcap.units import advert_interval_ns
 from tests.builders import VIP, config, ns
 
 
-def voice(**changes: object) -> Voice:
+def advertiser(**changes: object) -> Advertiser:
     numbers = count(1)
-    return Voice(config(**changes), lambda now: now * 1000 + next(numbers))
+    return Advertiser(config(**changes), lambda now: now * 1000 + next(numbers))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def voice(**changes: object) -> Voice:
 )
 def test_demotion_raises_the_skew(advskew: int, demotion: int, said: int) -> None:
     """Up to 240, and never below what it was."""
-    it = voice(advskew=advskew)
+    it = advertiser(advskew=advskew)
     it.demote(demotion)
 
     assert it.advskew == said
@@ -58,29 +58,20 @@ def test_demotion_raises_the_skew(advskew: int, demotion: int, said: int) -> Non
 )
 def test_who_cannot_send_says_so(sent: str, advskew: int) -> None:
     """Three failures in a row, until three successes in a row; it is no demotion."""
-    it = voice(advskew=7)
+    it = advertiser(advskew=7)
     for result in sent:
         if result == "x":
-            it.failed()
+            it.note_failure()
         else:
-            it.succeeded()
+            it.note_success()
 
     assert it.advskew == advskew
     assert it.demotion == 0
 
 
-def test_only_another_demotion_is_news() -> None:
-    """The first is that of the settings."""
-    it = voice(demotion=3)
-
-    assert [it.demote(demotion) for demotion in (3, 4, 4, 0)] == [
-        False, True, False, True,
-    ]  # fmt: skip
-
-
 def test_each_family_has_an_advert_and_each_advert_a_counter() -> None:
     """IPv4 first; the counter is drawn for the instant."""
-    it = voice(vips=(IPv6Address("fd00::fc"), VIP), farewell=True)
+    it = advertiser(vips=(IPv6Address("fd00::fc"), VIP), farewell=True)
 
     assert it.advert(2) == [
         SendAdvert(1, 0, 2001, 0, Family.IPV4),
@@ -111,7 +102,7 @@ def test_a_question_beats_nobody(
     advbase: int, advskew: int, theirs: tuple[int, int], asked: tuple[int, int]
 ) -> None:
     """A step slower than who is asked, and bearable for all others."""
-    it = voice(advbase=advbase, advskew=advskew)
+    it = advertiser(advbase=advbase, advskew=advskew)
 
     [question] = it.question(advert_interval_ns(*theirs), 4)
 
@@ -120,7 +111,7 @@ def test_a_question_beats_nobody(
 
 def test_no_farewell_unless_wished_for() -> None:
     """And no counter is drawn for it."""
-    it = voice()
+    it = advertiser()
 
     assert it.farewell(3) == []
     assert it.advert(3) == [SendAdvert(1, 0, 3001)]
@@ -128,7 +119,7 @@ def test_no_farewell_unless_wished_for() -> None:
 
 def test_own_counters_are_known_for_a_while() -> None:
     """The oldest are forgotten first."""
-    it = voice()
+    it = advertiser()
     for _ in range(OWN_COUNTERS_MAX + 1):
         it.advert(0)
 

@@ -3,16 +3,16 @@
 import pytest
 
 from carppcap.addresses import Family
-from carppcap.election.families import Hearing
+from carppcap.election.families import Families
 
 V4, V6 = Family.IPV4, Family.IPV6
 BOTH = (V4, V6)
 
 
-def hearing(families: tuple[Family, ...] = BOTH) -> Hearing:
+def listening(families: tuple[Family, ...] = BOTH) -> Families:
     """Listening since 10, for 3."""
-    it = Hearing(families, 3)
-    it.begin(10)
+    it = Families(families, 3)
+    it.listen(10)
     return it
 
 
@@ -34,29 +34,29 @@ def test_who_is_silent(
     heard: list[tuple[Family, int]], silent: list[list[Family]]
 ) -> None:
     """Said when the other family is heard, because then the master is alive."""
-    it = hearing()
+    it = listening()
 
-    assert [it.heard(family, at) for family, at in heard] == silent
+    assert [it.note_advert(family, at) for family, at in heard] == silent
 
 
 def test_listening_anew_forgives() -> None:
     """A family cannot have been heard while nobody listened."""
-    it = hearing()
-    it.heard(V4, 13)
-    it.begin(20)
+    it = listening()
+    it.note_advert(V4, 13)
+    it.listen(20)
 
     assert it.deadline_of(V6) == 23
-    assert it.heard(V4, 22) == []
-    assert it.heard(V4, 23) == [V6]
+    assert it.note_advert(V4, 22) == []
+    assert it.note_advert(V4, 23) == [V6]
 
 
 @pytest.mark.parametrize("families", [(), (V4,), (V6,)])
 def test_a_single_family_has_nobody_to_miss(families: tuple[Family, ...]) -> None:
     """Its silence is the master's."""
-    it = hearing(families)
+    it = listening(families)
 
-    assert it.heard(V4, 99) == []
-    assert it.heard(V6, 199) == []
+    assert it.note_advert(V4, 99) == []
+    assert it.note_advert(V6, 199) == []
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_which_family_decides_ties(
     families: tuple[Family, ...], heard_at: int | None, family: Family, decides: bool
 ) -> None:
     """One for both, or each of two hosts might yield to the other."""
-    it = hearing(families)
+    it = listening(families)
     if heard_at is not None:
-        it.heard(V4, heard_at)
+        it.note_advert(V4, heard_at)
 
     assert it.decides_ties(family, 12) is decides

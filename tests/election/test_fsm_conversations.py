@@ -4,7 +4,6 @@ A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advert
 1/0, so our patience is 3 s, unless a conversation says otherwise.
 """
 
-from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from itertools import count
 from typing import Any
@@ -444,28 +443,3 @@ def test_a_failing_up_script_holds_us_back_longer_each_time() -> None:
 20000  acquired        | MASTER 20001  | announce
 20000  acquire_failed  | BACKUP 20006  | {failed}""",
     )
-
-
-BETWEEN = """
-frames_lost | demote 5 | demote 0 | tick | hear 0/9 .6 | hear 255/255 .6 | step_down 2
-refuse 1 | stop; start | link_down; link_up | start
-"""
-
-
-@pytest.mark.parametrize("changes", [{}, DUAL], ids=["one", "two"])
-@pytest.mark.parametrize("between", BETWEEN.strip().replace("\n", "|").split("|"))
-def test_one_and_the_same_event(changes: dict[str, Any], between: str) -> None:
-    """What a replay may pass again and again is heard as if it were another each time.
-
-    Also when something has happened in between that makes a difference.
-    """
-    once, anew = (VirtualHost(config(**changes), counters()) for _ in range(2))
-    said = event_named("hear 1/50 .4")
-    story = [event_named("start"), said, said]
-    story += [event_named(word) for word in between.split(";")] + [said] * 9
-
-    for second, event in enumerate(story):
-        twin = replace(event) if event is said else event
-        expected = anew.handle(twin, ns(second))
-        assert once.handle(event, ns(second)) == expected
-        assert (once.state, once.deadline) == (anew.state, anew.deadline)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.election.script_queue import Job, JobQueue, Outcome
+from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 
 UP, DOWN = Job.ACQUIRE, Job.RELEASE
 
@@ -22,7 +22,7 @@ UP, DOWN = Job.ACQUIRE, Job.RELEASE
 )
 def test_what_runs(requests: list[Job], expected: list[Job]) -> None:
     """All requests come while the first script still runs."""
-    queue = JobQueue()
+    queue = ScriptQueue()
     ran = [job for job in map(queue.request, requests) if job is not None]
     while (job := queue.finished()) is not None:
         ran.append(job)
@@ -33,7 +33,7 @@ def test_what_runs(requests: list[Job], expected: list[Job]) -> None:
 
 def test_a_script_that_has_ended_does_not_hold_up_the_next() -> None:
     """Only what still runs makes a request wait."""
-    queue = JobQueue()
+    queue = ScriptQueue()
 
     assert queue.request(UP) is UP
     assert queue.request(DOWN) is None

@@ -16,7 +16,7 @@ from carppcap.election.actions import (
 from carppcap.election.config import DEMOTION_MAX
 from carppcap.election.events import (
     STALL_NS,
-    STEP_DOWN_HOLD_NS,
+    STEP_DOWN_PAUSE_NS,
     AddressesAcquired,
     AddressesReleased,
     AdvertReceived,
@@ -30,7 +30,7 @@ from carppcap.election.events import (
     StepDown,
     Stop,
 )
-from carppcap.election.script_queue import Job, JobQueue, Outcome
+from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.node.counter import Sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Group, Node, Step
@@ -58,7 +58,7 @@ class CarppcapHost:
         self._egress = Egress(
             member.config, system.mac, lambda: dice.bits(16), system.neighbour
         )
-        self._scripts = JobQueue()
+        self._scripts = ScriptQueue()
         self._kill_script_at: Instant | None = None
         self._usable = True
         self._stopping = False
@@ -108,7 +108,7 @@ class CarppcapHost:
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
-        self._handle(StepDown(STEP_DOWN_HOLD_NS), now)
+        self._handle(StepDown(STEP_DOWN_PAUSE_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
         """A tracked script says so."""

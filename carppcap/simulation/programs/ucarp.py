@@ -202,9 +202,9 @@ class UcarpHost:
                 changed = StateChanged(self._state, State.INIT, Cause.SHUTDOWN)
                 self._state, self._master_down_at = State.INIT, None
                 self._report(signal, [changed])
-            case StepDown(hold_ns) if is_master:
+            case StepDown(pause_ns) if is_master:
                 yield from self._become(
-                    State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=hold_ns
+                    State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=pause_ns
                 )
 
     def _poll(self) -> Wait:
