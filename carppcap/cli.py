@@ -28,7 +28,7 @@ from carppcap.system.process import (
 )
 from carppcap.system.syslog import Log
 from carppcap.text.help import usage
-from carppcap.text.i18n import translate
+from carppcap.text.i18n import translate_error
 from carppcap.wire.header import BOW_OUT
 
 ORIGINAL_NAME = "ucarp"
@@ -70,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(name: str, error: CarpError) -> None:
-    sentence = translate(error.template).format(**error.values)
     with suppress(OSError, ValueError):
-        print(f"{name}: {sentence}", file=sys.stderr)
+        print(f"{name}: {translate_error(error)}", file=sys.stderr)
 
 
 def _daemon(name: str, arguments: Sequence[str]) -> int:
@@ -95,11 +94,11 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             return _in_background(settings, log)
         return _run(settings, log, None)
     except CarpError as error:
-        log.error(error.template, **error.values)
+        log.fatal(error)
         return error.exit_status
     except Exception as error:
         # In the background nobody would see the traceback.
-        log.error("Unable to go on: {why}", why=repr(error))
+        log.error(f"Unable to go on: {error!r}")
         raise
 
 
@@ -110,7 +109,7 @@ def _in_background(settings: Settings, log: Log) -> int:
     try:
         return _run(settings, log, verdict)
     except CarpError as error:
-        log.error(error.template, **error.values)
+        log.fatal(error)
         verdict.report(error.exit_status)
         return error.exit_status
 
@@ -125,7 +124,7 @@ def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
     interface = settings.interface
     if interface is None:
         interface = default_interface()
-        log.info("Using [{interface}] as a network interface", interface=interface)
+        log.info(f"Using [{interface}] as a network interface")
     config = with_source(settings.virtual_host(interface), log)
     _warn(settings, log)
     with (

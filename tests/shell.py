@@ -19,14 +19,14 @@ TIMEOUT_S = 20.0
 
 
 class MemoryLog(Log):
-    """A log that keeps its lines, as (level, English sentence)."""
+    """A log that keeps its lines, as (level, text)."""
 
     def __init__(self, *, debug: bool = False) -> None:
         super().__init__("carppcap", debug=debug)
         self.lines: list[tuple[str, str]] = []
 
-    def write(self, level: Level, template: str, **values: object) -> None:
-        self.lines.append((level.name, template.format(**values)))
+    def write(self, level: Level, text: str) -> None:
+        self.lines.append((level.name, text))
 
     @property
     def texts(self) -> list[str]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from carppcap import __version__
 from carppcap.cli import main
 from carppcap.options.table import OPTIONS
+from carppcap.text import catalogues
 from tests.options.test_command_line import BAD, WORDS
 from tests.shell import COMMAND, environment, make_link, network, run, wait_for
 
@@ -97,6 +98,26 @@ def test_warnings_of_the_original() -> None:
         "[WARNING] Warning: no script called when going up",
         "[WARNING] Warning: no script called when going down",
         "[WARNING] Warning: with --deadratio 1 a single late advert is a fail-over",
+    ]
+
+
+GERMAN = {"LC_ALL": "de_DE.UTF-8", "LANGUAGE": ""}
+
+
+def test_people_read_their_language_and_programs_english() -> None:
+    """Help and errors are translated; lines that log watchers match are not."""
+    catalogues.compile_all()
+
+    assert run("--help", **GERMAN).stdout.startswith("Aufruf: carppcap [OPTIONEN]")
+    refused = run(*COMPLETE, "--bogus", **GERMAN)
+    assert refused.stderr == "carppcap: Unbekannte Option: --bogus (siehe --help)\n"
+    assert lines(run(*COMPLETE, **GERMAN)) == [
+        "[WARNING] Warning: no script called when going up",
+        "[WARNING] Warning: no script called when going down",
+        (
+            "[ERROR] Schnittstelle [nosuch0] kann nicht geöffnet werden: es gibt sie "
+            "nicht"
+        ),
     ]
 
 
@@ -341,6 +362,19 @@ def test_nohup(tmp_path: Path, arguments: list[str], survives: bool) -> None:
         daemon.says("Switching to state: MASTER")
         daemon.process.terminate()
     assert daemon.process.wait(20) == (-signal.SIGTERM if survives else 0)
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_the_state_is_logged_in_english(tmp_path: Path) -> None:
+    """In every locale."""
+    german = " ".join(f"{name}={value};" for name, value in GERMAN.items())
+    daemon = Started(tmp_path, *FAST, shell=f"{german} export LC_ALL;")
+
+    daemon.says("Switching to state: MASTER")
+
+    daemon.process.terminate()
+    daemon.process.wait(20)
 
 
 @pytest.mark.netns

@@ -10,7 +10,7 @@ from contextlib import suppress
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
-from carppcap.errors import N_, LinkError
+from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
@@ -27,8 +27,6 @@ from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.decode import LinkType
-
-_LOST_SOURCE = N_("{interface} has lost our address {source}")
 
 
 class Wire:
@@ -97,9 +95,7 @@ class Wire:
         for source in self._sources:
             if source not in self._sources_seen:
                 self._log.warning(
-                    "{source} is not an address of {interface} (--srcip)",
-                    source=source,
-                    interface=config.interface,
+                    f"{source} is not an address of {config.interface} (--srcip)"
                 )
         if config.peers:
             self._holder = ProtocolHolder(*config.families)
@@ -151,7 +147,7 @@ class Wire:
             self._warn_once(error)
         else:
             self._sieve = sieve
-            self._log.debug("BPF rule: [{rule}]", rule=bpf)
+            self._log.debug(f"BPF rule: [{bpf}]")
 
     def lost_frames(self) -> bool:
         """Whether frames were dropped, unread, since this was asked last."""
@@ -214,9 +210,7 @@ class Wire:
             return None
         if self.usable:
             self._reason = ""
-            self._log.warning(
-                "{interface} can be used again", interface=self._config.interface
-            )
+            self._log.warning(f"{self._config.interface} can be used again")
             return LinkUp()
         self._say_unusable()
         return LinkDown() if was_usable else None
@@ -260,11 +254,9 @@ class Wire:
                 "Unable to find MAC address of [{interface}]: not Ethernet",
                 interface=config.interface,
             )
-        self._log.info(
-            "Local advertised ethernet address is [{mac}]",
-            mac=self.status.mac.hex(":"),
-        )
-        self._log.debug("BPF rule: [{rule}]", rule=bpf)
+        mac = self.status.mac.hex(":")
+        self._log.info(f"Local advertised ethernet address is [{mac}]")
+        self._log.debug(f"BPF rule: [{bpf}]")
         if config.peers:
             self._neighbours = Neighbours(self.status.index)
             for peer in config.peers:
@@ -301,7 +293,7 @@ class Wire:
 
     def _warn_once(self, error: LinkError) -> None:
         if str(error) != self._failure:
-            self._log.warning(error.template, **error.values)
+            self._log.warning(str(error))
         self._failure = str(error)
 
     def _close(self) -> None:
@@ -318,23 +310,20 @@ class Wire:
 
     def _say_unusable(self) -> None:
         """Say why, and again only when it is for another reason."""
-        status = self.status
+        status, interface = self.status, self._config.interface
         if not status.exists:
-            reason = N_("{interface} is gone")
+            reason = f"{interface} is gone"
         elif not status.up:
-            reason = N_("{interface} is down")
+            reason = f"{interface} is down"
         elif self._capture is None:
             reason = ""  # said already, when it could not be opened
         elif not status.carrier:
-            reason = N_("{interface} has no carrier")
+            reason = f"{interface} has no carrier"
         else:
-            reason = _LOST_SOURCE
+            sources = ", ".join(map(str, self._sources))
+            reason = f"{interface} has lost our address {sources}"
         if reason != self._reason and reason:
-            self._log.warning(
-                reason,
-                interface=self._config.interface,
-                source=", ".join(map(str, self._sources)),
-            )
+            self._log.warning(reason)
         self._reason = reason
 
     def _say_lost_sources(self, before: LinkStatus) -> None:
@@ -342,18 +331,14 @@ class Wire:
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
                 self._log.warning(
-                    _LOST_SOURCE, interface=self._config.interface, source=source
+                    f"{self._config.interface} has lost our address {source}"
                 )
 
     def _watch_vips(self, before: LinkStatus) -> None:
         for vip in self._config.vips:
             if vip in before.addresses and vip not in self.status.addresses:
                 self.vip_lost = True
-                self._log.info(
-                    "{address} is no longer on {interface}",
-                    address=vip,
-                    interface=self._config.interface,
-                )
+                self._log.info(f"{vip} is no longer on {self._config.interface}")
 
 
 def _groups(config: VirtualHostConfig) -> tuple[Address, ...]:

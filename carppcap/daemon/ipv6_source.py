@@ -40,9 +40,7 @@ def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
             remaining_ns = give_up_at - now_ns()
             if isinstance(chosen, IPv6Address):
                 log.info(
-                    "Using [{source}] as IPv6 source address on {interface}",
-                    source=chosen,
-                    interface=config.interface,
+                    f"Using [{chosen}] as IPv6 source address on {config.interface}"
                 )
                 return replace(config, source6=chosen)
             if remaining_ns <= 0:

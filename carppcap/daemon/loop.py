@@ -204,7 +204,7 @@ class Daemon:
         if outcome is None:
             return False
         if isinstance(outcome, Rejection):
-            self._journal.rejection(outcome, at)
+            self._journal.log_rejection(outcome, at)
             return False
         if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
             self._flood.heard(outcome.event.source, at)
@@ -278,7 +278,7 @@ class Daemon:
         """
         for action in step.actions:
             self._transmit(action, step.at)
-        self._journal.step(step)
+        self._journal.log_step(step)
         for action in step.actions:
             self._run_script_for(action, step)
         while self._feedback:

@@ -1,7 +1,7 @@
-"""What the log says of steps, rejections and scripts, in the original's words.
+"""The log of one virtual host: steps, rejections and scripts, in ucarp's words.
 
-A fold over what has happened: it decides nothing.  What can come with every frame is
-said once and then once a minute, with a count of what was held back.
+It only reports what has happened and decides nothing.  What can come with every frame
+is logged once and then once a minute, with a count of what was suppressed.
 """
 
 from carppcap.election.actions import (
@@ -14,10 +14,10 @@ from carppcap.election.actions import (
 )
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
-from carppcap.errors import N_, LinkError
+from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.limited import LimitedLog
-from carppcap.log.rejections import Complaints
+from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
@@ -26,16 +26,20 @@ from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.header import BOW_OUT
 
-_CAUSE_LINES = {
-    Cause.PREEMPTION: N_("Putting MASTER down - preemption"),
-    Cause.MASTER_TOO_SLOW: N_("Putting MASTER DOWN (going to time out)"),
-    Cause.BETTER_MASTER: N_("Preferred master advertised: going back to BACKUP state"),
+_REASONS = {
+    (Cause.PREEMPTION, State.MASTER): "Putting MASTER down - preemption",
+    (Cause.MASTER_TOO_SLOW, State.MASTER): "Putting MASTER DOWN (going to time out)",
+    (Cause.BETTER_MASTER, State.BACKUP): (
+        "Preferred master advertised: going back to BACKUP state"
+    ),
+    (Cause.DEMOTION, State.MASTER): (
+        "The master is more demoted than this host: taking over"
+    ),
+    (Cause.DEMOTION, State.BACKUP): (
+        "Another master is less demoted than this host: going back to BACKUP state"
+    ),
 }
-
-_DEMOTION_LINES = {
-    State.MASTER: N_("The master is more demoted than this host: taking over"),
-    State.BACKUP: N_("This host is demoted, and another master is less so: giving way"),
-}
+"""Why the state changed, where ucarp or an administrator's watcher has words for it."""
 
 
 class Journal:
@@ -44,205 +48,157 @@ class Journal:
     def __init__(self, log: Log, config: VirtualHostConfig, origin: Instant) -> None:
         self._log = log
         self._config = config
+        self._addresses = ", ".join(map(str, config.vips))
         self._origin = origin
-        self._complaints = Complaints(log, config)
+        self._rejections = Rejections(log, config)
         self._limited = LimitedLog(log)
 
-    def step(self, step: Step) -> None:
-        """Say what came of an event."""
+    def log_step(self, step: Step) -> None:
+        """Log what came of an event."""
         if step.refusal is not None:
-            self._debug(step)
+            self._log_timeline(step)
         change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
         if change is not None:
-            self._change(step, change)
+            self._log_change(step, change)
         elif isinstance(step.event, AddressesLost) and step.actions:
             self._log.warning(
-                "{address} was taken away from this master: taking it again",
-                address=", ".join(map(str, self._config.vips)),
+                f"{self._addresses} was removed while this host is master: adding it "
+                "again"
             )
         elif (
             step.state is State.MASTER
             and isinstance(step.event, AdvertReceived)
             and AnnounceAddresses() in step.actions
-            # Who takes leave does so in each family, and we are master at the first.
+            # A farewell comes in each family, and the first one made us master.
             and not step.event.advbase == step.event.advskew == BOW_OUT
         ):
             self._limited.write(
                 Level.WARNING,
                 step.at,
                 ("reassert", step.event.source),
-                N_(
-                    "Non-preferred master advertising: reasserting control of VIP with "
-                    "another gratuitous arp{limited}"
-                ),
+                "Non-preferred master advertising: reasserting control of VIP with "
+                "another gratuitous arp",
             )
         for action in step.actions:
             if isinstance(action, FamilySilent):
-                self._family_silent(action, step)
-            elif isinstance(action, SendAdvert) and step.state is State.BACKUP:
-                self._asked(step)
-        self._complaints.finding(step)
+                self._limited.write(
+                    Level.WARNING,
+                    step.at,
+                    action,
+                    f"No adverts of the master over IPv{action.family.value} any more: "
+                    "a BSD kernel would take over",
+                )
+            # A master that sends and steps down says farewell; it does not probe.
+            elif (
+                isinstance(action, SendAdvert)
+                and step.state is State.BACKUP
+                and change is None
+            ):
+                self._limited.write(
+                    Level.NOTICE,
+                    step.at,
+                    "probe",
+                    "Refused adverts may be genuine; probing the master before taking "
+                    "over",
+                )
+        self._rejections.log_remark(step)
         if step.refusal is None:
-            self._debug(step)
+            self._log_timeline(step)
 
-    def _debug(self, step: Step) -> None:
+    def _log_timeline(self, step: Step) -> None:
         if self._log.is_debugging:
-            self._log.debug("{line}", line=format_step(step, self._origin))
+            self._log.debug(format_step(step, self._origin))
 
-    def _asked(self, step: Step) -> None:
-        if any(isinstance(action, StateChanged) for action in step.actions):
-            return  # It was a master's last word.
-        self._limited.write(
-            Level.NOTICE,
-            step.at,
-            "asked",
-            N_(
-                "What was refused may have been an honest master's: asking it by an "
-                "advert before taking over{limited}"
-            ),
-        )
-
-    def _family_silent(self, silent: FamilySilent, step: Step) -> None:
-        self._limited.write(
-            Level.WARNING,
-            step.at,
-            silent,
-            N_(
-                "No advert of the master arrives over IPv{version} any more: a BSD "
-                "kernel would take over{limited}"
-            ),
-            version=silent.family.value,
-        )
-
-    def _change(self, step: Step, change: StateChanged) -> None:
-        line = _CAUSE_LINES.get(change.cause)
-        if change.cause is Cause.DEMOTION:
-            line = _DEMOTION_LINES[change.new]
-        if line is not None:
-            self._log.warning(line)
+    def _log_change(self, step: Step, change: StateChanged) -> None:
+        reason = _REASONS.get((change.cause, change.new))
+        if reason is not None:
+            self._log.warning(reason)
         if change.cause is Cause.ADDRESS_FAILED:
             self._log.error(
-                "The up script failed and {address} is not on this host: stepping "
-                "aside so that a peer can take it",
-                address=", ".join(map(str, self._config.vips)),
+                f"The up script failed and {self._addresses} is not on this host: "
+                "stepping aside so that a peer can take it"
             )
         level = Level.INFO if change.new is State.INIT else Level.WARNING
-        self._log.write(
-            level, N_("Switching to state: {state}"), state=change.new.value
-        )
+        self._log.write(level, f"Switching to state: {change.new.value}")
         self._log.info(
-            "{interface} id {vhid}: {old} -> {new} ({cause})",
-            interface=step.interface,
-            vhid=step.vhid,
-            old=change.old.value,
-            new=change.new.value,
-            cause=change.cause.value,
+            f"{step.interface} id {step.vhid}: {change.old.value} -> "
+            f"{change.new.value} ({change.cause.value})"
         )
 
     def status(self, state: State) -> None:
-        """The line that SIGUSR1 asks for."""
-        self._log.info(
-            "{state} on {interface} id {vhid}",
-            state=state.value,
-            interface=self._config.interface,
-            vhid=self._config.vhid,
-        )
+        """Log the line that SIGUSR1 asks for."""
+        interface, vhid = self._config.interface, self._config.vhid
+        self._log.info(f"{state.value} on {interface} id {vhid}")
 
-    def rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Say why a frame moved nothing, unless it was none of our business."""
+    def log_rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Log why a frame moved nothing, unless it concerns other groups only."""
         if self._log.is_debugging:
-            line = format_rejection(rejection, at, self._origin)
-            self._log.debug("{line}", line=line)
-        self._complaints.rejection(rejection, at)
+            self._log.debug(format_rejection(rejection, at, self._origin))
+        self._rejections.log_rejection(rejection, at)
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
-        """The filter was narrowed, or is wide again."""
-        values: dict[str, object]
+        """Log that the capture filter was narrowed, or widened again."""
         if isinstance(news, FloodBegan):
-            text = N_(
-                "About {rate} frames a second that are no adverts of ours: taking "
-                "only what could be one{limited}"
+            text = (
+                f"Flood: {news.rate} unrelated frames/s; narrowing the capture filter"
             )
-            values = {"rate": news.rate}
         else:
-            text = N_(
-                "The flood is over after {seconds} s and {frames} frames read: taking "
-                "all of protocol 112 again{limited}"
+            text = (
+                f"Flood over after {news.duration_ns / NS_PER_S:.1f} s and "
+                f"{news.frames} frames read; widening the capture filter"
             )
-            seconds = f"{news.duration_ns / NS_PER_S:.1f}"
-            values = {"seconds": seconds, "frames": news.frames}
-        # A flood may fill the list of complaints with names, but not this one.
-        self._limited.write(Level.WARNING, at, type(news), text, **values)
+        # A flood may exhaust the keys of rejections, but not those of this log.
+        self._limited.write(Level.WARNING, at, type(news), text)
 
     def frames_lost(self, at: Instant) -> None:
-        """What had arrived while we were held up found no room."""
-        text = N_("Frames were lost while this process was held up{limited}")
+        """Log that the kernel dropped frames while this process did not run."""
+        text = "Frames were lost while this process was stalled"
         self._limited.write(Level.NOTICE, at, "lost", text)
 
     def send_failure(self, why: object, at: Instant) -> None:
-        """A frame could not be sent."""
-        self._limited.write(
-            Level.WARNING,
-            at,
-            ("send", str(why)),
-            N_("write() has failed: {why}{limited}"),
-            why=why,
-        )
+        """Log that a frame could not be sent."""
+        text = f"write() has failed: {why}"
+        self._limited.write(Level.WARNING, at, text, text)
 
     def holding_failure(self, error: LinkError) -> None:
-        """Our own interface for the addresses could not be made, or removed."""
-        self._log.error(error.template, **error.values)
+        """Log that our macvlan could not be made, or not be removed."""
+        self._log.error(str(error))
 
     def script_started(self, command: tuple[str, ...]) -> None:
-        """A script was started."""
-        self._log.warning("Spawning [{command}]", command=" ".join(command))
+        """Log that a script was started."""
+        self._log.warning(f"Spawning [{' '.join(command)}]")
 
     def script_postponed(self, command: tuple[str, ...], why: str) -> None:
-        """A down script cannot be started now, and will be as soon as it can."""
+        """Log that a down script could not be started and is tried again."""
         self._log.error(
-            "Unable to exec {command}: {why}; trying again every second",
-            command=" ".join(command),
-            why=why,
+            f"Unable to exec {' '.join(command)}: {why}; trying again every second"
         )
 
     def waiting_for(self, command: tuple[str, ...]) -> None:
-        """We are to leave, and a script still runs."""
+        """Log that leaving waits for a script, if one runs."""
         if command:
             self._log.info(
-                "Waiting for [{command}] before leaving; signal again to kill it",
-                command=" ".join(command),
+                f"Waiting for [{' '.join(command)}] before leaving; signal again to "
+                "kill it"
             )
 
     def script_ended(self, outcome: Outcome, ok: bool) -> None:
-        """A script ended; `ok` tells whether the addresses are as it should be."""
-        command = " ".join(outcome.command)
+        """Log how a script ended; `ok`: the addresses are where they should be."""
+        command, code = " ".join(outcome.command), outcome.exit_code
         if outcome.error:
-            self._log.error(
-                "Unable to exec {command}: {why}", command=command, why=outcome.error
-            )
+            self._log.error(f"Unable to exec {command}: {outcome.error}")
         elif outcome.overdue:
-            self._log.error(
-                "Script [{command}] took too long and was killed", command=command
-            )
-        elif outcome.exit_code is not None and outcome.exit_code < 0:
-            self._log.error(
-                "Script [{command}] was ended by signal {number}",
-                command=command,
-                number=-outcome.exit_code,
-            )
-        elif outcome.exit_code:
-            # A down script that finds nothing to take down is nothing to worry about.
+            self._log.error(f"Script [{command}] took too long and was killed")
+        elif code is not None and code < 0:
+            self._log.error(f"Script [{command}] was ended by signal {-code}")
+        elif code:
+            # A down script that finds nothing to take down is harmless.
             harmless = ok and outcome.job is Job.RELEASE
-            say = self._log.info if harmless else self._log.warning
-            say(
-                N_("Script [{command}] exited with code {code}"),
-                command=command,
-                code=outcome.exit_code,
-            )
+            level = Level.INFO if harmless else Level.WARNING
+            self._log.write(level, f"Script [{command}] exited with code {code}")
         else:
-            self._log.debug("Script [{command}] succeeded", command=command)
+            self._log.debug(f"Script [{command}] succeeded")
         if not ok and outcome.job is Job.RELEASE:
             self._log.error(
-                "The down script failed and this host still has {address}",
-                address=", ".join(map(str, self._config.vips)),
+                f"The down script failed and this host still has {self._addresses}"
             )

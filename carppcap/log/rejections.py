@@ -1,64 +1,78 @@
-"""What the log says of frames that moved nothing, or should not have been sent."""
+"""The log's lines about frames that were rejected, or that the replay guard found."""
 
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.errors import N_
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
 from carppcap.node.replay_guard import Finding
 from carppcap.system.syslog import Level, Log
-from carppcap.text.i18n import translate
 from carppcap.units import Instant
 from carppcap.wire.decode import Datagram
 from carppcap.wire.header import Advert
 
-_GUARD_LINES = {
+_FINDINGS = {
     Finding.REPLAY: (
         Level.WARNING,
-        N_(
-            "Replay: an advert from {source} ({mac}) was sent before; "
-            "{outcome}{limited}"
-        ),
+        "Replay: an advert from {sender} was sent before; {outcome}",
     ),
     Finding.TAMPERED: (
         Level.WARNING,
-        N_(
-            "Tampering: an advert from {source} ({mac}) was sent before with another "
-            "advbase, advskew or demotion; {outcome}{limited}"
+        (
+            "Tampering: an advert from {sender} was sent before with another advbase, "
+            "advskew or demotion; {outcome}"
         ),
     ),
     Finding.STALE: (
         Level.WARNING,
-        N_(
-            "Old advert from {source} ({mac}): a replay, or its clock went back; "
-            "{outcome}{limited}"
-        ),
+        "Old advert from {sender}: a replay, or its clock went back; {outcome}",
     ),
     Finding.REPEATING: (
         Level.NOTICE,
-        N_(
-            "{source} ({mac}) repeats its counter, as OpenBSD does: replays of its "
-            "adverts cannot be told{limited}"
+        (
+            "{sender} uses a constant counter (as OpenBSD and OPNsense do): replay "
+            "protection is off for it"
         ),
     ),
     Finding.CHANGED: (
         Level.NOTICE,
-        N_(
-            "{source} ({mac}) repeats its counter and has changed its advbase, advskew "
-            "or demotion, unless somebody else has{limited}"
+        (
+            "{sender} uses a constant counter and changed its advbase, advskew or "
+            "demotion, unless an attacker did"
         ),
     ),
 }
 
+_REASONS = {
+    RejectReason.BADLEN: (
+        Level.NOTICE,
+        "Bogus size: a frame of protocol 112 from {source}",
+    ),
+    RejectReason.VRRP: (
+        Level.INFO,
+        "VRRP from {source} shares this segment and is ignored",
+    ),
+    RejectReason.BADTTL: (Level.WARNING, "Bad TTL: [{ttl}] (from {source})"),
+    RejectReason.BADVER: (Level.WARNING, "Bad version: [{version}] (from {source})"),
+    RejectReason.BADSUM: (Level.WARNING, "Bad IP checksum (from {source})"),
+    RejectReason.BADAUTH: (
+        Level.WARNING,
+        (
+            "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, "
+            "password and virtual IP address (from {source})"
+        ),
+    ),
+}
+"""What is logged without a proof that the sender belongs to our group."""
 
-class Complaints:
-    """What one virtual host has to say of other people's frames.
 
-    Who seems to be of our group, but for one setting, is told from others by the
-    digest: that is a mistake worth a line, while other groups are none of our business.
+class Rejections:
+    """Logs what one virtual host makes of other hosts' frames.
+
+    An advert to another group is logged only if its digest proves that it is for our
+    addresses: then one of the two hosts is misconfigured.
     """
 
     def __init__(self, log: Log, config: VirtualHostConfig) -> None:
@@ -67,116 +81,78 @@ class Complaints:
         self._limited = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
 
-    def finding(self, step: Step) -> None:
-        """Say what the replay guard has found in the advert of `step`, if anything."""
+    def log_remark(self, step: Step) -> None:
+        """Log what the replay guard found in the advert of `step`, if anything."""
         advert, finding = step.event, step.finding
         if finding is None or not isinstance(advert, AdvertReceived):
             return
-        level, text = _GUARD_LINES[finding]
-        self._limited.write(
-            level,
-            step.at,
-            (finding, advert.source),
-            text,
-            source=advert.source,
-            mac=(advert.mac or b"").hex(":") or "?",
-            outcome=translate(N_("ignored") if step.refused else N_("obeyed")),
+        level, template = _FINDINGS[finding]
+        text = template.format(
+            sender=f"{advert.source} ({(advert.mac or b'').hex(':') or '?'})",
+            outcome="ignored" if step.refused else "obeyed",
         )
+        self._limited.write(level, step.at, (finding, advert.source), text)
 
-    def rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Say why a frame moved nothing, unless it was none of our business."""
-        source = rejection.source or "?"
-        key = (rejection.reason, source)
-        advert, datagram = rejection.advert, rejection.datagram
-        vhid = self._config.vhid
-        match rejection.reason:
-            case RejectReason.BADLEN:
-                text = N_("Bogus size: a frame of protocol 112 from {source}{limited}")
-                self._limited.write(Level.NOTICE, at, key, text, source=source)
-            case RejectReason.VRRP:
-                text = N_(
-                    "VRRP from {source} shares this segment and is ignored{limited}"
-                )
-                # Of our own number it has our MAC, too, if ours is that of kernels.
-                is_ours = datagram is not None and datagram.payload[1] == vhid
-                level = Level.WARNING if is_ours else Level.INFO
-                self._limited.write(level, at, key, text, source=source)
-            case RejectReason.BADTTL if datagram is not None:
-                text = N_("Bad TTL: [{ttl}] (from {source}){limited}")
-                self._limited.write(
-                    Level.WARNING, at, key, text, ttl=datagram.ttl, source=source
-                )
-            case RejectReason.BADVER if advert is not None:
-                text = N_("Bad version: [{version}] (from {source}){limited}")
-                self._limited.write(
-                    Level.WARNING, at, key, text, version=advert.version, source=source
-                )
-            case RejectReason.BADSUM:
-                text = N_("Bad IP checksum (from {source}){limited}")
-                self._limited.write(Level.WARNING, at, key, text, source=source)
-            case RejectReason.BADAUTH if advert is not None:
-                self._bad_digest(rejection, advert, at)
-            case RejectReason.BADVHID if advert is not None:
-                self._other_vhid(advert, source, at)
-            case RejectReason.WRONG_GROUP if advert and datagram:
-                self._other_group(datagram, advert, at)
-
-    def _bad_digest(self, rejection: Rejection, advert: Advert, at: Instant) -> None:
-        expected = rejection.digest_expected or b""
-        self._limited.write(
-            Level.WARNING,
-            at,
-            (rejection.reason, rejection.source),
-            N_(
-                "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, "
-                "password and virtual IP address (from {source}){limited}"
-            ),
-            expected=expected[:4].hex(),
-            found=advert.digest[:4].hex(),
-            source=rejection.source,
+    def log_rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Log why a frame moved nothing, unless it concerns other groups only."""
+        reason, advert, datagram = (
+            rejection.reason,
+            rejection.advert,
+            rejection.datagram,
         )
-
-    def _other_vhid(self, advert: Advert, source: object, at: Instant) -> None:
-        """Other groups are silent; our own group under another number is not."""
-        # Whoever was found to be another group is not put to proof with every advert.
-        if self._proofs.admit((source, advert.vhid), at) is None:
-            return
-        if not is_signed_for_ours(self._config, advert):
-            return
-        if advert.vhid == self._config.vhid:
-            self._log.warning(
-                "{source} advertises our address in a family in which we have none: it "
-                "may wait for our adverts there, and become master",
-                source=source,
+        if reason in _REASONS:
+            level, template = _REASONS[reason]
+            if reason is RejectReason.VRRP and self._has_our_number(datagram):
+                level = Level.WARNING
+            text = template.format(
+                source=rejection.source or "?",
+                ttl=datagram and datagram.ttl,
+                version=advert and advert.version,
+                expected=(rejection.digest_expected or b"")[:4].hex(),
+                found=advert and advert.digest[:4].hex(),
             )
-        else:
-            self._log.warning(
-                "{source} advertises our address under vhid {theirs}, ours is {ours}: "
-                "one of the two is wrong, and both may become master",
-                source=source,
-                theirs=advert.vhid,
-                ours=self._config.vhid,
-            )
+            self._limited.write(level, at, (reason, rejection.source), text)
+        elif reason in _OTHER_GROUP and advert is not None and datagram is not None:
+            # A proof costs a digest, so each sender is examined once a minute.
+            key = (datagram.source, datagram.destination, advert.vhid)
+            if self._proofs.admit(key, at) is not None and is_signed_for_ours(
+                self._config, advert
+            ):
+                self._log.warning(_OTHER_GROUP[reason](self._config, advert, datagram))
 
-    def _other_group(self, datagram: Datagram, advert: Advert, at: Instant) -> None:
-        key = (datagram.source, datagram.destination)
-        if self._proofs.admit(key, at) is None:
-            return
-        if not is_signed_for_ours(self._config, advert):
-            return
-        text = N_(
-            "{source} advertises to {theirs} alone, we listen to {ours}: a --peer is "
-            "missing here or too much there, and both may become master"
+    def _has_our_number(self, vrrp: Datagram | None) -> bool:
+        # A VRRP router of this number has the virtual MAC of the kernels, too.
+        return vrrp is not None and vrrp.payload[1] == self._config.vhid
+
+
+def _other_vhid(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
+    source = datagram.source
+    if advert.vhid == config.vhid:
+        return (
+            f"{source} advertises our address over IPv{source.version}, where this "
+            "host has none: it may wait for our adverts there, and become master"
         )
-        if datagram.destination.is_multicast:
-            text = N_(
-                "{source} advertises to {theirs}, we listen to {ours}: one --mcastip "
-                "is wrong, and both may become master"
-            )
-        is_ipv4 = Family.of(datagram.destination) is Family.IPV4
-        self._log.warning(
-            text,
-            source=datagram.source,
-            theirs=datagram.destination,
-            ours=self._config.group if is_ipv4 else CARP_GROUP6,
+    return (
+        f"{source} advertises our address under vhid {advert.vhid}, ours is "
+        f"{config.vhid}: one of the two is wrong, and both may become master"
+    )
+
+
+def _other_group(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
+    source, theirs = datagram.source, datagram.destination
+    ours = config.group if Family.of(theirs) is Family.IPV4 else CARP_GROUP6
+    if theirs.is_multicast:
+        return (
+            f"{source} advertises to {theirs}, we listen to {ours}: one --mcastip is "
+            "wrong, and both may become master"
         )
+    return (
+        f"{source} advertises to {theirs} alone, we listen to {ours}: a --peer is "
+        "missing here or superfluous there, and both may become master"
+    )
+
+
+_OTHER_GROUP = {
+    RejectReason.BADVHID: _other_vhid,
+    RejectReason.WRONG_GROUP: _other_group,
+}

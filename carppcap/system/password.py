@@ -49,7 +49,7 @@ def _read_passfile(path: str, log: Log) -> bytes:
             why=error.strerror,
         ) from None
     if mode & stat.S_IROTH:
-        log.warning("passfile {path} can be read by every user: chmod o-r", path=path)
+        log.warning(f"passfile {path} can be read by every user: chmod o-r")
     if not line:
         raise ConfigError(
             "error reading passfile {path}: unexpected end of file", path=path

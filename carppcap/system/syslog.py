@@ -1,11 +1,12 @@
-"""The log in the original's format: to the terminal, to syslog, or to both.
+"""The log in ucarp's format: to the terminal, to syslog, or to both.
 
     2026-01-07T17:38:22.123456: [WARNING] text      stdout; warnings, errors: stderr
     ucarp[6103]: [WARNING] text                     syslog
 
-The words of the original's messages are kept, because people's log watchers match
-them.  Nothing here ever blocks: a log that is full, or a terminal that is held with
-Ctrl-S, must not stop adverts.  What they cannot take is counted and owned up to later.
+Log watchers match these lines, so they keep ucarp's words and are English in every
+locale; only the error that ends the process is translated, for the terminal.  Nothing
+here ever blocks: a full log, or a terminal stopped with Ctrl-S, must not stop adverts.
+Lines that they cannot take are counted, and the count is logged later.
 """
 
 import os
@@ -17,7 +18,8 @@ from contextlib import suppress
 from enum import Enum
 from functools import partial
 
-from carppcap.text.i18n import translate
+from carppcap.errors import CarpError
+from carppcap.text.i18n import translate_error
 
 _SYSLOG_SOCKET = "/dev/log"
 
@@ -33,31 +35,31 @@ class Level(Enum):
 
 
 class _Outlet:
-    """A place for lines that may be full; `send` says whether it took one.
+    """A destination that may be full.
 
-    What it could not take is counted, and `confess` makes a line of the number,
-    which goes before the next one that it can.
+    `send` returns False if it could not take a line.  Lost lines are counted, and the
+    next line that fits is preceded by one that tells their number.
     """
 
-    def __init__(
-        self, send: Callable[[Level, str], bool], confess: Callable[[int], str]
-    ) -> None:
+    def __init__(self, name: str, send: Callable[[Level, str], bool]) -> None:
+        self._name = name
         self._send = send
-        self._confess = confess
         self._lost = 0
 
     def write(self, level: Level, text: str) -> None:
         """Write a line, or count it."""
-        if self._lost and self._send(Level.WARNING, self._confess(self._lost)):
-            self._lost = 0
+        if self._lost:
+            confession = f"{self._name} could not take {self._lost} lines"
+            if self._send(Level.WARNING, confession):
+                self._lost = 0
         if self._lost or not self._send(level, text):
             self._lost += 1
 
 
 class Log:
-    """One voice for the whole process.
+    """The log of the whole process.
 
-    `facility` is a number of syslog, or None for no syslog.  `terminal` turns off
+    `facility` is a number of syslog, or None for no syslog.  `terminal` is turned off
     once the process is in the background.
     """
 
@@ -68,38 +70,44 @@ class Log:
         self.is_debugging = debug
         self._facility = facility
         self._socket: socket.socket | None = None
-        self._syslog = _Outlet(self._send_syslog, _lost_by_syslog)
-        self._stdout = _Outlet(partial(_send_terminal, 1), _lost_by_terminal)
-        self._stderr = _Outlet(partial(_send_terminal, 2), _lost_by_terminal)
+        self._syslog = _Outlet("syslog", self._send_syslog)
+        self._stdout = _Outlet("the terminal", partial(_send_terminal, 1))
+        self._stderr = _Outlet("the terminal", partial(_send_terminal, 2))
         self.terminal = True
 
-    def debug(self, template: str, **values: object) -> None:
-        """Something only a developer asks for; dropped unless asked."""
+    def debug(self, text: str) -> None:
+        """Log what only a developer asks for; dropped unless asked."""
         if self.is_debugging:
-            self.write(Level.DEBUG, template, **values)
+            self.write(Level.DEBUG, text)
 
-    def info(self, template: str, **values: object) -> None:
-        """Something to know."""
-        self.write(Level.INFO, template, **values)
+    def info(self, text: str) -> None:
+        """Log something to know."""
+        self.write(Level.INFO, text)
 
-    def notice(self, template: str, **values: object) -> None:
-        """Something normal but worth a second look."""
-        self.write(Level.NOTICE, template, **values)
+    def warning(self, text: str) -> None:
+        """Log something that changes which host answers, or might."""
+        self.write(Level.WARNING, text)
 
-    def warning(self, template: str, **values: object) -> None:
-        """Something that changes who answers, or might."""
-        self.write(Level.WARNING, template, **values)
+    def error(self, text: str) -> None:
+        """Log something that failed."""
+        self.write(Level.ERROR, text)
 
-    def error(self, template: str, **values: object) -> None:
-        """Something that failed."""
-        self.write(Level.ERROR, template, **values)
+    def write(self, level: Level, text: str) -> None:
+        """Log `text`, which is English, at `level`."""
+        self._write_terminal(level, text)
+        self._write_syslog(level, text)
 
-    def write(self, level: Level, template: str, **values: object) -> None:
-        """Log `template`, translated and filled with `values`, at `level`."""
-        text = translate(template).format(**values)
+    def fatal(self, error: CarpError) -> None:
+        """Log what ends the process; the terminal shows it in the reader's language."""
+        self._write_terminal(Level.ERROR, translate_error(error))
+        self._write_syslog(Level.ERROR, str(error))
+
+    def _write_terminal(self, level: Level, text: str) -> None:
         if self.terminal:
             is_urgent = level.value <= Level.WARNING.value
             (self._stderr if is_urgent else self._stdout).write(level, text)
+
+    def _write_syslog(self, level: Level, text: str) -> None:
         if self._facility is not None:
             self._syslog.write(level, text)
 
@@ -112,7 +120,7 @@ class Log:
     def _send_syslog(self, level: Level, text: str) -> bool:
         assert self._facility is not None
         priority = self._facility << 3 | level.value
-        # Like syslog(3): RFC 3164's stamp, in English whatever the locale.
+        # RFC 3164's stamp, as of syslog(3): English in every locale.
         now = time.localtime()
         stamp = f"{_MONTHS[now.tm_mon - 1]} {now.tm_mday:2d} {time.strftime('%T', now)}"
         line = f"<{priority}>{stamp} {self._name}[{os.getpid()}]: [{level.name}] {text}"
@@ -151,11 +159,3 @@ def _send_terminal(stream: int, level: Level, text: str) -> bool:
             return False
         os.write(stream, encoded + b"\n")
     return True
-
-
-def _lost_by_syslog(count: int) -> str:
-    return translate("syslog could not take {count} lines").format(count=count)
-
-
-def _lost_by_terminal(count: int) -> str:
-    return translate("the terminal could not take {count} lines").format(count=count)

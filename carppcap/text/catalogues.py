@@ -27,14 +27,13 @@ HEADER = """\
 # Copyright (C) 2026 The carppcap developers
 # This file is distributed under the same license as carppcap."""
 
-MARKERS = ("_", "N_", "translate", "debug", "info", "notice", "warning", "error")
-"""Functions whose first argument is a message; the exceptions of ours are too.
+MARKERS = ("N_", "translate")
+"""Functions whose first argument is a message; so is that of our exceptions.
 
-`N_` marks what comes to them another way.
+Lines of the log are not translated: programs match them.
 """
 
 _ERROR_CLASS = re.compile(r"^class (\w+Error)\(", re.MULTILINE)
-_VALUE_ALONE = re.compile(r"\{\w+\}")
 _VOLATILE = re.compile(rb'^"(POT-Creation-Date|Generated-By): .*\n', re.MULTILINE)
 
 
@@ -114,8 +113,7 @@ def _messages() -> Iterator[tuple[Path, str, list[str]]]:
         ):
             if not isinstance(message, str):
                 raise TypeError(f"{path}: plural forms are not used here: {message}")
-            if not _VALUE_ALONE.fullmatch(message):
-                yield path, message, comments
+            yield path, message, comments
 
 
 def _version() -> str:

@@ -1,7 +1,7 @@
-"""Messages in the language of whoever reads them.
+"""Messages in the reader's language.
 
-English is the source, so a missing or damaged catalogue means English and nothing
-else.  Nothing here raises.
+English is the source, so a missing or damaged catalogue means English.  Nothing here
+raises.
 """
 
 import os
@@ -10,6 +10,8 @@ from functools import cache
 from gettext import NullTranslations, translation
 from itertools import takewhile
 
+from carppcap.errors import CarpError
+
 DOMAIN = "carppcap"
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
@@ -17,23 +19,22 @@ DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
 
 
 def translate(template: str) -> str:
-    """`template` in the reader's language, its {placeholders} untouched.
-
-    Fill them in afterwards: `translate(error.template).format(**error.values)`.
-    """
+    """Return `template` in the reader's language, its {placeholders} unfilled."""
     # The entry of the empty string is the header of a catalogue.
     return _catalogue().gettext(template) if template else template
 
 
-_ = translate
+def translate_error(error: CarpError) -> str:
+    """Return the sentence of `error` in the reader's language."""
+    return translate(error.template).format(**error.values)
 
 
 def wanted_languages(environment: Mapping[str, str]) -> list[str]:
-    """The languages that `environment` asks for, best first, until English.
+    """Return the languages that `environment` asks for, best first, until English.
 
-    As GNU gettext has it: LC_ALL, LC_MESSAGES or LANG, whichever is set first, and
-    LANGUAGE instead of it unless it is C.  Python's own search would heed LANGUAGE
-    even then, and give a script that asked for the C locale words it cannot match.
+    As in GNU gettext the first of LC_ALL, LC_MESSAGES and LANG that is set decides,
+    and LANGUAGE overrides it unless it is C.  Python's own search obeys LANGUAGE even
+    in the C locale, so a script that asked for C would get words it cannot match.
     """
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     locale = next((environment[name] for name in names if environment.get(name)), "C")
@@ -41,7 +42,7 @@ def wanted_languages(environment: Mapping[str, str]) -> list[str]:
         return []
     languages = environment.get("LANGUAGE", "").split(":")
     wanted = [language for language in languages if language] or [locale]
-    # There is no catalogue for English: the search has to end there, not go past it.
+    # There is no catalogue for English, so the search must not go past it.
     return list(takewhile(lambda language: not _is_english(language), wanted))
 
 
@@ -57,8 +58,8 @@ def _catalogue() -> NullTranslations:
 
 
 def load(directory: str, languages: list[str]) -> NullTranslations:
-    """The catalogues of `languages` under `directory`, or one that changes nothing."""
+    """Return the catalogues of `languages`, or one that leaves everything English."""
     try:
         return translation(DOMAIN, directory, languages, fallback=True)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, English is at hand
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, there is English
         return NullTranslations()

@@ -470,7 +470,7 @@ def test_an_address_that_was_taken_away(world: World) -> None:
         lambda: wait_for(world.has_address),
         after(0.1),
         lambda: ip("address delete 10.1.1.252/32 dev a0"),
-        live.says("is no longer on a0", "was taken away from this master"),
+        live.says("is no longer on a0", "was removed while this host is master"),
         lambda: wait_for(world.has_address),
     )
 
@@ -498,7 +498,7 @@ def test_a_flood(world: World) -> None:
 
     assert heard.count((1, 0)) >= 1
     assert live.said("Bad digest") < 300
-    assert live.said("taking only what could be one") == 1
+    assert live.said("narrowing the capture filter") == 1
 
 
 class SlowLog(MemoryLog):
@@ -506,8 +506,8 @@ class SlowLog(MemoryLog):
 
     is_slow = threading.Event()
 
-    def write(self, level: Level, template: str, **values: object) -> None:
-        super().write(level, template, **values)
+    def write(self, level: Level, text: str) -> None:
+        super().write(level, text)
         if "on a0 id 7" in self.texts[-1]:
             self.is_slow.set()
             time.sleep(0.5)
@@ -527,7 +527,7 @@ def test_held_up(world: World) -> None:
         live.says(BACKUP),
         kill(signal.SIGUSR1),
         fill_the_ring,
-        live.says("Frames were lost while this process was held up", MASTER),
+        live.says("Frames were lost while this process was stalled", MASTER),
     )
 
 

@@ -55,7 +55,7 @@ class Said:
         """What is said of a frame that moves nothing."""
         rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
-        self.journal.rejection(rejection, at)
+        self.journal.log_rejection(rejection, at)
         return self.lines
 
 
@@ -96,7 +96,7 @@ BACKUP, MASTER, INIT = State.BACKUP, State.MASTER, State.INIT
             MASTER,
             BACKUP,
             Cause.DEMOTION,
-            "This host is demoted, and another master is less so: giving way",
+            "Another master is less demoted than this host: going back to BACKUP state",
         ),
         (MASTER, BACKUP, Cause.LINK_DOWN, None),
         (MASTER, BACKUP, Cause.STEP_DOWN, None),
@@ -107,7 +107,7 @@ def test_a_change(old: State, new: State, cause: Cause, first: str | None) -> No
     """The original's reason and state, and a line of ours with all there is to know."""
     said = Said()
 
-    said.journal.step(step(StateChanged(old, new, cause), state=new))
+    said.journal.log_step(step(StateChanged(old, new, cause), state=new))
 
     expected = [] if first is None else [("WARNING", first)]
     level = "INFO" if new is INIT else "WARNING"
@@ -122,7 +122,7 @@ def test_an_address_that_could_not_be_taken() -> None:
     """The original stays master of nothing and says nothing."""
     said = Said()
 
-    said.journal.step(
+    said.journal.log_step(
         step(StateChanged(MASTER, BACKUP, Cause.ADDRESS_FAILED), state=BACKUP)
     )
 
@@ -135,12 +135,15 @@ def test_an_address_that_was_taken_away() -> None:
     """Said when something is done about it."""
     said = Said()
 
-    said.journal.step(step(event=AddressesLost()))
+    said.journal.log_step(step(event=AddressesLost()))
     assert said.lines == []
-    said.journal.step(step(AnnounceAddresses(), event=AddressesLost()))
+    said.journal.log_step(step(AnnounceAddresses(), event=AddressesLost()))
 
     assert said.lines == [
-        ("WARNING", "10.1.1.252 was taken away from this master: taking it again")
+        (
+            "WARNING",
+            "10.1.1.252 was removed while this host is master: adding it again",
+        )
     ]
 
 
@@ -152,24 +155,26 @@ def test_a_family_that_is_silent(family: Family, version: str) -> None:
     said = Said()
 
     for _ in range(2):
-        said.journal.step(step(FamilySilent(family), event=THEIRS, state=BACKUP))
+        said.journal.log_step(step(FamilySilent(family), event=THEIRS, state=BACKUP))
 
     [(level, text)] = said.lines
     assert level == "WARNING"
-    assert text.startswith(f"No advert of the master arrives over {version} any more")
+    assert text.startswith(f"No adverts of the master over {version} any more")
 
 
 def test_a_question() -> None:
     """A backup that advertises has a reason; a master that yields has said its own."""
     said = Said()
 
-    said.journal.step(step(SendAdvert(1, 0, 1), state=BACKUP))
+    said.journal.log_step(step(SendAdvert(1, 0, 1), state=BACKUP))
     [(level, text)] = said.lines
     assert level == "NOTICE"
-    assert "asking it by an advert before taking over" in text
+    assert (
+        text == "Refused adverts may be genuine; probing the master before taking over"
+    )
     yielding = StateChanged(MASTER, BACKUP, Cause.BETTER_MASTER)
-    said.journal.step(step(SendAdvert(1, 0, 1), yielding, state=BACKUP))
-    assert not any("asking" in text for _, text in said.lines)
+    said.journal.log_step(step(SendAdvert(1, 0, 1), yielding, state=BACKUP))
+    assert not any("probing" in text for _, text in said.lines)
 
 
 FAREWELL = replace(THEIRS, advbase=255, advskew=255)
@@ -196,7 +201,7 @@ def test_reasserting(
     """Only when another master made us announce again."""
     said = Said()
 
-    said.journal.step(step(*actions, event=event, state=state))
+    said.journal.log_step(step(*actions, event=event, state=state))
 
     assert said.lines == ([("WARNING", REASSERTING)] if is_said else [])
 
@@ -204,10 +209,10 @@ def test_reasserting(
 def test_debug() -> None:
     """Every step and every rejection, in the format of the timelines."""
     said = Said(debug=True)
-    said.journal.step(
+    said.journal.log_step(
         step(StateChanged(INIT, BACKUP, Cause.STARTUP), event=Start(), state=BACKUP)
     )
-    said.journal.step(step(event=Tick(), state=BACKUP))
+    said.journal.log_step(step(event=Tick(), state=BACKUP))
     other = frame(payload(config(vhid=9), password=b"hate"))
 
     debugged = [text for level, text in said.lines if level == "DEBUG"]
@@ -233,7 +238,7 @@ FORGED = frame(payload(PEER, digest=b"xxxx" + bytes(16)))
 
 
 def test_a_rejection() -> None:
-    """Said by the complaints, and in full when debugging."""
+    """Said by the rejections, and in full when debugging."""
     assert Said().reject(FORGED)[0][1].startswith("Bad digest - ")
 
     lines = Said(debug=True).reject(FORGED)
@@ -245,7 +250,7 @@ def test_a_remark() -> None:
     """On an advert that was obeyed."""
     said = Said()
 
-    said.journal.step(replace(step(event=THEIRS), finding=Finding.REPLAY))
+    said.journal.log_step(replace(step(event=THEIRS), finding=Finding.REPLAY))
 
     [(_, text)] = said.lines
     assert text.startswith("Replay: an advert from 10.1.1.4 ")
@@ -257,7 +262,7 @@ def test_a_refused_advert() -> None:
     refused = replace(step(event=THEIRS), finding=Finding.REPLAY, refused=True)
     said = Said(debug=True)
 
-    said.journal.step(refused)
+    said.journal.log_step(refused)
 
     (level, line), (_, text) = said.lines
     assert (level, line) == (
@@ -273,8 +278,8 @@ def test_our_own_advert_come_back() -> None:
     own = replace(step(event=THEIRS), refused=True)
     quiet, said = Said(), Said(debug=True)
 
-    quiet.journal.step(own)
-    said.journal.step(own)
+    quiet.journal.log_step(own)
+    said.journal.log_step(own)
 
     assert quiet.lines == []
     assert said.lines == [("DEBUG", "0.000000  vhid -  rejected own  from 10.1.1.4")]
@@ -289,14 +294,8 @@ def test_floods() -> None:
         said.journal.flood(FloodBegan(rate=12_345), at)
         said.journal.flood(FloodEnded(duration_ns=2_360_000_000, frames=4_711), at)
 
-    began = (
-        "About 12345 frames a second that are no adverts of ours: taking only what "
-        "could be one"
-    )
-    ended = (
-        "The flood is over after 2.4 s and 4711 frames read: taking all of protocol "
-        "112 again"
-    )
+    began = "Flood: 12345 unrelated frames/s; narrowing the capture filter"
+    ended = "Flood over after 2.4 s and 4711 frames read; widening the capture filter"
     held_back = " [3 more in between]"
     assert said.lines == [
         ("WARNING", began),
@@ -324,7 +323,7 @@ def test_frames_lost() -> None:
     for second in range(5):
         said.journal.frames_lost(second)
 
-    assert said.lines == [("NOTICE", "Frames were lost while this process was held up")]
+    assert said.lines == [("NOTICE", "Frames were lost while this process was stalled")]
 
 
 def test_a_send_failure() -> None:

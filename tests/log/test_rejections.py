@@ -9,7 +9,7 @@ from carppcap.election.actions import State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS
-from carppcap.log.rejections import Complaints
+from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding
@@ -34,12 +34,12 @@ PEER = config(source=LOWER)
 
 
 class Said:
-    """Complaints, and the lines written since they were last looked at."""
+    """Rejections, and the lines written since they were last looked at."""
 
     def __init__(self, host: VirtualHostConfig = HOST) -> None:
         self._host = host
         self._log = MemoryLog()
-        self.complaints = Complaints(self._log, host)
+        self.rejections = Rejections(self._log, host)
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -50,7 +50,7 @@ class Said:
         """What is said of a frame that moves nothing."""
         rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
-        self.complaints.rejection(rejection, at)
+        self.rejections.log_rejection(rejection, at)
         return self.lines
 
 
@@ -72,14 +72,14 @@ OTHER_GROUP = (
 
 OTHER_PEER = (
     "10.1.1.4 advertises to 10.1.1.5 alone, we listen to 224.0.0.18: a --peer is "
-    "missing here or too much there, and both may become master"
+    "missing here or superfluous there, and both may become master"
 )
 OTHER_PEER6 = (
     "fd00:1::4 advertises to fd00:1::5 alone, we listen to ff02::12: a --peer is "
-    "missing here or too much there, and both may become master"
+    "missing here or superfluous there, and both may become master"
 )
 OTHER_FAMILY = (
-    "fd00:1::4 advertises our address in a family in which we have none: it may wait "
+    "fd00:1::4 advertises our address over IPv6, where this host has none: it may wait "
     "for our adverts there, and become master"
 )
 
@@ -226,7 +226,7 @@ def test_a_replay(finding: str, text: str) -> None:
     said = Said()
     for second in range(62):
         at = second * NS_PER_S
-        said.complaints.finding(found(Finding(finding), refused=True, at=at))
+        said.rejections.log_remark(found(Finding(finding), refused=True, at=at))
 
     assert said.lines == [
         ("WARNING", text),
@@ -239,7 +239,7 @@ def test_a_replay_without_an_ethernet_address() -> None:
     said = Said()
     nameless = replace(REPLAYED, mac=None)
     step = found(Finding.REPLAY, refused=True)
-    said.complaints.finding(replace(step, event=nameless))
+    said.rejections.log_remark(replace(step, event=nameless))
 
     assert said.lines[0][1].startswith("Replay: an advert from 10.1.1.4 (?) was")
 
@@ -256,16 +256,16 @@ def test_a_replay_without_an_ethernet_address() -> None:
             Finding.REPEATING,
             "NOTICE",
             (
-                f"{WHO} repeats its counter, as OpenBSD does: replays of its adverts "
-                "cannot be told"
+                f"{WHO} uses a constant counter (as OpenBSD and OPNsense do): replay "
+                "protection is off for it"
             ),
         ),
         (
             Finding.CHANGED,
             "NOTICE",
             (
-                f"{WHO} repeats its counter and has changed its advbase, advskew or "
-                "demotion, unless somebody else has"
+                f"{WHO} uses a constant counter and changed its advbase, advskew or "
+                "demotion, unless an attacker did"
             ),
         ),
     ],
@@ -273,7 +273,7 @@ def test_a_replay_without_an_ethernet_address() -> None:
 def test_what_the_guard_remarks_on(finding: Finding, level: str, text: str) -> None:
     """The advert was obeyed, and the log is told."""
     said = Said()
-    said.complaints.finding(found(finding, refused=False))
-    said.complaints.finding(found(finding, refused=False))
+    said.rejections.log_remark(found(finding, refused=False))
+    said.rejections.log_remark(found(finding, refused=False))
 
     assert said.lines == [(level, text)]

@@ -324,7 +324,7 @@ def test_one_family_lost_on_the_way(version: int) -> None:
         master, backup = _pair(lab, second="-b 0 -k 80 -r 5")
 
         cable.inward.loses = partial(_loses, version)
-        complaint = f"No advert of the master arrives over IPv{version}"
+        complaint = f"No adverts of the master over IPv{version}"
         wait_for("a complaint", lambda: backup.logged(complaint))
         await_adverts(lab, lab.hosts[0], 8)
         assert cable.inward.lost

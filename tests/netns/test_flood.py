@@ -28,8 +28,8 @@ GROWTH_MAX_MB = 0.5
 LINES_MAX = 400
 """The log's limit is 256 names a minute, for some hundreds of thousands of frames."""
 
-NARROWED = "taking only what could be one"
-WIDENED = "The flood is over after"
+NARROWED = "narrowing the capture filter"
+WIDENED = "Flood over after"
 
 
 def _count_lines(daemon: Daemon) -> int:
