@@ -43,7 +43,6 @@ from carppcap.election.events import (
     Stop,
 )
 from carppcap.filter.flood import FloodGate
-from carppcap.filter.prefilter import ForgeryTest
 from carppcap.log.journal import Journal
 from carppcap.node import counter as sequence
 from carppcap.node.egress import Egress
@@ -91,7 +90,6 @@ class Daemon:
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
-        self._forgeries = ForgeryTest(config)
         self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
         self._node = Node(
             [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
@@ -197,8 +195,6 @@ class Daemon:
         """Whether it was an advert to obey."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
-        if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
-            return False
         datagram = decode(frame, self._wire.link_type)
         outcome = self._node.receive(self._config.interface, datagram, at)
         if outcome is None:
@@ -207,7 +203,7 @@ class Daemon:
             self._journal.log_rejection(outcome, at)
             return False
         if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
-            self._flood.heard(outcome.event.source, at)
+            self._flood.note_advert(outcome.event.source, at)
             self._egress.heed(outcome.event)
         self._perform(outcome)
         return not outcome.refused
@@ -215,7 +211,7 @@ class Daemon:
     def _mind_flood(self, useless: int) -> None:
         """Have the kernel hold back more, or less, if that many frames were no use."""
         now, waiting = now_ns(), self._state() is State.BACKUP
-        news = self._flood.judge(useless, now, waiting=waiting)
+        news = self._flood.count(useless, now, waiting=waiting)
         self._wire.sift(self._flood.sieve)
         if news is not None:
             self._journal.flood(news, now)

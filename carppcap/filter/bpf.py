@@ -1,13 +1,12 @@
-"""What the kernel is to hand us, in the language of pcap-filter(7).
+"""The kernel's capture filter, in the language of pcap-filter(7).
 
-Wide, the filter takes all of protocol 112, as the original does: whoever sends us
-adverts with a wrong vhid or TTL gets named in the log.  While a flood lasts it is
-narrow: the checks of `ingress` that need no password are then made by the kernel, and
-what fails them never reaches us.  Nothing that `ingress` would accept is held back by
-these checks; they are the same ones, and where they differ the filter is the looser.
+The wide filter passes all of protocol 112, as that of ucarp does, so that the log can
+name senders with a wrong vhid or TTL.  During a flood the filter is narrow: the kernel
+then makes those checks of `ingress` that need no password.  The narrow filter passes
+everything that `ingress` would accept.
 
-The checks of IPv4 find the payload by the header's length; those of IPv6 take it to
-follow the fixed header, as libpcap does when it looks for the protocol.
+The checks of IPv4 respect the length of the IP header.  Those of IPv6 expect the
+payload right after the fixed header, as libpcap does when it compares the protocol.
 """
 
 from collections.abc import Iterator
@@ -21,11 +20,11 @@ from carppcap.wire.header import HEADER_LENGTH, VERSION
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """How much is to be held back; by default nothing.
+    """What the filter drops; by default nothing.
 
-    A `narrow` one lets pass only what could be accepted.  With `slices` (a power of 2,
-    1..256) other than 1, of those whose address is not in `known` only one in that many
-    is heard, by the last bits of the address: those of slice number `turn`.
+    A `narrow` one drops what `ingress` would refuse without looking at the digest.
+    `slices` is a power of 2, 1..256.  If it is more than 1, a narrow filter passes the
+    senders in `known`, and of all others those whose address modulo `slices` is `turn`.
     """
 
     narrow: bool = False
@@ -38,9 +37,9 @@ WIDE = Sieve()
 
 
 def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
-    """The filter of the host with this `config`; never one of our own frames.
+    """Return the filter of the host with this `config`; it drops our own frames.
 
-    It listens in the families that the host advertises in.
+    It passes the families in which the host advertises.
     """
     parts = [
         " and ".join(_terms(config, family, sieve))
@@ -70,7 +69,7 @@ def _shape_in_ipv4(config: VirtualHostConfig) -> Iterator[str]:
     yield f"ip[2:2] - {header_length} >= {HEADER_LENGTH}"
     yield f"ip[{header_length}] >> 4 = {VERSION}"
     yield f"ip[{header_length} + 1] = {config.vhid}"
-    if not config.peers:  # who is told his peers may be routers away from them
+    if not config.peers:  # A unicast peer may be behind a router.
         yield f"ip[8] = {TTL}"
     yield _destination(config.group, config.source)
 
@@ -85,7 +84,7 @@ def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
 
 
 def _destination(group: Address, own: Address | None) -> str:
-    """Adverts to the group, and whatever peers tell us alone."""
+    """Return the term for adverts to the group or to our own address."""
     if own is None:
         return f"dst host {group}"
     return f"(dst host {group} or dst host {_plain(own)})"
@@ -93,15 +92,15 @@ def _destination(group: Address, own: Address | None) -> str:
 
 def _sample(family: Family, sieve: Sieve) -> str:
     last_byte = "ip[15]" if family is Family.IPV4 else "ip6[23]"
-    heard = [f"{last_byte} & {sieve.slices - 1} = {sieve.turn}"]
-    heard += [
+    passed = [f"{last_byte} & {sieve.slices - 1} = {sieve.turn}"]
+    passed += [
         f"src host {_plain(address)}"
         for address in sieve.known
         if Family.of(address) is family
     ]
-    return f"({' or '.join(heard)})"
+    return f"({' or '.join(passed)})"
 
 
 def _plain(address: Address) -> str:
-    """Without the interface that a link-local address may name."""
+    """Return `address` as text, without the interface of a link-local one."""
     return str(address).partition("%")[0]

@@ -1,31 +1,31 @@
-"""A flood of frames that are no adverts of ours: when to narrow the kernel's filter.
+"""When to narrow the kernel's filter under a flood of useless frames.
 
     WIDE ──too many useless frames──> NARROW ──every 2..30 s──> GLIMPSE (50 ms, wide)
       ^                                 ^                          │       │
       │                                 └──────still a flood───────┘       │
-      └────────────────────────────quiet───────────────────────────────────┘
+      └──────────────────────────────flood over────────────────────────────┘
 
-Reading costs us some ten microseconds a frame, so that a flood takes all our time and
-fills the ring, in which the adverts of the master then find no room.  The narrow filter
-costs nothing, but hides what is wrong with other people's adverts, and the kernel does
-not tell how much it holds back: whether the flood is over is seen only by looking.
+Reading a frame takes some ten microseconds, so a flood takes all our time and fills
+the ring, and the adverts of the master are dropped.  The narrow filter costs us
+nothing, but it also hides misconfigured peers from the log.  The kernel does not count
+what a filter drops, so only a glimpse through the wide filter shows whether the flood
+is over.
 
-A flood of the right shape, wrong only in its digest, passes the narrow filter.  If it
-is too much to read, we go on hearing those whose authentic adverts we know, and take
-turns with all others: an eighth of all addresses at a time, at the worst.
+A flood of well-formed adverts with wrong digests passes the narrow filter.  If it is
+still too much, we read the senders whose authentic adverts we know, and all others in
+turns: in the worst case an eighth of all addresses at a time.
 
-Why this leaves nobody unheard, and no two masters for ever:
+Why every peer is heard and two masters never last:
 
-1. Whatever `ingress` would accept passes the narrow filter (`bpf`).
-2. Only who was never heard before has to wait for his turn.  A turn is longer than our
-   own advert interval, so longer than that of anybody better than us; whoever is better
-   and advertises is therefore heard before each address has had its turn, within nine
-   of our intervals, is known from then on, and we yield to him.  Of two masters who
-   filter, this is true of the worse.  That a flood in the name of the better one drowns
-   him is beyond any filter; it would do so without ours, too.
-3. A backup that has missed its master for three quarters of its patience hears
-   everybody, lest the successor be a stranger.
-4. All of it ends with the flood, at the latest one pause later.
+1. Everything that `ingress` would accept passes the narrow filter (`bpf`).
+2. Only senders that were never heard take turns.  A turn is longer than our advert
+   interval, thus longer than that of any better host.  A better host is heard within
+   nine of our intervals, is known from then on, and we yield to it.  Of two masters
+   that filter, the worse one yields.  A flood in the name of the better one can drown
+   it, as it could without a filter.
+3. A backup that has missed its master for three quarters of the master-down interval
+   reads every sender, because the next master may be unknown.
+4. All of this ends with the flood, at the latest one pause later.
 """
 
 from dataclasses import dataclass
@@ -36,50 +36,50 @@ from carppcap.filter.bpf import WIDE, Sieve
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 READABLE_PER_S = 1_000
-"""Useless frames a second that are no flood, for ever, and as many once on top."""
+"""Useless frames a second that are no flood; as many again may come at once."""
 
 BEARABLE_PER_S = 10_000
 """Useless frames a second that we read under a flood: a tenth of our time."""
 
 BACKLOG_MAX = 5_000
-"""More than the ring holds: what it held before it was narrowed does not count."""
+"""More frames than the ring holds: those read before it was narrowed do not count."""
 
 SLICES_MAX = 8
 TURN_NS_MIN = 100 * NS_PER_MS
 
 GLIMPSE_NS = 50 * NS_PER_MS
-"""Longer than the kernel keeps a frame to itself."""
+"""Longer than the kernel delays a frame."""
 
 GLIMPSE_FRAMES_MAX = 500
-"""Enough to know, and less than the ring holds."""
+"""Enough to recognise a flood, and fewer than the ring holds."""
 
 PAUSE_NS_MIN = 2 * NS_PER_S
 PAUSE_NS_MAX = 30 * NS_PER_S
 PROBATION_NS = 2 * NS_PER_S
-"""A flood that comes back this soon has not been over."""
+"""A flood that returns within this time counts as the same flood."""
 
 KNOWN_MAX = 16
 FORGOTTEN_NS = 60 * NS_PER_S
-"""Who was silent for so long makes room for another, if there is none."""
+"""A known sender that was silent for so long may be replaced by another."""
 
 
 @dataclass(frozen=True, slots=True)
 class FloodBegan:
-    """The filter was narrowed; `rate` is useless frames a second."""
+    """The filter was narrowed.  `rate` is useless frames a second."""
 
     rate: int
 
 
 @dataclass(frozen=True, slots=True)
 class FloodEnded:
-    """The filter was widened for good.  `frames` of the flood were read meanwhile."""
+    """The filter is wide again.  `frames` of the flood were read meanwhile."""
 
     duration_ns: Interval
     frames: int
 
 
 class Stage(Enum):
-    """What is asked of the kernel."""
+    """The filter that the kernel is to apply."""
 
     WIDE = "wide"
     NARROW = "narrow"
@@ -91,14 +91,13 @@ _TOO_MANY = {
     Stage.NARROW: (BEARABLE_PER_S, BACKLOG_MAX),
     Stage.GLIMPSE: (1, GLIMPSE_FRAMES_MAX),
 }
-"""Useless frames a second, and at once on top of that."""
+"""Useless frames a second, and how many at once on top of that."""
 
 
 class Bucket:
-    """Fills with frames and leaks at a constant rate; too many, and it runs over.
+    """A leaky bucket: it leaks `per_s` frames a second and holds `size`.
 
-    `per_s` is the rate, `size` how many find room at once; `frames` were poured in
-    since it was last empty.
+    `frames` is the number of frames since it was last empty.
     """
 
     def __init__(self, per_s: int, size: int) -> None:
@@ -109,7 +108,7 @@ class Bucket:
         self.frames = 0
 
     def pour(self, frames: int, now: Instant) -> bool:
-        """Whether it runs over."""
+        """Add `frames`.  True if the bucket overflows."""
         if self._empty_at <= now:
             self._empty_at = self._filling_since = now
             self.frames = 0
@@ -118,24 +117,23 @@ class Bucket:
         return self._empty_at - now > self._size_ns
 
     def rate(self, now: Instant) -> int:
-        """Frames a second since it was last empty; what comes at once took 1 ms."""
+        """Return frames a second since it was last empty, at least 1 ms ago."""
         return self.frames * NS_PER_S // max(now - self._filling_since, NS_PER_MS)
 
 
 class FloodGate:
-    """Decides how much the kernel is to hold back for one host.
+    """Decides how narrow the kernel's filter is for one host.
 
-    Tell it of each authentic advert with `heard` and of all that was read with `judge`,
-    and call `judge` also when `deadline` has come; then put `sieve` in force.
-    `interval_ns` is our own between two adverts, `patience_ns` the silence after which
-    we take a master for dead.  Instants must not decrease.
+    Call `note_advert` for each authentic advert and `count` after each read and at
+    `deadline`; then put `sieve` in force.  `interval_ns` is our advert interval and
+    `master_down_ns` our master-down interval.  Instants must not decrease.
     """
 
-    def __init__(self, interval_ns: Interval, patience_ns: Interval) -> None:
+    def __init__(self, interval_ns: Interval, master_down_ns: Interval) -> None:
         self._turn_ns = max(interval_ns + interval_ns // 8, TURN_NS_MIN)
-        self._hush_ns = patience_ns * 3 // 4
+        self._silence_ns = master_down_ns * 3 // 4
         self._known: dict[Address, Instant] = {}
-        self._heard_at: Instant | None = None
+        self._advert_at: Instant | None = None
         self._stage = Stage.WIDE
         self._stage_ends: Instant | None = None
         self._bucket = Bucket(*_TOO_MANY[Stage.WIDE])
@@ -149,24 +147,23 @@ class FloodGate:
         self.deadline: Instant | None = None
         self.sieve = WIDE
 
-    def heard(self, source: Address, at: Instant) -> None:
-        """An authentic advert came from `source`."""
-        self._heard_at = at
+    def note_advert(self, source: Address, at: Instant) -> None:
+        """Note an authentic advert from `source`."""
+        self._advert_at = at
         if source not in self._known and len(self._known) >= KNOWN_MAX:
-            # Whoever repeats what others said, under ever new names, displaces nobody
-            # who is still there.
+            # Replayed adverts under many addresses must not displace active senders.
             silent = min(self._known, key=self._known.__getitem__)
             if at - self._known[silent] < FORGOTTEN_NS:
                 return
             del self._known[silent]
         self._known[source] = at
 
-    def judge(
+    def count(
         self, useless: int, now: Instant, *, waiting: bool
     ) -> FloodBegan | FloodEnded | None:
-        """So many frames were read and moved nothing; what is to be said, if anything.
+        """Count the `useless` frames of one read.  Return what to log, if anything.
 
-        `waiting` tells whether we are a backup, whom silence makes a master.
+        `waiting` is True if we are a backup.
         """
         news: FloodBegan | FloodEnded | None = None
         self._frames += useless
@@ -174,9 +171,9 @@ class FloodGate:
         is_over = self._stage_ends is not None and now >= self._stage_ends
         match self._stage:
             case Stage.WIDE if overflows:
-                news = self._flooded(now)
+                news = self._begin(now)
             case Stage.WIDE if is_over:
-                news = self._dry()
+                news = self._end()
             case Stage.NARROW if is_over and self._may_look(now, waiting):
                 self._enter(Stage.GLIMPSE, now + GLIMPSE_NS)
             case Stage.NARROW if overflows and self._slices < SLICES_MAX:
@@ -184,17 +181,17 @@ class FloodGate:
                 self._turn_ends = now + self._turn_ns
                 self._bucket = Bucket(*_TOO_MANY[Stage.NARROW])
             case Stage.GLIMPSE if overflows or is_over:
-                self._glimpsed(now, much=overflows)
+                self._end_glimpse(now, overflows)
         self._take_turns(now, waiting)
         return news
 
     def _may_look(self, now: Instant, waiting: bool) -> bool:
-        """A backup looks when its master was heard, so that it misses no advert."""
+        """True for a backup just after an advert, so that it misses none."""
         assert self._stage_ends is not None
-        just_heard = self._heard_at is not None and now - self._heard_at < GLIMPSE_NS
+        just_heard = self._advert_at is not None and now - self._advert_at < GLIMPSE_NS
         return just_heard or not waiting or now >= self._stage_ends + self._turn_ns
 
-    def _flooded(self, now: Instant) -> FloodBegan | None:
+    def _begin(self, now: Instant) -> FloodBegan | None:
         rate, frames = self._bucket.rate(now), self._bucket.frames
         self._narrow(now)
         if self._began is not None:
@@ -202,17 +199,16 @@ class FloodGate:
         self._began, self._frames = now, frames
         return FloodBegan(rate)
 
-    def _glimpsed(self, now: Instant, *, much: bool) -> None:
-        """A look at all there is has shown too much of it, some, or next to nothing."""
-        if not much:
+    def _end_glimpse(self, now: Instant, overflows: bool) -> None:
+        if not overflows:
             self._slices = 1
-        if much or self._bucket.frames * NS_PER_S > READABLE_PER_S * GLIMPSE_NS:
+        if overflows or self._bucket.frames * NS_PER_S > READABLE_PER_S * GLIMPSE_NS:
             self._narrow(now)
         else:
             self._enter(Stage.WIDE, now + PROBATION_NS)
             self._widened = now
 
-    def _dry(self) -> FloodEnded:
+    def _end(self) -> FloodEnded:
         assert self._began is not None
         ended = FloodEnded(self._widened - self._began, self._frames)
         self._began = self._stage_ends = None
@@ -228,7 +224,7 @@ class FloodGate:
         self._bucket = Bucket(*_TOO_MANY[stage])
 
     def _take_turns(self, now: Instant, waiting: bool) -> None:
-        """What follows for the sieve, and when to look again."""
+        """Set `sieve` and `deadline` to what follows from the stage."""
         ends = self._stage_ends
         if ends is not None and now >= ends:
             ends += self._turn_ns
@@ -237,10 +233,11 @@ class FloodGate:
         if ends is None or self._stage is not Stage.NARROW or self._slices == 1:
             return
         if waiting:
-            hushed = now if self._heard_at is None else self._heard_at + self._hush_ns
-            if now >= hushed:
+            heard_at = self._advert_at
+            missed_at = now if heard_at is None else heard_at + self._silence_ns
+            if now >= missed_at:
                 return
-            ends = min(ends, hushed)
+            ends = min(ends, missed_at)
         if now >= self._turn_ends:
             self._turn += 1
             self._turn_ends = now + self._turn_ns

@@ -93,7 +93,7 @@ def _replay(
 ) -> LinkError | None:
     """Replay one file; what broke it off."""
     vhid, family = _group(settings, path)
-    capture = FileCapture(path, "")
+    capture = FileCapture(path)
     if output is not None and os.path.exists(output) and os.path.samefile(path, output):
         raise ConfigError("{path} cannot be read and written at once", path=path)
     config = _config(settings, path, vhid, family)
@@ -121,7 +121,7 @@ def _group(settings: Settings, path: str) -> tuple[int, Family]:
         if settings.vhid is not None:
             return settings.vhid, Family.IPV4
         raise ConfigError("{path} can be read only once: say --vhid", path=path)
-    capture = FileCapture(path, "")
+    capture = FileCapture(path)
     try:
         while frames := capture.read():
             for _, frame in frames:

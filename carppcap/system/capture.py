@@ -1,39 +1,35 @@
-"""Frames from the wire or from a file, with the instant libpcap gave them.
+"""Frames from an interface or from a file, with the time stamps of libpcap.
 
-The only importer of pcapy, which also sends: `LiveCapture.send` uses the handle that
-listens, so that our own frames are not heard on it.
+The only importer of pcapy.  It also sends: `LiveCapture.send` uses the handle that
+captures, so that our own frames are not captured on it.
 """
 
 import os
 import socket
 import stat
-from array import array
 from collections.abc import Iterator
-from contextlib import suppress
-from struct import iter_unpack, pack
+from struct import iter_unpack
 
 import pcapy
 
 from carppcap.errors import LinkError
+from carppcap.system.socket_filter import attach_filter
 from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.decode import LinkType
 
 SNAPSHOT_LENGTH = 256
-"""Enough for a tag, all IP options, an advert and some stray bytes."""
+"""Enough for a tag, all IP options, an advert and some trailing bytes."""
 
 RING_BYTES = 512 * 1024
-"""Two blocks: a thousand frames and more in a burst, but of frames that come one by
-one, each takes a block when its timeout is over.  What gets lost while the process
-is held up is counted (`LiveCapture.dropped`), so it need not all find room; libpcap's
-own 2 MiB would count as our memory."""
+"""Two blocks: more than a thousand frames of a burst.  Of frames that arrive one by
+one, each takes a block once its timeout is over.  Frames lost while the process is held
+up are counted (`LiveCapture.dropped`), so the ring need not hold them all.  libpcap's
+default of 2 MiB would count as our memory."""
 
 READ_TIMEOUT_MS = 10
 READ_TIMEOUT_SUBSECOND_MS = 1
-"""How long the kernel may keep a frame to itself.  At 1 ms it wakes up a thousand
-times a second for it, which only sub-second adverts are worth."""
-
-SO_ATTACH_FILTER = 26
-"""What Python's `socket` has no name for."""
+"""How long the kernel may delay a frame.  At 1 ms it wakes up a thousand times a
+second, which only sub-second adverts are worth."""
 
 BATCH = 64
 FILE_BATCH = 512
@@ -45,21 +41,21 @@ _ACTIVATION_ERRORS = {
 }
 
 StampedFrame = tuple[int, bytes]
-"""Wall-clock nanoseconds of the capture, and the frame."""
+"""Nanoseconds of the wall clock at the capture, and the frame."""
 
 
 class LinkGoneError(LinkError):
-    """The interface went down or away under an open handle."""
+    """The interface of an open handle went down or was removed."""
 
 
 class SendError(LinkError):
-    """One frame could not be sent; the next may."""
+    """One frame could not be sent; the next one may be."""
 
 
 def default_interface() -> str:
-    """The first interface that captures real frames, as the original picks it.
+    """Return the first interface that captures real frames, as ucarp chooses it.
 
-    Raises `LinkError` where there is none, or none that we may see.
+    Raises `LinkError` if there is none, or none that we may see.
     """
     pseudo = {"any", "lo", "nflog", "nfqueue", "bluetooth-monitor", "usbmon0"}
     try:
@@ -81,8 +77,6 @@ class LiveCapture:
     link_type: LinkType
 
     def __init__(self, interface: str, bpf: str, read_timeout_ms: int) -> None:
-        self._interface = interface
-        self._dropped = 0
         try:
             self._handle = pcapy.create(interface)
             self._handle.set_snaplen(SNAPSHOT_LENGTH)
@@ -101,38 +95,32 @@ class LiveCapture:
             ) from None
 
     def set_filter(self, bpf: str) -> None:
-        """Have another filter from now on.  Raises `LinkError`; then the old one stays.
+        """Replace the filter.  Raises `LinkError`; then the old one stays.
 
-        What is in the buffer stays there, and no frame gets lost meanwhile: libpcap's
-        own way is to hear nothing for a moment, and pcapy's to leave the memory of a
-        filter behind each time.
+        Frames in the buffer stay there, and none gets lost meanwhile.  `setfilter`
+        would capture nothing for a moment, and leak the memory of a filter each time.
         """
         try:
             if self.link_type is LinkType.ETHERNET:
-                self._attach(bpf)
-            else:  # The kernel counts its bytes from elsewhere; libpcap knows whence.
+                number = self.link_type.value
+                program = pcapy.compile(number, SNAPSHOT_LENGTH, bpf, 1, 0).get_bpf()
+                with socket.socket(fileno=os.dup(self.fileno())) as same:
+                    attach_filter(same, program)
+            else:  # The kernel's offsets are others, and libpcap knows them.
                 self._handle.setfilter(bpf)
         except (OSError, pcapy.PcapError) as error:
             raise LinkError("Unable to change the filter: {why}", why=error) from None
 
-    def _attach(self, bpf: str) -> None:
-        number = self.link_type.value
-        steps = pcapy.compile(number, SNAPSHOT_LENGTH, bpf, 1, 0).get_bpf()
-        code = array("B", b"".join(pack("=HBBI", *step) for step in steps))
-        program = pack("@HP", len(steps), code.buffer_info()[0])
-        with socket.socket(fileno=os.dup(self.fileno())) as same:
-            same.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-
     def fileno(self) -> int:
-        """Readable when frames are there, or when the interface failed."""
+        """Return the descriptor: readable on frames, or if the interface failed."""
         descriptor: int = self._handle.getfd()
         return descriptor
 
     def read(self) -> list[StampedFrame]:
-        """The next few frames; empty once the buffer is.
+        """Return the next frames, none if the buffer is empty.
 
-        Raises `LinkGoneError` when the interface went down or away.  The handle is of
-        use again when the same interface is up again.
+        Raises `LinkGoneError` if the interface went down or was removed.  Once the same
+        interface is up again, the handle works again.
         """
         try:
             return list(_unpack(*self._handle.next_batch(BATCH)))
@@ -140,20 +128,25 @@ class LiveCapture:
             raise LinkGoneError("{why}", why=error) from None
 
     def dropped(self) -> int:
-        """How many frames the kernel had no room for, since the handle was opened."""
-        with suppress(pcapy.PcapError):
-            self._dropped = self._handle.stats()[1]
-        return self._dropped
+        """Return how many frames the kernel had no room for since `__init__`.
+
+        0 if it cannot tell.
+        """
+        try:
+            dropped: int = self._handle.stats()[1]
+        except pcapy.PcapError:
+            return 0
+        return dropped
 
     def send(self, frame: bytes) -> None:
-        """Put `frame` on the wire.  Raises `SendError`."""
+        """Send `frame`.  Raises `SendError`."""
         try:
             self._handle.sendpacket(frame)
         except pcapy.PcapError as error:
             raise SendError("{why}", why=str(error).removeprefix("send: ")) from None
 
     def close(self) -> None:
-        """Give the handle back; it is of no use afterwards."""
+        """Close the handle."""
         self._handle.close()
 
 
@@ -165,19 +158,18 @@ def _activate(handle: "pcapy.Reader") -> None:
 
 
 class FileCapture:
-    """A .pcap or .pcapng file, read in batches, narrowed to `bpf` by libpcap.
+    """A .pcap or .pcapng file, read in batches.
 
-    Raises `LinkError` if it is no capture of a known kind.
+    Raises `LinkError` if it cannot be read or is no capture of a known kind.
     """
 
     link_type: LinkType
 
-    def __init__(self, path: str, bpf: str) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._bpf = bpf
         self._delivered = 0
         self._handle = self._open()
-        # A pipe cannot be read again, as a file can that turns out to break off.
+        # A pipe cannot be read again after it has broken off.
         self._one_by_one = not stat.S_ISREG(os.stat(path).st_mode)
         self.link_type = _link_type(self._handle, path)
 
@@ -185,7 +177,7 @@ class FileCapture:
         try:
             if stat.S_ISDIR(os.stat(self._path).st_mode):
                 raise LinkError("{path}: is a directory", path=self._path)
-            handle = pcapy.open_offline(self._path)
+            return pcapy.open_offline(self._path)
         except UnicodeEncodeError:
             raise LinkError(
                 "{path}: its name is not UTF-8, which libpcap's binding needs",
@@ -198,25 +190,23 @@ class FileCapture:
         except pcapy.PcapError as error:
             why = str(error).removeprefix(f"{self._path}: ")
             raise LinkError("{path}: {why}", path=self._path, why=why) from None
-        if self._bpf:
-            # A link type that a part of the filter makes no sense on is read whole.
-            with suppress(pcapy.PcapError):
-                handle.setfilter(self._bpf)
-        return handle
 
     def read(self) -> list[StampedFrame]:
-        """The next frames; empty at the end of the file.
+        """Return the next frames, none at the end of the file.
 
-        Raises `LinkError` where the file breaks off, after every whole frame before
-        that was returned.
+        Raises `LinkError` where the file breaks off, but first returns every whole
+        frame before that.
         """
         try:
             frames = self._next_frame() if self._one_by_one else self._next_batch()
         except pcapy.PcapError as error:
             if not self._one_by_one:
-                # The batch that failed took its good frames with it: read again up
+                # The good frames of the failed batch are lost.  Read the file again up
                 # to here, and from now on one by one.
-                self._skip_to_here()
+                self._one_by_one = True
+                self._handle = self._open()
+                for _ in range(self._delivered):
+                    self._handle.next()
                 return self.read()
             raise LinkError("{path}: {why}", path=self._path, why=error) from None
         self._delivered += len(frames)
@@ -229,21 +219,9 @@ class FileCapture:
         header, data = self._handle.next()
         if header is None:
             return []
-        seconds, microseconds = header.getts()
-        # A file has 32 bits without a sign for each, which pcapy gives a sign here and
-        # none in a batch: from 2038 on that would be another time.
-        seconds, microseconds = seconds % (1 << 32), microseconds % (1 << 32)
+        # Both are unsigned in a file and in a batch, but signed here.
+        seconds, microseconds = (part % (1 << 32) for part in header.getts())
         return [(seconds * NS_PER_S + microseconds * NS_PER_US, data)]
-
-    def _skip_to_here(self) -> None:
-        self._one_by_one = True
-        self._handle = self._open()
-        for _ in range(self._delivered):
-            self._handle.next()
-
-    def __iter__(self) -> Iterator[StampedFrame]:
-        while frames := self.read():
-            yield from frames
 
 
 def _unpack(data: bytes, records: bytes) -> Iterator[StampedFrame]:

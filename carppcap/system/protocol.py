@@ -1,36 +1,33 @@
-"""Somebody at home for protocol 112, so that the kernel turns no advert away.
+"""Keeps the kernel from rejecting adverts that are sent to this host alone (`--peer`).
 
-An advert to a host's own unicast address (`--peer`) reaches the kernel too.  Linux
-answers a protocol that nobody handles with an ICMP error: "protocol unreachable" in
-IPv4, "parameter problem, unknown next header" in IPv6 (seen with 6.18; it is
-`ip_protocol_deliver_rcu` and `ip6_protocol_deliver_rcu`).  That is one packet of
-noise for every advert, which firewalls log and which makes a BSD kernel count
-failures to send.  Adverts to the groups 224.0.0.18 and ff02::12 are never answered,
-and nothing is logged.  An open raw socket of the protocol is all it takes.
+Linux answers a protocol that no socket handles with an ICMP error: "protocol
+unreachable" in IPv4, "parameter problem, unknown next header" in IPv6 (seen with 6.18;
+`ip_protocol_deliver_rcu` and `ip6_protocol_deliver_rcu`).  That would be one packet for
+every advert, which firewalls log and which a BSD kernel counts as a failure to send.
+Adverts to the groups 224.0.0.18 and ff02::12 are never answered.  An open raw socket of
+the protocol is enough to prevent it.
 """
 
 import socket
-from array import array
 from contextlib import suppress
-from struct import pack
 
 from carppcap.addresses import Family
 from carppcap.errors import LinkError
+from carppcap.system.socket_filter import attach_filter
 
 PROTOCOL = 112
-"""CARP and VRRP in IPv4, the next header of both in IPv6."""
+"""CARP and VRRP: the protocol number of IPv4 and the next header of IPv6."""
 
-_SO_ATTACH_FILTER = 26
-_DROP_ALL = pack("=HBBI", 0x06, 0, 0, 0)  # struct sock_filter: BPF_RET | BPF_K, 0
+_DROP_ALL = ((0x06, 0, 0, 0),)  # BPF_RET | BPF_K, 0
 _FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 
 class ProtocolHolder:
-    """Keeps the kernel from answering adverts in `families`, for as long as it is open.
+    """Keeps the kernel from answering adverts in `families` until `close`.
 
-    It holds for all addresses of the host.  A filter drops each packet before it is
-    queued, so there is nothing to read and nothing fills up.  Only unicast needs one.
-    Raises `LinkError`, as without CAP_NET_RAW or where there is no such family.
+    It does so for all addresses of the host.  A filter drops each packet before it is
+    queued, so there is nothing to read.  Raises `LinkError`, for example without
+    CAP_NET_RAW.
     """
 
     def __init__(self, *families: Family) -> None:
@@ -46,7 +43,7 @@ class ProtocolHolder:
             ) from None
 
     def close(self) -> None:
-        """Leave the protocol to the kernel again."""
+        """Let the kernel answer again."""
         while self._sockets:
             self._sockets.pop().close()
 
@@ -54,14 +51,8 @@ class ProtocolHolder:
 def _open(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW, PROTOCOL)
     try:
-        program = array("B", _DROP_ALL)
-        # struct sock_fprog: how many instructions, and where they are.
-        opened.setsockopt(
-            socket.SOL_SOCKET,
-            _SO_ATTACH_FILTER,
-            pack("@HP", len(_DROP_ALL) // 8, program.buffer_info()[0]),
-        )
-        # What came between the two calls.
+        attach_filter(opened, _DROP_ALL)
+        # Discard what arrived before the filter did.
         opened.setblocking(False)
         with suppress(BlockingIOError):
             while True:

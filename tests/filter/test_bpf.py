@@ -1,4 +1,4 @@
-"""What the kernel lets pass: all that could be accepted, and how little else."""
+"""The filter passes every frame that could be accepted, and few others."""
 
 from ipaddress import IPv4Address, IPv6Address
 from struct import pack
@@ -47,14 +47,14 @@ def ipv6(
     destination: IPv6Address = GROUP6,
     length: int | None = None,
 ) -> bytes:
-    """An IPv6 packet written by hand."""
+    """Return an IPv6 packet, built without impacket."""
     announced = len(body) if length is None else length
     start = pack("!IHBB", 6 << 28, announced, protocol, hop_limit)
     return start + source.packed + destination.packed + body
 
 
 def passes(host: VirtualHostConfig, sieve: Sieve, frame: bytes) -> bool:
-    """What libpcap says of `frame`, as the kernel would."""
+    """True if libpcap passes `frame`, as the kernel would."""
     program = pcapy.compile(1, 65535, filter_text(host, sieve), 1, 0)
     return bool(program.filter(frame))
 
@@ -83,7 +83,7 @@ OF_IPV6 = "ip6 proto 112 and not src host fe80::5"
     ],
 )
 def test_the_wide_text(host: VirtualHostConfig, text: str) -> None:
-    """The original's for its one family, and the same of each other."""
+    """It is that of ucarp for IPv4, and the same for IPv6."""
     assert filter_text(host) == filter_text(host, WIDE) == text
 
 
@@ -120,13 +120,13 @@ SUSPECTS: list[tuple[bytes, bool]] = [
     (ipv4(vrrp_v2(1)), False),
     (ipv4(vrrp_v2(1, vrid=8)), False),
 ]
-"""Packets in IPv4, and whether the narrow filter lets them pass."""
+"""IPv4 packets, and True for those that the narrow filter passes."""
 
 
 @pytest.mark.parametrize("number", range(len(SUSPECTS)))
 @pytest.mark.parametrize("host", [ONLY_IPV4, BOTH])
 def test_narrow_in_ipv4(host: VirtualHostConfig, number: int) -> None:
-    """The shape of an advert of ours, wherever the header ends, and nothing else."""
+    """It passes the shape of our adverts after any header, and nothing else."""
     packet, expected = SUSPECTS[number]
 
     assert passes(host, NARROW, of_ipv4(packet)) is expected
@@ -144,20 +144,20 @@ SUSPECTS6: list[tuple[bytes, bool]] = [
     (ipv6(b"\x31" + BODY[1:]), False),
     (ipv6(BODY[:1] + b"\x08" + BODY[2:]), False),
 ]
-"""The same in IPv6."""
+"""The same for IPv6."""
 
 
 @pytest.mark.parametrize("number", range(len(SUSPECTS6)))
 @pytest.mark.parametrize("host", [ONLY_IPV6, BOTH])
 def test_narrow_in_ipv6(host: VirtualHostConfig, number: int) -> None:
-    """The same of the other family."""
+    """It passes the shape of our adverts in IPv6 and nothing else."""
     packet, expected = SUSPECTS6[number]
 
     assert passes(host, NARROW, of_ipv6(packet)) is expected
 
 
 def test_narrow_between_peers() -> None:
-    """Who is told his peers hears them through routers, and at his own address."""
+    """A host with peers accepts any TTL, and adverts to its own address."""
     near = ipv4(BODY, ttl=61, destination=OURS)
     far = ipv6(BODY, hop_limit=61, destination=OURS6)
 
@@ -167,14 +167,14 @@ def test_narrow_between_peers() -> None:
 
 
 def test_one_family_hears_nothing_of_the_other() -> None:
-    """As without a flood."""
+    """A host of one family passes nothing of the other, with either filter."""
     for sieve in (WIDE, NARROW):
         assert not passes(ONLY_IPV4, sieve, of_ipv6(ipv6(BODY)))
         assert not passes(ONLY_IPV6, sieve, of_ipv4(ipv4(BODY)))
 
 
 def test_without_an_address_of_our_own() -> None:
-    """Then nobody tells us anything but what he tells the group."""
+    """Without a source address only adverts to the group pass."""
     host = config(source=None)
 
     assert passes(host, NARROW, of_ipv4(ipv4(BODY)))
@@ -182,7 +182,7 @@ def test_without_an_address_of_our_own() -> None:
 
 
 def test_another_group() -> None:
-    """--mcastip moves the narrow filter, too."""
+    """The narrow filter respects --mcastip."""
     elsewhere = IPv4Address("224.0.0.19")
     host = config(group=elsewhere)
 
@@ -193,7 +193,7 @@ def test_another_group() -> None:
 @pytest.mark.parametrize("slices", [2, 4, 8])
 @pytest.mark.parametrize("family", [4, 6])
 def test_turns(slices: int, family: int) -> None:
-    """Each stranger is heard in just one of the turns, who is known in all of them."""
+    """An unknown sender passes in one of the turns, a known one in all."""
     known: tuple[Address, ...] = (LOWER, LOWER6)
     heard = dict.fromkeys(range(256), 0)
     for turn in range(slices):
@@ -222,7 +222,7 @@ def test_turns(slices: int, family: int) -> None:
 def test_what_may_vary_passes(
     options: bytes, trailer: bytes, source: IPv4Address, tos_and_more: bytes
 ) -> None:
-    """No advert with the right shape is held back, whatever else it says."""
+    """Every advert with the right shape passes."""
     body = b"\x21\x07" + tos_and_more + trailer
     frame = of_ipv4(ipv4(body, options=options, source=source))
 

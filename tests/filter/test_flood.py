@@ -1,4 +1,4 @@
-"""When the kernel's filter is narrowed, widened, and for whom it takes turns."""
+"""When the filter is narrowed and widened, and which senders take turns."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -35,7 +35,7 @@ FLOODER = IPv4Address("10.1.1.66")
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends adverts, or what could be one, or (not `shaped`) not even that."""
+    """It sends authentic adverts, forged ones, or (not `shaped`) other frames."""
 
     source: IPv4Address
     per_s: int
@@ -43,7 +43,7 @@ class Sender:
     authentic: bool = False
 
     def passes(self, sieve: Sieve) -> bool:
-        """What the kernel makes of `sieve`."""
+        """True if the kernel's filter passes its frames."""
         if not sieve.narrow:
             return True
         is_turn = self.source.packed[-1] % sieve.slices == sieve.turn
@@ -51,7 +51,7 @@ class Sender:
 
 
 class Scene:
-    """A gate, the senders on its segment, and what has come of it, by instant."""
+    """A gate and the senders on its segment, with what happened at which instant."""
 
     def __init__(self, *senders: Sender, interval_s: float = 1.0) -> None:
         self.senders = list(senders)
@@ -63,7 +63,7 @@ class Scene:
         self.heard: list[tuple[int, IPv4Address]] = []
 
     def run(self, duration_s: float) -> "Scene":
-        """Let time pass in small steps, and at each deadline."""
+        """Pass time in small steps and stop at each deadline."""
         end = self.now + ns(duration_s)
         while self.now < end:
             before = self.now
@@ -77,22 +77,22 @@ class Scene:
                 if not count or not sender.passes(self.gate.sieve):
                     continue
                 if sender.authentic:
-                    self.gate.heard(sender.source, self.now)
+                    self.gate.note_advert(sender.source, self.now)
                     self.heard.append((self.now, sender.source))
                 else:
                     useless += count
-            self.judge(useless)
+            self.count(useless)
         return self
 
-    def judge(self, useless: int) -> None:
-        said = self.gate.judge(useless, self.now, waiting=self.waiting)
+    def count(self, useless: int) -> None:
+        said = self.gate.count(useless, self.now, waiting=self.waiting)
         if said is not None:
             self.news.append((self.now, said))
         if self.gate.sieve != self.sieves[-1][1]:
             self.sieves.append((self.now, self.gate.sieve))
 
     def glimpses(self) -> list[tuple[int, int]]:
-        """When the filter was wide again for a while, and for how long."""
+        """Return the instant and the length of each time the filter was wide."""
         return [
             (at, after - at)
             for (at, sieve), (after, _) in pairwise(self.sieves[1:])
@@ -121,26 +121,26 @@ def test_what_a_flood_is(per_s: int, seconds: float, is_flood: bool) -> None:
 
 
 def test_a_burst_is_no_flood() -> None:
-    """What comes all at once, and not again, was something else."""
+    """A thousand frames at once are none, once a second."""
     scene = Scene()
-    scene.judge(READABLE_PER_S)
+    scene.count(READABLE_PER_S)
     scene.now += NS_PER_S
-    scene.judge(READABLE_PER_S)
+    scene.count(READABLE_PER_S)
     assert scene.gate.sieve == WIDE
 
-    scene.judge(1)
+    scene.count(1)
     assert scene.gate.sieve == NARROW
 
 
 def test_authentic_adverts_are_no_flood() -> None:
-    """However many there are: they are of use."""
+    """Only useless frames count."""
     scene = Scene(Sender(LOWER, 100_000, authentic=True)).run(2)
 
     assert scene.news == []
 
 
 def test_looking_again() -> None:
-    """A flood is looked at from time to time, ever more rarely, and for a moment."""
+    """The filter is wide for a glimpse after 2 s, 4 s and so on, up to every 30 s."""
     scene = Scene(Sender(FLOODER, 5_000, shaped=False)).run(130)
 
     [(began, news)] = scene.news
@@ -155,7 +155,7 @@ def test_looking_again() -> None:
 
 
 def test_a_glimpse_ends_early() -> None:
-    """As soon as it has shown enough: the ring must not fill."""
+    """It ends once it has shown a flood, before the ring is full."""
     scene = Scene(Sender(FLOODER, 100_000, shaped=False)).run(3)
 
     [(_, length)] = scene.glimpses()
@@ -165,7 +165,7 @@ def test_a_glimpse_ends_early() -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 5.0, 50.0])
 def test_the_end_of_a_flood(seconds: float) -> None:
-    """Seen at the next look, said a little later; the next flood is a first one."""
+    """It is seen at the next glimpse and logged later; then all starts over."""
     flooder = Sender(FLOODER, 100_000, shaped=False)
     scene = Scene(flooder).run(seconds)
     scene.senders.clear()
@@ -189,12 +189,12 @@ def test_the_end_of_a_flood(seconds: float) -> None:
 
 @pytest.mark.parametrize("interval_s", [0.5, 1.0, 1.5])
 def test_a_backup_looks_between_two_adverts(interval_s: float) -> None:
-    """Its ring may overflow while it looks, but nothing will be lost that it needs."""
+    """The ring may overflow during a glimpse, so the next advert must be far."""
     scene = Scene(Sender(FLOODER, 100_000, shaped=False), interval_s=interval_s)
     scene.waiting = True
     scene.run(0.7)
     while scene.now < 70 * NS_PER_S:
-        scene.gate.heard(LOWER, scene.now)
+        scene.gate.note_advert(LOWER, scene.now)
         scene.run(interval_s)
 
     assert len(scene.glimpses()) > 3
@@ -202,8 +202,8 @@ def test_a_backup_looks_between_two_adverts(interval_s: float) -> None:
         assert (at - ns(0.7)) % ns(interval_s) < GLIMPSE_NS
 
 
-def test_a_backup_that_hears_nobody_looks_all_the_same() -> None:
-    """After one more turn; or it would never learn that the flood is over."""
+def test_a_backup_without_a_master_looks_all_the_same() -> None:
+    """It looks one turn later, or it would never see the end of the flood."""
     scene = Scene(Sender(FLOODER, 100_000, shaped=False))
     scene.waiting = True
     scene.run(3.5)
@@ -213,7 +213,7 @@ def test_a_backup_that_hears_nobody_looks_all_the_same() -> None:
 
 
 def test_a_flood_that_comes_back() -> None:
-    """Soon enough, it has not been over: nothing is said, and it is met at once."""
+    """Within the probation it is the same flood: narrowed at once, and not logged."""
     flooder = Sender(FLOODER, 100_000, shaped=False)
     scene = Scene(flooder).run(1)
     scene.senders.clear()
@@ -230,9 +230,9 @@ def test_a_flood_that_comes_back() -> None:
 
 
 def test_a_flood_of_the_right_shape() -> None:
-    """Turns, of ever smaller groups, until what is left can be read."""
-    everybody = [Sender(IPv4Address(f"10.1.1.{n}"), 6_000) for n in range(8, 24)]
-    scene = Scene(*everybody).run(1.9)
+    """The slices become smaller until the rest can be read."""
+    senders = [Sender(IPv4Address(f"10.1.1.{n}"), 6_000) for n in range(8, 24)]
+    scene = Scene(*senders).run(1.9)
 
     slices = [sieve.slices for _, sieve in scene.sieves[1:]]
     assert slices == [1, 2, 4, 8, 8]
@@ -249,7 +249,7 @@ def test_a_flood_of_the_right_shape() -> None:
     ],
 )
 def test_how_many_take_turns(per_s: int, slices: int) -> None:
-    """As many as it takes, and no more than eight groups."""
+    """As many slices as it takes, and no more than eight."""
     scene = Scene(
         *(Sender(IPv4Address(f"10.1.1.{n}"), per_s // 8) for n in range(8, 16))
     )
@@ -259,22 +259,22 @@ def test_how_many_take_turns(per_s: int, slices: int) -> None:
 
 
 def test_what_the_ring_held_does_not_count() -> None:
-    """Frames of before the filter was narrowed say nothing about the narrow one."""
+    """Frames captured before the filter was narrowed do not make it narrower."""
     scene = Scene(Sender(FLOODER, 100_000, shaped=False)).run(0.1)
-    scene.judge(BACKLOG_MAX - 1000)
+    scene.count(BACKLOG_MAX - 1000)
 
     assert scene.gate.sieve == NARROW
 
 
-EVERYBODY = [Sender(IPv4Address(f"10.1.2.{n}"), 8_000) for n in range(16, 32)]
+FLOODERS = [Sender(IPv4Address(f"10.1.2.{n}"), 8_000) for n in range(16, 32)]
 
 
 @pytest.mark.parametrize("last", range(1, 9))
 @pytest.mark.parametrize("per_s", [1, 3])
-def test_a_newcomer_gets_his_turn(last: int, per_s: int) -> None:
-    """Who is no worse than we are is heard within nine intervals, and then always."""
+def test_a_newcomer_gets_its_turn(last: int, per_s: int) -> None:
+    """A sender no slower than us is heard within nine intervals, and then always."""
     newcomer = Sender(IPv4Address(f"10.1.1.{last}"), per_s, authentic=True)
-    scene = Scene(*EVERYBODY).run(3)
+    scene = Scene(*FLOODERS).run(3)
     scene.senders.append(newcomer)
     came = scene.now
     scene.run(20)
@@ -286,30 +286,30 @@ def test_a_newcomer_gets_his_turn(last: int, per_s: int) -> None:
 
 
 def test_turns_are_longer_than_an_interval() -> None:
-    """Ours, whatever it is; but not so short that filters are all we change."""
+    """They are longer than our interval, and at least 100 ms."""
     for interval_s, turn_ns in ((2.0, ns(2.25)), (0.03125, TURN_NS_MIN)):
-        scene = Scene(*EVERYBODY, interval_s=interval_s).run(15)
+        scene = Scene(*FLOODERS, interval_s=interval_s).run(15)
 
         turns = [(at, s.turn) for at, s in scene.sieves if s.slices == SLICES_MAX]
-        # A look at all there is may fall into a turn, but does not end it.
+        # A glimpse may fall into a turn, but does not end it.
         starts = [next(same)[0] for _, same in groupby(turns, lambda turn: turn[1])]
         lengths = [after - start for start, after in pairwise(starts)]
         assert all(turn_ns <= length <= turn_ns + GLIMPSE_NS for length in lengths)
         assert len(lengths) > 5
 
 
-def test_a_look_takes_nobodys_turn() -> None:
-    """Looks come every two seconds at first, turns every nine eighths of one."""
-    scene = Scene(*EVERYBODY).run(14)
+def test_a_glimpse_ends_no_turn() -> None:
+    """Glimpses come every two seconds at first, turns every nine eighths of one."""
+    scene = Scene(*FLOODERS).run(14)
 
     turns = [s.turn for _, s in scene.sieves if s.slices == SLICES_MAX]
     assert set(turns) == set(range(SLICES_MAX))
 
 
-def test_who_is_known_is_always_heard() -> None:
-    """Not one advert of a master that was heard before is missing."""
+def test_a_known_sender_is_always_heard() -> None:
+    """No advert of a master that was heard before is lost."""
     scene = Scene(Sender(LOWER, 1, authentic=True)).run(3)
-    scene.senders += EVERYBODY
+    scene.senders += FLOODERS
     scene.run(60)
 
     assert scene.gate.sieve.known == (LOWER,)
@@ -317,9 +317,9 @@ def test_who_is_known_is_always_heard() -> None:
 
 
 def test_a_backup_that_misses_its_master() -> None:
-    """Hears everybody from 3/4 of its patience on, until it hears him again."""
+    """It reads all senders after 3/4 of the master-down interval."""
     master = Sender(LOWER, 1, authentic=True)
-    scene = Scene(master, *EVERYBODY)
+    scene = Scene(master, *FLOODERS)
     scene.waiting = True
     scene.run(5)
     assert scene.gate.sieve.slices == SLICES_MAX
@@ -330,15 +330,15 @@ def test_a_backup_that_misses_its_master() -> None:
     scene.run(0.02)
     assert scene.gate.sieve == NARROW
 
-    scene.gate.heard(HIGHER, scene.now)
-    scene.judge(0)
+    scene.gate.note_advert(HIGHER, scene.now)
+    scene.count(0)
     assert scene.gate.sieve.slices == SLICES_MAX
     assert set(scene.gate.sieve.known) == {LOWER, HIGHER}
 
 
-def test_a_backup_that_knows_nobody() -> None:
-    """Whoever is master now may be anybody."""
-    scene = Scene(*EVERYBODY)
+def test_a_backup_that_knows_no_master() -> None:
+    """It reads all senders, because any of them may be the master."""
+    scene = Scene(*FLOODERS)
     scene.waiting = True
     scene.run(1.5)
 
@@ -350,8 +350,8 @@ def test_a_backup_that_knows_nobody() -> None:
 
 
 def test_a_weaker_flood() -> None:
-    """A look that shows less than before ends the turns, though not the flood."""
-    scene = Scene(*EVERYBODY).run(1.9)
+    """A glimpse that shows less than before ends the turns, but not the flood."""
+    scene = Scene(*FLOODERS).run(1.9)
     assert scene.gate.sieve.slices == SLICES_MAX
     scene.senders[:] = [Sender(FLOODER, 5_000)]
     scene.run(0.3)
@@ -361,15 +361,15 @@ def test_a_weaker_flood() -> None:
 
 
 def test_only_so_many_are_known() -> None:
-    """New names, as many as there may be, displace nobody who is still there."""
+    """New senders do not displace known ones that are still active."""
     gate = FloodGate(NS_PER_S, 3 * NS_PER_S)
     names = [IPv4Address(0x0A010100 + number) for number in range(KNOWN_MAX + 2)]
     for name in names[:KNOWN_MAX]:
-        gate.heard(name, 0)
-    gate.heard(names[0], FORGOTTEN_NS)
-    gate.heard(names[-2], FORGOTTEN_NS - 1)
-    gate.heard(names[-1], FORGOTTEN_NS)
-    scene = Scene(*EVERYBODY)
+        gate.note_advert(name, 0)
+    gate.note_advert(names[0], FORGOTTEN_NS)
+    gate.note_advert(names[-2], FORGOTTEN_NS - 1)
+    gate.note_advert(names[-1], FORGOTTEN_NS)
+    scene = Scene(*FLOODERS)
     scene.gate, scene.now = gate, FORGOTTEN_NS
     scene.run(1.9)
 
@@ -393,17 +393,17 @@ def test_only_so_many_are_known() -> None:
 def test_whatever_comes(
     turns: list[tuple[int, int, bool]],
 ) -> None:
-    """News alternate, a deadline is never past, and an early call changes nothing."""
+    """Events alternate, no deadline is past, and an early call changes nothing."""
     gate = FloodGate(NS_PER_S, 3 * NS_PER_S)
     now = 0
     kinds = []
     for passed_ns, useless, waiting in turns:
         now += passed_ns
-        news = gate.judge(useless, now, waiting=waiting)
+        news = gate.count(useless, now, waiting=waiting)
         if news is not None:
             kinds.append(type(news))
         state = gate.sieve, gate.deadline
-        assert gate.judge(0, now, waiting=waiting) is None
+        assert gate.count(0, now, waiting=waiting) is None
         assert (gate.sieve, gate.deadline) == state
         assert gate.deadline is None or gate.deadline > now
         assert gate.sieve.turn < gate.sieve.slices <= SLICES_MAX

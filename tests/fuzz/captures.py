@@ -158,7 +158,7 @@ def _limited(run: replay.Replay) -> LinkError | None:
 def check_file(data: bytes) -> object:
     """A file, read by libpcap in batches and one by one, then replayed."""
     try:
-        capture = FileCapture(_file(data), "")
+        capture = FileCapture(_file(data))
     except LinkError as error:
         return _why(error)
     frames, why = _all_frames(capture)
@@ -167,7 +167,7 @@ def check_file(data: bytes) -> object:
         return "many"
     lines: list[str] = []
     report = (TextReport if len(data) % 2 else JsonReport)(lines.append)
-    run = replay.Replay(STRANGER, FileCapture(_file(data), ""), report)
+    run = replay.Replay(STRANGER, FileCapture(_file(data)), report)
     broken_off = _limited(run)
     lines += explain(STRANGER, run.tally)
     assert all("\n" not in line for line in lines)
@@ -181,7 +181,8 @@ def _all_frames(capture: FileCapture) -> tuple[list[StampedFrame], str]:
     """Every whole frame, and why there are no more."""
     frames: list[StampedFrame] = []
     try:
-        frames.extend(capture)
+        while batch := capture.read():
+            frames += batch
     except LinkError as error:
         return frames, _why(error)
     return frames, ""

@@ -393,9 +393,7 @@ def told_of(path: Path) -> list[str]:
         advskew=150,
     )
     lines: list[str] = []
-    assert (
-        Replay(host, FileCapture(str(path), ""), TextReport(lines.append)).run() is None
-    )
+    assert Replay(host, FileCapture(str(path)), TextReport(lines.append)).run() is None
     return lines
 
 

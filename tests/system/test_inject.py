@@ -35,7 +35,7 @@ def test_libpcap_reads_it(tmp_path: Path) -> None:
     injector.send(b"x" * 60, 5 * NS_PER_S + 7_001)
     injector.close()
 
-    assert list(FileCapture(str(path), "")) == [(5 * NS_PER_S + 7_000, b"x" * 60)]
+    assert FileCapture(str(path)).read() == [(5 * NS_PER_S + 7_000, b"x" * 60)]
 
 
 @pytest.mark.parametrize("path", ["/nonexistent/x.pcap", "/"])
