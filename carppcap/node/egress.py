@@ -42,6 +42,8 @@ class Egress:
         nic_mac: bytes,
         draw_ip_id: Callable[[], int],
         mac_of: Callable[[Address], bytes | None] = nobody,
+        *,
+        link_local: bool = False,
     ) -> None:
         self.nic_mac = nic_mac
         self.is_router = False
@@ -50,7 +52,7 @@ class Egress:
         self._mac_of = mac_of
         # Without a password a replay can still show what we would have sent.
         self._key = config.key or Key(b"\0")
-        self._signs_link_local = False
+        self._signs_link_local = link_local
         self._authenticator = self._signer()
 
     def heed(self, heard: AdvertReceived) -> None:

@@ -6,10 +6,12 @@ import os
 import shlex
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from carppcap.errors import N_, ConfigError, LinkError
@@ -28,7 +30,7 @@ from carppcap.simulation.output.transcript import lines
 from carppcap.simulation.run import measure, run
 from carppcap.simulation.scenario.document import MEMBERS_MAX, check, parse_document
 from carppcap.simulation.scenario.parts import Scenario
-from carppcap.simulation.scenario.quantities import parse_positive_length
+from carppcap.simulation.scenario.quantities import located, parse_positive_length
 from carppcap.simulation.scenario.story import parse_scene
 from carppcap.system.password import hide_passwords
 from carppcap.text.help import simulate_usage
@@ -39,20 +41,21 @@ RUNS_MAX = 1_000_000
 JOBS_MAX = 256
 NODES_DEFAULT = 2
 START_DEFAULT = "0s..1s"
-"""Hosts that begin in the same instant would be an odd case, not the usual one."""
+"""Hosts seldom start in the same instant."""
 SCENARIO_BYTES_MAX = 1024 * 1024
 PROGRESS_RUNS_MIN = 10
 
 _HERE = "command line"
 _WIRE = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
-_VERBS = ("crash", "kill", "stop", "start", "pull", "plug")
+
+_Parse = Callable[[str, str], Any]
 
 
 def _any(text: str, what: str) -> str:
     return text
 
 
-def _up_to(low: int, high: int) -> Callable[[str, str], int]:
+def _up_to(low: int, high: int) -> _Parse:
     def parse(text: str, what: str) -> int:
         # Not with base 0 as the daemon has it: `--seed 010` is a ten.
         return parse_number(text.lstrip("0") or "0", what, low, high)
@@ -60,162 +63,160 @@ def _up_to(low: int, high: int) -> Callable[[str, str], int]:
     return parse
 
 
+def _kinds(text: str, what: str) -> list[str]:
+    return text.split(",")
+
+
+def _flags(text: str, what: str) -> list[str]:
+    with located(f"{_HERE}: flags"):
+        return shlex.split(text)
+
+
+def _duration(text: str, what: str) -> str:
+    with located(f"{_HERE}: duration"):
+        parse_positive_length(text)
+    return text
+
+
+def _sentence(text: str, what: str) -> str:
+    return text if text.startswith("at ") else f"at {text}"
+
+
 def _row(
-    name: str, metavar: str, text: str, parse: Callable[[str, str], Any] | None = _any
+    name: str, metavar: str, text: str, parse: _Parse | None = _any, field: str = ""
 ) -> Option:
     short = {"debug": "D", "help": "h"}.get(name, "")
-    return Option(short, name, name, parse, metavar, text, original=False)
+    return Option(short, name, field or name, parse, metavar, text, original=False)
+
+
+def _verb(verb: str, text: str) -> Option:
+    """An option that says TIME:HOST, short for a sentence of the story."""
+
+    def parse(text: str, what: str) -> str:
+        when, _, host = text.partition(":")
+        return f"at {when} {verb} {host}"
+
+    return _row(verb, "TIME:HOST", text, parse, "story")
 
 
 ROWS = (
-    _row("nodes", "N", N_("so many hosts (default 2)"), _up_to(1, MEMBERS_MAX)),
-    _row("kinds", "KINDS", N_("what they are: carppcap,ucarp,freebsd,netbsd,openbsd")),
-    _row("node", "FLAGS", N_("a host with these options of the daemon; one by one")),
-    _row("flags", "FLAGS", N_("options of the daemon for all hosts; also after --")),
-    _row("duration", "TIME", N_("how long it takes (default 60s)")),
-    _row("loss", "SHARE", N_("frames lost, such as 5%")),
-    _row("delay", "TIME", N_("how long a frame takes (default 100us)")),
-    _row("jitter", "TIME", N_("how much longer it may take")),
-    _row("duplicate", "SHARE", N_("frames that arrive twice")),
-    _row("reorder", "SHARE", N_("frames that arrive up to 2s late")),
-    _row("corrupt", "SHARE", N_("frames with a wrong bit")),
-    _row("crash", "TIME:HOST", N_("the host dies, and its address with it")),
-    _row("kill", "TIME:HOST", N_("the process dies, the address stays behind")),
-    _row("stop", "TIME:HOST", N_("the process is told to end")),
-    _row("start", "TIME:HOST", N_("it is started again")),
-    _row("pull", "TIME:HOST", N_("its cable is pulled")),
-    _row("plug", "TIME:HOST", N_("its cable is plugged in")),
-    _row("at", "SENTENCE", N_("whatever happens, such as: 10s for 5s lose 30%")),
-    _row("seed", "N", N_("what chance depends on (default 1)"), _up_to(0, SEED_MAX)),
-    _row("repeat", "N", N_("so many runs, with seed after seed"), _up_to(1, RUNS_MAX)),
-    _row("jobs", "N", N_("so many at once (default: all cores)"), _up_to(1, JOBS_MAX)),
+    _row("nodes", "N", N_("number of hosts (default 2)"), _up_to(1, MEMBERS_MAX)),
+    _row("kinds", "KINDS", N_("kinds of hosts: carppcap,ucarp,freebsd,netbsd,openbsd"), _kinds),
+    _row("node", "FLAGS", N_("a host with these options of the daemon; once per host")),
+    _row("flags", "FLAGS", N_("options of the daemon for all hosts; also after --"), _flags),
+    _row("duration", "TIME", N_("simulated time (default 60s)"), _duration),
+    _row("loss", "SHARE", N_("share of frames lost, such as 5%")),
+    _row("delay", "TIME", N_("delay of each frame (default 100us)")),
+    _row("jitter", "TIME", N_("additional random delay, at most")),
+    _row("duplicate", "SHARE", N_("share of frames that arrive twice")),
+    _row("reorder", "SHARE", N_("share of frames that arrive up to 2s late")),
+    _row("corrupt", "SHARE", N_("share of frames with a wrong bit")),
+    _verb("crash", N_("the host fails, and its address with it")),
+    _verb("kill", N_("the process dies, the address stays configured")),
+    _verb("stop", N_("the process is told to end")),
+    _verb("start", N_("the process is started again")),
+    _verb("pull", N_("the cable is pulled")),
+    _verb("plug", N_("the cable is plugged in")),
+    _row("at", "SENTENCE", N_("any event, such as: 10s for 5s lose 30%"), _sentence, "story"),
+    _row("seed", "N", N_("random seed (default 1)"), _up_to(0, SEED_MAX)),
+    _row("repeat", "N", N_("number of runs, each with the next seed"), _up_to(1, RUNS_MAX)),
+    _row("jobs", "N", N_("parallel runs (default: all cores)"), _up_to(1, JOBS_MAX)),
     _row("json", "", N_("one JSON object per line instead of text"), None),
     _row("svg", "FILE", N_("draw the run, or the worst of many, in FILE")),
     _row("quiet", "", N_("the summary only"), None),
-    _row("debug", "", N_("say more: every advert and every event"), None),
+    _row("debug", "", N_("show every advert and every event"), None),
     _row("help", "", N_("show this help"), None),
-)
+)  # fmt: skip
 """Every option, in the order of the help text."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Request:
-    """What the command line asks for."""
+    """The command line: a scenario file, if any, and the values of each option."""
 
-    path: str | None = None
-    document: dict[str, str] = field(default_factory=dict)
-    wire: dict[str, str] = field(default_factory=dict)
-    flags: list[str] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
-    nodes: int | None = None
-    node: list[str] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-    seed: int = SEED_DEFAULT
-    repeat: int | None = None
-    jobs: int | None = None
-    svg: str | None = None
-    switches: set[str] = field(default_factory=set)
+    path: str | None
+    values: Mapping[str, list[Any]]
+
+    def all(self, field: str) -> list[Any]:
+        return self.values.get(field, [])
+
+    def last(self, field: str, default: Any = None) -> Any:
+        return self.values[field][-1] if field in self.values else default
 
 
 def simulate(arguments: Sequence[str]) -> int:
     """`carppcap simulate [FILE] [OPTIONS]`: the exit status, or a `CarpError`."""
-    request = _understand(arguments)
-    if "help" in request.switches or not arguments:
-        print(simulate_usage(ROWS), flush=True)
-        return 0
-    with suppress(ConfigError):  # which is said below, and where
-        hide_passwords(request.flags)
-    scenario = _scenario(request)
-    if request.repeat is None:
-        _once(scenario, request)
-    else:
-        _often(scenario, request, request.repeat, partial(_command, arguments))
-    sys.stdout.flush()
-    return 0
-
-
-def _understand(arguments: Sequence[str]) -> _Request:
-    own, flags = list(arguments), []
-    if "--" in own:
-        position = own.index("--")
-        own, flags = own[:position], own[position + 1 :]
+    own, daemon_flags = _divided(arguments)
     given, words = split(own, ROWS)
     if len(words) > 1:
         raise ConfigError(
             "Unexpected argument: [{word}] (one scenario file only, see --help)",
             word=words[1],
         )
-    request = _Request(path=words[0] if words else None)
+    values = defaultdict(list)
     for row, name, text in given:
-        _take(request, row, name, text)
-    request.flags += flags
-    return request
-
-
-def _take(request: _Request, row: Option, name: str, text: str) -> None:
-    if row.parse is None:
-        request.switches.add(row.field)
-        return
-    value = row.parse(text, name)
-    if row.field in _WIRE:
-        request.wire[row.field] = value
-    elif row.field in _VERBS:
-        when, _, host = text.partition(":")
-        request.sentences.append(f"at {when} {row.field} {host}")
-    elif row.field == "at":
-        request.sentences.append(text if text.startswith("at ") else f"at {text}")
-    elif row.field == "flags":
-        request.flags += _split_flags(text)
-    elif row.field == "node":
-        request.node.append(text)
-    elif row.field == "kinds":
-        request.kinds = text.split(",")
-    elif row.field == "duration":
-        request.document["duration"] = text
+        values[row.field].append(True if row.parse is None else row.parse(text, name))
+    request = _Request(words[0] if words else None, values)
+    if request.last("help") or not arguments:
+        print(simulate_usage(ROWS), flush=True)
+        return 0
+    flags = [*chain.from_iterable(request.all("flags")), *daemon_flags]
+    with suppress(ConfigError):  # reported below, with its place
+        hide_passwords(flags)
+    scenario = _scenario(request, flags)
+    runs = request.last("repeat")
+    if runs is None:
+        _once(scenario, request)
     else:
-        setattr(request, row.field, value)
+        _often(scenario, request, runs, partial(_command, arguments))
+    sys.stdout.flush()
+    return 0
 
 
-def _split_flags(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ConfigError(
-            "{where}: {why}", where=f"{_HERE}: flags", why=error
-        ) from None
+def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return our own options, and those of the daemon after `--`."""
+    own = list(arguments)
+    end = own.index("--") if "--" in own else len(own)
+    return own[:end], own[end + 1 :]
 
 
-def _scenario(request: _Request) -> Scenario:
-    """The scenario of the file, or of the command line, or of both."""
+def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
+    """Return the scenario of the file, of the command line, or of both together."""
     document, where = _document(request)
     group = document.setdefault("group", {})
-    if request.flags and isinstance(group, dict):
-        group["flags"] = f"{group.get('flags', '')} {shlex.join(request.flags)}"
+    if flags and isinstance(group, dict):
+        group["flags"] = f"{group.get('flags', '')} {shlex.join(flags)}"
     wire = document.setdefault("wire", {})
     if isinstance(wire, dict):
-        wire |= request.wire
-    length = request.document.get("duration")
-    if length is not None:
-        parse_positive_length(length, f"{_HERE}: duration")
-        document["duration"] = length
+        wire |= {key: request.last(key) for key in _WIRE if request.all(key)}
+    if request.all("duration"):
+        document["duration"] = request.last("duration")
     scenario = parse_document(document, where)
     names = [member.name for member in scenario.members]
-    scenes = [parse_scene(words, names, _HERE) for words in request.sentences]
+    with located(_HERE):
+        scenes = [parse_scene(words, names) for words in request.all("story")]
     scenario = replace(scenario, story=(*scenario.story, *scenes))
-    check(scenario, where)
+    with located(where):
+        check(scenario)
     return scenario
 
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
+    """Return the document of the file, or one of the hosts asked for; and its place."""
+    nodes, kinds, node = (
+        request.last("nodes"),
+        request.last("kinds", []),
+        request.all("node"),
+    )
     if request.path is not None:
-        if request.nodes is not None or request.kinds or request.node:
+        if nodes or kinds or node:
             raise ConfigError(
                 "{path} names the hosts (leave out: --nodes, --node, --kinds)",
                 path=request.path,
             )
         return _read(request.path), request.path
-    given = max(len(request.kinds), len(request.node))
-    count = request.nodes or given or NODES_DEFAULT
+    given = max(len(kinds), len(node))
+    count = nodes or given or NODES_DEFAULT
     if given > count:
         raise ConfigError(
             "{where}: {given} hosts are described, but there are {count} (--nodes)",
@@ -223,18 +224,22 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
             given=given,
             count=count,
         )
-    kinds = request.kinds or ["carppcap"]
+    kinds = kinds or ["carppcap"]
     kinds = kinds + kinds[-1:] * (count - len(kinds))  # the last is that of all others
-    flags = request.node + [""] * (count - len(request.node))
-    nodes = {
-        f"node{number}": {"kind": kind, "flags": flag, "start": START_DEFAULT}
-        for number, (kind, flag) in enumerate(zip(kinds, flags, strict=True), start=1)
-    }
-    return {"node": nodes}, _HERE
+    flags = node + [""] * (count - len(node))
+    return {
+        "node": {
+            f"node{number}": {"kind": kind, "flags": flag, "start": START_DEFAULT}
+            for number, (kind, flag) in enumerate(zip(kinds, flags, strict=True), 1)
+        }
+    }, _HERE
 
 
 def _read(path: str) -> dict[str, Any]:
-    """The document in a file.  Raises `LinkError`, or `ConfigError` for its text."""
+    """Return the document in a file.
+
+    Raises `LinkError` for a file that cannot be read, `ConfigError` for its text.
+    """
     try:
         with open(path, "rb") as file:
             content = file.read(SCENARIO_BYTES_MAX + 1)
@@ -244,39 +249,33 @@ def _read(path: str) -> dict[str, Any]:
         ) from None
     if len(content) > SCENARIO_BYTES_MAX:
         raise ConfigError("{path} is too long for a scenario", path=path)
-    try:
+    with located(path):
         return tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or endless
-        raise ConfigError("{where}: {why}", where=path, why=error) from None
 
 
 def _once(scenario: Scenario, request: _Request) -> None:
-    result = run(scenario, request.seed)
-    if request.svg is not None:
-        _draw(scenario, request.seed, request.svg)
-    quiet, debug = "quiet" in request.switches, "debug" in request.switches
-    if "json" in request.switches:
-        entries = () if quiet else result.entries
-        _print(json.dumps(entry_record(entry)) for entry in entries)
-        _print([json.dumps(summary_record(result.report))])
+    seed, quiet = request.last("seed", SEED_DEFAULT), request.last("quiet")
+    result = run(scenario, seed)
+    _draw(scenario, seed, request)
+    if request.last("json"):
+        records = [] if quiet else map(entry_record, result.entries)
+        _print_json([*records, summary_record(result.report)])
         return
     if not quiet:
-        _print(lines(result.entries, verbose=debug))
-        print()
+        _print([*lines(result.entries, verbose=bool(request.last("debug"))), ""])
     _print(summary(scenario, result.report))
 
 
 def _often(
     scenario: Scenario, request: _Request, runs: int, command: Callable[[int], str]
 ) -> None:
-    seeds = range(request.seed, request.seed + runs)
-    reports = list(_progress(_measure(scenario, seeds, request.jobs), runs))
-    if request.svg is not None:
-        _draw(scenario, worst_of(reports).seed, request.svg)
-    if "json" in request.switches:
-        if "quiet" not in request.switches:
-            _print(json.dumps(summary_record(report)) for report in reports)
-        _print([json.dumps(distribution_record(reports))])
+    first = request.last("seed", SEED_DEFAULT)
+    measured = _measure(scenario, range(first, first + runs), request.last("jobs"))
+    reports = list(_progress(measured, runs))
+    _draw(scenario, worst_of(reports).seed, request)
+    if request.last("json"):
+        records = [] if request.last("quiet") else map(summary_record, reports)
+        _print_json([*records, distribution_record(reports)])
     else:
         _print(summary_of_many(reports, command))
 
@@ -284,7 +283,7 @@ def _often(
 def _measure(
     scenario: Scenario, seeds: Sequence[int], jobs: int | None
 ) -> Iterator[Report]:
-    """The report of each seed in their order, however many work on it."""
+    """Yield the report of each seed, in their order, from `jobs` processes."""
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
     if jobs == 1:
         yield from map(partial(measure, scenario), seeds)
@@ -292,13 +291,13 @@ def _measure(
     chunk = max(1, min(16, len(seeds) // (4 * jobs)))
     with multiprocessing.Pool(jobs) as pool:
         yield from pool.imap(partial(measure, scenario), seeds, chunk)
-        # They end by themselves; told by a signal, one may have inherited to ignore it.
+        # `terminate` sends a signal, which a worker may have inherited to ignore.
         pool.close()
         pool.join()
 
 
 def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
-    """Show how many are done, where somebody may look and tqdm is there."""
+    """Show the progress on a terminal, if tqdm is installed."""
     if runs < PROGRESS_RUNS_MIN or not sys.stderr.isatty():
         return reports
     try:
@@ -309,7 +308,10 @@ def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
     return bar
 
 
-def _draw(scenario: Scenario, seed: int, path: str) -> None:
+def _draw(scenario: Scenario, seed: int, request: _Request) -> None:
+    path = request.last("svg")
+    if path is None:
+        return
     result = run(scenario, seed)
     picture = draw(scenario, result.entries, result.holders, result.report)
     try:
@@ -322,18 +324,20 @@ def _draw(scenario: Scenario, seed: int, path: str) -> None:
 
 
 def _command(arguments: Sequence[str], seed: int) -> str:
-    """The command line that shows one of many runs."""
-    kept: list[str] = []
-    own = list(arguments)
-    flags = own[own.index("--") :] if "--" in own else []
-    given, words = split(own[: len(own) - len(flags)], ROWS)
+    """Return the command line that shows one of many runs."""
+    own, flags = _divided(arguments)
+    given, words = split(own, ROWS)
     for row, _, text in given:
         if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
-            kept += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
-    kept += ["--seed", str(seed)]
-    return shlex.join(["carppcap", "simulate", *words, *kept, *flags])
+            words += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
+    words += ["--seed", str(seed), *(["--", *flags] if flags else [])]
+    return shlex.join(["carppcap", "simulate", *words])
 
 
 def _print(texts: Iterable[str]) -> None:
     for text in texts:
         print(text)
+
+
+def _print_json(records: Iterable[dict[str, Any]]) -> None:
+    _print(map(json.dumps, records))

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from carppcap.node.groups import Step
 from carppcap.simulation.model.cluster import Cluster
+from carppcap.simulation.model.happenings import Entry
 from carppcap.simulation.output.report import Ledger, Report, Tenure
-from carppcap.simulation.output.transcript import Entry, Recorder
 from carppcap.simulation.scenario.parts import Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that happened: `entries` in their order, and what follows from them."""
+    """What happened in one run: `entries` in their order, and what follows."""
 
     scenario: Scenario
     seed: int
@@ -22,7 +22,7 @@ class Run:
 
     @property
     def steps(self) -> list[tuple[str, Step]]:
-        """Every step of every host, with the host's name."""
+        """Every step of every host, with the name of the host."""
         return [
             (entry.name, entry.what)
             for entry in self.entries
@@ -31,15 +31,18 @@ class Run:
 
 
 def run(scenario: Scenario, seed: int = 0) -> Run:
-    """Run `scenario`; the same seed gives the same run."""
-    recorder, ledger = Recorder(), Ledger(scenario.members)
-    Cluster(scenario, seed, (recorder, ledger)).run()
+    """Run `scenario` once; the same seed gives the same run."""
+    entries: list[Entry] = []
+    Cluster(scenario, seed, entries.append).run()
+    ledger = Ledger(scenario.members)
+    for entry in entries:
+        ledger.note(entry)
     report = ledger.close(seed, scenario.duration_ns)
-    return Run(scenario, seed, recorder.entries, ledger.tenures, report)
+    return Run(scenario, seed, entries, ledger.tenures, report)
 
 
 def measure(scenario: Scenario, seed: int = 0) -> Report:
-    """The report of `run`, in memory that does not grow with the duration."""
+    """Return the report of `run`, in memory that does not grow with the duration."""
     ledger = Ledger(scenario.members)
-    Cluster(scenario, seed, (ledger,)).run()
+    Cluster(scenario, seed, ledger.note).run()
     return ledger.close(seed, scenario.duration_ns)

@@ -31,7 +31,7 @@ def check_scenario(data: bytes) -> object:
         if not isinstance(scene.deed, Disturb):  # where shares are written shorter
             sentence = f"at 0s {format_deed(scene.deed)}"
             lasts = "" if scene.lasts_ns is None else "for 1s "
-            again = parse_scene(sentence.replace("0s ", f"0s {lasts}"), names, "again")
+            again = parse_scene(sentence.replace("0s ", f"0s {lasts}"), names)
             assert again.deed == scene.deed, (again.deed, scene.deed)
     if not _is_quick(scenario):
         return len(scenario.members), len(scenario.story)

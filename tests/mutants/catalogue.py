@@ -108,8 +108,8 @@ def _sequence(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "node/counter.py", old, new, laws, ("node/test_counter.py",))
 
 
-_NO_ATTACKER = "an_attacker_moves_nothing"
-_IN_NO_WAY = "the_guard_is_in_no_honest_hosts_way"
+_NO_ATTACKER = "an_attacker_changes_nothing"
+_IN_NO_WAY = "the_guard_never_disturbs_honest_hosts"
 _PREEMPTS = "if self.config.preempt and is_slower and theirs.demotion >= self.demotion:"
 _SLOWER = "is_slower = self.interval_ns < theirs.interval_ns"
 _TIE = "ours is None or tie_break(theirs) < tie_break(ours)"
@@ -120,8 +120,8 @@ _FROM_AFAR = (
     "if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):"
 )
 _DEMOTED = "a_demoted_master_is_replaced"
-_COMPANY = "any_company_settles"
-_HEARD = "nobody_takes_over_from_a_master_that_is_heard"
+_COMPANY = "any_combination_settles"
+_HEARD = "no_take_over_without_a_reason"
 
 MUTANTS = (
     # What a backup decides.
@@ -173,9 +173,9 @@ MUTANTS = (
     _hearing("the second family never decides", "return heard_at is None or now - heard_at >= self._master_down_ns", "return False"),
     _fsm("does not reassert", "return self._announce() if self._acquired and self._leaving is None else []", "return []"),
     # Adverts.
-    _fsm("every other advert", "self.deadline = due + self.interval_ns", "self.deadline = due + 2 * self.interval_ns", "intervals_and_patience_are_exact"),
-    _fsm("a late second advert", "        self.deadline = now + self.interval_ns\n        # The announcement follows when", "        self.deadline = now + self._patience_ns\n        # The announcement follows when", "intervals_and_patience_are_exact"),
-    _fsm("claims in silence", _CLAIMS, "return [changed, AcquireAddresses()]", "intervals_and_patience_are_exact"),
+    _fsm("every other advert", "self.deadline = due + self.interval_ns", "self.deadline = due + 2 * self.interval_ns", "intervals_and_timeouts_are_exact"),
+    _fsm("a late second advert", "        self.deadline = now + self.interval_ns\n        # The announcement follows when", "        self.deadline = now + self._patience_ns\n        # The announcement follows when", "intervals_and_timeouts_are_exact"),
+    _fsm("claims in silence", _CLAIMS, "return [changed, AcquireAddresses()]", "intervals_and_timeouts_are_exact"),
     _fsm("claims what it does not take", _CLAIMS, "return [changed, *first_advert]", "one_master_after_faults"),
     _fsm("lateness adds up", "due = now if self.deadline is None else self.deadline", "due = now"),
     _fsm("a volley after a stop", "if self.deadline <= now:", "if False:"),
@@ -206,11 +206,11 @@ MUTANTS = (
     _ingress("any version", "if advert.version != wire.VERSION:", "if False:"),
     _ingress("any group number", "door = self._hosts.get(advert.vhid)", "door = next(iter(self._hosts.values()))"),
     _ingress("a family without addresses", "for family in config.families\n        }", "for family in Family\n        }"),
-    _ingress("any multicast group", "if not is_hint and datagram.destination.packed not in destinations:", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("any multicast group", "if not is_hint and datagram.destination.packed not in destinations:", "if False:", "only_adverts_of_peers_are_accepted"),
     _ingress("peers of one family are peers of both", "any(Family.of(peer) is family for peer in config.peers)", "bool(config.peers)"),
-    _ingress("no checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_what_a_peer_said_is_believed"),
-    _ingress("no header checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not wire.has_valid_checksum(datagram.payload):", "only_what_a_peer_said_is_believed"),
-    _ingress("any password", "if verifier is not None and form is None:", "if False:", "only_what_a_peer_said_is_believed"),
+    _ingress("no checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_adverts_of_peers_are_accepted"),
+    _ingress("no header checksum", "if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):", "if not wire.has_valid_checksum(datagram.payload):", "only_adverts_of_peers_are_accepted"),
+    _ingress("any password", "if verifier is not None and form is None:", "if False:", "only_adverts_of_peers_are_accepted"),
     _auth("the scope is signed", 'b"\\0\\0" + vip.packed[4:]', "vip.packed[2:]"),
     _auth("link-local addresses are signed always", "if link_local or not is_local", "if True"),
     _auth("a virtual MAC is signed", " and not source_mac.startswith(_VIRTUAL_MACS)", ""),

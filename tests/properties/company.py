@@ -123,7 +123,7 @@ def _any_company(choices: Choices) -> Scenario:
 
 
 @on(_any_company)
-def any_company_settles(run: Run) -> None:
+def any_combination_settles(run: Run) -> None:
     """Any two or three hosts of whatever kind have one master, and it stays.
 
     With equal or unequal settings, whoever has the lower address in whichever family,
@@ -232,4 +232,4 @@ def _shown_skew(demoted: Member, by: int) -> int:
             return max(skew, min(skew + by, SKEW_OF_THE_DEMOTED))
 
 
-COMPANY: Sequence[Law] = (any_company_settles, a_demoted_master_is_replaced)
+COMPANY: Sequence[Law] = (any_combination_settles, a_demoted_master_is_replaced)

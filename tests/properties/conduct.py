@@ -20,7 +20,7 @@ from carppcap.election.fsm import VirtualHost
 from carppcap.node.groups import Step
 from carppcap.node.ingress import HintReceived
 from carppcap.simulation.model.clocks import Clock
-from carppcap.simulation.output.transcript import Running
+from carppcap.simulation.model.happenings import Running
 from carppcap.simulation.run import Run
 from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import Kind, Member, Quality, Scenario, Verb
@@ -60,7 +60,7 @@ def _any_company(choices: Choices) -> Scenario:
 
 
 @on(_any_company)
-def nobody_takes_over_from_a_master_that_is_heard(run: Run) -> None:
+def no_take_over_without_a_reason(run: Run) -> None:
     """A carppcap becomes master for one of four reasons, and each must be true.
 
     It has heard no master for its whole patience; or it preempts, and the one it
@@ -187,13 +187,13 @@ class _Silence:
 
 
 @on(_any_company)
-def intervals_and_patience_are_exact(run: Run) -> None:
+def intervals_and_timeouts_are_exact(run: Run) -> None:
     """A master adverts every interval, a backup waits for its patience: to 2 ns.
 
     No script delays an advert, no lateness adds up, and what the wall clock says does
     not matter.
 
-    Preconditions: as in `nobody_takes_over_from_a_master_that_is_heard`.
+    Preconditions: as in `no_take_over_without_a_reason`.
     """
     for member, life in lives(run):
         rhythm = _Rhythm(member, _Standing(member))
@@ -330,7 +330,7 @@ def _strangers(choices: Choices) -> Scenario:
 
 
 @on(_strangers)
-def only_what_a_peer_said_is_believed(run: Run) -> None:
+def only_adverts_of_peers_are_accepted(run: Run) -> None:
     """Every advert that moves a host was sent by another host of its group, so.
 
     Not by itself, not by a host with another password, vhid, address or multicast
@@ -393,9 +393,9 @@ def one_seed_is_one_run(run: Run) -> None:
 
 
 CONDUCT: Sequence[Law] = (
-    nobody_takes_over_from_a_master_that_is_heard,
-    intervals_and_patience_are_exact,
+    no_take_over_without_a_reason,
+    intervals_and_timeouts_are_exact,
     early_ticks_change_nothing,
-    only_what_a_peer_said_is_believed,
+    only_adverts_of_peers_are_accepted,
     one_seed_is_one_run,
 )

@@ -7,7 +7,7 @@ from carppcap.election.config import GuardMode
 from carppcap.node.counter import split
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation.output.transcript import Entry, Told
+from carppcap.simulation.model.happenings import Entry, Told
 from carppcap.simulation.run import Run
 from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import (
@@ -61,7 +61,7 @@ def _slowly(scene: Scene) -> Scene:
 
 
 @on(_honest)
-def the_guard_is_in_no_honest_hosts_way(run: Run) -> None:
+def the_guard_never_disturbs_honest_hosts(run: Run) -> None:
     """With it and without it everything happens at the same instant, in the same way.
 
     Preconditions: nobody sends a frame twice, and nobody sends old counters: no
@@ -127,7 +127,7 @@ def _attack(choices: Choices, hosts: Sequence[Member]) -> Scene:
 
 
 @on(_attacked)
-def an_attacker_moves_nothing(run: Run) -> None:
+def an_attacker_changes_nothing(run: Run) -> None:
     """Every host does what it would have done, at the same instant, without him.
 
     Preconditions: carppcap only; he does not know the password; every host has heard
@@ -159,7 +159,7 @@ def _attacked_after_any_fault(choices: Choices) -> Scenario:
 
 
 @on(_attacked_after_any_fault)
-def an_attacker_keeps_nobody_from_settling(run: Run) -> None:
+def an_attack_does_not_prevent_settling(run: Run) -> None:
     """One master after the faults, in the same time, while he goes on.
 
     Preconditions: those of `one_master_after_faults`; what he sends again he sends
@@ -169,7 +169,7 @@ def an_attacker_keeps_nobody_from_settling(run: Run) -> None:
 
 
 GUARDING: Sequence[Law] = (
-    the_guard_is_in_no_honest_hosts_way,
-    an_attacker_moves_nothing,
-    an_attacker_keeps_nobody_from_settling,
+    the_guard_never_disturbs_honest_hosts,
+    an_attacker_changes_nothing,
+    an_attack_does_not_prevent_settling,
 )

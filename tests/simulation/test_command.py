@@ -224,7 +224,10 @@ def test_the_command_that_is_shown_is_a_command(capsys: Output) -> None:
         ("--crash 10:node1", "command line: [10] is not a length of time"),
         ("--crash 10s", "command line: [at 10s crash ]: found the end"),
         ("--kill 10s:bob", "command line: unknown host [bob] (allowed: node1, node2)"),
-        ("--kinds netbsd --kill 10s:node1", "node1 runs netbsd, and nobody can kill"),
+        (
+            "--kinds netbsd --kill 10s:node1",
+            "runs netbsd, so it has no process to kill",
+        ),
         ("--crash 99s:node1", "the story goes on at 99s, but the run ends at 60s"),
         ("--flags '", "command line: flags: No closing quotation"),
         ("--nodes 2 -- -k 256", "node1: flags: Invalid number: [256] for -k"),

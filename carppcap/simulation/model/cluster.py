@@ -1,21 +1,21 @@
-"""A group of hosts on one wire, from one seed, in virtual time.
+"""A group of hosts on one medium, in virtual time.
 
-All that will happen waits in a heap, and time jumps from one item to the next.
+Future calls wait in a heap; time jumps from one to the next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from heapq import heappop, heappush
-from typing import Protocol, assert_never
+from typing import TypeAlias, assert_never
 
 from carppcap.addresses import Address
-from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection
+from carppcap.simulation.model.happenings import Entry, Happening, Told
 from carppcap.simulation.model.machine import Machine, Rank
 from carppcap.simulation.model.medium import Medium, forge
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import (
     ATTACKER,
+    STORY,
     Cut,
     Demote,
     Disturb,
@@ -28,44 +28,36 @@ from carppcap.simulation.scenario.parts import (
 )
 from carppcap.units import Instant
 
+Observer: TypeAlias = Callable[[Entry], None]
+"""Called with all that happens, in its order."""
 
-class Observer(Protocol):
-    """Someone who is told all that happens, in its order."""
-
-    def on_step(self, name: str, step: Step) -> None:
-        """A virtual host has made a step."""
-
-    def on_rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
-        """A frame has moved nothing."""
-
-    def on_holding(self, name: str, holds: bool, at: Instant) -> None:
-        """A host has begun or ceased to hold the address."""
-
-    def on_running(self, name: str, runs: bool, at: Instant) -> None:
-        """A program has begun, or is no more."""
-
-    def on_scene(self, scene: Scene, over: bool, at: Instant) -> None:
-        """A scene of the story begins, or is over."""
-
-
-_ENDS_BY = {
-    Verb.CRASH: Verb.START,
-    Verb.KILL: Verb.START,
-    Verb.STOP: Verb.START,
-    Verb.PULL: Verb.PLUG,
+_DO = {
+    Verb.CRASH: Machine.crash,
+    Verb.KILL: Machine.kill,
+    Verb.STOP: Machine.stop,
+    Verb.START: Machine.start,
+    Verb.STEP_DOWN: Machine.step_down,
+    Verb.PULL: Machine.unplug,
+    Verb.PLUG: Machine.plug,
+    Verb.STALL: Machine.stall,
 }
-"""What makes up for a verb; STALL is not here, for it can only be resumed."""
+_UNDO = {
+    Verb.CRASH: Machine.start,
+    Verb.KILL: Machine.start,
+    Verb.STOP: Machine.start,
+    Verb.PULL: Machine.plug,
+    Verb.STALL: Machine.resume,
+}
+"""What ends a verb that lasts."""
 
 
 class Cluster:
     """Runs one scenario once."""
 
-    def __init__(
-        self, scenario: Scenario, seed: int, observers: Sequence[Observer]
-    ) -> None:
+    def __init__(self, scenario: Scenario, seed: int, observe: Observer) -> None:
         self.now: Instant = 0
         self._scenario = scenario
-        self._observers = observers
+        self._observe = observe
         self._heap: list[tuple[Instant, int, int, Callable[[], None]]] = []
         self._serial = 0
         dice = Dice(seed)
@@ -86,7 +78,7 @@ class Cluster:
         self._resending: list[Resend] = []
 
     def run(self) -> None:
-        """From the beginning to the end."""
+        """Run from the start to the end of the duration."""
         for member in self._scenario.members:
             if member.start is not None:
                 begin = self._machines[member.name].start
@@ -100,40 +92,24 @@ class Cluster:
             call()
         self.now = end
 
-    # What its hosts ask of it (`machine.World`).
+    # What its machines ask of it (`machine.World`).
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Put a call where it belongs; of equals the first comes first."""
+        """Make `call` at `at`: by `rank` among calls of one instant, then in order."""
         self._serial += 1
         heappush(self._heap, (at, rank, self._serial, call))
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Who has this address as its own."""
+        """Return the MAC of the host with this address; None without one."""
         return self._neighbours.get(address)
 
     def transmit(self, name: str, frame: bytes) -> None:
-        """Put a frame on the wire."""
+        """Send a frame of a host."""
         self._medium.send(name, frame, self.now)
 
-    def record(self, name: str, step: Step) -> None:
-        """Tell the observers."""
-        for observer in self._observers:
-            observer.on_step(name, step)
-
-    def reject(self, name: str, rejection: Rejection) -> None:
-        """Tell the observers."""
-        for observer in self._observers:
-            observer.on_rejection(name, rejection, self.now)
-
-    def holding_changed(self, name: str, holds: bool) -> None:
-        """Tell the observers."""
-        for observer in self._observers:
-            observer.on_holding(name, holds, self.now)
-
-    def running_changed(self, name: str, runs: bool) -> None:
-        """Tell the observers."""
-        for observer in self._observers:
-            observer.on_running(name, runs, self.now)
+    def tell(self, name: str, what: Happening) -> None:
+        """Tell the observer."""
+        self._observe(Entry(self.now, name, what))
 
     # The story.
 
@@ -142,17 +118,17 @@ class Cluster:
         self.call_at(at, Rank.FRAME, arrive)
 
     def _begin(self, scene: Scene) -> None:
-        self._tell(scene, over=False)
+        self.tell(STORY, Told(scene, over=False))
         match scene.deed:
             case Order(verb, names):
-                for name in names:
-                    self._do(verb, self._machines[name])
+                for machine in self._each(names):
+                    _DO[verb](machine)
             case Demote(names, by):
-                for name in names:
-                    self._demote(self._machines[name], by)
+                for machine in self._each(names):
+                    machine.demote(by)
             case StepClock(names, by_ns):
-                for name in names:
-                    self._machines[name].step_clock(by_ns)
+                for machine in self._each(names):
+                    machine.step_clock(by_ns)
             case Cut() | Disturb() as fault:
                 self._medium.add(fault)
             case Resend() as attack:
@@ -165,17 +141,14 @@ class Cluster:
             self.call_at(self.now + scene.lasts_ns, Rank.STORY, end)
 
     def _end(self, scene: Scene) -> None:
-        self._tell(scene, over=True)
+        self.tell(STORY, Told(scene, over=True))
         match scene.deed:
             case Order(verb, names):
-                for name in names:
-                    if verb is Verb.STALL:
-                        self._machines[name].resume()
-                    else:
-                        self._do(_ENDS_BY[verb], self._machines[name])
+                for machine in self._each(names):
+                    _UNDO[verb](machine)
             case Demote(names, int(by)):
-                for name in names:
-                    self._machines[name].demote(-by)
+                for machine in self._each(names):
+                    machine.demote(-by)
             case Cut() | Disturb() as fault:
                 self._medium.remove(fault)
             case Resend() as attack:
@@ -183,33 +156,11 @@ class Cluster:
             case _:
                 raise AssertionError("a stepped clock stays as it is")
 
-    def _demote(self, machine: Machine, by: int | None) -> None:
-        if by is None:
-            machine.mend()
-        else:
-            machine.demote(by)
-
-    def _do(self, verb: Verb, machine: Machine) -> None:
-        match verb:
-            case Verb.CRASH:
-                machine.crash()
-            case Verb.KILL:
-                machine.kill()
-            case Verb.STOP:
-                machine.stop()
-            case Verb.START:
-                machine.start()
-            case Verb.STEP_DOWN:
-                machine.step_down()
-            case Verb.PULL | Verb.PLUG:
-                machine.set_link(verb is Verb.PLUG)
-            case Verb.STALL:
-                machine.stall()
-            case _:
-                assert_never(verb)
+    def _each(self, names: Iterable[str]) -> Iterator[Machine]:
+        return (self._machines[name] for name in names)
 
     def _resend(self, attack: Resend, captured: bytes | None) -> None:
-        """Send it, and again in due time, for as long as the attack lasts."""
+        """Send a frame, and again each `every_ns` until the attack ends."""
         if attack not in self._resending:
             return
         latest = self._medium.overheard(attack.name)
@@ -220,7 +171,3 @@ class Cluster:
             self._medium.send(ATTACKER, frame, self.now)
         again = partial(self._resend, attack, captured or latest)
         self.call_at(self.now + attack.every_ns, Rank.STORY, again)
-
-    def _tell(self, scene: Scene, over: bool) -> None:
-        for observer in self._observers:
-            observer.on_scene(scene, over, self.now)

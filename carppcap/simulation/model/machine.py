@@ -15,9 +15,10 @@ from carppcap.election.script_queue import Job
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.clocks import Clock
+from carppcap.simulation.model.happenings import Happening, Holding, Running
 from carppcap.simulation.programs.bsd import BsdHost
 from carppcap.simulation.programs.carppcap import CarppcapHost
-from carppcap.simulation.programs.system import Program
+from carppcap.simulation.programs.system import Program, System
 from carppcap.simulation.programs.ucarp import UcarpHost
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Kind, Member, Script
@@ -53,17 +54,8 @@ class World(Protocol):
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
 
-    def record(self, name: str, step: Step) -> None:
-        """A virtual host has made a step."""
-
-    def reject(self, name: str, rejection: Rejection) -> None:
-        """A frame has moved nothing."""
-
-    def holding_changed(self, name: str, holds: bool) -> None:
-        """A host has begun or ceased to hold the address."""
-
-    def running_changed(self, name: str, runs: bool) -> None:
-        """A program has begun, or is no more."""
+    def tell(self, name: str, what: Happening) -> None:
+        """Tell the observer of the simulation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,9 +125,9 @@ class Machine:
         self._powered = True
         self._show_holding()
         if self._program is None:
-            self._program = _program(self.member, self, self._dice)
+            self._program = _PROGRAMS[self.member.kind](self.member, self, self._dice)
             self._link_seen = self.link_up
-            self._world.running_changed(self.member.name, True)
+            self._world.tell(self.member.name, Running(True))
             self._program.start(self._local_now())
             if self._demoted_by:  # whatever is wrong is still wrong
                 self._program.demoted(self._demoted_by, self._local_now())
@@ -153,7 +145,7 @@ class Machine:
     def kill(self) -> None:
         """The process dies; its scripts and the address live on."""
         if self._program is not None:
-            self._world.running_changed(self.member.name, False)
+            self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
         self._signals.clear()
         self._outcomes.clear()
@@ -166,17 +158,21 @@ class Machine:
         """The process is told to hand over."""
         self._tell(lambda program, now: program.step_down(now))
 
-    def demote(self, by: int) -> None:
-        """Something goes wrong, or where `by` is negative, is mended."""
-        demoted_by = self._demoted_by = max(0, self._demoted_by + by)
-        self._tell(lambda program, now: program.demoted(demoted_by, now))
+    def demote(self, by: int | None) -> None:
+        """Add `by` to the demotion of the host, or end it all (None)."""
+        total = 0 if by is None else max(0, self._demoted_by + by)
+        self._demoted_by = total
+        self._tell(lambda program, now: program.demoted(total, now))
 
-    def mend(self) -> None:
-        """Nothing is wrong with it any more."""
-        self.demote(-self._demoted_by)
+    def plug(self) -> None:
+        """Plug in the cable."""
+        self._set_link(up=True)
 
-    def set_link(self, up: bool) -> None:
-        """The cable is pulled or plugged in."""
+    def unplug(self) -> None:
+        """Pull the cable."""
+        self._set_link(up=False)
+
+    def _set_link(self, *, up: bool) -> None:
         self.link_up = up
         self._show_holding()
         if not self._stalled:
@@ -197,14 +193,14 @@ class Machine:
         self._stalled -= 1
         if self._stalled or self._program is None:
             return
-        due = self._program.deadline
+        due, lost = self._program.deadline, self._ring.lost_frames
         for at, frame in self._ring.frames():
             self._program.frame_arrived(frame, at)
         self._notice_link()
         signals, self._signals = self._signals, []
         for signal in signals:
             self._tell(signal)
-        self._tell(partial(_resumed, self._ring.lost_frames, due))
+        self._tell(lambda program, now: program.resumed(lost, due, now))
         outcomes, self._outcomes = self._outcomes, []
         for run, exit_code in outcomes:
             self._say_ended(run, exit_code)
@@ -269,11 +265,11 @@ class Machine:
         due = None if step.deadline is None else self._clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
-        self._world.record(self.member.name, step)
+        self._world.tell(self.member.name, step)
 
     def reject(self, rejection: Rejection) -> None:
         """Pass it on."""
-        self._world.reject(self.member.name, rejection)
+        self._world.tell(self.member.name, rejection)
 
     def exit(self) -> None:
         """The process has ended by itself."""
@@ -294,7 +290,7 @@ class Machine:
         holds = self.has_address and self._powered and self.link_up
         if holds is not self._holds:
             self._holds = holds
-            self._world.holding_changed(self.member.name, holds)
+            self._world.tell(self.member.name, Holding(holds))
 
     def _notice_link(self) -> None:
         if self._program is not None and self._link_seen is not self.link_up:
@@ -358,17 +354,10 @@ class Machine:
             )
 
 
-def _resumed(
-    lost_frames: bool, due: Instant | None, program: Program, now: Instant
-) -> None:
-    program.resumed(lost_frames, due, now)
-
-
-def _program(member: Member, machine: Machine, dice: Dice) -> Program:
-    match member.kind:
-        case Kind.CARPPCAP:
-            return CarppcapHost(member, machine, dice)
-        case Kind.UCARP:
-            return UcarpHost(member, machine, dice)
-        case _:
-            return BsdHost(member, machine, dice)
+_PROGRAMS: dict[Kind, Callable[[Member, System, Dice], Program]] = {
+    Kind.CARPPCAP: CarppcapHost,
+    Kind.UCARP: UcarpHost,
+    Kind.FREEBSD: BsdHost,
+    Kind.NETBSD: BsdHost,
+    Kind.OPENBSD: BsdHost,
+}

@@ -12,8 +12,8 @@ from html import escape
 
 from carppcap.election.actions import SendAdvert, State, StateChanged
 from carppcap.node.groups import Step
+from carppcap.simulation.model.happenings import Entry, Running, Told
 from carppcap.simulation.output.report import Report, Tenure
-from carppcap.simulation.output.transcript import Entry, Running, Told
 from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,

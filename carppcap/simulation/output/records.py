@@ -21,9 +21,9 @@ from typing import Any, assert_never
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.records import rejection_record, step_record
+from carppcap.simulation.model.happenings import Entry, Holding, Running, Told
 from carppcap.simulation.output.report import Report, distribution
 from carppcap.simulation.output.summary import figures, worst_of
-from carppcap.simulation.output.transcript import Entry, Holding, Running, Told
 from carppcap.simulation.scenario.story import format_scene
 
 

@@ -8,7 +8,8 @@ from math import ceil
 from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
-from carppcap.simulation.scenario.parts import Member, Scene
+from carppcap.simulation.model.happenings import Entry, Holding
+from carppcap.simulation.scenario.parts import Member
 from carppcap.units import Instant, Interval
 
 
@@ -128,22 +129,23 @@ class Ledger:
         self._transitions: Counter[str] = Counter()
         self._rejected: dict[str, Counter[str]] = {m.name: Counter() for m in members}
 
-    def on_step(self, name: str, step: Step) -> None:
-        """Count adverts, changes of state and refused adverts."""
-        if step.refusal is not None:
-            self._rejected[name][step.refusal.reason.value] += 1
-        for action in step.actions:
-            if isinstance(action, SendAdvert):
-                self._adverts[name] += 1
-            elif isinstance(action, StateChanged):
-                self._transitions[name] += 1
+    def note(self, entry: Entry) -> None:
+        """Count what happened; the entries of a run come in their order."""
+        match entry.what:
+            case Step(actions=actions, refusal=refusal):
+                if refusal is not None:
+                    self._rejected[entry.name][refusal.reason.value] += 1
+                for action in actions:
+                    if isinstance(action, SendAdvert):
+                        self._adverts[entry.name] += 1
+                    elif isinstance(action, StateChanged):
+                        self._transitions[entry.name] += 1
+            case Rejection(reason):
+                self._rejected[entry.name][reason.value] += 1
+            case Holding(holds):
+                self._note_holding(entry.name, holds, entry.at)
 
-    def on_rejection(self, name: str, rejection: Rejection, at: Instant) -> None:
-        """Count it."""
-        self._rejected[name][rejection.reason.value] += 1
-
-    def on_holding(self, name: str, holds: bool, at: Instant) -> None:
-        """Keep account of who holds."""
+    def _note_holding(self, name: str, holds: bool, at: Instant) -> None:
         self._pass_time(at)
         if holds:
             self._since[name] = at
@@ -158,12 +160,6 @@ class Ledger:
             self._fail_overs_ns.append(0)
         else:
             self._lost_at = at
-
-    def on_running(self, name: str, runs: bool, at: Instant) -> None:
-        """A program may run and yet not hold the address."""
-
-    def on_scene(self, scene: Scene, over: bool, at: Instant) -> None:
-        """The report does not care for reasons."""
 
     def close(self, seed: int, end: Instant) -> Report:
         """The run is over."""

@@ -15,10 +15,11 @@ How the kernels differ:
  * NetBSD has a skew of at least 240 while it is demoted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import assert_never
 
-from carppcap.addresses import Family
+from carppcap.addresses import Address, Family
 from carppcap.election.actions import (
     Action,
     AnnounceAddresses,
@@ -27,7 +28,7 @@ from carppcap.election.actions import (
     State,
     StateChanged,
 )
-from carppcap.election.config import DEMOTION_MAX
+from carppcap.election.config import DEMOTION_MAX, SourceMac
 from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
@@ -40,9 +41,9 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.election.script_queue import Job
+from carppcap.node.egress import Egress
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
-from carppcap.simulation.programs.bsd_egress import BsdEgress
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
 from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
@@ -56,6 +57,7 @@ SKEW_MAX = 240
 """The skew of a host that others should replace (`CARP_MAXSKEW`)."""
 
 REPEAT_ARP_AFTER = 2
+_ARP = b"\x08\x06"
 TICK_NS = {
     Kind.FREEBSD: NS_PER_MS,
     Kind.NETBSD: 10 * NS_PER_MS,
@@ -75,8 +77,8 @@ class BsdHost:
         self._state = State.INIT
         self._advert_at: Instant | None = None
         self._master_down_at: dict[Family, Instant] = {}
-        self._egress = BsdEgress(
-            member.kind, config, system.mac, system.neighbour, lambda: dice.bits(16)
+        self._egress = kernel_egress(
+            member, system.mac, lambda: dice.bits(16), system.neighbour
         )
         self._ingress = BsdIngress(member.kind, config)
         self._tick_ns = TICK_NS[member.kind]
@@ -299,11 +301,26 @@ class BsdHost:
 
     def _frames(self, action: Action) -> Iterable[bytes]:
         match action:
-            case SendAdvert():
-                return self._egress.adverts(action)
             case AnnounceAddresses() if self._adverts_until_arp == 0:
-                return self._egress.announcements((Family.IPV4,))
-            case AnnounceAddresses():
-                return self._egress.announcements(self._config.families)
+                frames = self._egress.frames(action)
+                return [frame for frame in frames if frame[12:14] == _ARP]
+            case SendAdvert() | AnnounceAddresses():
+                return self._egress.frames(action)
             case _:
                 return ()
+
+
+def kernel_egress(
+    member: Member,
+    nic_mac: bytes,
+    draw_ip_id: Callable[[], int],
+    mac_of: Callable[[Address], bytes | None],
+) -> Egress:
+    """Return what signs and frames the adverts of a kernel (PROTOCOL 2, 3, 11, 12).
+
+    A group gets them from the virtual MAC, a peer from that of the interface.
+    Announcements name the virtual MAC.
+    """
+    config = replace(member.config, source_mac=SourceMac.BSD, vmac=True, multicast=True)
+    is_openbsd = member.kind is Kind.OPENBSD
+    return Egress(config, nic_mac, draw_ip_id, mac_of, link_local=not is_openbsd)

@@ -10,7 +10,8 @@ import pytest
 
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
-from carppcap.simulation.output.transcript import Told, lines
+from carppcap.simulation.model.happenings import Told
+from carppcap.simulation.output.transcript import lines
 from carppcap.simulation.run import measure, run
 from carppcap.simulation.scenario.parts import Kind, Order, Scene, Span, StepClock, Verb
 from carppcap.units import NS_PER_S

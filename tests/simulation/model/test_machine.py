@@ -3,8 +3,8 @@
 import pytest
 
 from carppcap.election.events import LinkDown
+from carppcap.simulation.model.happenings import Running
 from carppcap.simulation.model.machine import Ring
-from carppcap.simulation.output.transcript import Running
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import causes, changes, play, several_s
 

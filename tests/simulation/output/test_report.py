@@ -6,6 +6,7 @@ from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
 from carppcap.election.events import Tick
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.simulation.model.happenings import Entry, Holding
 from carppcap.simulation.output.report import (
     Distribution,
     Ledger,
@@ -22,7 +23,7 @@ def report(*changes: tuple[int, str, bool], end: int = 100) -> Report:
     """Of a run in which hosts began and ceased to hold the address."""
     ledger = Ledger(MEMBERS)
     for at, name, holds in changes:
-        ledger.on_holding(name, holds, at)
+        ledger.note(Entry(at, name, Holding(holds)))
     return ledger.close(7, end)
 
 
@@ -88,7 +89,7 @@ def test_tenures() -> None:
         (3, "node1", False),
         (4, "node2", True),
     ):
-        ledger.on_holding(name, holds, at)
+        ledger.note(Entry(at, name, Holding(holds)))
     ledger.close(1, 9)
 
     assert ledger.tenures == [Tenure("node1", 1, 3), Tenure("node2", 4, 9)]
@@ -101,9 +102,10 @@ def test_counters() -> None:
     advert = SendAdvert(1, 0, 5)
     changed = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
     for actions in ((changed, advert), (advert,), ()):
-        ledger.on_step("node2", Step(5, "eth0", 7, Tick(), actions, State.MASTER, None))
+        step = Step(5, "eth0", 7, Tick(), actions, State.MASTER, None)
+        ledger.note(Entry(5, "node2", step))
     for reason in (RejectReason.OWN, RejectReason.BADSUM, RejectReason.OWN):
-        ledger.on_rejection("node1", Rejection(reason), 5)
+        ledger.note(Entry(5, "node1", Rejection(reason)))
     found = ledger.close(1, 9)
     one, two = found.members
 

@@ -6,15 +6,14 @@ from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import LinkUp, Tick
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
-from carppcap.simulation.output.transcript import (
+from carppcap.simulation.model.happenings import (
     Entry,
     Happening,
     Holding,
     Running,
     Told,
-    format_entry,
-    lines,
 )
+from carppcap.simulation.output.transcript import format_entry, lines
 from carppcap.simulation.scenario.parts import AT_ONCE, Order, Scene, Verb
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import play

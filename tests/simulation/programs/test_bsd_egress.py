@@ -2,11 +2,9 @@
 
 import pytest
 
-from carppcap.addresses import Family
-from carppcap.simulation.programs.bsd_egress import BsdEgress
-from carppcap.simulation.scenario.parts import Kind
+from carppcap.simulation.model.medium import Medium
 from carppcap.wire.decode import Announcement, LinkType, decode_announcement
-from tests.simulation.groups import causes, group, play
+from tests.simulation.groups import causes, play
 
 
 @pytest.mark.parametrize("kind", ["freebsd", "openbsd"])
@@ -62,22 +60,21 @@ def test_link_local_addresses(first: str, second: str, is_believed: bool) -> Non
     assert ("badauth" not in result.report.members[1].rejected) is is_believed
 
 
-def test_announcements_of_both_families() -> None:
+def test_announcements_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time ARP only, and all from the virtual MAC."""
-    config = (
-        group("openbsd", group={"flags": "-a 10.9.0.254,10.9.0.253 -a 2001:db8::fe"})
-        .members[0]
-        .config
-    )
-    egress = BsdEgress(Kind.OPENBSD, config, bytes(6), lambda _: None, lambda: 1)
+    sent: list[bytes] = []
 
-    told = [
-        decode_announcement(frame, LinkType.ETHERNET)
-        for frame in egress.announcements(config.families)
-    ]
-    again = list(egress.announcements((Family.IPV4,)))
+    def send(self: Medium, sender: str, frame: bytes, now: int) -> None:
+        sent.append(frame)
 
+    monkeypatch.setattr(Medium, "send", send)
+    flags = "-a 10.9.0.254,10.9.0.253 -a 2001:db8::fe"
+    result = play("openbsd", group={"flags": flags})
+
+    vips = result.scenario.members[0].config.vips
     mac = bytes.fromhex("00005e000107")
-    assert told == [Announcement(vip, mac) for vip in config.vips]
-    assert len(again) == 2
-    assert {frame[6:12] for frame in again} == {mac}
+    told = [decode_announcement(frame, LinkType.ETHERNET) for frame in sent]
+    assert [one for one in told if one is not None] == [
+        Announcement(vip, mac) for vip in (*vips, *vips[:2])
+    ]
+    assert {frame[6:12] for frame in sent} == {mac}

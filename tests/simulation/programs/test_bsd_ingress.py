@@ -8,7 +8,7 @@ import pytest
 
 from carppcap.election.actions import SendAdvert
 from carppcap.node.ingress import Rejection, RejectReason
-from carppcap.simulation.programs.bsd_egress import BsdEgress
+from carppcap.simulation.programs.bsd import kernel_egress
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
 from carppcap.simulation.scenario.parts import Kind, Member
 from carppcap.wire.decode import Datagram, Defect, LinkType, decode
@@ -76,8 +76,8 @@ def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
 
 def _advert_of(member: Member) -> Datagram:
     """What a host says as a master."""
-    egress = BsdEgress(member.kind, member.config, bytes(6), lambda _: bytes(6), int)
-    [frame] = egress.adverts(SendAdvert(1, 0, 99))
+    egress = kernel_egress(member, bytes(6), int, lambda _: bytes(6))
+    [frame] = egress.frames(SendAdvert(1, 0, 99))
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)
     return datagram

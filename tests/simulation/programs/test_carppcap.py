@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from carppcap.simulation.output.transcript import Running
+from carppcap.simulation.model.happenings import Running
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import (

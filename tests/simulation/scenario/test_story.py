@@ -59,10 +59,10 @@ ALPHA, BETA = ("alpha",), ("beta",)
 )
 def test_deeds(sentence: str, expected: Deed) -> None:
     """Each kind of sentence; what is shown of it means the same."""
-    scene = parse_scene(f"at 10s {sentence}", NAMES, "here")
+    scene = parse_scene(f"at 10s {sentence}", NAMES)
 
     assert scene == Scene(Span(10 * NS_PER_S, 10 * NS_PER_S), expected)
-    assert parse_scene(f"at 10s {format_scene(scene)}", NAMES, "here") == scene
+    assert parse_scene(f"at 10s {format_scene(scene)}", NAMES) == scene
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_deeds(sentence: str, expected: Deed) -> None:
 )
 def test_what_lasts(sentence: str) -> None:
     """A scene may begin within a span of time and be over after another."""
-    scene = parse_scene(f"at 1s..2s for 5s {sentence}", NAMES, "here")
+    scene = parse_scene(f"at 1s..2s for 5s {sentence}", NAMES)
 
     assert scene.at == Span(NS_PER_S, 2 * NS_PER_S)
     assert scene.lasts_ns == 5 * NS_PER_S
@@ -142,7 +142,6 @@ def test_a_story_is_a_text() -> None:
 def test_misunderstandings(sentence: str, expected: str) -> None:
     """One line that says where, what was found and what is allowed."""
     with pytest.raises(ConfigError) as caught:
-        parse_scene(sentence, NAMES, "here")
+        parse_scene(sentence, NAMES)
 
-    assert str(caught.value).startswith("here: ")
     assert expected in str(caught.value)
