@@ -6,10 +6,11 @@ only ever hears `LinkDown` and `LinkUp`.
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import LinkDown, LinkUp
+from carppcap.election.events import AddressesLost, LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
@@ -29,7 +30,19 @@ from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.decode import LinkType
 
 
-class Wire:
+@dataclass(frozen=True, slots=True)
+class LinkNews:
+    """What `Interface.refresh` has found.
+
+    `needs_retry` tells that something failed which may work later, without any other
+    news of the link.
+    """
+
+    events: tuple[LinkUp | LinkDown | AddressesLost, ...]
+    needs_retry: bool
+
+
+class Interface:
     """Sends and receives for one virtual host.
 
     `ignore_link_state` keeps `LinkDown` from the core (crossover cables).  Where
@@ -67,8 +80,6 @@ class Wire:
         self._neighbours: Neighbours | None = None
         self._holder: ProtocolHolder | None = None
         self._opened_index = 0
-        self._dropped = 0
-        self.vip_lost = False
         self._failure = ""
         self._sources_seen: set[Address] = set()
         self._reason = ""
@@ -81,7 +92,7 @@ class Wire:
             raise
         self.usable = self._is_usable()
         if not self.usable:
-            self._say_unusable()
+            self._log_unusable()
 
     def _begin(self) -> None:
         config = self._config
@@ -149,11 +160,10 @@ class Wire:
             self._sieve = sieve
             self._log.debug(f"BPF rule: [{bpf}]")
 
-    def lost_frames(self) -> bool:
-        """Whether frames were dropped, unread, since this was asked last."""
-        before = self._dropped
-        self._dropped = 0 if self._capture is None else self._capture.dropped()
-        return self._dropped > before
+    @property
+    def dropped(self) -> int:
+        """How many frames were dropped, unread, since the capture was opened."""
+        return 0 if self._capture is None else self._capture.dropped()
 
     def send(self, frame: bytes) -> None:
         """Put `frame` on the wire.  Raises `SendError`."""
@@ -183,13 +193,8 @@ class Wire:
             self._warn_once(error)
             return None
 
-    def refresh(self) -> LinkUp | LinkDown | None:
-        """Look at the interface again; what the core must know of it, if anything.
-
-        Sets `vip_lost` when a virtual address has gone from it, and `needs_retry` when
-        something failed that may work later, without any news of the link.
-        """
-        self.vip_lost = False
+    def refresh(self) -> LinkNews:
+        """Look at the interface again, and return what the virtual host must know."""
         self.monitor.drain()
         before = self.status
         try:
@@ -197,23 +202,25 @@ class Wire:
         except LinkError as error:
             # What we knew holds until we can ask again.
             self._warn_once(error)
-            self.needs_retry = True
-            return None
+            return LinkNews((), needs_retry=True)
         if self._opened_index != self.status.index:
             self._close()
-        self._reopen()
+        needs_retry = self._reopen()
         self._sources_seen.update(self.status.addresses.intersection(self._sources))
-        self._watch_vips(before)
+        lost_vips = self._lost_vips(before)
+        return LinkNews((*self._link_event(before), *lost_vips), needs_retry)
+
+    def _link_event(self, before: LinkStatus) -> tuple[LinkUp | LinkDown, ...]:
         was_usable, self.usable = self.usable, self._is_usable()
-        if was_usable and self.usable:
-            self._say_lost_sources(before)
-            return None
-        if self.usable:
-            self._reason = ""
-            self._log.warning(f"{self._config.interface} can be used again")
-            return LinkUp()
-        self._say_unusable()
-        return LinkDown() if was_usable else None
+        if not self.usable:
+            self._log_unusable()
+            return (LinkDown(),) if was_usable else ()
+        if was_usable:
+            self._log_lost_sources(before)
+            return ()
+        self._reason = ""
+        self._log.warning(f"{self._config.interface} can be used again")
+        return (LinkUp(),)
 
     def close(self) -> None:
         """Leave the group and close the capture."""
@@ -274,8 +281,8 @@ class Wire:
                 # Adverts may arrive all the same: not every switch filters.
                 self._warn_once(error)
 
-    def _reopen(self) -> None:
-        """Open what is not open and could be; try again later if it cannot be yet."""
+    def _reopen(self) -> bool:
+        """Open what is not open and could be; True if it has to be tried again."""
         try:
             if self.status.up and self._capture is None:
                 self._open()
@@ -284,9 +291,10 @@ class Wire:
         except LinkError as error:
             self._warn_once(error)
         is_deaf = self.status.up and self._capture is None
-        self.needs_retry = is_deaf or self._lacks_group()
-        if not self.needs_retry:
+        needs_retry = is_deaf or self._lacks_group()
+        if not needs_retry:
             self._failure = ""
+        return needs_retry
 
     def _lacks_group(self) -> bool:
         return self._capture is not None and len(self._memberships) < len(self._groups)
@@ -308,7 +316,7 @@ class Wire:
                 self._capture.close()
             self._capture = None
 
-    def _say_unusable(self) -> None:
+    def _log_unusable(self) -> None:
         """Say why, and again only when it is for another reason."""
         status, interface = self.status, self._config.interface
         if not status.exists:
@@ -326,7 +334,7 @@ class Wire:
             self._log.warning(reason)
         self._reason = reason
 
-    def _say_lost_sources(self, before: LinkStatus) -> None:
+    def _log_lost_sources(self, before: LinkStatus) -> None:
         """Those that we can do without, because there is one of the other family."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
@@ -334,11 +342,12 @@ class Wire:
                     f"{self._config.interface} has lost our address {source}"
                 )
 
-    def _watch_vips(self, before: LinkStatus) -> None:
-        for vip in self._config.vips:
-            if vip in before.addresses and vip not in self.status.addresses:
-                self.vip_lost = True
-                self._log.info(f"{vip} is no longer on {self._config.interface}")
+    def _lost_vips(self, before: LinkStatus) -> tuple[AddressesLost, ...]:
+        gone = before.addresses - self.status.addresses
+        lost = [vip for vip in self._config.vips if vip in gone]
+        for vip in lost:
+            self._log.info(f"{vip} is no longer on {self._config.interface}")
+        return (AddressesLost(),) if lost else ()
 
 
 def _groups(config: VirtualHostConfig) -> tuple[Address, ...]:

@@ -12,32 +12,24 @@ import gc
 import os
 import select
 import signal
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from carppcap.addresses import Address
-from carppcap.daemon.interface import Wire
-from carppcap.daemon.vips import Holding
+from carppcap.daemon.interface import Interface
+from carppcap.daemon.vips import Vips
 from carppcap.election.actions import (
-    AcquireAddresses,
-    Action,
     AnnounceAddresses,
-    ReleaseAddresses,
     SendAdvert,
     SendHint,
     State,
 )
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
-    STALL_NS,
     STEP_DOWN_PAUSE_NS,
     AddressesLost,
     AdvertReceived,
     Event,
-    FramesLost,
     LinkDown,
-    SendFailed,
-    SendSucceeded,
     Start,
     StepDown,
     Stop,
@@ -48,6 +40,8 @@ from carppcap.node import counter as sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
+from carppcap.node.outcomes import stall_news
+from carppcap.node.performer import Performer
 from carppcap.options.settings import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
@@ -81,7 +75,7 @@ class Daemon:
         self._config = config
         self._log = log
         self._signals = SignalPipe(_heeded_signals(settings))
-        self._wire = Wire(
+        self._interface = Interface(
             config,
             log,
             ignore_link_state=settings.ignore_link_state,
@@ -90,27 +84,30 @@ class Daemon:
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
-        self._clock = CaptureClock(origin, wall_ns(), self._wire.read_delay_ns)
+        self._clock = CaptureClock(origin, wall_ns(), self._interface.read_delay_ns)
         self._node = Node(
             [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
         )
         self._group = self._node.group(config.interface, config.vhid)
-        self._egress = Egress(config, self._wire.mac, _draw(2), self._wire.next_hop_mac)
-        self._holding = Holding(
+        self._egress = Egress(
+            config, self._interface.mac, _draw(2), self._interface.next_hop_mac
+        )
+        self._vips = Vips(
             settings, config, self._journal, self._addresses_of_this_machine
         )
-        self._feedback: deque[Event] = deque()
+        self._performer = Performer(self._group, self)
         self._ended_by: signal.Signals | None = None
         self._stopping = False
+        self._dropped = 0
         self._look_again_at: Instant | None = None
         self._wake_by: Instant | None = None
 
     def start(self) -> None:
         """Enter the election, listening."""
         now = now_ns()
-        self._handle(Start(), now)
-        if not self._wire.usable:
-            self._handle(LinkDown(), now)
+        self._performer.handle(Start(), now)
+        if not self._interface.usable:
+            self._performer.handle(LinkDown(), now)
         gc.collect()
         gc.freeze()  # What start-up made stays; collections need not look at it.
 
@@ -122,14 +119,14 @@ class Daemon:
 
     def close(self) -> None:
         """Give everything back."""
-        self._holding.close()
-        self._wire.close()
+        self._vips.close()
+        self._interface.close()
         self._signals.close()
 
     def _is_finished(self) -> bool:
         if self._ended_by is not None:
             return True
-        return self._stopping and self._state() is State.INIT and self._holding.idle
+        return self._stopping and self._group.state is State.INIT and self._vips.idle
 
     def _wait(self) -> bool:
         """Sleep until something happens or is due; whether the link has news."""
@@ -138,7 +135,7 @@ class Daemon:
             for deadline in (
                 self._node.deadline,
                 self._flood.deadline,
-                self._holding.deadline,
+                self._vips.deadline,
                 self._look_again_at,
             )
             if deadline is not None
@@ -147,8 +144,8 @@ class Daemon:
         self._wake_by = min(deadlines, default=None)
         if self._wake_by is not None:
             timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
-        sources = [self._signals, *self._wire.descriptors()]
-        return self._wire.monitor in _readable(sources, timeout_s)
+        inputs = [self._signals, *self._interface.descriptors()]
+        return self._interface.monitor in _readable(inputs, timeout_s)
 
     def _turn(self, link_has_news: bool) -> None:
         now = now_ns()
@@ -160,20 +157,21 @@ class Daemon:
         self._read_signals(now)
         self._doubt_silence()
         for step in self._node.tick(now):
-            self._perform(step)
+            self._performer.perform(step)
         # Last, because where there is no script its outcome is there already.
         self._tend_scripts(now)
 
     def _doubt_silence(self) -> None:
         """After a stop, the adverts of a live master may be among the frames lost."""
-        # The clock is asked anew: it may be this very turn that was held up.  And it is
+        # The clock is read again: it may be this very turn that was held up.  And it is
         # compared with the deadline before the turn: what was read may have put it off,
         # but not for long enough to hear the next advert.
-        now = now_ns()
-        lost_frames, due = self._wire.lost_frames(), self._wake_by
-        if lost_frames and due is not None and now - due > STALL_NS:
+        now, dropped = now_ns(), self._interface.dropped
+        event = stall_news(dropped - self._dropped, self._wake_by, now)
+        self._dropped = dropped
+        if event is not None:
             self._journal.frames_lost(now)
-            self._handle(FramesLost(), now)
+            self._performer.handle(event, now)
 
     def _read_frames(self) -> None:
         """Handle what had arrived when the turn began.
@@ -182,7 +180,7 @@ class Daemon:
         our own adverts would be late.
         """
         for _ in range(READS_PER_TURN_MAX):
-            frames = self._wire.read()
+            frames = self._interface.read()
             useless = sum(not self._receive(stamped) for stamped in frames)
             self._mind_flood(useless)
             if not frames:
@@ -195,7 +193,7 @@ class Daemon:
         """Whether it was an advert to obey."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
-        datagram = decode(frame, self._wire.link_type)
+        datagram = decode(frame, self._interface.link_type)
         outcome = self._node.receive(self._config.interface, datagram, at)
         if outcome is None:
             return False
@@ -205,33 +203,33 @@ class Daemon:
         if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
             self._flood.note_advert(outcome.event.source, at)
             self._egress.heed(outcome.event)
-        self._perform(outcome)
+        self._performer.perform(outcome)
         return not outcome.refused
 
     def _mind_flood(self, useless: int) -> None:
         """Have the kernel hold back more, or less, if that many frames were no use."""
-        now, waiting = now_ns(), self._state() is State.BACKUP
+        now, waiting = now_ns(), self._group.state is State.BACKUP
         news = self._flood.count(useless, now, waiting=waiting)
-        self._wire.sift(self._flood.sieve)
+        self._interface.sift(self._flood.sieve)
         if news is not None:
             self._journal.flood(news, now)
 
     def _read_link(self, now: Instant) -> None:
-        event = self._wire.refresh()
-        self._look_again_at = now + LOOK_AGAIN_NS if self._wire.needs_retry else None
-        self._egress.nic_mac = self._wire.mac
-        if event is not None:
-            self._handle(event, now)
-        if self._wire.vip_lost or self._holding.is_lost:
-            self._handle(AddressesLost(), now)
+        news = self._interface.refresh()
+        self._look_again_at = now + LOOK_AGAIN_NS if news.needs_retry else None
+        self._egress.nic_mac = self._interface.mac
+        for event in news.events:
+            self._performer.handle(event, now)
+        if self._vips.is_lost and AddressesLost() not in news.events:
+            self._performer.handle(AddressesLost(), now)
 
     def _read_signals(self, now: Instant) -> None:
         for number in self._signals.read():
             if number is signal.SIGUSR1:
-                self._journal.status(self._state())
+                self._journal.status(self._group.state)
             elif number is signal.SIGUSR2:
                 self._log.debug("Caught signal (USR2) considering going down")
-                self._handle(StepDown(STEP_DOWN_PAUSE_NS), now)
+                self._performer.handle(StepDown(STEP_DOWN_PAUSE_NS), now)
             elif number in ENDING_SIGNALS and self._settings.shutdown:
                 self._stop(now)
             elif number in ENDING_SIGNALS:
@@ -240,90 +238,72 @@ class Daemon:
     def _stop(self, now: Instant) -> None:
         """Leave gently; asked again, do not wait for a script that hangs."""
         if self._stopping:
-            self._holding.kill()
+            self._vips.kill()
             return
         self._stopping = True
-        self._handle(Stop(), now)
-        self._journal.waiting_for(self._holding.command)
+        self._performer.handle(Stop(), now)
+        self._journal.waiting_for(self._vips.command)
 
     def _tend_scripts(self, now: Instant) -> None:
         # An event may ask for a script whose outcome is there at once.
-        while news := self._holding.tend(now):
+        while news := self._vips.tend(now):
             for event in news:
-                self._handle(event, now)
+                self._performer.handle(event, now)
 
     def _addresses_of_this_machine(self) -> frozenset[Address] | None:
         try:
             return frozenset(
-                address for _, address in self._wire.monitor.host_addresses()
+                address for _, address in self._interface.monitor.host_addresses()
             )
         except OSError:
             return None
 
-    def _state(self) -> State:
-        return self._group.state
+    # What the performer asks for (`performer.Driver`).
 
-    def _handle(self, event: Event, now: Instant) -> None:
-        self._perform(self._group.handle(event, now))
-
-    def _perform(self, step: Step) -> None:
-        """Carry out a step, then pass on what came of its sending.
-
-        What goes onto the wire goes first: the log takes its time, and starting a
-        script takes more.
-        """
-        for action in step.actions:
-            self._transmit(action, step.at)
-        self._journal.log_step(step)
-        for action in step.actions:
-            self._run_script_for(action, step)
-        while self._feedback:
-            self._handle(self._feedback.popleft(), step.at)
-
-    def _transmit(self, action: Action, at: Instant) -> None:
-        if isinstance(action, SendAdvert):
-            sent = self._send(action, at)
-            self._feedback.append(SendSucceeded() if sent else SendFailed())
-        elif isinstance(action, SendHint):
-            self._send(action, at)
-        elif isinstance(action, AnnounceAddresses):
-            self._egress.is_router = self._wire.forwards_ipv6
-            self._send(action, at)
-
-    def _run_script_for(self, action: Action, step: Step) -> None:
-        if isinstance(action, AcquireAddresses):
-            self._feedback.extend(self._holding.acquire(step))
-        elif isinstance(action, ReleaseAddresses):
-            self._holding.release(step)
-
-    def _send(
+    def transmit(
         self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
     ) -> bool:
+        """Send the frames of `action`; True if all of them left."""
+        if isinstance(action, AnnounceAddresses):
+            self._egress.is_router = self._interface.forwards_ipv6
         try:
             for frame in self._egress.frames(action):
-                self._wire.send(frame)
+                self._interface.send(frame)
         except SendError as error:
             self._journal.send_failure(error, at)
             return False
         return True
 
+    def record(self, step: Step) -> None:
+        """Log a step."""
+        self._journal.log_step(step)
+
+    def acquire(self, step: Step) -> Iterable[Event]:
+        """Take the addresses; return what is known of it at once."""
+        return self._vips.acquire(step)
+
+    def release(self, step: Step) -> Iterable[Event]:
+        """Let go of the addresses; nothing is known of it yet."""
+        self._vips.release(step)
+        return ()
+
 
 def _readable(
-    sources: Sequence[SignalPipe | LinkMonitor | LiveCapture], timeout_s: float | None
+    inputs: Sequence[SignalPipe | LinkMonitor | LiveCapture], timeout_s: float | None
 ) -> Sequence[SignalPipe | LinkMonitor | LiveCapture]:
-    """Which of `sources` have something to read, after `timeout_s` at the latest."""
+    """Which of `inputs` have something to read, after `timeout_s` at the latest."""
     try:
         # To the microsecond, while poll(2) wakes up at a whole millisecond after.
-        return select.select(sources, [], [], timeout_s)[0]
+        return select.select(inputs, [], [], timeout_s)[0]
     except ValueError:
         # Who started us left more than a thousand descriptors open: ours are beyond
         # what select(2) can take.
         poller = select.poll()
-        for source in sources:
-            poller.register(source, select.POLLIN)
+        for each in inputs:
+            poller.register(each, select.POLLIN)
         ready = poller.poll(None if timeout_s is None else timeout_s * 1000)
         numbers = {number for number, _ in ready}
-        return [source for source in sources if source.fileno() in numbers]
+        return [each for each in inputs if each.fileno() in numbers]
 
 
 def _heeded_signals(settings: Settings) -> list[signal.Signals]:

@@ -18,7 +18,7 @@ ADDRESS_LOST = "address_lost"
 from a master: there is no other state before it."""
 
 
-def place(config: VirtualHostConfig) -> dict[str, str]:
+def group_env(config: VirtualHostConfig) -> dict[str, str]:
     """What is the same whenever a script of this virtual host is run."""
     return {
         "CARPPCAP_INTERFACE": config.interface,
@@ -27,21 +27,21 @@ def place(config: VirtualHostConfig) -> dict[str, str]:
     }
 
 
-def occasion(step: Step) -> dict[str, str]:
+def step_env(step: Step) -> dict[str, str]:
     """What a script is told that `step` has asked for."""
     for action in step.actions:
         if isinstance(action, StateChanged):
-            return _told(action.old, action.new, action.cause.value)
+            return _change_env(action.old, action.new, action.cause.value)
     if isinstance(step.event, AddressesLost):
-        return _told(State.MASTER, State.MASTER, ADDRESS_LOST)
+        return _change_env(State.MASTER, State.MASTER, ADDRESS_LOST)
     # A master that leaves gently lets go of the addresses first, and changes its state
     # when that is done.
     if isinstance(step.event, StepDown):
-        return _told(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
-    return _told(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
+        return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
+    return _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
 
 
-def _told(old: State, new: State, cause: str) -> dict[str, str]:
+def _change_env(old: State, new: State, cause: str) -> dict[str, str]:
     return {
         "CARPPCAP_STATE": new.value,
         "CARPPCAP_PREVIOUS_STATE": old.value,

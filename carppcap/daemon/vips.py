@@ -7,12 +7,13 @@ addresses that are ours to set are there, or gone, before a script has begun.
 from collections.abc import Callable
 
 from carppcap.addresses import Address
-from carppcap.daemon.script_env import occasion, place
+from carppcap.daemon.script_env import group_env, step_env
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AddressesAcquired, AddressesReleased
+from carppcap.election.events import AddressesAcquired
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
+from carppcap.node.outcomes import AddressesNews, addresses_news
 from carppcap.options.settings import Settings
 from carppcap.system.scripts import Job, Outcome, ScriptRunner
 from carppcap.units import Instant
@@ -21,10 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
     from carppcap.system.vmac import VirtualMac
 
-AddressesNews = AddressesAcquired | AddressesReleased
 
-
-class Holding:
+class Vips:
     """The addresses of one virtual host.
 
     `held` gives every address of this machine, or None if that cannot be known now.
@@ -53,7 +52,7 @@ class Holding:
             settings.downscript,
             arguments,
             settings.script_timeout_ns,
-            place(config),
+            group_env(config),
         )
 
     @property
@@ -125,7 +124,7 @@ class Holding:
         self._scripts.close()
 
     def _request(self, job: Job, step: Step) -> None:
-        self._scripts.request(job, step.at, occasion(step))
+        self._scripts.request(job, step.at, step_env(step))
         self._say_started()
 
     def _say_started(self) -> None:
@@ -136,16 +135,11 @@ class Holding:
             self._journal.script_postponed(postponed.command, postponed.why)
 
     def _ended(self, outcome: Outcome) -> AddressesNews:
-        # A script may end badly and yet have done its work, or find it done.
-        held = self._held()
-        if outcome.job is Job.ACQUIRE:
-            ok = outcome.succeeded or (held is not None and held >= self._vips)
-            self._journal.script_ended(outcome, ok)
-            return AddressesAcquired(ok)
-        ok = outcome.succeeded and not self._is_stuck
-        ok = ok or (held is not None and held.isdisjoint(self._vips))
-        self._journal.script_ended(outcome, ok)
-        return AddressesReleased(ok)
+        news = addresses_news(
+            outcome, self._vips, self._held(), is_stuck=self._is_stuck
+        )
+        self._journal.script_ended(outcome, news.ok)
+        return news
 
     def _drop_interface(self) -> None:
         if self._interface is None:

@@ -8,19 +8,15 @@ at t and after every earlier one.  No script runs and nothing is sent; whatever 
 asked for succeeds at once.
 """
 
+from collections.abc import Iterable
 from itertools import cycle
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from carppcap.addresses import Address
 from carppcap.election.actions import (
-    AcquireAddresses,
-    Action,
     AnnounceAddresses,
-    FamilySilent,
-    ReleaseAddresses,
     SendAdvert,
     SendHint,
-    StateChanged,
 )
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
@@ -36,6 +32,7 @@ from carppcap.node.counter import Sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
+from carppcap.node.performer import Performer
 from carppcap.node.timeline import is_quiet
 from carppcap.replay.report import End, Report
 from carppcap.replay.statistics import Tally
@@ -89,6 +86,7 @@ class Replay:
         # was thought to lag behind could not be told here.
         self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
         self._group = self._node.group(config.interface, config.vhid)
+        self._performer = Performer(self._group, self)
         self._egress = Egress(
             config,
             invented_mac(config),
@@ -102,7 +100,7 @@ class Replay:
     def run(self) -> LinkError | None:
         """Replay the whole capture; what broke it off, or None at its proper end."""
         broken_off = None
-        self._handle(Start())
+        self._performer.handle(Start(), self._now)
         try:
             while frames := self._capture.read():
                 if self._frames == 0:
@@ -128,7 +126,7 @@ class Replay:
         while (deadline := self._group.deadline) is not None and deadline < until:
             self._now = deadline
             for step in self._node.tick(deadline):
-                self._perform(step)
+                self._performer.perform(step)
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:
         at = stamp_ns - self._first_ns
@@ -150,44 +148,34 @@ class Replay:
             if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 assert isinstance(datagram, Datagram)
                 self.tally.advert(outcome.vhid, outcome.event, datagram)
-            self._perform(outcome)
+            self._performer.perform(outcome)
 
-    def _handle(self, event: Event) -> None:
-        self._perform(self._group.handle(event, self._now))
+    # What the performer asks for (`performer.Driver`).
 
-    def _perform(self, step: Step) -> None:
+    def transmit(
+        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
+    ) -> bool:
+        """Write the frames of `action`, if they are asked for; always True."""
+        if self._injector is not None:
+            for frame in self._egress.frames(action):
+                self._injector.send(frame, self._first_ns + at)
+        return True
+
+    def record(self, step: Step) -> None:
+        """Report a step, unless nothing came of it, and count it."""
         # That an advert left is not worth a line.
         is_told = self._verbose and step.event != SendSucceeded()
         if is_told or not is_quiet(step):
             self._report.step(step)
         self.tally.step(step)
-        feedback = [self._carry_out(action) for action in step.actions]
-        for event in feedback:
-            if event is not None:
-                self._handle(event)
 
-    def _carry_out(self, action: Action) -> Event | None:
-        """Do as if all went well; what is to be reported back."""
-        match action:
-            case SendAdvert():
-                self._send(action)
-                return SendSucceeded()
-            case SendHint() | AnnounceAddresses():
-                self._send(action)
-            case AcquireAddresses():
-                return AddressesAcquired(ok=True)
-            case ReleaseAddresses():
-                return AddressesReleased(ok=True)
-            case StateChanged() | FamilySilent():
-                pass  # the report has said so
-            case _:
-                assert_never(action)
-        return None
+    def acquire(self, step: Step) -> Iterable[Event]:
+        """Return that the addresses were acquired."""
+        return (AddressesAcquired(ok=True),)
 
-    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
-        if self._injector is not None:
-            for frame in self._egress.frames(action):
-                self._injector.send(frame, self._first_ns + self._now)
+    def release(self, step: Step) -> Iterable[Event]:
+        """Return that the addresses were released."""
+        return (AddressesReleased(ok=True),)
 
     def _end(self) -> End:
         return End(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.daemon.interface import Wire
+from carppcap.daemon.interface import Interface, LinkNews
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import LinkDown, LinkUp
+from carppcap.election.events import AddressesLost, LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
@@ -45,7 +45,7 @@ def inside() -> Iterator[None]:
 
 
 class Subject:
-    """A wire on a0, and what it has said."""
+    """Interface a0, and what was logged."""
 
     def __init__(
         self,
@@ -55,24 +55,22 @@ class Subject:
         any_source6: bool = False,
     ) -> None:
         self.log = MemoryLog(debug=True)
-        self.wire = Wire(
+        self.interface = Interface(
             host,
             self.log,
             ignore_link_state=ignore_link_state,
             any_source6=any_source6,
         )
 
-    def after(self, command: str) -> list[LinkUp | LinkDown]:
+    def after(self, command: str) -> list[LinkUp | LinkDown | AddressesLost]:
         """What the core is told of a change, all events of it taken together."""
         ip(command)
         return self.news()
 
-    def news(self) -> list[LinkUp | LinkDown]:
-        found = []
-        while select.select([self.wire.monitor], [], [], 0.05)[0]:
-            event = self.wire.refresh()
-            if event is not None:
-                found.append(event)
+    def news(self) -> list[LinkUp | LinkDown | AddressesLost]:
+        found: list[LinkUp | LinkDown | AddressesLost] = []
+        while select.select([self.interface.monitor], [], [], 0.05)[0]:
+            found.extend(self.interface.refresh().events)
         return found
 
     def said(self) -> list[tuple[str, str]]:
@@ -86,20 +84,34 @@ class Subject:
             far.bind(("b0", 0))
             far.send(ADVERT)
         frames: list[StampedFrame] = []
-        while not frames and select.select(self.wire.descriptors(), [], [], 0.3)[0]:
-            frames = self.wire.read()
-            if select.select([self.wire.monitor], [], [], 0)[0]:
-                self.wire.refresh()
+        while (
+            not frames and select.select(self.interface.descriptors(), [], [], 0.3)[0]
+        ):
+            frames = self.interface.read()
+            if select.select([self.interface.monitor], [], [], 0)[0]:
+                self.interface.refresh()
         return [data for _, data in frames] == [ADVERT]
 
 
 @pytest.fixture
 def subject() -> Iterator[Subject]:
     made = Subject()
-    wait_for(lambda: made.wire.refresh() is not None or made.wire.usable)
+    wait_for(lambda: made.interface.refresh().events or made.interface.usable)
     made.said()
-    with closing(made.wire):
+    with closing(made.interface):
         yield made
+
+
+def until_usable(interface: Interface) -> list[LinkNews]:
+    """Look at it until it says that it is usable; return that news."""
+    news: list[LinkNews] = []
+
+    def is_usable() -> bool:
+        news[:] = [interface.refresh()]
+        return LinkUp() in news[0].events
+
+    wait_for(is_usable)
+    return news
 
 
 def groups() -> str:
@@ -108,16 +120,16 @@ def groups() -> str:
 
 def test_in_use(subject: Subject) -> None:
     """It hears, sends, is a member of the group, and knows its MAC."""
-    wire = subject.wire
+    interface = subject.interface
 
-    assert wire.usable
-    assert wire.link_type is LinkType.ETHERNET
-    assert wire.mac == wire.status.mac != bytes(6)
-    assert len(wire.descriptors()) == 2
+    assert interface.usable
+    assert interface.link_type is LinkType.ETHERNET
+    assert interface.mac == interface.status.mac != bytes(6)
+    assert len(interface.descriptors()) == 2
     assert IGMP_OF_GROUP in groups()
     assert subject.hears()
-    assert not wire.lost_frames()
-    wire.send(ADVERT)
+    assert interface.dropped == 0
+    interface.send(ADVERT)
 
 
 DEAF = Sieve(narrow=True, slices=2, turn=LOWER.packed[-1] & 1 ^ 1)
@@ -127,19 +139,19 @@ DEAF = Sieve(narrow=True, slices=2, turn=LOWER.packed[-1] & 1 ^ 1)
 def test_a_sieve(subject: Subject) -> None:
     """It is in force until there is another; an interface made anew begins wide."""
     for _ in range(2):
-        subject.wire.sift(DEAF)
+        subject.interface.sift(DEAF)
     assert not subject.hears()
 
     subject.after("link delete a0")
-    subject.wire.sift(DEAF)
+    subject.interface.sift(DEAF)
     make_link()
     wait_for(lambda: LinkUp() in subject.news())
     assert subject.hears()
 
-    subject.wire.sift(DEAF)
+    subject.interface.sift(DEAF)
     assert not subject.hears()
 
-    subject.wire.sift(WIDE)
+    subject.interface.sift(WIDE)
     assert subject.hears()
     assert [text for _, text in subject.log.lines if text.startswith("BPF")] == [
         f"BPF rule: [{filter_text(HOST, sieve)}]" for sieve in (DEAF, WIDE, DEAF, WIDE)
@@ -157,11 +169,11 @@ def test_a_sieve_that_cannot_be_put_in_force(
     with monkeypatch.context() as patched:
         patched.setattr(LiveCapture, "set_filter", refuse)
         for _ in range(2):
-            subject.wire.sift(DEAF)
+            subject.interface.sift(DEAF)
         assert subject.hears()
     assert subject.said() == [("WARNING", "Unable to change the filter: no memory")]
 
-    subject.wire.sift(DEAF)
+    subject.interface.sift(DEAF)
     assert not subject.hears()
 
 
@@ -171,7 +183,7 @@ def test_our_own_frames_are_not_heard(subject: Subject) -> None:
         far.bind(("b0", 0))
         far.send(frame(payload(HOST), source=OURS))
 
-    assert not select.select([subject.wire.descriptors()[1]], [], [], 0.1)[0]
+    assert not select.select([subject.interface.descriptors()[1]], [], [], 0.1)[0]
 
 
 def test_nomcast() -> None:
@@ -179,7 +191,7 @@ def test_nomcast() -> None:
     subject = Subject(config(interface="a0", multicast=False))
 
     assert IGMP_OF_GROUP not in groups()
-    subject.wire.close()
+    subject.interface.close()
 
 
 @pytest.mark.parametrize(
@@ -190,8 +202,8 @@ def test_read_timeout(advskew: int, advbase: int, timeout_ms: int) -> None:
     """Only adverts below a second are worth waking up for all the time."""
     subject = Subject(config(interface="a0", advbase=advbase, advskew=advskew))
 
-    assert subject.wire.read_delay_ns == 2 * timeout_ms * NS_PER_MS
-    subject.wire.close()
+    assert subject.interface.read_delay_ns == 2 * timeout_ms * NS_PER_MS
+    subject.interface.close()
 
 
 def test_carrier(subject: Subject) -> None:
@@ -209,8 +221,8 @@ def test_down_and_up(subject: Subject) -> None:
     assert subject.after("link set a0 down") == [LinkDown()]
     assert subject.said() == [("WARNING", "a0 is down")]
     with pytest.raises(SendError):
-        subject.wire.send(ADVERT)
-    assert subject.wire.read() == []
+        subject.interface.send(ADVERT)
+    assert subject.interface.read() == []
 
     assert subject.after("link set a0 up")[-1:] == [LinkUp()]
     assert subject.hears()
@@ -218,20 +230,20 @@ def test_down_and_up(subject: Subject) -> None:
 
 def test_gone_and_made_again(subject: Subject) -> None:
     """Another interface of the same name is as good; its MAC is another, too."""
-    old = subject.wire.mac
+    old = subject.interface.mac
     assert subject.after("link delete a0") == [LinkDown()]
     assert subject.said()[0] == ("WARNING", "a0 is gone")
-    assert subject.wire.mac == bytes(6)
-    assert subject.wire.link_type is LinkType.ETHERNET
-    assert len(subject.wire.descriptors()) == 1
-    assert subject.wire.read() == []
-    assert not subject.wire.lost_frames()
+    assert subject.interface.mac == bytes(6)
+    assert subject.interface.link_type is LinkType.ETHERNET
+    assert len(subject.interface.descriptors()) == 1
+    assert subject.interface.read() == []
+    assert subject.interface.dropped == 0
     with pytest.raises(SendError, match=r"^a0 is not there$"):
-        subject.wire.send(ADVERT)
+        subject.interface.send(ADVERT)
 
     make_link()
     wait_for(lambda: LinkUp() in subject.news(), "the new interface")
-    assert subject.wire.mac not in {old, bytes(6)}
+    assert subject.interface.mac not in {old, bytes(6)}
     assert subject.hears()
     assert IGMP_OF_GROUP in groups()
 
@@ -274,14 +286,11 @@ def test_another_reason_is_said(subject: Subject) -> None:
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
     """Noticed by whom it concerns; the interface is as good as before."""
     assert subject.after("address add 10.1.1.252/32 dev a0") == []
-    lost = [subject.wire.vip_lost]
 
     ip("address delete 10.1.1.252/32 dev a0")
-    for _ in range(2):
-        assert subject.wire.refresh() is None
-        lost.append(subject.wire.vip_lost)
+    news = [subject.interface.refresh() for _ in range(2)]
 
-    assert lost == [False, True, False]
+    assert news == [LinkNews((AddressesLost(),), False), LinkNews((), False)]
     assert subject.said() == [("INFO", "10.1.1.252 is no longer on a0")]
 
 
@@ -293,24 +302,24 @@ def test_ignoring_the_state() -> None:
     for command in ("link set b0 down", "link set a0 down", "link delete a0"):
         assert subject.after(command) == []
     with pytest.raises(SendError):
-        subject.wire.send(ADVERT)
+        subject.interface.send(ADVERT)
 
     make_link()
-    wait_for(lambda: subject.news() == [] and len(subject.wire.descriptors()) == 2)
+    wait_for(lambda: subject.news() == [] and len(subject.interface.descriptors()) == 2)
     assert subject.hears()
-    subject.wire.close()
+    subject.interface.close()
 
 
 def test_a_start_on_an_interface_that_is_down() -> None:
     """No reason not to start: it may come up later."""
     ip("link set a0 down")
     subject = Subject()
-    assert not subject.wire.usable
+    assert not subject.interface.usable
     assert subject.said()[-1] == ("WARNING", "a0 is down")
 
     assert subject.after("link set a0 up")[-1:] == [LinkUp()]
     assert subject.hears()
-    subject.wire.close()
+    subject.interface.close()
 
 
 def test_a_start_without_our_address() -> None:
@@ -322,11 +331,11 @@ def test_a_start_without_our_address() -> None:
         "10.1.1.4 is not an address of a0 (--srcip)",
     )
     subject.news()
-    assert subject.wire.usable
+    assert subject.interface.usable
 
     subject.after(f"address add {LOWER}/32 dev a0")
     assert subject.after(f"address delete {LOWER}/32 dev a0") == [LinkDown()]
-    subject.wire.close()
+    subject.interface.close()
 
 
 @pytest.mark.parametrize(
@@ -355,7 +364,7 @@ def test_not_ethernet_any_more(subject: Subject) -> None:
         "WARNING",
         "Unable to find MAC address of [a0]: not Ethernet",
     )
-    assert not subject.wire.usable
+    assert not subject.interface.usable
     for _ in range(3):
         assert subject.after("address add 10.3.0.1/32 dev a0") == []
         assert subject.after("address delete 10.3.0.1/32 dev a0") == []
@@ -385,16 +394,15 @@ class MuteMonitor:
 
 def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
     """What was known holds on; the daemon does."""
-    real, before = subject.wire.monitor, subject.wire.status
-    subject.wire.monitor = MuteMonitor()  # type: ignore[assignment]
+    real, before = subject.interface.monitor, subject.interface.status
+    subject.interface.monitor = MuteMonitor()  # type: ignore[assignment]
 
-    assert subject.wire.refresh() is None
-    assert subject.wire.refresh() is None
+    news = [subject.interface.refresh() for _ in range(2)]
 
-    subject.wire.monitor = real
-    assert subject.wire.status == before
-    assert subject.wire.usable
-    assert subject.wire.needs_retry
+    assert news == [LinkNews((), needs_retry=True)] * 2
+    subject.interface.monitor = real
+    assert subject.interface.status == before
+    assert subject.interface.usable
     assert subject.said() == [
         ("WARNING", "Unable to get hardware info about an interface: x")
     ]
@@ -413,22 +421,22 @@ def test_no_group_to_be_had() -> None:
     [warning] = [text for level, text in subject.said() if level == "WARNING"]
     assert warning.startswith("Can't do IP_ADD_MEMBERSHIP errno=")
     assert subject.hears()
-    subject.wire.close()
+    subject.interface.close()
 
 
 def test_frames_lost(subject: Subject) -> None:
-    """Counted by the kernel, told once."""
+    """Counted by the kernel, and no longer when no more are lost."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
         far.bind(("b0", 0))
 
         def flooded() -> bool:
             for _ in range(500):
                 far.send(ADVERT)
-            return subject.wire.lost_frames()
+            return subject.interface.dropped > 0
 
         wait_for(flooded, "a full ring")
 
-    assert not subject.wire.lost_frames()
+    assert subject.interface.dropped == subject.interface.dropped > 0
 
 
 @contextmanager
@@ -445,18 +453,18 @@ def no_descriptors() -> Iterator[None]:
 def test_made_anew_without_descriptors(subject: Subject) -> None:
     """It says so once and wants to try again, which then works."""
     subject.after("link delete a0")
-    wire = subject.wire
-    states = [(wire.usable, wire.needs_retry)]
+    interface = subject.interface
+    states = [(interface.usable, interface.refresh().needs_retry)]
     make_link()
     subject.said()
 
     with no_descriptors():
         subject.news()
-        wire.refresh()
-        states.append((wire.usable, wire.needs_retry))
+        needs_retry = interface.refresh().needs_retry
+        states.append((interface.usable, needs_retry))
         lines = subject.said()
-    wait_for(lambda: wire.refresh() is not None)
-    states.append((wire.usable, wire.needs_retry))
+    [news] = until_usable(interface)
+    states.append((interface.usable, news.needs_retry))
 
     assert states == [(False, False), (False, True), (True, False)]
     assert len(lines) == 1
@@ -476,12 +484,12 @@ def test_no_descriptor_for_the_group(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(socket, "socket", refuse)
-    wait_for(lambda: subject.wire.refresh() is not None)
-    subject.wire.refresh()
-    before = (subject.wire.usable, subject.wire.needs_retry, IGMP_OF_GROUP in groups())
+    until_usable(subject.interface)
+    needs_retry = subject.interface.refresh().needs_retry
+    before = (subject.interface.usable, needs_retry, IGMP_OF_GROUP in groups())
     monkeypatch.undo()
-    subject.wire.refresh()
-    after = (subject.wire.usable, subject.wire.needs_retry, IGMP_OF_GROUP in groups())
+    needs_retry = subject.interface.refresh().needs_retry
+    after = (subject.interface.usable, needs_retry, IGMP_OF_GROUP in groups())
 
     assert before == (True, True, False)
     assert after == (True, False, True)

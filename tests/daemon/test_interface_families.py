@@ -10,7 +10,7 @@ import pytest
 from carppcap.addresses import Address
 from carppcap.daemon.ipv6_source import with_source
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import LinkDown, LinkUp
+from carppcap.election.events import AddressesLost, LinkDown, LinkUp
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
@@ -39,10 +39,10 @@ def inside() -> Iterator[None]:
 @pytest.fixture
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     made = Subject(request.param)
-    wait_for(lambda: made.wire.refresh() is not None or made.wire.usable)
+    wait_for(lambda: made.interface.refresh().events or made.interface.usable)
     made.news()
     made.said()
-    with closing(made.wire):
+    with closing(made.interface):
         yield made
 
 
@@ -74,7 +74,7 @@ def test_groups(host: VirtualHostConfig, ipv4: bool, ipv6: bool) -> None:
 
     assert (IGMP_OF_GROUP in groups()) is ipv4
     assert (MLD_OF_GROUP in groups6()) is ipv6
-    made.wire.close()
+    made.interface.close()
     assert MLD_OF_GROUP not in groups6()
 
 
@@ -102,22 +102,22 @@ def test_an_interface_made_anew_with_another_mac(insisted: bool) -> None:
     made = Subject(host, any_source6=not insisted)
 
     def has_ipv6() -> bool:
-        made.wire.refresh()
-        return any(one.address.version == 6 for one in made.wire.status.sources)
+        made.interface.refresh()
+        return any(one.address.version == 6 for one in made.interface.status.sources)
 
-    with closing(made.wire):
+    with closing(made.interface):
         wait_for(has_ipv6)
         assert made.after("link delete a0") == [LinkDown()]
         make_link()
         wait_for(has_ipv6)
 
-        assert host.source6 not in made.wire.status.addresses
-        assert made.wire.usable is not insisted
+        assert host.source6 not in made.interface.status.addresses
+        assert made.interface.usable is not insisted
 
         # With no address of the family there is nothing to take part with.
         ip("-6 address flush dev a0")
         made.news()
-        assert not made.wire.usable
+        assert not made.interface.usable
 
 
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
@@ -125,9 +125,8 @@ def test_a_virtual_address_that_goes(subject: Subject) -> None:
     """Of either family."""
     subject.after("address add fd00::fc/128 dev a0 nodad")
     ip("address delete fd00::fc/128 dev a0")
-    subject.wire.refresh()
 
-    assert subject.wire.vip_lost
+    assert subject.interface.refresh().events == (AddressesLost(),)
     assert subject.said() == [("INFO", "fd00::fc is no longer on a0")]
 
 
@@ -140,7 +139,7 @@ def test_a_foreign_source_is_named() -> None:
         "10.1.1.4 is not an address of a0 (--srcip)",
         "fd00::6 is not an address of a0 (--srcip)",
     ]
-    made.wire.close()
+    made.interface.close()
 
 
 def unicast(*peers: Address) -> VirtualHostConfig:
@@ -151,12 +150,12 @@ def unicast(*peers: Address) -> VirtualHostConfig:
 def test_the_kernel_finds_a_peer(subject: Subject) -> None:
     """First it has to be asked; and without an interface nobody knows."""
     # Two hosts in one network do not resolve each other, so the answer is put there.
-    assert subject.wire.next_hop_mac(LOWER) is None
+    assert subject.interface.next_hop_mac(LOWER) is None
     ip("neighbour replace 10.1.1.4 lladdr 02:00:00:00:00:04 dev a0 nud reachable")
-    assert subject.wire.next_hop_mac(LOWER) == bytes.fromhex("020000000004")
+    assert subject.interface.next_hop_mac(LOWER) == bytes.fromhex("020000000004")
 
     subject.after("link delete a0")
-    assert subject.wire.next_hop_mac(LOWER) is None
+    assert subject.interface.next_hop_mac(LOWER) is None
 
 
 @pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
@@ -170,15 +169,15 @@ def test_who_may_not_ask_says_so_once(
 
     monkeypatch.setattr("carppcap.system.neighbours.Neighbours.mac_of", refuse)
 
-    assert subject.wire.next_hop_mac(LOWER) is None
-    assert subject.wire.next_hop_mac(LOWER) is None
+    assert subject.interface.next_hop_mac(LOWER) is None
+    assert subject.interface.next_hop_mac(LOWER) is None
     assert subject.said() == [("WARNING", "Unable to have 10.1.1.4 resolved")]
 
 
 @pytest.mark.parametrize("subject", [config(interface="a0")], indirect=True)
 def test_without_peers_nobody_is_asked(subject: Subject) -> None:
     """A group needs no neighbours."""
-    assert subject.wire.next_hop_mac(IPv4Address("10.1.1.4")) is None
+    assert subject.interface.next_hop_mac(IPv4Address("10.1.1.4")) is None
 
 
 def protocol_sockets() -> int:
@@ -195,7 +194,7 @@ def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) 
     made = Subject(host)
 
     assert protocol_sockets() == held
-    made.wire.close()
+    made.interface.close()
     assert protocol_sockets() == 0
 
 
@@ -203,10 +202,10 @@ def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) 
 def test_a_router_is_known(subject: Subject) -> None:
     """By the setting of the interface, asked for each time."""
     setting = Path("/proc/sys/net/ipv6/conf/a0/forwarding")
-    found = [subject.wire.forwards_ipv6]
+    found = [subject.interface.forwards_ipv6]
     setting.write_text("1")
-    found.append(subject.wire.forwards_ipv6)
+    found.append(subject.interface.forwards_ipv6)
     ip("link delete a0")
-    found.append(subject.wire.forwards_ipv6)
+    found.append(subject.interface.forwards_ipv6)
 
     assert found == [False, True, False]

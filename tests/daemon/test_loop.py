@@ -149,7 +149,7 @@ class Live:
 
     def _no_script_runs(self) -> bool:
         # A daemon that is killed leaves its script alone, as the original does.
-        scripts = self.daemon._holding._scripts
+        scripts = self.daemon._vips._scripts
         scripts.reap(0)
         scripts.outcomes.clear()
         return scripts.idle
@@ -548,10 +548,10 @@ def test_a_kernel_that_does_not_answer(
     """Whether we have the address cannot be told: then the script's word counts."""
     live = Live(f"-u {world.script('up', 'exit 1')} -d {world.down}")
 
-    def refuse(addresses: object) -> bool:
+    def refuse() -> None:
         raise OSError(105, "No buffer space available")
 
-    monkeypatch.setattr(live.daemon._wire.monitor, "has_any", refuse)
+    monkeypatch.setattr(live.daemon._interface.monitor, "host_addresses", refuse)
 
     live.run(live.says(MASTER, "exited with code 1", "stepping aside", BACKUP))
 

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from carppcap.daemon.script_env import occasion, place
+from carppcap.daemon.script_env import group_env, step_env
 from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
 from carppcap.election.events import (
     AddressesAcquired,
@@ -42,7 +42,7 @@ TO_MASTER = [(0, Start()), (3, Tick())]
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
+def test_step_env(story: list[tuple[int, Event]], told: str) -> None:
     """The change that asked for it: from where, to where, and why."""
     group = Group(config(dead_ratio=3), numbers())
     for seconds, event in story:
@@ -51,7 +51,7 @@ def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
     assert any(isinstance(action, wanted) for action in step.actions)
 
     old, new, cause = told.split()
-    assert occasion(step) == {
+    assert step_env(step) == {
         "CARPPCAP_STATE": new,
         "CARPPCAP_PREVIOUS_STATE": old,
         "CARPPCAP_CAUSE": cause,
@@ -62,10 +62,10 @@ def test_occasion(story: list[tuple[int, Event]], told: str) -> None:
     ("prefixes", "addresses"),
     [((), "10.1.1.252 fd00::252"), ((24, None), "10.1.1.252/24 fd00::252")],
 )
-def test_place(prefixes: tuple[int | None, ...], addresses: str) -> None:
+def test_group_env(prefixes: tuple[int | None, ...], addresses: str) -> None:
     """What never changes; a single address is told like several."""
     vips = (ip_address("10.1.1.252"), ip_address("fd00::252"))
-    assert place(config(vips=vips, prefixes=prefixes)) == {
+    assert group_env(config(vips=vips, prefixes=prefixes)) == {
         "CARPPCAP_INTERFACE": "eth0",
         "CARPPCAP_VHID": "7",
         "CARPPCAP_ADDRESSES": addresses,

@@ -9,12 +9,13 @@ from types import ModuleType
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.daemon.vips import AddressesNews, Holding
+from carppcap.daemon.vips import Vips
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
+from carppcap.node.outcomes import AddressesNews
 from carppcap.options.settings import Settings
 from tests.builders import LOWER, OURS, VIP, config
 from tests.shell import MemoryLog
@@ -67,7 +68,7 @@ class Subject:
         self.log = MemoryLog(debug=True)
         self.held: frozenset[Address] | None = frozenset({OURS})
         host = config(vips=VIPS, prefixes=(24, None), vmac=vmac)
-        self.holding = Holding(
+        self.vips = Vips(
             Settings(upscript=up or None, downscript=down or None, xparam=xparam),
             host,
             Journal(self.log, host, 0),
@@ -77,7 +78,7 @@ class Subject:
     def outcome(self) -> list[AddressesNews]:
         """What came of the script that runs."""
         for _ in range(1000):
-            news = self.holding.tend(0)
+            news = self.vips.tend(0)
             if news:
                 return news
             time.sleep(0.005)
@@ -131,25 +132,25 @@ def test_what_a_script_has_done(
     subject = Subject(script(line), script(line))
     subject.held = held
 
-    assert subject.holding.acquire(STEP) == []
+    assert subject.vips.acquire(STEP) == []
     assert subject.outcome() == [AddressesAcquired(acquired)]
-    subject.holding.release(STEP)
+    subject.vips.release(STEP)
     assert subject.outcome() == [AddressesReleased(released)]
-    subject.holding.close()
+    subject.vips.close()
 
 
 def test_without_scripts_it_is_done_at_once() -> None:
     """Nothing to wait for."""
     subject = Subject()
-    before = subject.holding.idle
-    assert subject.holding.acquire(STEP) == []
-    waiting = subject.holding.idle
-    assert subject.holding.tend(0) == [AddressesAcquired(True)]
+    before = subject.vips.idle
+    assert subject.vips.acquire(STEP) == []
+    waiting = subject.vips.idle
+    assert subject.vips.tend(0) == [AddressesAcquired(True)]
 
-    assert (before, waiting, subject.holding.idle) == (True, False, True)
-    assert subject.holding.command == ()
-    assert subject.holding.deadline is None
-    assert not subject.holding.is_lost
+    assert (before, waiting, subject.vips.idle) == (True, False, True)
+    assert subject.vips.command == ()
+    assert subject.vips.deadline is None
+    assert not subject.vips.is_lost
 
 
 def test_a_script_gets_the_first_address(
@@ -159,8 +160,8 @@ def test_a_script_gets_the_first_address(
     notes = tmp_path / "notes"
     up = script(f'echo "$* $CARPPCAP_ADDRESSES $CARPPCAP_STATE" >{notes}')
     subject = Subject(up, xparam="x y")
-    subject.holding.acquire(STEP)
-    assert subject.holding.command == (up, "eth0", "10.1.1.252", "x y")
+    subject.vips.acquire(STEP)
+    assert subject.vips.command == (up, "eth0", "10.1.1.252", "x y")
     subject.outcome()
 
     assert notes.read_text() == "eth0 10.1.1.252 x y 10.1.1.252/24 10.1.1.4 MASTER\n"
@@ -170,10 +171,10 @@ def test_a_script_gets_the_first_address(
 def test_a_script_that_hangs_can_be_killed(script: Callable[[str], str]) -> None:
     """Who is asked twice to leave does not wait."""
     subject = Subject(down=script("exec sleep 60"))
-    subject.holding.release(STEP)
-    assert not subject.holding.idle
+    subject.vips.release(STEP)
+    assert not subject.vips.idle
 
-    subject.holding.kill()
+    subject.vips.kill()
 
     subject.held = frozenset(VIPS)
     assert subject.outcome() == [AddressesReleased(False)]
@@ -184,11 +185,11 @@ def test_an_interface_of_our_own(fake: type[FakeInterface]) -> None:
     subject = Subject(vmac=True)
     assert fake.deeds == [f"make eth0 7 {((VIP, 24), (LOWER, None))}"]
 
-    assert subject.holding.acquire(STEP) == [AddressesAcquired(True)]
-    assert subject.holding.tend(0) == []
-    subject.holding.release(STEP)
-    assert subject.holding.tend(0) == [AddressesReleased(True)]
-    subject.holding.close()
+    assert subject.vips.acquire(STEP) == [AddressesAcquired(True)]
+    assert subject.vips.tend(0) == []
+    subject.vips.release(STEP)
+    assert subject.vips.tend(0) == [AddressesReleased(True)]
+    subject.vips.close()
 
     assert fake.deeds[1:] == ["acquire", "release", "close"]
 
@@ -200,7 +201,7 @@ def test_an_up_script_after_our_own_interface(
     subject = Subject(script("exit 1"), vmac=True)
     subject.held = frozenset(VIPS)
 
-    assert subject.holding.acquire(STEP) == [AddressesAcquired(True)]
+    assert subject.vips.acquire(STEP) == [AddressesAcquired(True)]
     assert subject.outcome() == [AddressesAcquired(True)]
     assert fake.deeds[1:] == ["acquire"]
 
@@ -209,14 +210,14 @@ def test_an_interface_that_is_taken_away(fake: type[FakeInterface]) -> None:
     """Only while we want it."""
     subject = Subject(vmac=True)
     fake.has = False
-    lost = [subject.holding.is_lost]
-    subject.holding.acquire(STEP)
-    lost.append(subject.holding.is_lost)
+    lost = [subject.vips.is_lost]
+    subject.vips.acquire(STEP)
+    lost.append(subject.vips.is_lost)
     fake.has = True
-    lost.append(subject.holding.is_lost)
+    lost.append(subject.vips.is_lost)
     fake.has = False
-    subject.holding.release(STEP)
-    lost.append(subject.holding.is_lost)
+    subject.vips.release(STEP)
+    lost.append(subject.vips.is_lost)
 
     assert lost == [False, True, False, False]
 
@@ -226,24 +227,24 @@ def test_an_interface_that_cannot_be_made(fake: type[FakeInterface]) -> None:
     subject = Subject("/bin/true", vmac=True)
     fake.fails = "acquire"
 
-    assert subject.holding.acquire(STEP) == [AddressesAcquired(False)]
-    assert subject.holding.idle
-    assert not subject.holding.is_lost
+    assert subject.vips.acquire(STEP) == [AddressesAcquired(False)]
+    assert subject.vips.idle
+    assert not subject.vips.is_lost
     assert subject.log.lines == [("ERROR", "no room for macvlan")]
 
 
 def test_an_interface_that_cannot_be_removed(fake: type[FakeInterface]) -> None:
     """Said; and whoever still has the addresses does not claim otherwise."""
     subject = Subject(vmac=True)
-    subject.holding.acquire(STEP)
-    subject.holding.tend(0)
+    subject.vips.acquire(STEP)
+    subject.vips.tend(0)
     fake.fails = "release"
     subject.held = frozenset({VIP})
-    subject.holding.release(STEP)
+    subject.vips.release(STEP)
 
     assert ("ERROR", "stuck") in subject.log.lines
-    assert subject.holding.tend(0) == [AddressesReleased(False)]
+    assert subject.vips.tend(0) == [AddressesReleased(False)]
 
     fake.fails = ""
-    subject.holding.release(STEP)
-    assert subject.holding.tend(0) == [AddressesReleased(True)]
+    subject.vips.release(STEP)
+    assert subject.vips.tend(0) == [AddressesReleased(True)]

@@ -1,31 +1,21 @@
 """A simulated carppcap: core, egress and script queue as `daemon` runs them."""
 
-from collections import deque
-from typing import assert_never
+from collections.abc import Iterable
 
 from carppcap.election.actions import (
-    AcquireAddresses,
     AnnounceAddresses,
-    FamilySilent,
-    ReleaseAddresses,
     SendAdvert,
     SendHint,
     State,
-    StateChanged,
 )
 from carppcap.election.config import DEMOTION_MAX
 from carppcap.election.events import (
-    STALL_NS,
     STEP_DOWN_PAUSE_NS,
-    AddressesAcquired,
-    AddressesReleased,
     AdvertReceived,
     DemotionChanged,
     Event,
-    FramesLost,
     LinkDown,
     LinkUp,
-    SendSucceeded,
     Start,
     StepDown,
     Stop,
@@ -34,6 +24,8 @@ from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.node.counter import Sequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Group, Node, Step
+from carppcap.node.outcomes import addresses_news, stall_news
+from carppcap.node.performer import Performer
 from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
@@ -55,6 +47,7 @@ class CarppcapHost:
         # Made at the start, when the clock is read.
         self._node: Node
         self._group: Group
+        self._performer: Performer
         self._egress = Egress(
             member.config, system.mac, lambda: dice.bits(16), system.neighbour
         )
@@ -62,7 +55,6 @@ class CarppcapHost:
         self._kill_script_at: Instant | None = None
         self._usable = True
         self._stopping = False
-        self._feedback: deque[Event] = deque()
 
     @property
     def deadline(self) -> Instant | None:
@@ -77,7 +69,8 @@ class CarppcapHost:
         wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
         self._node = Node([self._config], lambda: Sequence(wall_ns, now, draw_id))
         self._group = self._node.group(self._config.interface, self._config.vhid)
-        self._handle(Start(), now)
+        self._performer = Performer(self._group, self)
+        self._performer.handle(Start(), now)
         self.link_changed(now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
@@ -87,14 +80,14 @@ class CarppcapHost:
         if isinstance(outcome, Step):
             if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 self._egress.heed(outcome.event)
-            self._perform(outcome)
+            self._performer.perform(outcome)
         elif outcome is not None:
             self._system.reject(outcome)
 
     def wake(self, now: Instant) -> None:
         """Time has passed, for the core or for the script that runs."""
         for step in self._node.tick(now):
-            self._perform(step)
+            self._performer.perform(step)
         if self._kill_script_at is not None and self._kill_script_at <= now:
             self._kill_script_at = None
             self._system.kill_script()
@@ -104,16 +97,16 @@ class CarppcapHost:
         usable = self._system.link_up or self._member.ignore_link_state
         if usable is not self._usable:
             self._usable = usable
-            self._handle(LinkUp() if usable else LinkDown(), now)
+            self._performer.handle(LinkUp() if usable else LinkDown(), now)
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
-        self._handle(StepDown(STEP_DOWN_PAUSE_NS), now)
+        self._performer.handle(StepDown(STEP_DOWN_PAUSE_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
         """A tracked script says so."""
         demotion = min(self._config.demotion + by, DEMOTION_MAX)
-        self._handle(DemotionChanged(demotion), now)
+        self._performer.handle(DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
         """SIGTERM; asked again, do not wait for a script that hangs."""
@@ -123,57 +116,53 @@ class CarppcapHost:
             self._system.kill_script()
         else:
             self._stopping = True
-            self._handle(Stop(), now)
+            self._performer.handle(Stop(), now)
             self._exit_if_finished()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """Tell the core, and run the next."""
         self._kill_script_at = None
         self._run(self._scripts.finished(), now)
-        # A script may end badly and yet have done its work, or find it done.
-        acquired = job is Job.ACQUIRE
-        ok = (
-            Outcome(job, (), exit_code).succeeded
-            or self._system.has_address is acquired
-        )
-        self._handle(AddressesAcquired(ok) if acquired else AddressesReleased(ok), now)
+        vips = frozenset(self._config.vips)
+        held = vips if self._system.has_address else frozenset()
+        outcome = Outcome(job, (), exit_code)
+        self._performer.handle(addresses_news(outcome, vips, held), now)
         self._exit_if_finished()
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """The adverts of a live master may be among the frames lost."""
-        if lost_frames and due is not None and now - due > STALL_NS:
-            self._handle(FramesLost(), now)
+        event = stall_news(lost_frames, due, now)
+        if event is not None:
+            self._performer.handle(event, now)
 
     def _exit_if_finished(self) -> None:
         idle = self._scripts.running is None
         if self._stopping and idle and self._group.state is State.INIT:
             self._system.exit()
 
-    def _handle(self, event: Event, now: Instant) -> None:
-        self._perform(self._group.handle(event, now))
+    # What the performer asks for (`performer.Driver`).
 
-    def _perform(self, step: Step) -> None:
-        self._system.record(step)
-        for action in step.actions:
-            match action:
-                case SendAdvert() | SendHint() | AnnounceAddresses():
-                    self._send(action)
-                    if isinstance(action, SendAdvert):
-                        self._feedback.append(SendSucceeded())
-                case AcquireAddresses():
-                    self._run(self._scripts.request(Job.ACQUIRE), step.at)
-                case ReleaseAddresses():
-                    self._run(self._scripts.request(Job.RELEASE), step.at)
-                case StateChanged() | FamilySilent():
-                    pass  # it is in the step
-                case _:
-                    assert_never(action)
-        while self._feedback:
-            self._handle(self._feedback.popleft(), step.at)
-
-    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+    def transmit(
+        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
+    ) -> bool:
+        """Put the frames of `action` on the wire; always True."""
         for frame in self._egress.frames(action):
             self._system.send(frame)
+        return True
+
+    def record(self, step: Step) -> None:
+        """Tell the observers of a step."""
+        self._system.record(step)
+
+    def acquire(self, step: Step) -> Iterable[Event]:
+        """Ask for the up script; nothing is known of it yet."""
+        self._run(self._scripts.request(Job.ACQUIRE), step.at)
+        return ()
+
+    def release(self, step: Step) -> Iterable[Event]:
+        """Ask for the down script; nothing is known of it yet."""
+        self._run(self._scripts.request(Job.RELEASE), step.at)
+        return ()
 
     def _draw_id(self) -> int:
         return self._dice.bits(8)

@@ -1,0 +1,79 @@
+"""Carrying out steps: the same for the daemon, for a replay and for a simulation."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol, assert_never
+
+from carppcap.election.actions import (
+    AcquireAddresses,
+    AnnounceAddresses,
+    FamilySilent,
+    ReleaseAddresses,
+    SendAdvert,
+    SendHint,
+    StateChanged,
+)
+from carppcap.election.events import Event, SendFailed, SendSucceeded
+from carppcap.node.groups import Group, GroupEvent, Step
+from carppcap.units import Instant
+
+
+class Driver(Protocol):
+    """What carries out the actions of a group."""
+
+    def transmit(
+        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
+    ) -> bool:
+        """Send the frames of `action`; True if all of them left."""
+
+    def record(self, step: Step) -> None:
+        """Log or show a step."""
+
+    def acquire(self, step: Step) -> Iterable[Event]:
+        """Take the addresses, as `step` asks; return what is known of it at once."""
+
+    def release(self, step: Step) -> Iterable[Event]:
+        """Let go of the addresses, as `step` asks; return what is known at once."""
+
+
+class Performer:
+    """Passes events to a group and has its driver carry out what follows."""
+
+    def __init__(self, group: Group, driver: Driver) -> None:
+        self._group = group
+        self._driver = driver
+
+    def handle(self, event: GroupEvent, now: Instant) -> None:
+        """Pass `event` to the group and carry out the step."""
+        self.perform(self._group.handle(event, now))
+
+    def perform(self, step: Step) -> None:
+        """Carry out `step`, then the steps that follow from its outcome."""
+        feedback = deque(self._carry_out(step))
+        while feedback:
+            following = self._group.handle(feedback.popleft(), step.at)
+            feedback.extend(self._carry_out(following))
+
+    def _carry_out(self, step: Step) -> list[Event]:
+        # Frames go first: the log takes its time, and starting a script takes more.
+        feedback: list[Event] = []
+        for action in step.actions:
+            match action:
+                case SendAdvert():
+                    sent = self._driver.transmit(action, step.at)
+                    feedback.append(SendSucceeded() if sent else SendFailed())
+                case SendHint() | AnnounceAddresses():
+                    self._driver.transmit(action, step.at)
+                case AcquireAddresses() | ReleaseAddresses():
+                    pass  # below
+                case StateChanged() | FamilySilent():
+                    pass  # for the log
+                case _:
+                    assert_never(action)
+        self._driver.record(step)
+        for action in step.actions:
+            if isinstance(action, AcquireAddresses):
+                feedback.extend(self._driver.acquire(step))
+            elif isinstance(action, ReleaseAddresses):
+                feedback.extend(self._driver.release(step))
+        return feedback

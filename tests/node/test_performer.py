@@ -1,0 +1,97 @@
+"""Carrying out steps: in which order, and what is passed back."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from carppcap.election.actions import (
+    AnnounceAddresses,
+    SendAdvert,
+    SendHint,
+    State,
+)
+from carppcap.election.events import (
+    AddressesAcquired,
+    AddressesReleased,
+    Event,
+    SendFailed,
+    SendSucceeded,
+    Start,
+    Tick,
+)
+from carppcap.node.groups import Group, Step
+from carppcap.node.performer import Performer
+from carppcap.node.timeline import format_action, format_event
+from tests.builders import LOWER, config, ns, numbers
+
+
+class FakeDriver:
+    """Notes what it is asked for, in order."""
+
+    def __init__(self, *, sends: bool = True, at_once: bool = True) -> None:
+        self.deeds: list[str] = []
+        self._sends = sends
+        self._at_once = at_once
+
+    def transmit(
+        self, action: SendAdvert | SendHint | AnnounceAddresses, at: int
+    ) -> bool:
+        self.deeds.append(format_action(action) or "hint")
+        return self._sends
+
+    def record(self, step: Step) -> None:
+        self.deeds.append(f"record {format_event(step.event)}")
+
+    def acquire(self, step: Step) -> Iterable[Event]:
+        self.deeds.append("acquire")
+        return [AddressesAcquired(True)] if self._at_once else []
+
+    def release(self, step: Step) -> Iterable[Event]:
+        self.deeds.append("release")
+        return [AddressesReleased(True)] if self._at_once else []
+
+
+def test_frames_then_the_log_then_scripts_then_what_came_of_them() -> None:
+    """As a host becomes master."""
+    driver = FakeDriver()
+    performer = Performer(Group(config(), numbers()), driver)
+    performer.handle(Start(), ns(0))
+    performer.handle(Tick(), ns(3))
+
+    assert driver.deeds == [
+        "record start",
+        "release",
+        "record released",
+        "advert 1/0",
+        "record tick",
+        "acquire",
+        "record send_succeeded",
+        "announce",
+        "record acquired",
+    ]
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_what_came_of_sending(sends: bool) -> None:
+    """Three failures make a poor master, which shows in its interval."""
+    driver = FakeDriver(sends=sends, at_once=False)
+    group = Group(config(), numbers())
+    performer = Performer(group, driver)
+    performer.handle(Start(), ns(0))
+    for second in (3, 4, 5):
+        performer.handle(Tick(), ns(second))
+
+    word = format_event(SendSucceeded() if sends else SendFailed())
+    assert driver.deeds.count(f"record {word}") == 3
+    assert group.interval_ns == (ns(1) if sends else ns(1 + 240 / 256))
+
+
+def test_a_hint_is_sent() -> None:
+    """And is not reported back."""
+    driver = FakeDriver()
+    performer = Performer(Group(config(), numbers()), driver)
+    step = Step(0, "eth0", 7, Tick(), (SendHint(5, LOWER),), State.BACKUP, None)
+
+    performer.perform(step)
+
+    assert driver.deeds == ["hint", "record tick"]
