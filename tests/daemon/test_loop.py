@@ -6,22 +6,39 @@ The daemon runs in this very process; a second thread plays the world around it.
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
+from carppcap.election.events import (
+    AdvertReceived,
+    SendSucceeded,
+    Start,
+    StepDown,
+    Tick,
+)
 from carppcap.node.counter import join, split
 from carppcap.options.command_line import parse
 from carppcap.system.syslog import Level
 from carppcap.wire.header import Advert
 from carppcap.wire.header import decode as decode_advert
 from tests.builders import LOWER, config, frame, payload
-from tests.shell import MemoryLog, ip, make_link, network, wait_for
+from tests.node.rerun import RecordedGroup, record, run_again
+from tests.shell import (
+    COMMAND,
+    MemoryLog,
+    environment,
+    ip,
+    make_link,
+    network,
+    wait_for,
+)
 
 pytestmark = pytest.mark.netns
 
@@ -105,6 +122,15 @@ def world(tmp_path: Path) -> Iterator[World]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RecordedGroup]]:
+    """Every live run here is run again from its events, and does the same again."""
+    made = record(monkeypatch)
+    yield made
+    for group in made:
+        run_again(group)
+
+
 SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
@@ -176,6 +202,45 @@ def kill(number: signal.Signals) -> Callable[[], None]:
 def after(seconds: float) -> Callable[[], None]:
     """An act: let time pass."""
     return lambda: time.sleep(seconds)
+
+
+@contextmanager
+def peer(*flags: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another carppcap at the far end of the cable, in a process of its own."""
+    command = [*COMMAND, "-i", "b0", *FLAGS.replace("10.1.1.5", "10.1.1.6").split()]
+    process = subprocess.Popen(
+        [*command, *flags], env=environment(), stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_two_daemons(world: World, recorded: list[RecordedGroup]) -> None:
+    """An election, a step-down, and the death of the peer that took over."""
+    ip("address add 10.1.1.6/24 dev b0")
+    live = Live("")
+
+    def heard() -> set[int]:
+        """The skews of adverts that the group heard so far."""
+        steps = [step for group in recorded for step in group.steps]
+        return {s.event.advskew for s in steps if isinstance(s.event, AdvertReceived)}
+
+    def play() -> None:
+        live.says(MASTER)()
+        with peer("-k", "16", "-P") as other:
+            time.sleep(1)  # it listens, and hears a better master
+            kill(signal.SIGUSR2)()
+            wait_for(lambda: 16 in heard(), "adverts of the peer")
+            assert other.poll() is None
+
+    live.run(play, live.says(MASTER, BACKUP, MASTER))
+
+    [group] = recorded
+    kinds = {type(step.event) for step in group.steps}
+    assert {Start, Tick, StepDown, AdvertReceived, SendSucceeded} <= kinds
 
 
 def test_becoming_master(world: World) -> None:

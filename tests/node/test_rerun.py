@@ -1,0 +1,95 @@
+"""The promise: a group that is run again from its events does the same again.
+
+The daemon's part is in `tests/daemon/test_loop.py`, where every test keeps it.
+"""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from carppcap.election.events import AdvertReceived
+from carppcap.node.ingress import HintReceived
+from carppcap.simulation.run import run
+from carppcap.simulation.scenario.parts import Kind
+from tests.node.rerun import RecordedGroup, record, run_again
+from tests.properties.choices import Seeded
+from tests.properties.laws import LAWS
+from tests.simulation.groups import play
+from tests.timelines import CASES, actual
+
+SEEDS = 3
+
+# A host whose clock was set back over a restart is told so by a hint, and a third sends
+# again what it has captured of another one.
+STORY = """
+at 15s for 10s replay node1 every 300ms
+at 30s step clock of node1 by -1h
+at 31s for 1s crash node1
+at 50s step down node1
+"""
+
+
+def kinds(recorded: list[RecordedGroup]) -> Counter[str]:
+    """How many of what there is to be seen in steps."""
+    found: Counter[str] = Counter()
+    for group in recorded:
+        for step in group.steps:
+            found[type(step.event).__name__] += 1
+            found.update(type(action).__name__ for action in step.actions)
+            if step.refusal is not None:
+                found[step.refusal.reason.value] += 1
+    return found
+
+
+def test_a_group_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adverts refused, hints to peers and from peers, changes of state."""
+    recorded = record(monkeypatch)
+    play("carppcap", "carppcap", story=STORY, group={"flags": "-P -z"})
+
+    for group in recorded:
+        run_again(group)
+    assert len(recorded) == 3  # one of the two was started twice
+    found = kinds(recorded)
+    assert found.keys() >= {
+        "AdvertReceived", "HintReceived", "SendHint", "StateChanged", "StepDown",
+        "replay", "stale",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [AdvertReceived, HintReceived])
+def test_no_event_may_be_left_out(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    """Or the record proves nothing: without one of them it comes out otherwise."""
+    recorded = record(monkeypatch)
+    play("carppcap", "carppcap", story=STORY, group={"flags": "-P -z"})
+    for group in recorded:
+        group.steps = [s for s in group.steps if not isinstance(s.event, kind)]
+
+    with pytest.raises(AssertionError):  # noqa: PT012 - one of them is enough
+        for group in recorded:
+            run_again(group)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("law", LAWS)
+def test_simulated_groups(monkeypatch: pytest.MonkeyPatch, law: str, seed: int) -> None:
+    """Every carppcap host of a random cluster, in all kinds of weather."""
+    recorded = record(monkeypatch)
+    scenario, run_seed = LAWS[law].trial(Seeded(Random(f"again {law} {seed}")))
+    run(scenario, run_seed)
+
+    for group in recorded:
+        run_again(group)
+    kinds_started = {host.kind for host in scenario.members if host.start is not None}
+    assert bool(recorded) is (Kind.CARPPCAP in kinds_started)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_captures(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """What a replay makes of the adverts of others."""
+    recorded = record(monkeypatch)
+    actual(case)
+
+    for group in recorded:
+        run_again(group)
+    assert recorded
