@@ -1,9 +1,9 @@
 """A run as a picture: one lane a host, time from left to right (SVG 1.1).
 
-The wide bar of a lane is its state, with a tick for each advert; the line below it is
-there while the host holds the address.  The last lane shows how many hold it, for
-one is right and any other number is not.  What befalls them is numbered, drawn where
-it happens, and spelt out below.
+The wide bar of a lane shows the state, with a tick for each advert; the line below it
+shows when the host holds the address.  The last lane shows how many hosts hold it:
+one is right.  The scenes of the story are numbered, drawn where they happen, and
+listed below.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ BAR_HEIGHT, HELD_HEIGHT = 20, 7
 ROW_HEIGHT = 18
 TICKS_MAX = 12
 ADVERTS_MAX = 2_000
-"""More of them would be a grey smear."""
+"""More of them could not be told apart."""
 
 COLOURS = {State.INIT: "#d9d9d9", State.BACKUP: "#a6cee3", State.MASTER: "#33a02c"}
 HELD, NOBODY, SEVERAL, FAULT = "#1f3552", "#e31a1c", "#ff7f00", "#b15928"
@@ -50,7 +50,7 @@ _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A scene as it came to pass; `until` None: it took no time."""
+    """A scene of the run; `until` None: it took no time."""
 
     number: int
     told: Told
@@ -64,12 +64,13 @@ def draw(
     tenures: Sequence[Tenure],
     report: Report,
 ) -> str:
-    """The picture of a run, a whole document."""
+    """Return the picture of a run, a whole document."""
     canvas = _Canvas(scenario)
     marks = _marks(entries, scenario.duration_ns)
     height = canvas.bottom + ROW_HEIGHT * (len(marks) + 1) + 16
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
-        _opening(height),
+        f'<svg xmlns="{_NAMESPACE}" {size}>',
         f"<style>{_STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         *canvas.head(report),
@@ -84,7 +85,7 @@ def draw(
 
 
 class _Canvas:
-    """Where everything goes."""
+    """The places of all things in the picture."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -92,7 +93,7 @@ class _Canvas:
         self.bottom = TOP + LANE_HEIGHT * (len(self._lanes) + 1) + 24
 
     def head(self, report: Report) -> Iterator[str]:
-        """Title, figures and legend."""
+        """Yield title, figures and legend."""
         title = self._scenario.title or "carppcap simulate"
         yield _text(16, 26, title, "title")
         figures = (
@@ -113,7 +114,7 @@ class _Canvas:
             x += 30 + 6.4 * len(label)
 
     def axis(self) -> Iterator[str]:
-        """Time, in as round numbers as there are."""
+        """Yield the time axis, in round numbers."""
         duration_ns = self._scenario.duration_ns
         step_ns = _tick_step(duration_ns)
         bottom = self.bottom - 20
@@ -125,7 +126,7 @@ class _Canvas:
     def lanes(
         self, entries: Sequence[Entry], tenures: Iterable[Tenure]
     ) -> Iterator[str]:
-        """What each host was, said and held."""
+        """Yield states, adverts and tenures of each host."""
         for member in self._scenario.members:
             y = self._y(member.name)
             yield _text(16, y + 13, member.name)
@@ -138,7 +139,7 @@ class _Canvas:
             yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
 
     def totals(self, tenures: Sequence[Tenure], report: Report) -> Iterator[str]:
-        """How many held the address."""
+        """Yield how many hosts held the address."""
         y = TOP + LANE_HEIGHT * len(self._lanes)
         yield _text(16, y + 13, "the address")
         for count, since, until in _counts(tenures, report):
@@ -146,7 +147,7 @@ class _Canvas:
             yield self._bar(y, since, until, BAR_HEIGHT, colour)
 
     def fault(self, mark: _Mark) -> Iterator[str]:
-        """A mark where it happens, and a band for as long as it lasts."""
+        """Yield a mark where a scene begins, and a band for as long as it lasts."""
         x = self._x(mark.since)
         names = _struck(mark.told.scene.deed)
         rows = [self._y(name) for name in names] or [TOP]
@@ -164,7 +165,7 @@ class _Canvas:
             yield _text(x, y - 6, str(mark.number), "mark", "middle")
 
     def story(self, marks: Sequence[_Mark]) -> Iterator[str]:
-        """What the numbers mean."""
+        """Yield the sentences of all marks."""
         for row, mark in enumerate(marks):
             y = self.bottom + ROW_HEIGHT * (row + 1)
             sentence = format_scene(mark.told.scene)
@@ -189,7 +190,7 @@ class _Canvas:
         self, y: float, since: Instant, until: Instant, height: float, colour: str
     ) -> str:
         x = self._x(since)
-        # Even what lasted too short to be seen has happened.
+        # What is too short to be seen is drawn as a thin line.
         return _box(x, y, max(self._x(until) - x, 0.8), height, colour)
 
     def _x(self, at: Instant) -> float:
@@ -202,19 +203,19 @@ class _Canvas:
 def _states(
     entries: Iterable[Entry], end: Instant
 ) -> Iterator[tuple[str, State, Instant, Instant]]:
-    """Host by host, each state with its beginning and its end."""
+    """Yield each state of each host, with its beginning and its end."""
     current: dict[str, tuple[State, Instant]] = {}
     for entry in entries:
-        new: State | None = None
-        if isinstance(entry.what, Running):
-            new = State.INIT if entry.what.runs else None
-        elif isinstance(entry.what, Step):
-            changes = [a.new for a in entry.what.actions if isinstance(a, StateChanged)]
-            if not changes:
+        match entry.what:
+            case Running(runs):
+                new = State.INIT if runs else None
+            case Step(actions=actions):
+                changes = [a.new for a in actions if isinstance(a, StateChanged)]
+                if not changes:
+                    continue
+                new = changes[-1]
+            case _:
                 continue
-            new = changes[-1]
-        else:
-            continue
         if entry.name in current:
             state, since = current.pop(entry.name)
             if since < entry.at:
@@ -228,10 +229,10 @@ def _states(
 def _counts(
     tenures: Sequence[Tenure], report: Report
 ) -> Iterator[tuple[int, Instant, Instant]]:
-    """How many hosts held the address, from when to when, once one did."""
+    """Yield how many hosts held the address, from when to when."""
     changes = [(held.since, 1) for held in tenures]
     changes += [(held.until, -1) for held in tenures]
-    since, count = report.first_held_at, 0
+    since, count = report.first_held_ns, 0
     if since is None:
         return
     for at, change in sorted(changes):
@@ -247,22 +248,21 @@ def _marks(entries: Iterable[Entry], end: Instant) -> list[_Mark]:
     for entry in entries:
         if isinstance(entry.what, Told) and not entry.what.over:
             scene = entry.what.scene
-            lasts_ns = scene.lasts_ns
-            until = None if lasts_ns is None else min(entry.at + lasts_ns, end)
-            if lasts_ns is None and not _is_momentary(scene.deed):
-                until = end
+            until = None if _is_momentary(scene.deed) else end
+            if scene.lasts_ns is not None:
+                until = min(entry.at + scene.lasts_ns, end)
             marks.append(_Mark(len(marks) + 1, entry.what, entry.at, until))
     return marks
 
 
 def _is_momentary(deed: Deed) -> bool:
-    """Whether it is over at once, whatever comes of it."""
+    """True if a deed takes no time."""
     is_mending = isinstance(deed, Demote) and deed.by is None
     return is_mending or isinstance(deed, Order | StepClock)
 
 
 def _struck(deed: Deed) -> tuple[str, ...]:
-    """Whom a deed concerns; nobody in particular: the wire."""
+    """Return the hosts that a deed concerns; none for the medium."""
     match deed:
         case Order(names=names) | Demote(names=names) | StepClock(names=names):
             return names
@@ -303,8 +303,3 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "") -> st
     look = f' class="{kind}"' if kind else ""
     look += f' text-anchor="{anchor}"' if anchor else ""
     return f'<text x="{x:.1f}" y="{y}"{look}>{escape(text)}</text>'
-
-
-def _opening(height: int) -> str:
-    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    return f'<svg xmlns="{_NAMESPACE}" {size}>'

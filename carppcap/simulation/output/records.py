@@ -1,7 +1,7 @@
-"""A run as objects of JSON; `kind` says which of the others to expect.
+"""A run as objects of JSON; `kind` says which other members there are.
 
-    step          as `carppcap.report` has it, and host
-    rejection     as there, and host
+    step          as in `node.records`, and host
+    rejection     as in `node.records`, and host
     holding       at_ns, host, holds
     running       at_ns, host, runs
     story         at_ns, text, over
@@ -11,7 +11,7 @@
     distribution  runs, worst_seed, figures; each figure has name, count, least, median,
                   p99, most (of many runs, after the summary of each)
 
-Instants are nanoseconds since the start of the run; what is not known is null.
+Instants are nanoseconds since the start of the run; unknown values are null.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from carppcap.simulation.scenario.story import format_scene
 
 
 def entry_record(entry: Entry) -> dict[str, Any]:
-    """Something that happened."""
+    """Return the record of an entry."""
     when = {"at_ns": entry.at, "host": entry.name}
     match entry.what:
         case Step() as step:
@@ -47,33 +47,18 @@ def entry_record(entry: Entry) -> dict[str, Any]:
 
 
 def summary_record(report: Report) -> dict[str, Any]:
-    """What became of the address."""
+    """Return the record of a report."""
     return {
         "kind": "summary",
-        "seed": report.seed,
-        "duration_ns": report.duration_ns,
-        "first_held_ns": report.first_held_at,
-        "availability": report.availability,
-        "nobody_ns": report.nobody_ns,
-        "several_ns": report.several_ns,
+        **asdict(report),
         "fail_overs_ns": list(report.fail_overs_ns),
-        "nobody_at_end": report.nobody_at_end,
-        "hosts": [
-            {
-                "name": member.name,
-                "kind": member.kind,
-                "held_ns": member.held_ns,
-                "adverts": member.adverts_sent,
-                "transitions": member.transitions,
-                "rejected": member.rejected,
-            }
-            for member in report.members
-        ],
+        "hosts": [asdict(host) for host in report.hosts],
+        "availability": report.availability,
     }
 
 
 def distribution_record(reports: Sequence[Report]) -> dict[str, Any]:
-    """What many runs have in common."""
+    """Return the record of many runs."""
     spreads = [(name, distribution(values)) for name, values, _ in figures(reports)]
     return {
         "kind": "distribution",

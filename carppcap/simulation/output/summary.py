@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from carppcap.simulation.output.report import (
-    Distribution,
-    MemberReport,
+    HostReport,
     Report,
     distribution,
 )
@@ -17,29 +16,29 @@ _LABEL_WIDTH = 36
 
 
 def summary(scenario: Scenario, report: Report) -> Iterator[str]:
-    """One run."""
+    """Yield the lines about one run."""
     hosts = ", ".join(f"{m.name} ({m.kind.value})" for m in scenario.members)
     if scenario.title:
         yield scenario.title
     length = format_length(scenario.duration_ns)
     yield f"{length} of {hosts}, seed {report.seed}"
     yield ""
-    if report.first_held_at is None:
+    if report.first_held_ns is None:
         yield "nobody ever held the address"
     else:
-        yield _row("held for the first time after", _seconds(report.first_held_at))
+        yield _row("held for the first time after", _seconds(report.first_held_ns))
         yield _row("available from then on", f"{100 * report.availability:.3f} %")
         yield _row("nobody held it for", _seconds(report.nobody_ns))
         yield _row("more than one held it for", _seconds(report.several_ns))
         yield from _fail_overs(report)
     yield ""
-    yield from _table(report.members)
+    yield from _table(report.hosts)
 
 
 def summary_of_many(
     reports: Sequence[Report], command: Callable[[int], str]
 ) -> Iterator[str]:
-    """Many runs of one scenario; `command` is what shows the run of a seed."""
+    """Yield the lines about many runs; `command` shows the run of a seed."""
     first, last = reports[0].seed, reports[-1].seed
     yield f"{len(reports)} runs, seeds {first} to {last}"
     yield ""
@@ -49,9 +48,10 @@ def summary_of_many(
         if spread is None:
             yield _columns(label, ["none"])
         else:
-            yield _columns(label, [f"{value:.{digits}f}" for value in _five(spread)])
+            columns = (spread.least, spread.median, spread.p99, spread.most)
+            yield _columns(label, [f"{value:.{digits}f}" for value in columns])
     yield ""
-    never = sum(report.first_held_at is None for report in reports)
+    never = sum(report.first_held_ns is None for report in reports)
     if never:
         yield f"in {never} of them nobody ever held the address"
     left = sum(report.nobody_at_end for report in reports) - never
@@ -66,23 +66,23 @@ def summary_of_many(
 
 
 def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
-    """What is counted over many runs: label, values, and digits worth showing."""
-    held = [report for report in reports if report.first_held_at is not None]
+    """Return the figures of many runs: label, values, decimals to show."""
+    held = [report for report in reports if report.first_held_ns is not None]
     fail_overs = chain.from_iterable(report.fail_overs_ns for report in reports)
     return [
-        ("held for the first time (s)", _in_s(r.first_held_at or 0 for r in held), 3),
+        ("held for the first time (s)", _in_s(r.first_held_ns or 0 for r in held), 3),
         ("available (%)", [100 * report.availability for report in reports], 3),
         ("nobody held it (s)", _in_s(report.nobody_ns for report in reports), 3),
         ("more than one held it (s)", _in_s(r.several_ns for r in reports), 3),
         ("a fail-over (s)", _in_s(fail_overs), 3),
         ("fail-overs", [len(report.fail_overs_ns) for report in reports], 0),
         ("changes of state", [report.transitions for report in reports], 0),
-        ("adverts sent", [report.adverts_sent for report in reports], 0),
+        ("adverts sent", [report.adverts for report in reports], 0),
     ]
 
 
 def worst_of(reports: Sequence[Report]) -> Report:
-    """The run that went wrong for longest; of equals the first."""
+    """Return the run with the most harm; of equal ones the first."""
     return max(reports, key=lambda report: report.harm_ns)
 
 
@@ -102,19 +102,19 @@ def _fail_overs(report: Report) -> Iterator[str]:
         yield _row("at the end", "nobody holds it")
 
 
-def _table(members: Sequence[MemberReport]) -> Iterator[str]:
+def _table(hosts: Sequence[HostReport]) -> Iterator[str]:
     rows = [("host", "kind", "held", "adverts", "changes", "rejected frames")]
     rows += [
         (
-            member.name,
-            member.kind,
-            _seconds(member.held_ns),
-            str(member.adverts_sent),
-            str(member.transitions),
-            ", ".join(f"{why} {count}" for why, count in member.rejected.items())
+            host.name,
+            host.kind,
+            _seconds(host.held_ns),
+            str(host.adverts),
+            str(host.transitions),
+            ", ".join(f"{why} {count}" for why, count in host.rejected.items())
             or "none",
         )
-        for member in members
+        for host in hosts
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, kind, held, adverts, changes, rejected in rows:
@@ -130,10 +130,6 @@ def _row(label: str, text: str) -> str:
 
 def _columns(label: str, texts: Sequence[str]) -> str:
     return f"{label:<{_LABEL_WIDTH}}" + "".join(f"{text:>12}" for text in texts)
-
-
-def _five(spread: Distribution) -> tuple[float, float, float, float]:
-    return spread.least, spread.median, spread.p99, spread.most
 
 
 def _in_s(lengths_ns: Iterable[Interval]) -> list[float]:

@@ -158,7 +158,7 @@ def test_an_attacker_who_has_heard_nothing_waits() -> None:
         "carppcap", "carppcap", story="at 1s for 10s replay node1 every 500ms"
     )
 
-    assert result.report.members[0].rejected == {"own": 15}
+    assert result.report.hosts[0].rejected == {"own": 15}
 
 
 def test_a_forged_claim() -> None:
@@ -169,7 +169,7 @@ def test_a_forged_claim() -> None:
     result = play("carppcap", "carppcap", story=story, group=group)
 
     assert changes(refused, "node2") == [(0, "BACKUP startup")]
-    assert refused.report.members[1].rejected == {"tampered": 2}
+    assert refused.report.hosts[1].rejected == {"tampered": 2}
     assert (20.5001, "MASTER master_too_slow") in changes(result, "node2")
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
 

@@ -48,9 +48,9 @@ def test_scripts_outlive_their_process_but_not_their_host(kind: str) -> None:
     killed = play(kind, story="at 5s kill node1", node=node)
     crashed = play(kind, story="at 5s crash node1", node=node)
 
-    assert killed.report.first_held_at is not None
-    assert 8.0 <= killed.report.first_held_at / 1e9 <= 8.02
-    assert crashed.report.first_held_at is None
+    assert killed.report.first_held_ns is not None
+    assert 8.0 <= killed.report.first_held_ns / 1e9 <= 8.02
+    assert crashed.report.first_held_ns is None
 
 
 @pytest.mark.parametrize("kind", ["carppcap", "ucarp"])
@@ -176,7 +176,7 @@ def test_a_script_that_ends_during_a_stall() -> None:
     )
     told = [step for _, step in result.steps if "Acquired" in type(step.event).__name__]
 
-    assert result.report.first_held_at == 6_000_000_000
+    assert result.report.first_held_ns == 6_000_000_000
     assert [step.at for step in told] == [9_000_000_000]
     # As in the daemon, what is due comes before it.
     late = [

@@ -58,7 +58,7 @@ def test_accounts(
     """A hundred nanoseconds, and all that can be said of them."""
     found = report(*changes)
 
-    assert found.first_held_at == first
+    assert found.first_held_ns == first
     assert (found.nobody_ns, found.several_ns) == (nobody, several)
     assert found.fail_overs_ns == fail_overs
     assert found.nobody_at_end is (sum(1 if held else -1 for *_, held in changes) == 0)
@@ -71,8 +71,8 @@ def test_what_follows_from_the_accounts() -> None:
     assert found.counted_ns == 80
     assert found.availability == 1 - 10 / 80
     assert found.harm_ns == 10
-    assert [member.held_ns for member in found.members] == [40, 30]
-    assert [member.kind for member in found.members] == ["carppcap", "ucarp"]
+    assert [member.held_ns for member in found.hosts] == [40, 30]
+    assert [member.kind for member in found.hosts] == ["carppcap", "ucarp"]
 
 
 def test_nobody_ever() -> None:
@@ -107,12 +107,12 @@ def test_counters() -> None:
     for reason in (RejectReason.OWN, RejectReason.BADSUM, RejectReason.OWN):
         ledger.note(Entry(5, "node1", Rejection(reason)))
     found = ledger.close(1, 9)
-    one, two = found.members
+    one, two = found.hosts
 
-    assert (one.adverts_sent, one.transitions) == (0, 0)
-    assert (two.adverts_sent, two.transitions, two.rejected) == (2, 1, {})
+    assert (one.adverts, one.transitions) == (0, 0)
+    assert (two.adverts, two.transitions, two.rejected) == (2, 1, {})
     assert one.rejected == {"badsum": 1, "own": 2}
-    assert (found.adverts_sent, found.transitions) == (2, 1)
+    assert (found.adverts, found.transitions) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_its_own_advert_come_back(kind: str, expected: bool) -> None:
     result = play(kind, story="at 20.3s for 2s replay node1")
 
     assert ("BACKUP better_master" in causes(result, "node1")) is expected
-    (member,) = result.report.members
+    (member,) = result.report.hosts
     assert (member.rejected.get("own", 0) == 2) is not expected
 
 
@@ -175,7 +175,7 @@ def test_a_frame_that_is_none_of_its_business() -> None:
     """Rejected like everywhere else."""
     result = play("netbsd", "carppcap", node={"node2": {"flags": "-v 9"}})
 
-    assert result.report.members[0].rejected["badvhid"] > 30
+    assert result.report.hosts[0].rejected["badvhid"] > 30
 
 
 def demotions(result: Run, name: str) -> list[int]:
@@ -329,7 +329,7 @@ def test_families(kind: str, flags: str) -> None:
     assert [advert.family for advert in first] == families * 2
     assert len({advert.counter for advert in first}) == (1 if kind == "openbsd" else 4)
     assert causes(result, "node2") == ["BACKUP startup", "MASTER master_down"]
-    assert [member.rejected for member in result.report.members] == [{}, {}]
+    assert [member.rejected for member in result.report.hosts] == [{}, {}]
 
 
 @every_kernel

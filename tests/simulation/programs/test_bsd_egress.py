@@ -17,7 +17,7 @@ def test_unicast(kind: str) -> None:
     result = play(kind, kind, node=node, story="at 20s crash node1")
 
     assert causes(result, "node2") == ["BACKUP startup", "MASTER master_down"]
-    assert {member.name: member.rejected for member in result.report.members} == {
+    assert {member.name: member.rejected for member in result.report.hosts} == {
         "node1": {},
         "node2": {},
     }
@@ -30,7 +30,7 @@ def test_a_unicast_advert_at_a_group(kind: str, is_heard: bool) -> None:
     result = play(kind, kind, node=node)
 
     assert ("MASTER master_down" not in causes(result, "node2")) is is_heard
-    assert ("badvhid" in result.report.members[1].rejected) is not is_heard
+    assert ("badvhid" in result.report.hosts[1].rejected) is not is_heard
 
 
 def test_a_peer_that_nobody_has() -> None:
@@ -57,7 +57,7 @@ def test_link_local_addresses(first: str, second: str, is_believed: bool) -> Non
     flags = "-a 10.9.0.254 -a fe80::fe"
     result = play(first, second, group={"flags": flags})
 
-    assert ("badauth" not in result.report.members[1].rejected) is is_believed
+    assert ("badauth" not in result.report.hosts[1].rejected) is is_believed
 
 
 def test_announcements_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:

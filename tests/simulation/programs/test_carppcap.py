@@ -114,7 +114,7 @@ def test_how_a_script_ends(script: str, keeps: bool) -> None:
     result = play("carppcap", node={"node1": {"up_script": script}})
 
     assert ("BACKUP address_failed" not in causes(result, "node1")) is keeps
-    assert (result.report.first_held_at is not None) is (keeps and script != "none")
+    assert (result.report.first_held_ns is not None) is (keeps and script != "none")
 
 
 def test_scripts_run_one_at_a_time() -> None:

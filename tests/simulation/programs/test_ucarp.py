@@ -260,7 +260,7 @@ def test_a_failing_script_makes_no_difference_to_it(script: str) -> None:
     result = play("ucarp", node={"node1": {"up_script": script}})
 
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
-    assert result.report.first_held_at is None
+    assert result.report.first_held_ns is None
 
 
 def test_carrier() -> None:
@@ -330,7 +330,7 @@ def test_a_wrong_password_makes_two_masters() -> None:
     result = play("ucarp", "ucarp", node={"node2": {"flags": "-p other"}})
 
     assert several_s(result) > 50
-    assert all(member.rejected["badauth"] > 30 for member in result.report.members)
+    assert all(member.rejected["badauth"] > 30 for member in result.report.hosts)
 
 
 def test_counters_follow_those_of_the_peer() -> None:
