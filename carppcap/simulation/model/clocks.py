@@ -8,8 +8,8 @@ _PPM = 1_000_000
 class Clock:
     """A monotonic clock that runs too fast by `drift_ppm`, and a wall clock beside it.
 
-    Both read 0 at the true instant 0.  `step` sets the wall clock; the monotonic one
-    no one can set.
+    Both read 0 at the true instant 0.  `step` sets the wall clock; the
+    monotonic one cannot be set.
     """
 
     __slots__ = ("_drift_ppm", "_offset_ns")
@@ -19,15 +19,15 @@ class Clock:
         self._offset_ns: Interval = 0
 
     def monotonic(self, true: Instant) -> Instant:
-        """What the monotonic clock reads at a true instant."""
+        """Return the monotonic clock at a true instant."""
         return true + true * self._drift_ppm // _PPM
 
     def true(self, monotonic: Instant) -> Instant:
-        """The first true instant at which the monotonic clock reads `monotonic`."""
+        """Return the first true instant at which it reads `monotonic`."""
         return -(-monotonic * _PPM // (_PPM + self._drift_ppm))
 
     def wall(self, monotonic: Instant) -> Instant:
-        """What the wall clock reads when the other reads `monotonic`."""
+        """Return the wall clock when the monotonic clock reads `monotonic`."""
         return monotonic + self._offset_ns
 
     def step(self, by_ns: Interval) -> None:

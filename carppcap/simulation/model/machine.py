@@ -25,14 +25,14 @@ from carppcap.simulation.scenario.parts import Kind, Member, Script
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 RING_BLOCKS = 2
-"""How much of the ring of `system.capture` is there for frames that come singly."""
+"""Blocks of the ring of `system.capture` for frames that arrive one by one."""
 
 RING_BLOCKS_UNBOUNDED = 1 << 30
 KILLED = -9
 
 
 class Rank(IntEnum):
-    """What comes first of things that happen at one instant."""
+    """The order of calls at one instant."""
 
     STORY = 0
     FRAME = 1  # before timers, as in the daemon
@@ -41,15 +41,15 @@ class Rank(IntEnum):
 
 
 class World(Protocol):
-    """What a host is part of."""
+    """What a host needs of its surroundings."""
 
     now: Instant
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Call back at a true instant."""
+        """Call `call` at a true instant."""
 
     def neighbour(self, address: Address) -> bytes | None:
-        """The MAC of the host whose own address this is."""
+        """Return the MAC of the host with this address of its own."""
 
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
@@ -60,16 +60,15 @@ class World(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A script that runs, for the program that started it."""
+    """A running script, and the program that started it."""
 
     job: Job
     script: Script
     program: Program
-    over: bool = False
 
 
 class Ring:
-    """Frames that a stopped process has not read yet.
+    """Frames that wait for a stopped process.
 
     Frames that arrive within `block_ns` share a block of the ring; when all blocks
     are taken, what arrives is lost.
@@ -82,7 +81,7 @@ class Ring:
         self._blocks: list[list[tuple[Instant, bytes]]] = []
 
     def add(self, at: Instant, frame: bytes) -> None:
-        """A frame has arrived."""
+        """Keep a frame if there is room."""
         if self._blocks and at - self._blocks[-1][0][0] <= self._block_ns:
             self._blocks[-1].append((at, frame))
         elif len(self._blocks) < self._blocks_max:
@@ -91,12 +90,12 @@ class Ring:
             self.lost_frames = True
 
     def frames(self) -> list[tuple[Instant, bytes]]:
-        """All that found room, oldest first."""
+        """Return the frames that were kept, oldest first."""
         return [stamped for block in self._blocks for stamped in block]
 
 
 class Machine:
-    """A host of the group, and what can be done to it."""
+    """A host of the group."""
 
     def __init__(self, member: Member, number: int, world: World, dice: Dice) -> None:
         self.member = member
@@ -118,10 +117,10 @@ class Machine:
         self._signals: list[Callable[[Program, Instant], None]] = []
         self._outcomes: list[tuple[_Run, int | None]] = []
 
-    # What befalls it.
+    # What the story does to it.
 
     def start(self) -> None:
-        """Power up if need be, and start the program unless it runs."""
+        """Power up the host, and start its program unless it runs."""
         self._powered = True
         self._show_holding()
         if self._program is None:
@@ -129,21 +128,19 @@ class Machine:
             self._link_seen = self.link_up
             self._world.tell(self.member.name, Running(True))
             self._program.start(self._local_now())
-            if self._demoted_by:  # whatever is wrong is still wrong
+            if self._demoted_by:  # demotion is a property of the host
                 self._program.demoted(self._demoted_by, self._local_now())
             self._settle()
 
     def crash(self) -> None:
-        """The power fails."""
+        """Let the power fail."""
         self.kill()
-        for run in self._runs:
-            run.over = True
         self._runs.clear()
         self._powered = self.has_address = False
         self._show_holding()
 
     def kill(self) -> None:
-        """The process dies; its scripts and the address live on."""
+        """Kill the process; its scripts and the address remain."""
         if self._program is not None:
             self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
@@ -151,11 +148,11 @@ class Machine:
         self._outcomes.clear()
 
     def stop(self) -> None:
-        """The process is told to end."""
+        """Tell the process to end."""
         self._tell(lambda program, now: program.stop(now))
 
     def step_down(self) -> None:
-        """The process is told to hand over."""
+        """Tell the process to step down."""
         self._tell(lambda program, now: program.step_down(now))
 
     def demote(self, by: int | None) -> None:
@@ -179,7 +176,7 @@ class Machine:
             self._notice_link()
 
     def stall(self) -> None:
-        """The process is stopped: time passes it by."""
+        """Stop the process, as SIGSTOP does."""
         if self._program is None:
             return
         if not self._stalled:
@@ -187,8 +184,8 @@ class Machine:
         self._stalled += 1
 
     def resume(self) -> None:
-        """It goes on: first frames, last what became of scripts, as in `Daemon`."""
-        if not self._stalled:  # it died meanwhile
+        """Continue: frames come first and script outcomes last, as in the daemon."""
+        if not self._stalled:  # killed meanwhile
             return
         self._stalled -= 1
         if self._stalled or self._program is None:
@@ -203,14 +200,14 @@ class Machine:
         self._tell(lambda program, now: program.resumed(lost, due, now))
         outcomes, self._outcomes = self._outcomes, []
         for run, exit_code in outcomes:
-            self._say_ended(run, exit_code)
+            self._report_end(run, exit_code)
 
     def step_clock(self, by_ns: Interval) -> None:
-        """Someone sets the clock."""
+        """Set the wall clock forward by `by_ns`."""
         self._clock.step(by_ns)
 
     def arrive(self, frame: bytes) -> None:
-        """A frame has come to the end of its cable."""
+        """Receive a frame from the medium."""
         is_for_another = not frame[0] & 1 and frame[:6] != self.mac
         if self._program is None or not self.link_up or is_for_another:
             return
@@ -221,18 +218,18 @@ class Machine:
         self._program.frame_arrived(frame, now)
         self._settle()
 
-    # What its program may ask of it (`host.System`).
+    # What its program may ask of it (`system.System`).
 
     def wall(self, now: Instant) -> Instant:
-        """The clock that anyone may set."""
+        """Return the wall clock at `now`."""
         return self._clock.wall(now)
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Ask the network."""
+        """Return the MAC of the host with this address."""
         return self._world.neighbour(address)
 
     def send(self, frame: bytes) -> None:
-        """Put a frame on the wire, if there is one."""
+        """Send a frame if the cable is plugged in."""
         if self.link_up:
             self._world.transmit(self.member.name, frame)
 
@@ -249,11 +246,10 @@ class Machine:
         self._world.call_at(ends_at, Rank.SCRIPT, partial(self._script_ends, run))
 
     def kill_script(self) -> None:
-        """End what the program has started."""
+        """Kill the scripts of the program."""
         for run in [run for run in self._runs if run.program is self._program]:
-            run.over = True
             self._runs.remove(run)
-            self._say_ended(run, KILLED)
+            self._report_end(run, KILLED)
 
     def set_address(self, configured: bool) -> None:
         """Take or drop the virtual address."""
@@ -261,21 +257,21 @@ class Machine:
         self._show_holding()
 
     def record(self, step: Step) -> None:
-        """Pass it on, with the instants of the simulation."""
+        """Tell of a step, with the instants of the simulation."""
         due = None if step.deadline is None else self._clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
         self._world.tell(self.member.name, step)
 
     def reject(self, rejection: Rejection) -> None:
-        """Pass it on."""
+        """Tell of a rejection."""
         self._world.tell(self.member.name, rejection)
 
     def exit(self) -> None:
-        """The process has ended by itself."""
+        """End the process."""
         self.kill()
 
-    # How it works.
+    # Internals.
 
     def _local_now(self) -> Instant:
         return self._clock.monotonic(self._world.now)
@@ -299,7 +295,7 @@ class Machine:
             self._settle()
 
     def _tell(self, call: Callable[[Program, Instant], None]) -> None:
-        """Now, or when the process is able to listen again."""
+        """Make a call now, or when the stopped process continues."""
         if self._program is not None and self._stalled:
             self._signals.append(call)
         elif self._program is not None:
@@ -307,20 +303,20 @@ class Machine:
             self._settle()
 
     def _settle(self) -> None:
-        """See that the program will be woken up when it wants to be."""
+        """Set a timer for the deadline of the program."""
         if self._program is None or self._stalled:
             return
         deadline = self._program.deadline
         if deadline is None:
             return
         at = max(self._clock.true(deadline), self._world.now)
-        # A timer that is too early looks again; so one is enough.
+        # A timer that is too early sets the next one; so one is enough.
         if self._armed is None or at < self._armed:
             self._armed = at
             self._world.call_at(at, Rank.TIMER, self._timer)
 
     def _timer(self) -> None:
-        if self._armed != self._world.now:  # an earlier one has taken its place
+        if self._armed != self._world.now:  # replaced by an earlier one
             return
         self._armed = None
         if self._program is None or self._stalled:
@@ -331,7 +327,7 @@ class Machine:
         self._settle()
 
     def _script_ends(self, run: _Run) -> None:
-        if run.over:
+        if run not in self._runs:  # killed meanwhile
             return
         self._runs.remove(run)
         script = run.script
@@ -342,8 +338,8 @@ class Machine:
         else:
             self._script_ended(run, script.exit_code)
 
-    def _say_ended(self, run: _Run, exit_code: int | None) -> None:
-        """When all else that happens now has been dealt with."""
+    def _report_end(self, run: _Run, exit_code: int | None) -> None:
+        """Report the end of a script after all else of this instant."""
         said = partial(self._script_ended, run, exit_code)
         self._world.call_at(self._world.now, Rank.SCRIPT, said)
 

@@ -10,19 +10,19 @@ from carppcap.wire import header
 from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
 
 REORDER_NS_MAX = 2 * NS_PER_S
-"""How long a frame out of order may be held back while later ones pass it."""
+"""The longest delay of a frame that is put out of order."""
 
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _NEXT_HEADER = 20
-"""Where a frame of IPv6 says what it carries: ours are adverts and advertisements."""
+"""Offset of the next header in a frame of IPv6."""
 
 
 class Medium:
     """Carries encoded frames from one station to all others.
 
     `deliver` is called with the instant of arrival, the receiver and the frame, in
-    no particular order.  Frames between two stations arrive in the order they were
-    sent, however they jitter, unless they are put out of order.
+    no particular order.  Frames between two stations arrive in the order in which they
+    were sent, in spite of jitter, unless they are put out of order.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Medium:
         self._overheard: dict[str, bytes] = {}
 
     def send(self, sender: str, frame: bytes, now: Instant) -> None:
-        """Put `frame` on the wire."""
+        """Carry `frame` from `sender` to all other stations."""
         if _is_advert(frame):
             self._overheard[sender] = frame
         for receiver in self._stations:
@@ -52,26 +52,26 @@ class Medium:
                 self._carry(sender, receiver, frame, now)
 
     def overheard(self, name: str) -> bytes | None:
-        """The last advert that a station sent."""
+        """Return the last advert that a station sent, None before the first."""
         return self._overheard.get(name)
 
     def add(self, fault: Cut | Disturb) -> None:
-        """Begin to be worse; of two disturbances of one kind the later one counts."""
+        """Add a fault; of two disturbances of one field the later one counts."""
         if isinstance(fault, Cut):
             self._cuts.append(fault)
         else:
             self._disturbances.append(fault)
-            self._reckon()
+            self._apply()
 
     def remove(self, fault: Cut | Disturb) -> None:
-        """Be better again."""
+        """Remove a fault."""
         if isinstance(fault, Cut):
             self._cuts.remove(fault)
         else:
             self._disturbances.remove(fault)
-            self._reckon()
+            self._apply()
 
-    def _reckon(self) -> None:
+    def _apply(self) -> None:
         worse = {fault.field: fault.value for fault in self._disturbances}
         self._quality = replace(self._base, **worse)  # type: ignore[arg-type]
 
@@ -110,7 +110,7 @@ class Medium:
 
 
 def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
-    """The advert in `frame` with other claims, which its digest does not cover."""
+    """Return the advert in `frame` with other claims, which no digest covers."""
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)  # stations send intact adverts
     captured = header.decode(datagram.payload)
@@ -120,7 +120,7 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
 
 
 def _is_advert(frame: bytes) -> bool:
-    """Whether it is none of the announcements and hints, of what else there is here."""
+    """True for an advert; frames here are adverts, hints and announcements."""
     ethertype = frame[12:14]
     is_carp = ethertype == _IPV4 or (
         ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP

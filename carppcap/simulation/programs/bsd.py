@@ -2,16 +2,16 @@
 
 It runs no scripts: a MASTER answers for the addresses from the first instant.  Its
 timers run out with a tick of its clock, never early and up to a tick late
-(`tvtohz`).  There is a master-down timer for each family that has addresses, so a
-group of both whose master is silent in one of them has a second master.
+(`tvtohz`).  There is a master-down intervalr for each family that has addresses, so a
+group of both families whose master is silent in one gets a second master.
 
 How the kernels differ:
 
- * FreeBSD (10 and later) says no farewell.  Demotion is added to its skew, up to 240,
-   but neither to its master-down time nor to its first interval as a master.
+ * FreeBSD (10 and later) sends no farewell.  Demotion is added to its skew, up to 240,
+   but neither to its master-down interval nor to its first interval as a master.
  * OpenBSD (7.8) has one counter for all its adverts, its random cookie, and drops
    what carries it.  Demotion goes into a byte of the advert that only OpenBSD reads.
-   Its master-down time takes the skew three times, and it sends ARP a second time.
+   Its master-down interval takes the skew three times, and it sends ARP a second time.
  * NetBSD has a skew of at least 240 while it is demoted.
 """
 
@@ -90,7 +90,7 @@ class BsdHost:
 
     @property
     def deadline(self) -> Instant | None:
-        """The end of its patience, or its next advert."""
+        """The end of the master-down interval, or the next advert."""
         return min(self._master_down_at.values(), default=self._advert_at)
 
     def start(self, now: Instant) -> None:
@@ -141,7 +141,7 @@ class BsdHost:
             self._report(news, [], now)
 
     def stop(self, now: Instant) -> None:
-        """`ifconfig carp0 down`, and the host has no part in the group any more."""
+        """`ifconfig carp0 down`: the host leaves the group."""
         last_words: list[Action] = []
         if self._state is State.MASTER and self._kind is not Kind.FREEBSD:
             last_words = self._sign(BOW_OUT, BOW_OUT)
@@ -150,10 +150,10 @@ class BsdHost:
         self._system.exit()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """There are none."""
+        """A kernel runs no scripts."""
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """Nobody can stop a kernel."""
+        """A kernel cannot be stopped."""
 
     # What it decides.
 
@@ -168,15 +168,15 @@ class BsdHost:
         if cause is not None:
             self._become(State.MASTER, cause, theirs, now)
         else:
-            patience_ns = self._patience_ns
-            self._master_down_at[theirs.family] = self._after(patience_ns, now)
+            master_down_ns = self._master_down_ns
+            self._master_down_at[theirs.family] = self._after(master_down_ns, now)
             self._report(theirs, [], now)
 
     def _is_beaten_by(self, theirs: AdvertReceived) -> bool:
         ours, peers = self._demotions(theirs)
         if ours != peers:
             return peers < ours
-        return theirs.interval_ns <= self._interval_ns  # every tie is yielded
+        return theirs.interval_ns <= self._interval_ns  # it yields in every tie
 
     def _reason_to_take_over(self, theirs: AdvertReceived) -> Cause | None:
         config = self._config
@@ -192,7 +192,7 @@ class BsdHost:
         return None
 
     def _demotions(self, theirs: AdvertReceived) -> tuple[int, int]:
-        """Our demotion and theirs, as far as this kernel looks at them."""
+        """Return our demotion and theirs, 0 if this kernel does not compare them."""
         if self._kind is Kind.OPENBSD:
             return self._demotion, theirs.demotion
         return 0, 0
@@ -212,8 +212,8 @@ class BsdHost:
         return advert_interval_ns(self._config.advbase, self._advskew)
 
     @property
-    def _patience_ns(self) -> Interval:
-        """The master-down time (`carp_setrun`)."""
+    def _master_down_ns(self) -> Interval:
+        """The master-down interval (`carp_setrun`)."""
         config = self._config
         if self._kind is Kind.OPENBSD:  # since revision 1.368
             return DEAD_RATIO * config.interval_ns
@@ -242,7 +242,7 @@ class BsdHost:
             case State.INIT:
                 pass
             case State.BACKUP:
-                due = self._after(self._patience_ns, now)
+                due = self._after(self._master_down_ns, now)
                 self._master_down_at = dict.fromkeys(self._config.families, due)
             case State.MASTER:
                 is_freebsd = self._kind is Kind.FREEBSD
@@ -275,7 +275,7 @@ class BsdHost:
         ]
 
     def _next_counter(self) -> int:
-        """See PROTOCOL 4 for who counts how."""
+        """Return the counter of the next advert (PROTOCOL 4)."""
         if self._kind is Kind.OPENBSD:
             return self._cookie
         if self._heard_counter is None:

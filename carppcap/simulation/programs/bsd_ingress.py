@@ -1,7 +1,7 @@
-"""Which adverts a kernel believes, check by check (PROTOCOL 6 and 12).
+"""Which adverts a kernel accepts, check by check (PROTOCOL 6 and 12).
 
-Not our own `ingress`: what a kernel drops and what we drop are two matters, and an
-interoperation that only works because both are one would be none.
+Separate from `node.ingress`: kernels reject other frames than we do, and shared code
+would hide that.
 """
 
 from carppcap.addresses import CARP_GROUP6, Family
@@ -33,7 +33,7 @@ _ORDERS = {
 
 
 class BsdIngress:
-    """The input of one vhid of a kernel; it does not look at who sent an advert."""
+    """The input of one vhid of a kernel; it ignores the sender of an advert."""
 
     def __init__(self, kind: Kind, config: VirtualHostConfig) -> None:
         assert config.key is not None  # a simulated host has a password
@@ -54,7 +54,7 @@ class BsdIngress:
         ]
 
     def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
-        """An advert for this vhid, a reason why not, or None: not the protocol."""
+        """Return an advert for this vhid, a rejection, or None for another protocol."""
         if datagram is Defect.FOREIGN:
             return None
         if isinstance(datagram, Defect):

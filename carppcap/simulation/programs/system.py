@@ -1,4 +1,4 @@
-"""What a host offers to the program on it, and what that one has to offer."""
+"""The interfaces between a host and the program on it."""
 
 from typing import Protocol
 
@@ -14,53 +14,53 @@ class System(Protocol):
 
     @property
     def link_up(self) -> bool:
-        """Whether the interface has a carrier."""
+        """True if the interface has a carrier."""
 
     @property
     def has_address(self) -> bool:
-        """Whether the virtual address is configured here."""
+        """True if the virtual address is configured here."""
 
     @property
     def mac(self) -> bytes:
-        """That of the interface."""
+        """The MAC address of the interface."""
 
     def wall(self, now: Instant) -> Instant:
-        """What the clock that anyone may set reads at `now`."""
+        """Return the wall clock at `now`, in nanoseconds."""
 
     def neighbour(self, address: Address) -> bytes | None:
-        """The MAC of the host whose own address this is, None if there is none."""
+        """Return the MAC of the host with this address, None without one."""
 
     def send(self, frame: bytes) -> None:
-        """Put a frame on the wire."""
+        """Send a frame."""
 
     def run_script(self, job: Job) -> None:
-        """Start the script of `job`; `Program.script_ended` will say how it ended."""
+        """Start the script of `job`; `Program.script_ended` reports its end."""
 
     def kill_script(self) -> None:
-        """End the script that runs."""
+        """Kill the script that runs."""
 
     def set_address(self, configured: bool) -> None:
         """Take or drop the virtual address without a script, as a kernel does."""
 
     def record(self, step: Step) -> None:
-        """Tell those who watch the simulation; instants are those of this host."""
+        """Tell the observer of a step; its instants are those of this host."""
 
     def reject(self, rejection: Rejection) -> None:
-        """Tell them of a frame that moved nothing."""
+        """Tell the observer of a frame that was rejected."""
 
     def exit(self) -> None:
-        """Be no more.  The address stays as it is."""
+        """End the program.  The address stays as it is."""
 
 
 class Program(Protocol):
-    """What takes part in the election.  Instants are those of its host's clock."""
+    """What takes part in the election; instants are those of the host's clock."""
 
     @property
     def deadline(self) -> Instant | None:
         """When to call `wake`; ask again after every other call."""
 
     def start(self, now: Instant) -> None:
-        """The host or the process begins."""
+        """The host or the process starts."""
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """A frame has arrived at `now`, which may be some time ago."""
@@ -72,19 +72,19 @@ class Program(Protocol):
         """The carrier was lost or has returned."""
 
     def step_down(self, now: Instant) -> None:
-        """The operator asks it to hand over."""
+        """The operator asks the program to step down."""
 
     def demoted(self, by: int, now: Instant) -> None:
-        """From now on the host is so much poorer a master than it was set up to be."""
+        """The demotion of the host, added to the configured one, is now `by`."""
 
     def stop(self, now: Instant) -> None:
-        """The operator asks it to end."""
+        """The operator asks the program to end."""
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """The script of `job` is over; None: there was none to run."""
+        """The script of `job` has ended; `exit_code` None: there is no script."""
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """After a stall, when what had been waiting was passed on.
+        """The process continues after a stall; waiting frames have been passed on.
 
-        `due` was the deadline before that.
+        `due` was the deadline when it was stopped.
         """

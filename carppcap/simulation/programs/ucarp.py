@@ -1,13 +1,12 @@
-"""A simulated `ucarp` 1.5.2, weaknesses included: why one would replace it.
+"""A simulated `ucarp` 1.5.2, with its weaknesses.
 
-Its main loop stands here as a generator that yields whenever the original waits: in
-`poll`, in `sleep`, or for a script.  What is modelled, each seen in its source and
-measured on its binary:
+Its main loop is a generator that yields where ucarp waits: in `poll`, in `sleep`, or
+for a script.  All of this was read in its source and measured on its binary:
 
  * Frames come late: libpcap hands them over once a second, counted from its start.
  * It looks at its timers only when `poll` returns.  A backup lets it wait for one
    advert interval, so it notices a dead master on a multiple of that.
- * Its timers live on the wall clock, which anyone may set.
+ * Its timers use the wall clock, which can be set.
  * While a script runs nothing is sent and nothing is read; the claim comes after
    the up script, ARP first.
  * Of two masters with one interval the lower address stays; the other one sends a
@@ -60,7 +59,7 @@ STEP_DOWN_SLEEP_NS = 3 * NS_PER_S
 REPEAT_ARP_AFTER = 2
 WAKES_LATE_NS_MIN = 100 * NS_PER_US
 WAKES_LATE_NS_MAX = 1_500 * NS_PER_US
-"""How late `poll` returns; without that no timer would ever be found due."""
+"""How late `poll` returns; otherwise no timer would be due when it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +73,16 @@ class Wait:
 _SCRIPT = Wait(None)
 
 Waiting: TypeAlias = Generator[Wait, None, None]
-"""Something that takes time; go on with it when the wait is over."""
+"""A part of the program that waits; continue it when the wait is over."""
 
 
 class UcarpHost:
-    """One process of the original."""
+    """One process of ucarp."""
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
         config = member.config
         self._member = member
-        assert config.source is not None  # it knows nothing but IPv4
+        assert config.source is not None  # ucarp has IPv4 only
         self._source = config.source
         self._config = config
         self._system = system
@@ -105,7 +104,7 @@ class UcarpHost:
 
     @property
     def deadline(self) -> Instant | None:
-        """When it will go on by itself."""
+        """When the wait ends."""
         wait = self._wait
         if wait.listens and self._ring and wait.until is not None:
             return min(wait.until, self._ring[0][0])
@@ -122,18 +121,18 @@ class UcarpHost:
         self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))
 
     def wake(self, now: Instant) -> None:
-        """What it waited for has come."""
+        """The wait is over."""
         self._go_on(now)
 
     def link_changed(self, now: Instant) -> None:
-        """It will find out by itself."""
+        """ucarp polls the carrier by itself."""
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
         self._signal(StepDown(STEP_DOWN_SLEEP_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
-        """It would not know what that is."""
+        """ucarp has no demotion."""
 
     def stop(self, now: Instant) -> None:
         """SIGTERM."""
@@ -143,11 +142,11 @@ class UcarpHost:
             self._system.exit()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Nobody looks at the exit code."""
+        """Go on; ucarp ignores the exit code."""
         self._go_on(now)
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """Nobody tells it."""
+        """ucarp does not notice that it was stopped."""
 
     def _signal(self, event: StepDown | Stop, now: Instant) -> None:
         self._signals.append(event)
@@ -256,7 +255,7 @@ class UcarpHost:
                 self._report(theirs, [AnnounceAddresses()])
         elif self._config.preempt and ours_ns < theirs_ns:
             yield from self._master_down(Cause.PREEMPTION, theirs)
-        elif self._patience_ns() < theirs_ns:
+        elif self._master_down_ns() < theirs_ns:
             yield from self._master_down(Cause.MASTER_TOO_SLOW, theirs)
         else:
             self._listen()
@@ -302,10 +301,10 @@ class UcarpHost:
     def _listen(self) -> None:
         now = self._system.wall(self._monotonic)
         self._advert_at = None
-        self._master_down_at = now + self._patience_ns()
+        self._master_down_at = now + self._master_down_ns()
 
-    def _patience_ns(self) -> Interval:
-        """As it has it, also for advbase 0: then a single late advert is too much."""
+    def _master_down_ns(self) -> Interval:
+        """The master-down interval; with advbase 0 one late advert exceeds it."""
         config = self._config
         skew_ns = config.interval_ns - config.advbase * NS_PER_S
         return config.dead_ratio * config.advbase * NS_PER_S + skew_ns

@@ -1,7 +1,7 @@
-"""Chance that can be repeated.
+"""Random numbers that can be repeated.
 
-Not `random`: a run has to come out the same, to the byte, on every Python there will
-be.  This is splitmix64 (Steele, Lea and Flood, 2014), and it passes for dice.
+A run must be the same on every version of Python, which `random` does not promise.
+This is splitmix64 (Steele, Lea and Flood, 2014).
 """
 
 from carppcap.units import NS_PER_US, Interval
@@ -11,7 +11,7 @@ _GAMMA = 0x9E3779B97F4A7C15
 
 
 class Dice:
-    """An endless row of random numbers, the same for the same seed."""
+    """Random numbers, the same for the same seed."""
 
     __slots__ = ("_state",)
 
@@ -19,32 +19,31 @@ class Dice:
         self._state = seed & _MASK
 
     def fork(self, name: str) -> "Dice":
-        """Dice of their own for `name`, which do not depend on what is drawn here.
+        """Return dice for `name`, independent of what is drawn here.
 
-        Each host has its own, so that one more host does not change the fate of the
-        others.
+        Each host has its own, so that one more host does not change the others.
         """
-        # Mixed once before the first letter, or seeds and letters could change places.
+        # Mixed before the first letter; otherwise a seed could make up for a letter.
         seed = _mix((self._state + _GAMMA) & _MASK)
         for byte in name.encode():
             seed = _mix(((seed ^ byte) + _GAMMA) & _MASK)
         return Dice(seed)
 
     def bits(self, count: int) -> int:
-        """A number of `count` bits, 1 to 64."""
+        """Return a number of `count` bits, 1 to 64."""
         self._state = (self._state + _GAMMA) & _MASK
         return _mix(self._state) >> (64 - count)
 
     def happens(self, chance: float) -> bool:
-        """Whether something with this chance, 0 to 1, comes to pass this time."""
+        """True with the probability `chance`, 0 to 1."""
         return self.bits(53) < chance * (1 << 53)
 
     def up_to(self, interval_ns: Interval) -> Interval:
-        """Anything from 0 to `interval_ns`, in whole microseconds."""
+        """Return 0 to `interval_ns`, in whole microseconds."""
         return NS_PER_US * self.number(interval_ns // NS_PER_US)
 
     def number(self, most: int) -> int:
-        """Anything from 0 to `most`, less than 2**64."""
+        """Return 0 to `most`, which is less than 2**64."""
         return self.bits(64) * (most + 1) >> 64
 
 

@@ -1,6 +1,6 @@
-"""What is simulated: the hosts, the wire between them, and what befalls them.
+"""The values of a scenario: hosts, the medium between them, and the story.
 
-Plain values, to be written down in code or read from a file (see `document`, `story`).
+`document` and `story` read them from a file.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ ATTACKER = "attacker"
 """A station that hears every frame and is not a member."""
 
 STORY = "story"
-"""The name before a line of the transcript that no host wrote."""
+"""The name in transcript lines that tell of the story."""
 
 
 class Kind(Enum):
-    """What takes part in the election on a host."""
+    """The program that takes part in the election."""
 
     CARPPCAP = "carppcap"
     UCARP = "ucarp"
@@ -32,19 +32,19 @@ class Kind(Enum):
 
     @property
     def is_kernel(self) -> bool:
-        """Whether it lives and dies with its host, and runs no scripts."""
+        """True for a kernel: no process of its own, and no scripts."""
         return self not in (Kind.CARPPCAP, Kind.UCARP)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time, or any time between two; drawn anew in each run."""
+    """A time, or any time between two, drawn in each run."""
 
     low_ns: Interval
     high_ns: Interval
 
     def draw(self, dice: Dice) -> Interval:
-        """One time of the span."""
+        """Return one time of the span."""
         return self.low_ns + dice.up_to(self.high_ns - self.low_ns)
 
 
@@ -55,8 +55,8 @@ AT_ONCE = Span(0, 0)
 class Script:
     """An up or a down script.
 
-    The address changes hands when it ends, unless `address_first`, and only if it
-    ends well.  `exit_code` None means that there is no script at all.
+    The address changes at its end if the exit code is 0, or with `address_first` at its
+    start.  `exit_code` None: there is no script.
     """
 
     duration_ns: Interval = 5 * NS_PER_MS
@@ -68,7 +68,7 @@ class Script:
 class Member:
     """One host of the group.
 
-    `start` None means that it is off until the story starts it.  `shutdown`,
+    `start` None: it is off until the story starts it.  `shutdown`,
     `ignore_link_state` and `script_timeout_ns` are those of `options.Settings`.
     """
 
@@ -86,11 +86,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What the wire does to frames, for each of their receivers by itself.
+    """What the medium does to frames, separately for each receiver.
 
     `loss`, `duplicate`, `reorder` and `corrupt` are chances from 0 to 1; `loss_ipv4`
-    and `loss_ipv6` come on top for adverts of one family, as where a switch filters
-    its groups.  A frame takes `delay_ns` and up to `jitter_ns` more.
+    and `loss_ipv6` come on top for adverts of one family, as when a switch filters
+    its group.  A frame takes `delay_ns` and up to `jitter_ns` more.
     """
 
     loss: float = 0.0
@@ -104,10 +104,10 @@ class Quality:
 
 
 class Verb(Enum):
-    """What can befall a host."""
+    """What can happen to a host."""
 
-    CRASH = "crash"  # the host dies, and its address with it
-    KILL = "kill"  # the process dies, the address stays behind
+    CRASH = "crash"  # the host fails, and its address with it
+    KILL = "kill"  # the process dies, the address stays configured
     STOP = "stop"  # as by SIGTERM, or ifconfig down
     START = "start"
     STEP_DOWN = "step down"  # as by SIGUSR2, or ifconfig state backup
@@ -118,7 +118,7 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The same for each of some hosts."""
+    """A verb, for each of some hosts."""
 
     verb: Verb
     names: tuple[str, ...]
@@ -126,7 +126,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Demote:
-    """Something makes hosts poorer masters, by 1 to 255; None: all is well again."""
+    """Demotion of hosts by 1 to 255; None ends all demotion."""
 
     names: tuple[str, ...]
     by: int | None
@@ -134,7 +134,7 @@ class Demote:
 
 @dataclass(frozen=True, slots=True)
 class StepClock:
-    """Someone sets the wall clock."""
+    """The wall clock is set forward by `by_ns`."""
 
     names: tuple[str, ...]
     by_ns: Interval
@@ -142,7 +142,7 @@ class StepClock:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Frames of `senders` do not reach `receivers`; nor the other way, if `both`."""
+    """Frames from `senders` do not reach `receivers`; with `both`, nor back."""
 
     senders: tuple[str, ...]
     receivers: tuple[str, ...]
@@ -151,7 +151,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
-    """One field of `Quality` has another value, for all."""
+    """Another value of one field of `Quality`."""
 
     field: str
     value: float | Interval
@@ -159,11 +159,10 @@ class Disturb:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Someone without the password sends a captured advert of `name` again.
+    """An attacker without the password sends a captured advert of `name` again.
 
-    Without `forged` it is the one that was the last when this began, over and over.
-    With it, always the latest, with this advbase and advskew written into it: no
-    digest covers them.
+    Without `forged` it repeats the advert that was the last when it began.  With it,
+    it sends the latest one with this advbase and advskew, which no digest covers.
     """
 
     name: str
@@ -176,7 +175,7 @@ Deed: TypeAlias = Order | Demote | StepClock | Cut | Disturb | Resend
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A deed, when it is done, and how long it lasts; None: for good."""
+    """A deed, its time, and how long it lasts (None: until the end)."""
 
     at: Span
     deed: Deed
@@ -185,7 +184,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """All there is to say about a run, but for the seed."""
+    """All of a run except its seed."""
 
     members: tuple[Member, ...]
     story: tuple[Scene, ...] = ()
