@@ -1,4 +1,4 @@
-"""Settings of one virtual host, checked once and immutable ever after."""
+"""Settings of one virtual host, checked once and immutable."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -12,106 +12,107 @@ from carppcap.wire.auth import Key
 VHID_MAX = 255
 ADVBASE_MAX = 255
 ADVSKEW_MAX = 255
-DEAD_RATIO_DEFAULT = 3
 DEAD_RATIO_MAX = 65535
 DEMOTION_MAX = 255
-LINK_ADDRESS_LENGTH = 6
+
+_RANGES = {
+    "vhid": (1, VHID_MAX),
+    "advbase": (0, ADVBASE_MAX),
+    "advskew": (0, ADVSKEW_MAX),
+    "dead_ratio": (1, DEAD_RATIO_MAX),
+    "demotion": (0, DEMOTION_MAX),
+}
 
 
 class SourceMac(Enum):
-    """Which Ethernet source our adverts carry; receivers look at none of them."""
+    """The Ethernet source of our adverts; receivers ignore it."""
 
     VIRTUAL = "virtual"
-    """00:00:5e:00:00:vhid, as the original sends them."""
+    """00:00:5e:00:00:vhid, as ucarp sends them."""
 
     BSD = "bsd"
-    """00:00:5e:00:01:vhid, as the kernels do."""
+    """00:00:5e:00:01:vhid, as kernels send them."""
 
     REAL = "real"
-    """The interface's own, for hypervisors that drop what they have not given out."""
+    """The interface's own, for hypervisors that drop frames from any other."""
 
 
 class GuardMode(Enum):
-    """What becomes of an authentic advert that was sent before."""
+    """What happens to an authentic advert that was sent before."""
 
     OFF = "off"
-    """Nothing: it is obeyed, as everywhere else."""
+    """It is obeyed, as by every other implementation."""
 
     DETECT = "detect"
     """It is counted and logged, and obeyed."""
 
     ENFORCE = "enforce"
-    """It is counted and logged, and moves nothing."""
+    """It is counted and logged, and ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHostConfig:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSettings:
+    """The settings of a virtual host that are used exactly as a user gives them.
+
+    advbase 0..255 s and advskew 0..255 (1/256 s), not both 0; dead_ratio 1..65535;
+    demotion 0..255.  With `peers` adverts go to each of these and not to the group.
+    With `vmac` the addresses live on an interface of their own, which has the virtual
+    MAC.  `link_address` is the MAC that an OpenBSD peer was given by hand, or empty; it
+    is part of the digest.
+    """
+
+    source: IPv4Address | None = None
+    source6: IPv6Address | None = None
+    advbase: int = 1
+    advskew: int = 0
+    dead_ratio: int = 3
+    preempt: bool = False
+    neutral: bool = False
+    group: IPv4Address = CARP_GROUP
+    peers: tuple[Address, ...] = ()
+    link_address: bytes = b""
+    vmac: bool = False
+    demotion: int = 0
+    replay_guard: GuardMode = GuardMode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualHostConfig(GroupSettings):
     """One vhid on one link, as this host takes part in it.
 
-    vhid 1..255; advbase 0..255 s and advskew 0..255 (1/256 s), not both 0;
-    dead_ratio 1..65535; demotion 0..255.  `key` is None only where captures are read
-    without the password: then digests are not checked.  `farewell` lets a master that
-    goes away say so.  With `peers` adverts go to each of these and not to the group.
-    `link_address` is part of the digest where an OpenBSD peer was given a MAC by hand,
-    else empty.  `prefixes` has the length of the network prefix of each of `vips`, None
-    where nobody said it, and is empty where nobody said any.  With `vmac` the addresses
-    live on an interface of their own, which has the virtual MAC.  Raises `ConfigError`
-    for anything else.
+    vhid 1..255.  `key` is None only where captures are read without the password: then
+    digests are not checked.  `prefixes` has the prefix length of each of `vips`, None
+    where it is unknown, and is empty if none is known.  With `farewell` a master that
+    leaves announces it.  Raises `ConfigError` for values that are impossible, alone or
+    together.
     """
 
     interface: str
     vhid: int
-    source: IPv4Address | None
     vips: tuple[Address, ...]
     key: Key | None
-    advbase: int = 1
-    advskew: int = 0
-    dead_ratio: int = DEAD_RATIO_DEFAULT
-    preempt: bool = False
-    neutral: bool = False
-    farewell: bool = False
-    group: IPv4Address = CARP_GROUP
-    multicast: bool = True
-    source6: IPv6Address | None = None
-    peers: tuple[Address, ...] = ()
-    source_mac: SourceMac = SourceMac.VIRTUAL
-    link_address: bytes = b""
-    demotion: int = 0
-    replay_guard: GuardMode = GuardMode.ENFORCE
     prefixes: tuple[int | None, ...] = ()
-    vmac: bool = False
+    farewell: bool = False
+    multicast: bool = True
+    source_mac: SourceMac = SourceMac.VIRTUAL
 
     def __post_init__(self) -> None:
-        if not 1 <= self.vhid <= VHID_MAX:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(
+                    "{name} must be between {low} and {high} (got {value})",
+                    name=name,
+                    low=low,
+                    high=high,
+                    value=value,
+                )
+        if self.advbase == self.advskew == 0:
             raise ConfigError(
-                "vhid must be between 1 and 255 (got {vhid})", vhid=self.vhid
-            )
-        if not 0 <= self.advbase <= ADVBASE_MAX:
-            raise ConfigError(
-                "advbase must be between 0 and 255 seconds (got {advbase})",
-                advbase=self.advbase,
-            )
-        if not 0 <= self.advskew <= ADVSKEW_MAX:
-            raise ConfigError(
-                "advskew must be between 0 and 255 (got {advskew})",
-                advskew=self.advskew,
-            )
-        if self.advbase == 0 and self.advskew == 0:
-            raise ConfigError(
-                "You must supply an advertisement time base: advbase and advskew "
+                "You must supply an advertisement time base: --advbase and --advskew "
                 "cannot both be 0"
             )
-        if not 1 <= self.dead_ratio <= DEAD_RATIO_MAX:
-            raise ConfigError(
-                "Dead ratio must be between 1 and 65535 (got {dead_ratio})",
-                dead_ratio=self.dead_ratio,
-            )
-        if not 0 <= self.demotion <= DEMOTION_MAX:
-            raise ConfigError(
-                "Demotion must be between 0 and 255 (got {demotion})",
-                demotion=self.demotion,
-            )
-        if len(self.link_address) not in (0, LINK_ADDRESS_LENGTH):
+        if len(self.link_address) not in (0, 6):
             raise ConfigError(
                 "A link-layer address has 6 bytes (got {length})",
                 length=len(self.link_address),
@@ -125,7 +126,7 @@ class VirtualHostConfig:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The virtual addresses as they were given, with their prefixes."""
+        """The virtual addresses with their prefixes, as given."""
         prefixes = self.prefixes or (None,) * len(self.vips)
         return tuple(
             f"{vip}" if prefix is None else f"{vip}/{prefix}"
@@ -144,7 +145,7 @@ class VirtualHostConfig:
         return tuple(family for family in Family if family in present)
 
     def source_of(self, family: Family) -> Address | None:
-        """Where our adverts of `family` come from."""
+        """Return the source of our adverts of `family`."""
         return self.source if family is Family.IPV4 else self.source6
 
     @property
@@ -154,5 +155,5 @@ class VirtualHostConfig:
 
     @property
     def master_down_interval_ns(self) -> Interval:
-        """Silence after which we take a master for dead."""
+        """Silence after which a master counts as dead."""
         return master_down_interval_ns(self.advbase, self.advskew, self.dead_ratio)

@@ -14,58 +14,44 @@ from carppcap.wire.decode import Datagram
 from carppcap.wire.header import Advert
 
 _FINDINGS = {
-    Finding.REPLAY: (
-        Level.WARNING,
-        "Replay: an advert from {sender} was sent before; {outcome}",
-    ),
+    Finding.REPLAY: "Replay: an advert from {sender} was sent before; {outcome}",
     Finding.TAMPERED: (
-        Level.WARNING,
-        (
-            "Tampering: an advert from {sender} was sent before with another advbase, "
-            "advskew or demotion; {outcome}"
-        ),
+        "Tampering: an advert from {sender} was sent before with another advbase, "
+        "advskew or demotion; {outcome}"
     ),
     Finding.STALE: (
-        Level.WARNING,
-        "Old advert from {sender}: a replay, or its clock went back; {outcome}",
+        "Old advert from {sender}: a replay, or its clock went back; {outcome}"
     ),
     Finding.REPEATING: (
-        Level.NOTICE,
-        (
-            "{sender} uses a constant counter (as OpenBSD and OPNsense do): replay "
-            "protection is off for it"
-        ),
+        "{sender} uses a constant counter (as OpenBSD and OPNsense do): replay "
+        "protection is off for it"
     ),
     Finding.CHANGED: (
-        Level.NOTICE,
-        (
-            "{sender} uses a constant counter and changed its advbase, advskew or "
-            "demotion, unless an attacker did"
-        ),
+        "{sender} uses a constant counter and changed its advbase, advskew or "
+        "demotion, unless an attacker did"
     ),
 }
 
 _REASONS = {
-    RejectReason.BADLEN: (
-        Level.NOTICE,
-        "Bogus size: a frame of protocol 112 from {source}",
-    ),
-    RejectReason.VRRP: (
-        Level.INFO,
-        "VRRP from {source} shares this segment and is ignored",
-    ),
-    RejectReason.BADTTL: (Level.WARNING, "Bad TTL: [{ttl}] (from {source})"),
-    RejectReason.BADVER: (Level.WARNING, "Bad version: [{version}] (from {source})"),
-    RejectReason.BADSUM: (Level.WARNING, "Bad IP checksum (from {source})"),
+    RejectReason.BADLEN: "Bogus size: a frame of protocol 112 from {source}",
+    RejectReason.VRRP: "VRRP from {source} shares this segment and is ignored",
+    RejectReason.BADTTL: "Bad TTL: [{ttl}] (from {source})",
+    RejectReason.BADVER: "Bad version: [{version}] (from {source})",
+    RejectReason.BADSUM: "Bad IP checksum (from {source})",
     RejectReason.BADAUTH: (
-        Level.WARNING,
-        (
-            "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, "
-            "password and virtual IP address (from {source})"
-        ),
+        "Bad digest - md2=[{expected}...] md=[{found}...] - Check vhid, password and "
+        "virtual IP address (from {source})"
     ),
 }
 """What is logged without a proof that the sender belongs to our group."""
+
+_LEVELS = {
+    Finding.REPEATING: Level.NOTICE,
+    Finding.CHANGED: Level.NOTICE,
+    RejectReason.BADLEN: Level.NOTICE,
+    RejectReason.VRRP: Level.INFO,
+}
+"""Everything else is a warning."""
 
 
 class Rejections:
@@ -86,11 +72,11 @@ class Rejections:
         advert, finding = step.event, step.finding
         if finding is None or not isinstance(advert, AdvertReceived):
             return
-        level, template = _FINDINGS[finding]
-        text = template.format(
+        text = _FINDINGS[finding].format(
             sender=f"{advert.source} ({(advert.mac or b'').hex(':') or '?'})",
             outcome="ignored" if step.refused else "obeyed",
         )
+        level = _LEVELS.get(finding, Level.WARNING)
         self._limited.write(level, step.at, (finding, advert.source), text)
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
@@ -101,10 +87,10 @@ class Rejections:
             rejection.datagram,
         )
         if reason in _REASONS:
-            level, template = _REASONS[reason]
+            level = _LEVELS.get(reason, Level.WARNING)
             if reason is RejectReason.VRRP and self._has_our_number(datagram):
                 level = Level.WARNING
-            text = template.format(
+            text = _REASONS[reason].format(
                 source=rejection.source or "?",
                 ttl=datagram and datagram.ttl,
                 version=advert and advert.version,

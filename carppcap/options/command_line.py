@@ -15,10 +15,10 @@ from carppcap.options.table import OPTIONS, Option
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
-    """The settings and the words that belong to no option.
+    """Return the settings, and the words that belong to no option.
 
-    Options may be bundled, abbreviated and mixed with words, as `getopt_long` has
-    it; the last of two contradicting ones holds.  Raises `ConfigError`.
+    Options may be bundled, abbreviated and mixed with words, as for getopt_long(3).
+    Of two that contradict each other the last one wins.  Raises `ConfigError`.
     """
     values, words = parse_values(arguments, OPTIONS)
     return Settings(**values), words
@@ -27,7 +27,7 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
 def parse_values(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The same by the names of the fields, for a table with rows of its own."""
+    """Return the given values by field, and the other words, for these `rows`."""
     given, words = split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
@@ -36,7 +36,7 @@ def parse_values(
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:
-    """Add one more value to those that were given before it."""
+    """Add `value` to the values that were given before it."""
     if field == "addresses":
         value = merge_virtual_addresses(values.get(field, ()), value)
     elif field == "peers":
@@ -53,9 +53,9 @@ def _put(values: dict[str, Any], field: str, value: Any) -> None:
 def passwords(
     arguments: Sequence[str], rows: Sequence[Option] = OPTIONS
 ) -> list[bytes]:
-    """Every password on the command line, also those that a later one replaces.
+    """Return every password given, also those that a later one replaces.
 
-    Raises `ConfigError`, where `parse` does too.
+    Raises `ConfigError` where `parse` does.
     """
     given, _ = split(arguments, rows)
     return [encode(text) for row, _, text in given if row.field == "password"]
@@ -64,9 +64,9 @@ def passwords(
 def split(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[list[tuple[Option, str, str]], list[str]]:
-    """Each option as (row, the name it was called by, value), and all other words.
+    """Return each option as (row, name as given, value text), and the other words.
 
-    Values are not looked at yet.  Raises `ConfigError`.
+    Raises `ConfigError` for options that are unknown, ambiguous or incomplete.
     """
     given: list[tuple[Option, str, str]] = []
     words: list[str] = []
@@ -124,8 +124,8 @@ def _find_long(name: str, rows: Sequence[Option]) -> Option:
         if row.long == name:
             return row
     meant = [row for row in rows if row.long.startswith(name)]
-    # An abbreviation that was unique among the original's options stays what it was:
-    # --no is --nomcast, whatever we have added since.
+    # An abbreviation that is unique among ucarp's options means that option: --no is
+    # --nomcast, whatever options we add.
     meant = [row for row in meant if row.original] or meant
     if not meant:
         raise ConfigError("Unknown option: {name} (see --help)", name=f"--{name}")

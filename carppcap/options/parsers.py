@@ -1,7 +1,7 @@
-"""What may stand behind an option, and what it means: one parser for each kind.
+"""Parsers for the values of options, one for each kind of value.
 
-Each takes the text and the name that the option was called by, and raises
-`ConfigError` with that name in it.  Nothing is read or opened: a file is only named.
+Each takes the text and the name by which the option was given, and raises `ConfigError`
+with that name in it.  No file is opened.
 """
 
 import re
@@ -30,9 +30,9 @@ NO_SYSLOG = "none"
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """An address that a group shares, and the length of its network's prefix, if said.
+    """An address that a group shares, and its prefix length if given.
 
-    0..32 for IPv4, 0..128 for IPv6.
+    The length is 0..32 for IPv4 and 0..128 for IPv6.
     """
 
     address: Address
@@ -45,7 +45,7 @@ class VirtualAddress:
 
 
 def parse_number(text: str, what: str, low: int, high: int) -> int:
-    """A whole number as C reads it with base 0: `0x10` is 16 and `010` is 8.
+    """Return a whole number as strtol(3) reads it with base 0: `010` is 8.
 
     Raises `ConfigError` unless all of `text` is a number from `low` to `high`.
     """
@@ -66,7 +66,7 @@ def parse_number(text: str, what: str, low: int, high: int) -> int:
 
 
 def parse_password(password: bytes) -> bytes:
-    """`password` if kernels and the original can use it, else `ConfigError`."""
+    """Return `password`; raise `ConfigError` if kernels or ucarp could not use it."""
     if not password:
         raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
     if len(password) > PASSWORD_LENGTH_MAX:
@@ -79,10 +79,10 @@ def parse_password(password: bytes) -> bytes:
 
 
 def parse_address(text: str, what: str) -> Address:
-    """An address of either family, without anything around it.
+    """Return an address of either family.
 
-    IPv6 addresses that only dress up an IPv4 one are refused: nobody has them on a
-    wire.  So is a zone: the interface is named elsewhere.
+    IPv4-mapped IPv6 addresses are refused, as they are never on a wire.  So are zones,
+    as the interface is another option.
     """
     try:
         return IPv4Address(text)
@@ -103,9 +103,20 @@ def parse_address(text: str, what: str) -> Address:
 
 
 def parse_source(text: str, what: str) -> Address:
-    """An address of this host; whether IPv4 will do is checked where it is needed."""
+    """Return an address of this host; any IPv4 address will do, as with ucarp."""
     address = parse_address(text, what)
-    if address.version == 6 and not is_host(address):
+    return address if address.version == 4 else _checked_host(address, what)
+
+
+def parse_peers(text: str, what: str) -> tuple[Address, ...]:
+    """Return the addresses of other hosts, separated by commas."""
+    return tuple(
+        _checked_host(parse_address(part, what), what) for part in text.split(",")
+    )
+
+
+def _checked_host(address: Address, what: str) -> Address:
+    if not is_host(address):
         raise ConfigError(
             "{address} for {what} is no address that a host can have on a network",
             address=address,
@@ -114,21 +125,8 @@ def parse_source(text: str, what: str) -> Address:
     return address
 
 
-def parse_peers(text: str, what: str) -> tuple[Address, ...]:
-    """The addresses of other hosts, with commas between them."""
-    peers = tuple(parse_address(part, what) for part in text.split(","))
-    for peer in peers:
-        if not is_host(peer):
-            raise ConfigError(
-                "{address} for {what} is no address that a host can have on a network",
-                address=peer,
-                what=what,
-            )
-    return peers
-
-
 def parse_virtual_addresses(text: str, what: str) -> tuple[VirtualAddress, ...]:
-    """Addresses of a group, with commas between them, each perhaps with a prefix."""
+    """Return addresses of a group, separated by commas, with or without prefixes."""
     return tuple(_virtual_address(part, what) for part in text.split(","))
 
 
@@ -149,7 +147,7 @@ def _virtual_address(text: str, what: str) -> VirtualAddress:
 
 
 def is_host(address: Address) -> bool:
-    """Whether a host can have `address` on a network, and others can send to it."""
+    """True if `address` can be that of a host which others can send to."""
     return not (
         address.is_multicast
         or address.is_unspecified
@@ -161,11 +159,11 @@ def is_host(address: Address) -> bool:
 def merge_virtual_addresses(
     known: tuple[VirtualAddress, ...], more: tuple[VirtualAddress, ...]
 ) -> tuple[VirtualAddress, ...]:
-    """All of them in their order, each address once.
+    """Return all of them in their order, each address once.
 
-    A single IPv4 address without a prefix may be what it likes, as with the original.
-    Raises `ConfigError` for others that nobody can share, and for an address that is
-    given two different prefixes.
+    A single IPv4 address without a prefix may be any, as with ucarp.  Raises
+    `ConfigError` for others that hosts cannot share, and for an address with two
+    different prefixes.
     """
     merged = {virtual.address: virtual for virtual in known}
     for virtual in more:
@@ -180,7 +178,7 @@ def merge_virtual_addresses(
                 other=virtual.prefix,
             )
     virtuals = tuple(merged.values())
-    # What the original takes: one address, and nothing more said about it.
+    # The form that ucarp accepts.
     is_plain = [(v.address.version, v.prefix) for v in virtuals] == [(4, None)]
     for virtual in virtuals:
         if not is_plain and not is_host(virtual.address):
@@ -192,7 +190,7 @@ def merge_virtual_addresses(
 
 
 def parse_mac(text: str, what: str) -> bytes:
-    """A MAC of one host, as `ifconfig` shows it on any system; not all zeros."""
+    """Return the MAC of one host, as any `ifconfig` shows it; not all zeros."""
     mac = b""
     if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text, re.ASCII):
         mac = bytes(int(byte, 16) for byte in re.split("[:-]", text))
@@ -207,12 +205,12 @@ def parse_mac(text: str, what: str) -> bytes:
 
 
 def number(low: int, high: int) -> Callable[[str, str], int]:
-    """A parser of numbers from `low` to `high`."""
+    """Return a parser of numbers from `low` to `high`."""
     return lambda text, what: parse_number(text, what, low, high)
 
 
 def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
-    """A parser of the words that `choices` has for values."""
+    """Return a parser of the values of `choices`, in upper or lower case."""
 
     def parse(text: str, what: str) -> Enum:
         try:
@@ -229,29 +227,29 @@ def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
 
 
 def plain_text(text: str, what: str) -> str:
-    """Any text but none at all."""
+    """Return any text that is not empty."""
     if not text:
         raise ConfigError("{what} is empty", what=what)
     return text
 
 
 def any_text(text: str, what: str) -> str:
-    """Any text."""
+    """Return any text."""
     return text
 
 
 def password(text: str, what: str) -> bytes:
-    """A password, in the bytes that were typed."""
+    """Return a password in the bytes that were typed."""
     return parse_password(encode(text))
 
 
 def encode(text: str) -> bytes:
-    """The bytes that were typed: they are the key, whether or not they are UTF-8."""
+    """Return the bytes that were typed, even if they are not UTF-8."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def facility(text: str, what: str) -> str:
-    """A facility of syslog, or that there is to be none."""
+    """Return a facility of syslog, or `NO_SYSLOG`."""
     name = text.lower()
     if name != NO_SYSLOG and name not in FACILITIES:
         raise ConfigError(
@@ -263,5 +261,5 @@ def facility(text: str, what: str) -> str:
 
 
 def seconds(text: str, what: str) -> Interval:
-    """How long scripts may take, in whole seconds; 0: for ever."""
+    """Return the limit for scripts in ns, given in whole seconds; 0 means none."""
     return parse_number(text, what, 0, SCRIPT_TIMEOUT_MAX_S) * NS_PER_S

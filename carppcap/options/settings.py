@@ -1,12 +1,11 @@
 """What the command line said, and the virtual host that it describes."""
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import dataclass, fields
+from typing import Any
 
 from carppcap.addresses import ANY, CARP_GROUP, Address, Family, kernel_mac
 from carppcap.election.config import (
-    DEAD_RATIO_DEFAULT,
-    GuardMode,
+    GroupSettings,
     SourceMac,
     VirtualHostConfig,
 )
@@ -16,26 +15,19 @@ from carppcap.units import Interval
 from carppcap.wire.auth import Key
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(GroupSettings):
     """Everything the command line said; None or empty where it said nothing.
 
-    `script_timeout_ns` 0 means that scripts may take as long as they like.
+    What a virtual host takes as it is comes from `GroupSettings`.  A script may run for
+    `script_timeout_ns`; 0 means without a limit.
     """
 
     interface: str | None = None
-    source: IPv4Address | None = None
-    source6: IPv6Address | None = None
-    group: IPv4Address = CARP_GROUP
     vhid: int | None = None
     password: bytes | None = None
     passfile: str | None = None
-    preempt: bool = False
-    neutral: bool = False
     addresses: tuple[VirtualAddress, ...] = ()
-    advbase: int = 1
-    advskew: int = 0
-    dead_ratio: int = DEAD_RATIO_DEFAULT
     upscript: str | None = None
     downscript: str | None = None
     xparam: str | None = None
@@ -50,12 +42,7 @@ class Settings:
     script_timeout_ns: Interval = 0
     pidfile: str | None = None
     no_farewell: bool = False
-    peers: tuple[Address, ...] = ()
     source_mac: SourceMac | None = None
-    link_address: bytes = b""
-    vmac: bool = False
-    demotion: int = 0
-    replay_guard: GuardMode = GuardMode.ENFORCE
 
     @property
     def vips(self) -> tuple[Address, ...]:
@@ -64,90 +51,67 @@ class Settings:
 
     @property
     def prefixes(self) -> tuple[int | None, ...]:
-        """The length of the prefix of each of them, as `VirtualHostConfig` has it."""
+        """The prefix length of each, as `VirtualHostConfig.prefixes`."""
         lengths = tuple(virtual.prefix for virtual in self.addresses)
         return () if set(lengths) == {None} else lengths
 
     def virtual_host(self, interface: str) -> VirtualHostConfig:
-        """The virtual host these settings describe.
+        """Return the virtual host that these settings describe.
 
-        Raises `ConfigError` for whatever is missing or impossible, in the order and
-        the words of the original.
+        Raises `ConfigError` if something is missing or impossible, in ucarp's order
+        and words.
         """
         if self.vhid is None:
             raise ConfigError("You must supply a valid virtual host id (--vhid, 1-255)")
         if self.password is None:
             raise ConfigError("You must supply a password (--passfile or --pass)")
-        if self.advbase == 0 and self.advskew == 0:
-            raise ConfigError(
-                "You must supply an advertisement time base: --advbase and --advskew "
-                "cannot both be 0"
-            )
         families = {Family.of(vip) for vip in self.vips}
+        host = self.host(
+            interface=interface,
+            vhid=self.vhid,
+            key=Key(self.password),
+            source=self.source if Family.IPV4 in families else None,
+            source6=self.source6 if Family.IPV6 in families else None,
+        )
         needs_ipv4 = Family.IPV4 in families or (not families and self.source6 is None)
         if needs_ipv4 and self.source in (None, ANY):
             raise ConfigError("You must supply a persistent source address (--srcip)")
         if not families or self.vips == (ANY,):
             raise ConfigError("You must supply a virtual host address (--addr)")
         self._check_peers(families)
-        return self.host(
-            interface,
-            self.vhid,
-            Key(self.password),
-            self.source if Family.IPV4 in families else None,
-            self.source6 if Family.IPV6 in families else None,
-        )
+        return host
 
-    def host(
-        self,
-        interface: str,
-        vhid: int,
-        key: Key | None,
-        source: IPv4Address | None,
-        source6: IPv6Address | None,
-    ) -> VirtualHostConfig:
-        """A virtual host of these values, and else of these settings.
+    def host(self, *, vhid: int, **values: Any) -> VirtualHostConfig:
+        """Return a virtual host of these values, and else of these settings.
 
-        Raises `ConfigError` for numbers that are impossible together.
+        `values` are fields of `VirtualHostConfig`.  Raises `ConfigError` for values
+        that are impossible together.
         """
+        shared = {field.name: getattr(self, field.name) for field in _SHARED}
         # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
-        is_usual = self.link_address == kernel_mac(vhid)
-        return VirtualHostConfig(
-            interface=interface,
-            vhid=vhid,
-            source=source,
-            source6=source6,
-            vips=self.vips,
-            prefixes=self.prefixes,
-            key=key,
-            advbase=self.advbase,
-            advskew=self.advskew,
-            dead_ratio=self.dead_ratio,
-            preempt=self.preempt,
-            neutral=self.neutral,
-            farewell=self.shutdown and not self.no_farewell,
-            group=self.group,
-            multicast=not self.nomcast,
-            peers=self.peers,
-            source_mac=self.source_mac or self._usual_source_mac(),
-            link_address=b"" if is_usual else self.link_address,
-            vmac=self.vmac,
-            demotion=self.demotion,
-            replay_guard=self.replay_guard,
-        )
+        if self.link_address == kernel_mac(vhid):
+            shared["link_address"] = b""
+        shared |= {
+            "vips": self.vips,
+            "prefixes": self.prefixes,
+            "farewell": self.shutdown and not self.no_farewell,
+            "multicast": not self.nomcast,
+            "source_mac": self.source_mac or self._usual_source_mac(),
+        }
+        return VirtualHostConfig(vhid=vhid, **shared | values)
 
     def _usual_source_mac(self) -> SourceMac:
-        """The MAC that adverts come from where nobody asks for another one.
+        """Return the default source MAC of adverts.
 
-        Peers by name may be behind a router, and the network between us may know the
-        NIC only.  A virtual MAC that moves is taught to switches by the adverts.
+        Peers given by address may be behind a network that knows the NIC only.  With
+        --vmac, adverts from the virtual MAC teach switches where it is.
         """
         if self.peers:
             return SourceMac.REAL
         return SourceMac.BSD if self.vmac else SourceMac.VIRTUAL
 
     def _check_peers(self, families: set[Family]) -> None:
-        """Raises `ConfigError` for peers that not all adverts can be sent to."""
+        """Raise `ConfigError` unless every advert can be sent to the peers."""
         if not self.peers:
             return
         if self.nomcast or self.group != CARP_GROUP:
@@ -178,3 +142,6 @@ class Settings:
                     "No --addr is an IPv{version} address, but a --peer is",
                     version=family.value,
                 )
+
+
+_SHARED = fields(GroupSettings)

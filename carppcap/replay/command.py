@@ -152,11 +152,11 @@ def _config(
     told = settings.vips or _known_sources(settings)
     families = {Family.of(address) for address in told} or {family}
     return settings.host(
-        settings.interface or os.path.basename(path),
-        vhid,
-        Key(settings.password) if settings.password and checkable else None,
-        (settings.source or LOSES_TIES) if Family.IPV4 in families else None,
-        (settings.source6 or LOSES_TIES6) if Family.IPV6 in families else None,
+        interface=settings.interface or os.path.basename(path),
+        vhid=vhid,
+        key=Key(settings.password) if settings.password and checkable else None,
+        source=(settings.source or LOSES_TIES) if Family.IPV4 in families else None,
+        source6=(settings.source6 or LOSES_TIES6) if Family.IPV6 in families else None,
     )
 
 

@@ -385,11 +385,11 @@ VARIANTS: dict[str, Variant] = {
 
 def told_of(path: Path) -> list[str]:
     host = VirtualHostConfig(
-        "eth0",
-        42,
-        IPv4Address("10.1.1.5"),
-        (IPv4Address("10.1.1.252"),),
-        Key(b"pw1"),
+        interface="eth0",
+        vhid=42,
+        source=IPv4Address("10.1.1.5"),
+        vips=(IPv4Address("10.1.1.252"),),
+        key=Key(b"pw1"),
         advskew=150,
     )
     lines: list[str] = []

@@ -121,7 +121,7 @@ def test_translate(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("election/config", "vhid must be between 1 and 255 (got {vhid})"),
+        ("election/config", "A link-layer address has 6 bytes (got {length})"),
         ("options/table", "take over from a live master that is less preferred"),
         ("cli", "Unable to go on: {why}"),
     ],
