@@ -1,7 +1,7 @@
-"""The command: the original's options, and the tools beside them.
+"""The command line: ucarp's options, and the tools beside them.
 
     carppcap [OPTIONS]                   the daemon
-    carppcap replay FILE [OPTIONS]       what it would have done
+    carppcap replay FILE [OPTIONS]       what it would have done in a recording
     carppcap simulate [FILE] [OPTIONS]   what a group of hosts would do
 
 Run under the name `ucarp`, it is the daemon and nothing else.
@@ -31,26 +31,26 @@ from carppcap.text.help import usage
 from carppcap.text.i18n import translate_error
 from carppcap.wire.header import BOW_OUT
 
-ORIGINAL_NAME = "ucarp"
+UCARP_NAME = "ucarp"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line says and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0])
-    if name != ORIGINAL_NAME:
+    if name != UCARP_NAME:
         name = "carppcap"  # also for `python -m carppcap`
     try:
         fill_standard_streams()
         if isinstance(sys.stdout, TextIOWrapper):
             # A terminal may lack the letters of a translation, or of a file name.
             sys.stdout.reconfigure(errors="backslashreplace")
-        if words[:1] == ["replay"] and name != ORIGINAL_NAME:
-            from carppcap.replay.command import replay  # noqa: PLC0415 - the daemon needs none of it
+        if words[:1] == ["replay"] and name != UCARP_NAME:
+            from carppcap.replay.command import replay  # noqa: PLC0415 - not for the daemon
 
             return replay(words[1:])
-        if words[:1] == ["simulate"] and name != ORIGINAL_NAME:
-            from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor of this
+        if words[:1] == ["simulate"] and name != UCARP_NAME:
+            from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor this
 
             return simulate(words[1:])
         return _daemon(name, words)
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(name, error)
         return error.exit_status
     except OSError as error:
-        # Whoever read our output has seen enough, or has no room for it.  Python
-        # would complain once more at exit, of what it could not flush.
+        # The reader of our output is gone or has no space.  At exit Python would
+        # complain again, of what it could not flush.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
@@ -88,35 +88,28 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             "Unexpected argument: [{word}] (options only, see --help)", word=words[0]
         )
     log = Log(name, debug=settings.debug, facility=FACILITIES.get(settings.facility))
+    verdict = None
     try:
         settings = with_password(settings, log)
         if settings.daemonize:
-            return _in_background(settings, log)
-        return _run(settings, log, None)
+            # Report what is wrong with the options before there is a second process.
+            settings.virtual_host(settings.interface or "")
+            verdict = become_daemon()
+        return _run(settings, log, verdict)
     except CarpError as error:
         log.fatal(error)
+        if verdict is not None:
+            verdict.report(error.exit_status)
         return error.exit_status
     except Exception as error:
-        # In the background nobody would see the traceback.
+        # In the background the traceback goes nowhere.
         log.error(f"Unable to go on: {error!r}")
         raise
 
 
-def _in_background(settings: Settings, log: Log) -> int:
-    # What can be found wrong at once is said before there is a second process.
-    settings.virtual_host(settings.interface or "")
-    verdict = become_daemon()
-    try:
-        return _run(settings, log, verdict)
-    except CarpError as error:
-        log.fatal(error)
-        verdict.report(error.exit_status)
-        return error.exit_status
-
-
 def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
-    """Be the daemon; somebody may wait for the `verdict` on its start."""
-    # The rest of us is imported only now, so that help and errors come at once.
+    """Run the daemon; report to `verdict`, if given, that it has started."""
+    # Imported late, so that help and errors come at once.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
     from carppcap.daemon.loop import Daemon  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
@@ -143,7 +136,7 @@ def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
 
 
 def _warn(settings: Settings, log: Log) -> None:
-    # With an interface of our own there is nothing left for scripts to do.
+    # With --vmac the addresses come and go without scripts.
     if settings.upscript is None and not settings.vmac:
         log.warning("Warning: no script called when going up")
     if settings.downscript is None and not settings.vmac:

@@ -53,6 +53,9 @@ _LEVELS = {
 }
 """Everything else is a warning."""
 
+_MISCONFIGURED = (RejectReason.BADVHID, RejectReason.WRONG_GROUP)
+"""Reasons that are logged if the digest proves that the sender is of our group."""
+
 
 class Rejections:
     """Logs what one virtual host makes of other hosts' frames.
@@ -88,7 +91,9 @@ class Rejections:
         )
         if reason in _REASONS:
             level = _LEVELS.get(reason, Level.WARNING)
-            if reason is RejectReason.VRRP and self._has_our_number(datagram):
+            # A VRRP router of our number has the virtual MAC of the kernels, too.
+            vrrp = datagram if reason is RejectReason.VRRP else None
+            if vrrp is not None and vrrp.payload[1] == self._config.vhid:
                 level = Level.WARNING
             text = _REASONS[reason].format(
                 source=rejection.source or "?",
@@ -98,35 +103,29 @@ class Rejections:
                 found=advert and advert.digest[:4].hex(),
             )
             self._limited.write(level, at, (reason, rejection.source), text)
-        elif reason in _OTHER_GROUP and advert is not None and datagram is not None:
+        elif reason in _MISCONFIGURED and advert is not None and datagram is not None:
             # A proof costs a digest, so each sender is examined once a minute.
             key = (datagram.source, datagram.destination, advert.vhid)
             if self._proofs.admit(key, at) is not None and is_signed_for_ours(
                 self._config, advert
             ):
-                self._log.warning(_OTHER_GROUP[reason](self._config, advert, datagram))
-
-    def _has_our_number(self, vrrp: Datagram | None) -> bool:
-        # A VRRP router of this number has the virtual MAC of the kernels, too.
-        return vrrp is not None and vrrp.payload[1] == self._config.vhid
+                self._log.warning(_mismatch(self._config, advert, datagram))
 
 
-def _other_vhid(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
-    source = datagram.source
-    if advert.vhid == config.vhid:
+def _mismatch(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
+    """Return what is wrong with an advert for our addresses, at one of the hosts."""
+    source, theirs = datagram.source, datagram.destination
+    if advert.vhid != config.vhid:
+        return (
+            f"{source} advertises our address under vhid {advert.vhid}, ours is "
+            f"{config.vhid}: one of the two is wrong, and both may become master"
+        )
+    if Family.of(source) not in config.families:
         return (
             f"{source} advertises our address over IPv{source.version}, where this "
             "host has none: it may wait for our adverts there, and become master"
         )
-    return (
-        f"{source} advertises our address under vhid {advert.vhid}, ours is "
-        f"{config.vhid}: one of the two is wrong, and both may become master"
-    )
-
-
-def _other_group(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
-    source, theirs = datagram.source, datagram.destination
-    ours = config.group if Family.of(theirs) is Family.IPV4 else CARP_GROUP6
+    ours = config.group if theirs.version == 4 else CARP_GROUP6
     if theirs.is_multicast:
         return (
             f"{source} advertises to {theirs}, we listen to {ours}: one --mcastip is "
@@ -136,9 +135,3 @@ def _other_group(config: VirtualHostConfig, advert: Advert, datagram: Datagram) 
         f"{source} advertises to {theirs} alone, we listen to {ours}: a --peer is "
         "missing here or superfluous there, and both may become master"
     )
-
-
-_OTHER_GROUP = {
-    RejectReason.BADVHID: _other_vhid,
-    RejectReason.WRONG_GROUP: _other_group,
-}

@@ -25,7 +25,7 @@ _SYSLOG_SOCKET = "/dev/log"
 
 
 class Level(Enum):
-    """Severities, with their number in syslog."""
+    """Severities, with their numbers in syslog."""
 
     DEBUG = 7
     INFO = 6
@@ -127,20 +127,15 @@ class Log:
         try:
             self._connected().send(line.encode("utf-8", "replace"))
         except OSError:
-            self.close()  # It may have been restarted: connect again.
+            self.close()  # syslogd may have been restarted: connect again.
             return False
         return True
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
-            opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            opened.setblocking(False)
-            try:
-                opened.connect(_SYSLOG_SOCKET)
-            except OSError:
-                opened.close()
-                raise
-            self._socket = opened
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+            self._socket.connect(_SYSLOG_SOCKET)
         return self._socket
 
 
@@ -151,9 +146,9 @@ def _send_terminal(stream: int, level: Level, text: str) -> bool:
     now_ns = time.time_ns()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now_ns // 10**9))
     line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}"
-    # As much as a pipe takes at once when it takes anything.
+    # A pipe that takes anything takes this much.
     encoded = line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF - 1]
-    # A closed terminal or a full disk is no reason to stop, nor to count.
+    # Lines for a closed terminal or a full disk are not counted: it stays so.
     with suppress(OSError):
         if not select.select([], [stream], [], 0)[1]:
             return False
