@@ -61,6 +61,12 @@ cover: ## run all tests and demand coverage
 locales: $(READY) ## bring the catalogues of messages up to date
 	$(RUN) -m carppcap.text.catalogues
 
+.PHONY: docs
+docs: $(READY) ## write the option lists of the man pages; everything as HTML in build/docs
+	@.ci/debian mandoc=mandoc
+	$(RUN) -m tests.manual
+	@$(RUN) -m tests.render build/docs
+
 ##@ Now and then
 .PHONY: netns
 netns: $(READY) $(CATALOGUES) network reference ## run only the tests in namespaces (needs root)

@@ -1,3 +1,3 @@
 """A userland CARP daemon: virtual IP addresses shared between hosts."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"

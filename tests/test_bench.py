@@ -6,7 +6,7 @@ import pytest
 
 from carppcap.wire.auth import Authenticator, Key
 from tests.bench.replay import write_adverts
-from tests.bench.report import Row, as_json, closing_line, significant, table
+from tests.bench.report import Row, as_json, as_rst, closing_line, significant, table
 from tests.bench.stage import config_of
 from tests.netns.lab import PASSWORD, VHID
 from tests.netns.ping import Answer, Outage, answers, outages
@@ -180,3 +180,11 @@ def test_generated_capture_is_authentic(tmp_path: Path) -> None:
         assert (advert.counter, advert.digest) == (number, signer.digest(number))
         assert advert.time_ns == 1_700_000_000 * 10**9 + number * 10**9
     assert path.stat().st_size == 24 + 3 * (16 + 70)
+
+
+def test_rows_become_a_table_of_a_document() -> None:
+    """A literal block, in which every line is indented."""
+    lines = as_rst([Row("start", "it listens", "ms", (1.0,), (2.0,))]).splitlines()
+
+    assert lines[:4] == ["", "::", "", "    start"]
+    assert all(line.startswith("    ") for line in lines[3:] if line)

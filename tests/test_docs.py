@@ -1,6 +1,5 @@
 """The documents: complete, well-formed, and true where a test can tell."""
 
-import io
 import re
 import shlex
 import shutil
@@ -9,18 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
-from docutils.core import publish_string
 
 import carppcap
-from carppcap.options.table import OPTIONS, Option
-from carppcap.replay.command import REPLAY_OPTIONS
+from tests.manual import MAN, PAGES, with_list
+from tests.render import MANUALS, ROOT, lint_manual, main, render_manual, render_page
+from tests.render import PAGES as RST_PAGES
+from tests.tables import replace_between
 
-ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.rst"
 CHANGELOG = ROOT / "CHANGELOG.rst"
-MAN_PAGE = ROOT / "carppcap" / "man" / "carppcap.8"
+README_LINES_MAX = 250
 
-EVERY_OPTION = (*OPTIONS, *REPLAY_OPTIONS)
+DOCUMENTS = [*RST_PAGES, *MANUALS]
+
+needs_mandoc = pytest.mark.skipif(
+    shutil.which("mandoc") is None, reason="mandoc is not installed"
+)
+
+
+def name(value: object) -> str:
+    """A document by its path, a text by its beginning."""
+    if isinstance(value, Path):
+        return str(value.relative_to(ROOT))
+    return str(value)[:40]
 
 
 def literal_blocks(text: str) -> list[list[str]]:
@@ -45,78 +55,136 @@ def examples(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.long)
-def test_readme_has_a_row_for_every_option(row: Option) -> None:
-    """Short name, long name and value, as `--help` shows them."""
-    short = f"``-{row.short}``, " if row.short else ""
-    value = f"={row.metavar}" if row.metavar else ""
-
-    assert f"* - {short}``--{row.long}{value}``" in README.read_text("utf-8")
+def sections(manual: Path) -> set[str]:
+    """The titles of the sections and subsections of a manual page."""
+    titles = re.findall(r"^\.S[hs] (.*)$", manual.read_text("utf-8"), re.MULTILINE)
+    return {title.removeprefix("\\&") for title in titles}
 
 
-@pytest.mark.parametrize("row", REPLAY_OPTIONS, ids=lambda row: row.long)
-def test_readme_names_the_options_of_replay(row: Option) -> None:
-    """What only `carppcap replay` has is in its section."""
-    value = f"={row.metavar}" if row.metavar else ""
+def dead_references(document: Path) -> set[str]:
+    """What `document` names that does not exist: links, pages, sections, files."""
+    text = document.read_text("utf-8")
+    here = document.parent
+    targets = re.findall(r"<([^<>\s]+)>`_", text)
+    targets += re.findall(r"^\.\. _[^:]+: (\S+)$", text, re.MULTILINE)
+    dead = {
+        target
+        for target in targets
+        if not target.startswith("https://")
+        and not target.endswith("_")
+        and not (here / target).exists()
+    }
+    pages = set(re.findall(r"(carppcap[\w-]*)\((\d)\)", text))
+    pages |= set(re.findall(r"^\.Xr (carppcap[\w-]*) (\d)", text, re.MULTILINE))
+    dead |= {f"{x}({n})" for x, n in pages if not (MAN / f"{x}.{n}").exists()}
+    for title, page, number in re.findall(
+        r"\*([A-Z][\w ]+)\*\s+in\s+(carppcap[\w-]*)\((\d)\)", text
+    ):
+        if title not in sections(MAN / f"{page}.{number}"):
+            dead.add(f"{page}({number}), {title}")
+    for title in re.findall(r"^\.Sx (?:\\&)?(.*?)(?: [.,;:)])*$", text, re.MULTILINE):
+        if title not in sections(document):
+            dead.add(title)
+    for path in re.findall(r"``([\w.*-]+/[\w./*-]+\.(?:py|rst|toml|txt))``", text):
+        if not any(any(top.glob(path)) for top in (ROOT, here, ROOT / "carppcap")):
+            dead.add(path)
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"``make (\w+)[^`]*``", text):
+        if f"\n{target}:" not in makefile:
+            dead.add(f"make {target}")
+    for module in re.findall(r"python -m (tests[\w.]*)", text):
+        path = ROOT / module.replace(".", "/")
+        if not path.with_suffix(".py").exists() and not path.is_dir():
+            dead.add(module)
+    return dead
 
-    assert f"``--{row.long}{value}``" in README.read_text("utf-8")
+
+@pytest.mark.parametrize("page", PAGES)
+def test_list_of_options_is_that_of_the_table(page: str) -> None:
+    """`make docs` brings it up to date."""
+    text = (MAN / page).read_text("utf-8")
+
+    assert with_list(page, text) == text
 
 
-@pytest.mark.parametrize("row", EVERY_OPTION, ids=lambda row: row.long)
-def test_man_page_has_an_item_for_every_option(row: Option) -> None:
-    """Short name, long name and value, as `--help` shows them."""
-    short = f"Fl {row.short} , " if row.short else ""
-    value = f" Ns = Ns Ar {row.metavar}" if row.metavar else ""
-
-    assert f"\n.It {short}Fl -{row.long}{value}\n" in MAN_PAGE.read_text("utf-8")
+def test_readme_is_short() -> None:
+    """A page for a person who has never heard of us."""
+    assert len(README.read_text("utf-8").splitlines()) <= README_LINES_MAX
 
 
-@pytest.mark.parametrize("page", [README, CHANGELOG], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RST_PAGES, ids=name)
 def test_page_is_well_formed(page: Path) -> None:
     """docutils has nothing to remark, be it as little as an information."""
-    remarks = io.StringIO()
-    publish_string(
-        page.read_text("utf-8"),
-        source_path=str(page),
-        writer="html5",
-        settings_overrides={
-            "report_level": 1,
-            "warning_stream": remarks,
-            "raw_enabled": False,  # as package indexes have it
-            "file_insertion_enabled": False,
-        },
-    )
-
-    assert remarks.getvalue() == ""
+    assert render_page(page)[1] == ""
 
 
-@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
-def test_man_page_is_well_formed() -> None:
-    """Not even a question of style; pages of others may be missing here."""
-    lint = subprocess.run(
-        ["mandoc", "-T", "lint", "-W", "style", str(MAN_PAGE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    remarks = lint.stdout.splitlines()
+@needs_mandoc
+@pytest.mark.parametrize("page", MANUALS, ids=name)
+def test_manual_is_well_formed(page: Path) -> None:
+    """Not even a question of style."""
+    assert lint_manual(page) == []
 
-    assert [line for line in remarks if "referenced manual not found" not in line] == []
+
+@needs_mandoc
+def test_manual_links_to_our_pages_and_to_those_of_others() -> None:
+    """A file beside it, or Debian's collection."""
+    html = render_manual(MAN / "carppcap-replay.1")
+
+    assert 'href="carppcap.8"' in html
+    assert 'href="https://manpages.debian.org/tcpdump.8"' in html
+
+
+@needs_mandoc
+def test_everything_is_rendered_with_links_that_lead_somewhere(tmp_path: Path) -> None:
+    """`make docs`: every relative link of the HTML has its file."""
+    assert main(tmp_path) == 0
+
+    for page in tmp_path.rglob("*.html"):
+        for target in re.findall(r'href="([^":#]+)["#]', page.read_text("utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_document_names_only_what_exists(document: Path) -> None:
+    """Links, manual pages and their sections, files, make targets, modules."""
+    assert dead_references(document) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see `there <missing/README.rst>`_\n",
+        ".. _there: missing.rst\n",
+        "see carppcap-missing(1)\n",
+        ".Xr carppcap-missing 1\n",
+        "see *MISSING* in carppcap(8)\n",
+        ".Sx MISSING .\n",
+        "see ``tests/missing.py``\n",
+        "run ``make missing``\n",
+        "run ``python -m tests.missing``\n",
+    ],
+)
+def test_dead_reference_is_found(text: str, tmp_path: Path) -> None:
+    """Each kind of reference."""
+    document = tmp_path / "page.rst"
+    document.write_text(text)
+
+    assert len(dead_references(document)) == 1
 
 
 def test_newest_entry_of_the_changelog_is_this_version() -> None:
-    """Whoever raises the version tells users why."""
+    """A new version tells users why."""
     titles = re.findall(r"^(\d\S*) .*\n-+$", CHANGELOG.read_text("utf-8"), re.MULTILINE)
 
     assert titles[0] == carppcap.__version__
 
 
 @pytest.mark.parametrize(
-    ("command", "output"), examples(README.read_text("utf-8")), ids=lambda x: x[:40]
+    ("command", "output"),
+    [found for page in RST_PAGES for found in examples(page.read_text("utf-8"))],
+    ids=name,
 )
-def test_example_in_the_readme_prints_what_it_shows(
-    command: str, output: list[str]
-) -> None:
+def test_example_prints_what_it_shows(command: str, output: list[str]) -> None:
     """Every `$ carppcap ...` is run from the top of the tree."""
     program, *arguments = shlex.split(command)
     run = subprocess.run(
@@ -129,3 +197,17 @@ def test_example_in_the_readme_prints_what_it_shows(
 
     assert run.stdout.splitlines() == output
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_text_between_markers_is_replaced() -> None:
+    """The markers stay, and so does everything around them."""
+    text = "a\n.. begin x\nold\n.. end x\nb\n"
+
+    assert replace_between(text, "x", "new\n") == "a\n.. begin x\nnew\n.. end x\nb\n"
+
+
+@pytest.mark.parametrize("text", ["", ".. begin x\n.. end x\n" * 2])
+def test_markers_are_unique(text: str) -> None:
+    """A document without them, or with two pairs, is a mistake."""
+    with pytest.raises(ValueError, match="pairs of markers named x"):
+        replace_between(text, "x", "new\n")

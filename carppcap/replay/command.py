@@ -44,7 +44,7 @@ REPLAY_OPTIONS = (
         "write",
         plain_text,
         "FILE",
-        N_("store what we would have sent in FILE, a .pcap"),
+        N_("store the frames that would have been sent in FILE, a .pcap"),
         original=False,
     ),
 )

@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m tests.bench [NAME...] [--quick] [--json FILE]`."""
+"""`make bench`, or `python -m tests.bench [NAME...] [OPTIONS]`; --help lists them."""
 
 import argparse
 import json
@@ -21,7 +21,8 @@ from tests.bench import (
     simulation,
     startup,
 )
-from tests.bench.report import Row, as_json, closing_line, table
+from tests.bench.report import Row, as_json, as_rst, closing_line, table
+from tests.tables import write_between
 
 BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "reaction": reaction.run,
@@ -36,6 +37,8 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "simulation": simulation.run,
 }
 
+RESULTS = Path(__file__).parent / "README.rst"
+
 NEEDED = ("ip", "ping", "nsenter", "ucarp", "tshark")
 
 
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all samples, too")
+    parser.add_argument("--write", action="store_true", help=f"rewrite {RESULTS}")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += found
         print(f"{table(found)}\n  ({name}: {took_s:.0f} s)\n", flush=True)
     print(closing_line(rows))
+    if chosen.write:
+        write_between(RESULTS, "results", as_rst(rows))
     if chosen.json:
         chosen.json.write_text(json.dumps(as_json(rows), indent=1) + "\n")
     return 0

@@ -151,3 +151,9 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def as_rst(rows: Iterable[Row]) -> str:
+    """The same table for a document in reStructuredText."""
+    lines = table(rows).splitlines()
+    return "\n".join(("", "::", "", *(f"    {x}".rstrip() for x in lines), "", ""))

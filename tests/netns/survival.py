@@ -1,10 +1,10 @@
 """What carppcap survives: each promise, the test that holds it, what was measured.
 
-    python -m tests.netns.survival
+    python -m tests.netns.survival [--write]
 
 Runs the scenarios of test_faults_*.py, a few at a time, so that they do not disturb
 each other's figures, and those of test_flood.py and test_replay_guard.py; prints a
-table for README.rst.
+table, or writes it into README.rst.
 """
 
 import os
@@ -19,6 +19,7 @@ os.environ.setdefault("NETNS_JOBS", "3")
 import pytest
 
 from tests.netns.conftest import FUTURES
+from tests.tables import write_between
 
 HERE = Path(__file__).parent
 FAILED = "FAILED"
@@ -80,8 +81,11 @@ def main() -> int:
         str(HERE / "test_replay_guard.py"),
     ]
     status = pytest.main(["-q", "--no-header", *files], plugins=[collector])
-    print()
-    print("\n".join(table(list(collector.rows.values()))))
+    text = "\n".join(table(list(collector.rows.values())))
+    if "--write" in sys.argv[1:]:
+        write_between(HERE / "README.rst", "survival", f"\n{text}\n\n")
+    else:
+        print(f"\n{text}")
     return int(status)
 
 
