@@ -1,8 +1,8 @@
-"""One interface, kept in use through whatever happens to it.
+"""One interface, kept in use whatever happens to it.
 
-Carrier lost and found, down and up, removed and made again under the same name,
-robbed of our address: the capture is opened anew where it has to be, and the core
-only ever hears `LinkDown` and `LinkUp`.
+It may lose its carrier, go down, be removed and made again under the same name, or
+lose our address.  The capture is opened again where that is necessary, and the virtual
+host is told no more than `LinkDown`, `LinkUp` and `AddressesLost`.
 """
 
 from contextlib import suppress
@@ -45,10 +45,10 @@ class LinkNews:
 class Interface:
     """Sends and receives for one virtual host.
 
-    `ignore_link_state` keeps `LinkDown` from the core (crossover cables).  Where
-    nobody has insisted on the IPv6 source, `any_source6`, another one in its place is
-    no loss.  Raises `LinkError` if there is no such interface, or if it is up and
-    cannot be opened.
+    `ignore_link_state` suppresses `LinkDown` (crossover cables).  With `any_source6`
+    the IPv6 source was chosen by us, and another address in its place is no loss.
+    Raises `LinkError` if there is no such interface, or if it is up and cannot be
+    opened.
     """
 
     def __init__(
@@ -115,39 +115,39 @@ class Interface:
 
     @property
     def read_delay_ns(self) -> Interval:
-        """How long the kernel may hold a frame back from us, at the most."""
+        """The longest time that the kernel may hold back a frame."""
         return 2 * self._read_timeout_ms * NS_PER_MS
 
     @property
     def mac(self) -> bytes:
-        """The interface's own MAC, or zeros while it has none."""
+        """The MAC address of the interface; zeros while it has none."""
         return self.status.mac or bytes(6)
 
     @property
     def link_type(self) -> LinkType:
-        """What frames begin with."""
+        """The link type of captured frames."""
         return LinkType.ETHERNET if self._capture is None else self._capture.link_type
 
     def descriptors(self) -> list[LinkMonitor | LiveCapture]:
-        """What to wait for; it changes with the interface, so ask each time."""
+        """Return what to wait for; call it each time, as it changes."""
         if self._capture is None:
             return [self.monitor]
         return [self.monitor, self._capture]
 
     def read(self) -> list[StampedFrame]:
-        """The next few frames; empty once the buffer is."""
+        """Return the next frames; empty if the buffer is empty."""
         if self._capture is None:
             return []
         try:
             return self._capture.read()
         except LinkGoneError:
-            return []  # `refresh` hears of it from the kernel, with the reason.
+            return []  # `refresh` learns the reason from the kernel
 
     def sift(self, sieve: Sieve) -> None:
-        """Have the kernel hold back what `sieve` says.
+        """Have the kernel filter frames as `sieve` says.
 
-        What was captured before is read in any case.  Call this again and again: an
-        interface that was opened anew begins with all, and what fails may work later.
+        Frames captured before are read in any case.  Call this in every turn: an
+        interface that was opened again begins without, and what fails may work later.
         """
         if sieve == self._sieve or self._capture is None:
             return
@@ -175,7 +175,7 @@ class Interface:
 
     @property
     def forwards_ipv6(self) -> bool:
-        """Whether this host is a router on the interface, as the kernel would say."""
+        """True if this host forwards IPv6 on the interface."""
         path = f"/proc/sys/net/ipv6/conf/{self._config.interface}/forwarding"
         try:
             with open(path, "rb") as file:
@@ -184,7 +184,7 @@ class Interface:
             return False
 
     def next_hop_mac(self, peer: Address) -> bytes | None:
-        """Where a frame for `peer` has to go; None if that is not known yet."""
+        """Return the MAC address for a frame to `peer`; None if not known yet."""
         if self._neighbours is None:
             return None
         try:
@@ -200,7 +200,7 @@ class Interface:
         try:
             self.status = self.monitor.status()
         except LinkError as error:
-            # What we knew holds until we can ask again.
+            # The old status counts until the kernel answers again.
             self._warn_once(error)
             return LinkNews((), needs_retry=True)
         if self._opened_index != self.status.index:
@@ -232,7 +232,7 @@ class Interface:
     def _is_usable(self) -> bool:
         if self._ignore_link_state:
             return True
-        # One family is enough to take part, and an address never seen is no loss.
+        # One family is enough to take part; an address never seen is not lost.
         lost = [source for source in self._sources_seen if self._has_lost(source)]
         address_ok = not self._sources or len(lost) < len(self._sources)
         is_open = self._capture is not None
@@ -241,8 +241,8 @@ class Interface:
     def _has_lost(self, source: Address) -> bool:
         if source in self.status.addresses:
             return False
-        # A card that was replaced has another link-local address than the old one, and
-        # the old one would never come back.
+        # A card that was replaced has another link-local address, and the old one will
+        # never return.
         return not (
             self._any_source6
             and source.version == 6
@@ -251,7 +251,7 @@ class Interface:
 
     def _open(self) -> None:
         config = self._config
-        # Wide in any case: libpcap applies the first one a while longer, by itself.
+        # Always wide at first: libpcap itself applies the first filter a while longer.
         self._sieve, bpf = WIDE, filter_text(config)
         self._capture = LiveCapture(config.interface, bpf, self._read_timeout_ms)
         self._opened_index = self.status.index
@@ -267,7 +267,7 @@ class Interface:
         if config.peers:
             self._neighbours = Neighbours(self.status.index)
             for peer in config.peers:
-                # By the time there is something to tell it, we shall know where it is.
+                # Resolve it now, so that its MAC is known for the first advert.
                 self.next_hop_mac(peer)
         self._join()
 
@@ -282,7 +282,7 @@ class Interface:
                 self._warn_once(error)
 
     def _reopen(self) -> bool:
-        """Open what is not open and could be; True if it has to be tried again."""
+        """Open what is not open and could be; True if that has to be tried again."""
         try:
             if self.status.up and self._capture is None:
                 self._open()
@@ -317,14 +317,14 @@ class Interface:
             self._capture = None
 
     def _log_unusable(self) -> None:
-        """Say why, and again only when it is for another reason."""
+        """Log the reason, unless it was logged last."""
         status, interface = self.status, self._config.interface
         if not status.exists:
             reason = f"{interface} is gone"
         elif not status.up:
             reason = f"{interface} is down"
         elif self._capture is None:
-            reason = ""  # said already, when it could not be opened
+            reason = ""  # logged when it could not be opened
         elif not status.carrier:
             reason = f"{interface} has no carrier"
         else:
@@ -335,7 +335,7 @@ class Interface:
         self._reason = reason
 
     def _log_lost_sources(self, before: LinkStatus) -> None:
-        """Those that we can do without, because there is one of the other family."""
+        """Log lost sources that one of the other family makes up for."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
                 self._log.warning(
@@ -351,7 +351,7 @@ class Interface:
 
 
 def _groups(config: VirtualHostConfig) -> tuple[Address, ...]:
-    """The multicast groups that our peers advertise to."""
+    """Return the multicast groups that peers advertise to."""
     if config.peers or not config.multicast:
         return ()
     return tuple(

@@ -1,4 +1,4 @@
-"""Where our IPv6 adverts come from, if nobody says."""
+"""The source address of our IPv6 adverts, where none is configured."""
 
 import select
 from dataclasses import replace
@@ -13,22 +13,22 @@ from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S
 
-SOURCE_PATIENCE_NS = 5 * NS_PER_S
-"""How long an interface that has just come up may take to have an IPv6 address: a
+SOURCE_TIMEOUT_NS = 5 * NS_PER_S
+"""How long to wait for an IPv6 address on an interface that has just come up: a
 link-local one is checked for duplicates for a second or two (RFC 4862, 5.4)."""
 
 
 def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
-    """`config` with an IPv6 address to send from, where one is needed and none given.
+    """Return `config` with an IPv6 source, if it needs one and has none.
 
-    It is chosen from those of the interface, as kernels do, and kept from then on,
-    even on an interface that was made anew and has got another one meanwhile.
-    Raises `LinkError` if the interface has none and gets none in a while.
+    It is chosen from the addresses of the interface, as kernels do, and kept even if
+    the interface is made again and gets another one.  Raises `LinkError` if the
+    interface has none within `SOURCE_TIMEOUT_NS`.
     """
     if Family.IPV6 not in config.families or config.source6 is not None:
         return config
     destination = next((peer for peer in config.peers if peer.version == 6), None)
-    give_up_at = now_ns() + SOURCE_PATIENCE_NS
+    give_up_at = now_ns() + SOURCE_TIMEOUT_NS
     monitor = LinkMonitor(config.interface)
     news = select.poll()
     news.register(monitor, select.POLLIN)

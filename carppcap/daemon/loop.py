@@ -1,11 +1,11 @@
-"""One live process: the wire, the scripts and the signals around one node.
+"""One live process: interface, scripts and signals around one group.
 
-    signals, link, scripts, frames ──> node.handle ──> actions ──> wire, scripts, log
+    signals, link, scripts, frames ──> Group.handle ──> actions ──> frames, log, scripts
 
-One loop waits for all of them at once and owns no timer: it sleeps until the
-node's deadline, or until a script has run too long.  In each turn whatever has
-arrived is read before time is said to have passed, so that a process that was
-stopped does not take a master for dead whose adverts wait in the buffer.
+One loop waits for all of them and owns no timer: it sleeps until the deadline of the
+group, or until a script has run too long.  In each turn all frames that have arrived
+are handled before the group is told that time has passed.  So a process that was
+stopped does not take a master for dead while its adverts wait in the buffer.
 """
 
 import gc
@@ -36,7 +36,7 @@ from carppcap.election.events import (
 )
 from carppcap.filter.flood import FloodGate
 from carppcap.log.journal import Journal
-from carppcap.node import counter as sequence
+from carppcap.node import counter
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
@@ -52,10 +52,10 @@ from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.decode import decode
 
 LOOK_AGAIN_NS = NS_PER_S
-"""Until we try again what the kernel had no room for; nothing will tell us when."""
+"""Time until something is tried again that the kernel had no room for."""
 
 READS_PER_TURN_MAX = 256
-"""Batches; more than the ring holds, so all that is older was read by then."""
+"""In batches: more than the ring holds, so that all older frames were read."""
 
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -64,10 +64,9 @@ _SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Daemon:
-    """One virtual host, alive.
+    """A running virtual host.
 
-    Construction opens everything and may raise `LinkError`; `run` returns when the
-    process should end.
+    The constructor opens everything and may raise `LinkError`.
     """
 
     def __init__(self, settings: Settings, config: VirtualHostConfig, log: Log) -> None:
@@ -86,7 +85,7 @@ class Daemon:
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
         self._clock = CaptureClock(origin, wall_ns(), self._interface.read_delay_ns)
         self._node = Node(
-            [config], lambda: sequence.Sequence(wall_ns(), origin, _draw(1))
+            [config], lambda: counter.Sequence(wall_ns(), origin, _draw(1))
         )
         self._group = self._node.group(config.interface, config.vhid)
         self._egress = Egress(
@@ -109,16 +108,19 @@ class Daemon:
         if not self._interface.usable:
             self._performer.handle(LinkDown(), now)
         gc.collect()
-        gc.freeze()  # What start-up made stays; collections need not look at it.
+        gc.freeze()  # What start-up made stays, so later collections can skip it.
 
     def run(self) -> signal.Signals | None:
-        """Take part until told to stop; the signal to end by, or None for status 0."""
+        """Take part until told to stop.
+
+        Return the signal to end by, or None to exit with status 0.
+        """
         while not self._is_finished():
             self._turn(self._wait())
         return self._ended_by
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close everything that was opened."""
         self._vips.close()
         self._interface.close()
         self._signals.close()
@@ -129,7 +131,7 @@ class Daemon:
         return self._stopping and self._group.state is State.INIT and self._vips.idle
 
     def _wait(self) -> bool:
-        """Sleep until something happens or is due; whether the link has news."""
+        """Sleep until something happens or is due; True if the link has news."""
         deadlines = [
             deadline
             for deadline in (
@@ -162,10 +164,10 @@ class Daemon:
         self._tend_scripts(now)
 
     def _doubt_silence(self) -> None:
-        """After a stop, the adverts of a live master may be among the frames lost."""
-        # The clock is read again: it may be this very turn that was held up.  And it is
-        # compared with the deadline before the turn: what was read may have put it off,
-        # but not for long enough to hear the next advert.
+        """Tell the group if frames were lost while this process was stopped."""
+        # The clock is read again: this very turn may have been held up.  It is compared
+        # with the deadline before the turn: what was read may have put it off, but not
+        # for long enough to hear the next advert.
         now, dropped = now_ns(), self._interface.dropped
         event = stall_news(dropped - self._dropped, self._wake_by, now)
         self._dropped = dropped
@@ -174,14 +176,14 @@ class Daemon:
             self._performer.handle(event, now)
 
     def _read_frames(self) -> None:
-        """Handle what had arrived when the turn began.
+        """Handle the frames that had arrived when the turn began.
 
-        Not what arrives meanwhile: under a flood there would be no end to it, and
-        our own adverts would be late.
+        Frames that arrive meanwhile have to wait: under a flood there would be no end,
+        and our own adverts would be late.
         """
         for _ in range(READS_PER_TURN_MAX):
             frames = self._interface.read()
-            useless = sum(not self._receive(stamped) for stamped in frames)
+            useless = sum(not self._handle_frame(stamped) for stamped in frames)
             self._mind_flood(useless)
             if not frames:
                 self._clock.buffer_is_empty()
@@ -189,8 +191,8 @@ class Daemon:
             if self._clock.is_of_next_turn(frames[-1][0]):
                 return
 
-    def _receive(self, stamped: StampedFrame) -> bool:
-        """Whether it was an advert to obey."""
+    def _handle_frame(self, stamped: StampedFrame) -> bool:
+        """Handle one frame; True if its advert or hint was of use."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
         datagram = decode(frame, self._interface.link_type)
@@ -207,7 +209,7 @@ class Daemon:
         return not outcome.refused
 
     def _mind_flood(self, useless: int) -> None:
-        """Have the kernel hold back more, or less, if that many frames were no use."""
+        """Narrow or widen the capture filter after so many useless frames."""
         now, waiting = now_ns(), self._group.state is State.BACKUP
         news = self._flood.count(useless, now, waiting=waiting)
         self._interface.sift(self._flood.sieve)
@@ -236,7 +238,7 @@ class Daemon:
                 self._ended_by = number
 
     def _stop(self, now: Instant) -> None:
-        """Leave gently; asked again, do not wait for a script that hangs."""
+        """Leave gently; if asked again, do not wait for a script that hangs."""
         if self._stopping:
             self._vips.kill()
             return
@@ -245,7 +247,7 @@ class Daemon:
         self._journal.waiting_for(self._vips.command)
 
     def _tend_scripts(self, now: Instant) -> None:
-        # An event may ask for a script whose outcome is there at once.
+        # An event may request a script whose outcome is there at once.
         while news := self._vips.tend(now):
             for event in news:
                 self._performer.handle(event, now)
@@ -291,13 +293,12 @@ class Daemon:
 def _readable(
     inputs: Sequence[SignalPipe | LinkMonitor | LiveCapture], timeout_s: float | None
 ) -> Sequence[SignalPipe | LinkMonitor | LiveCapture]:
-    """Which of `inputs` have something to read, after `timeout_s` at the latest."""
+    """Return those of `inputs` that can be read, after `timeout_s` at the latest."""
     try:
-        # To the microsecond, while poll(2) wakes up at a whole millisecond after.
+        # It wakes up to the microsecond; poll(2) would round up to a millisecond.
         return select.select(inputs, [], [], timeout_s)[0]
     except ValueError:
-        # Who started us left more than a thousand descriptors open: ours are beyond
-        # what select(2) can take.
+        # The parent left so many descriptors open that ours are too high for select(2).
         poller = select.poll()
         for each in inputs:
             poller.register(each, select.POLLIN)
@@ -307,7 +308,7 @@ def _readable(
 
 
 def _heeded_signals(settings: Settings) -> list[signal.Signals]:
-    # Without -z the original does not touch what ends it, so `nohup` keeps working.
+    # Without -z ucarp does not handle the signals that end it, so `nohup` works.
     return [
         number
         for number in _SIGNALS
@@ -318,5 +319,5 @@ def _heeded_signals(settings: Settings) -> list[signal.Signals]:
 
 
 def _draw(length: int) -> Callable[[], int]:
-    """A source of random numbers of `length` bytes, from the kernel."""
+    """Return a source of random numbers of `length` bytes, from the kernel."""
     return lambda: int.from_bytes(os.urandom(length), "big")

@@ -1,4 +1,4 @@
-"""Why a script is run, as it is told in its environment.
+"""The environment of a script, which tells why it is run.
 
 CARPPCAP_INTERFACE       eth0
 CARPPCAP_VHID            7
@@ -14,12 +14,12 @@ from carppcap.election.events import AddressesLost, StepDown
 from carppcap.node.groups import Step
 
 ADDRESS_LOST = "address_lost"
-"""The cause of an up script that runs once more, because somebody took an address
-from a master: there is no other state before it."""
+"""The cause of an up script that runs again because a master lost an address; the
+state does not change."""
 
 
 def group_env(config: VirtualHostConfig) -> dict[str, str]:
-    """What is the same whenever a script of this virtual host is run."""
+    """Return the variables that are the same for every script of a group."""
     return {
         "CARPPCAP_INTERFACE": config.interface,
         "CARPPCAP_VHID": str(config.vhid),
@@ -28,14 +28,13 @@ def group_env(config: VirtualHostConfig) -> dict[str, str]:
 
 
 def step_env(step: Step) -> dict[str, str]:
-    """What a script is told that `step` has asked for."""
+    """Return the variables of a script that `step` has asked for."""
     for action in step.actions:
         if isinstance(action, StateChanged):
             return _change_env(action.old, action.new, action.cause.value)
     if isinstance(step.event, AddressesLost):
         return _change_env(State.MASTER, State.MASTER, ADDRESS_LOST)
-    # A master that leaves gently lets go of the addresses first, and changes its state
-    # when that is done.
+    # A master that leaves gently first releases its addresses, then changes its state.
     if isinstance(step.event, StepDown):
         return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
     return _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)

@@ -1,7 +1,7 @@
-"""Taking the addresses and letting go of them: by our own interface, and by scripts.
+"""Taking and releasing the virtual addresses, by our own interface and by scripts.
 
-Our own interface (`--vmac`) takes a moment, scripts take as long as they like, so the
-addresses that are ours to set are there, or gone, before a script has begun.
+Our own interface (`--vmac`) takes a moment and a script any time, so the interface is
+set before the script is started.
 """
 
 from collections.abc import Callable
@@ -26,9 +26,9 @@ if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
 class Vips:
     """The addresses of one virtual host.
 
-    `held` gives every address of this machine, or None if that cannot be known now.
-    Call `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
-    `LinkError` where an interface of our own was asked for and is not to be had.
+    `held` gives every address of this machine, or None if that is not known.  Call
+    `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
+    `LinkError` if an interface of our own is wanted and cannot be made.
     """
 
     def __init__(
@@ -57,22 +57,22 @@ class Vips:
 
     @property
     def deadline(self) -> Instant | None:
-        """When to `tend` even though nothing has happened."""
+        """The instant at which to `tend` even if no child has ended."""
         return self._scripts.deadline
 
     @property
     def idle(self) -> bool:
-        """Whether no script runs or has yet to."""
+        """True if no script runs or waits."""
         return self._scripts.idle
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The script that everything waits for, with its arguments; or empty."""
+        """The script that runs, with its arguments; or empty."""
         return self._scripts.command
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody took our own interface away, or an address from it."""
+        """True if our own interface is gone, or an address of it."""
         return (
             self._interface is not None
             and self._wants_interface
@@ -80,7 +80,7 @@ class Vips:
         )
 
     def acquire(self, step: Step) -> list[AddressesNews]:
-        """Take the addresses, as `step` asks; what is known of it at once."""
+        """Take the addresses, as `step` asks; return what is known at once."""
         news: list[AddressesNews] = []
         if self._interface is not None:
             try:
@@ -99,14 +99,14 @@ class Vips:
         self._request(Job.RELEASE, step)
 
     def tend(self, now: Instant) -> list[AddressesNews]:
-        """Look after the scripts; what came of those that have ended."""
+        """Kill, retry and reap scripts; return what follows from their ends."""
         self._scripts.kill_overdue(now)
         self._scripts.retry(now)
         self._scripts.reap(now)
         news = []
         while self._scripts.outcomes:
             outcome = self._scripts.outcomes.popleft()
-            # Without an up script there is no more to tell than `acquire` has told.
+            # Without an up script, `acquire` has told already.
             is_old = self._interface is not None and outcome.job is Job.ACQUIRE
             if not is_old or outcome.command:
                 news.append(self._ended(outcome))
@@ -114,11 +114,11 @@ class Vips:
         return news
 
     def kill(self) -> None:
-        """Do not wait for the script that runs."""
+        """Kill the script that runs."""
         self._scripts.kill()
 
     def close(self) -> None:
-        """Give back what was opened; the addresses stay where they are."""
+        """Close what was opened; the addresses stay where they are."""
         if self._interface is not None:
             self._interface.close()
         self._scripts.close()

@@ -1,6 +1,7 @@
-"""From an action to the frames that carry it out."""
+"""From an action to the frames that carry it out, signed and addressed."""
 
 from collections.abc import Callable, Iterator
+from typing import assert_never
 
 from carppcap.addresses import (
     BROADCAST_MAC,
@@ -14,26 +15,25 @@ from carppcap.addresses import (
 from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint
 from carppcap.election.config import SourceMac, VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.wire import header as wire
+from carppcap.wire import header
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.encode import build_advert, build_announcement
 
 
 def nobody(peer: Address) -> bytes | None:
-    """Where `peer` is, for those who have no peers: not known."""
+    """Return None: no MAC address is known."""
     return None
 
 
 class Egress:
-    """Signs and frames what one virtual host says.
+    """Builds the frames of one virtual host.
 
-    `nic_mac` is the address of the interface itself, which announcements name unless
-    the virtual one moves along (`VirtualHostConfig.vmac`); set it anew when the
-    interface changes it, and `is_router` when this host begins to forward IPv6 or
-    ends.  `draw_ip_id` gives a 16-bit number for each datagram, though
-    one of IPv6 has no use for it.  `mac_of` says to which MAC address a frame for a
-    peer goes, that of the peer or of a router; None while that is not known, and
-    nothing is sent to it.
+    `nic_mac` is the MAC address of the interface, which announcements name unless the
+    virtual MAC moves along (`VirtualHostConfig.vmac`).  Set it when the interface
+    changes it, and `is_router` when this host begins or ceases to forward IPv6.
+    `draw_ip_id` gives a 16-bit number for each datagram; IPv6 does not use it.
+    `mac_of` gives the MAC address for a frame to a peer, that of the peer or of a
+    router; while it gives None, nothing is sent to the peer.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class Egress:
         self._config = config
         self._draw_ip_id = draw_ip_id
         self._mac_of = mac_of
-        # Without a password a replay can still show what we would have sent.
+        # Without a password a replay can still write what we would have sent.
         self._key = config.key or Key(b"\0")
         self._signs_link_local = link_local
         self._authenticator = self._signer()
 
     def heed(self, heard: AdvertReceived) -> None:
-        """Sign from now on as a peer does whose advert was `heard`.
+        """From now on sign as the sender of this advert does.
 
-        OpenBSD does not sign link-local addresses, and would not accept those it has
-        by itself and we have not; FreeBSD and NetBSD accept nothing else.
+        OpenBSD does not sign link-local addresses: it has some by itself which we do
+        not have.  FreeBSD and NetBSD accept only digests that cover them.
         """
         if heard.verified and heard.link_local is not self._signs_link_local:
             self._signs_link_local = heard.link_local
@@ -76,21 +76,23 @@ class Egress:
         )
 
     def frames(self, action: SendAdvert | SendHint | AnnounceAddresses) -> list[bytes]:
-        """The frames of `action`, in the order they have to leave.
+        """Return the frames of `action`, in the order in which they have to leave.
 
-        None for an advert in a family in which we have no address to send it from.
+        Empty for an advert in a family in which we have no source address.
         """
         match action:
             case SendAdvert():
                 return list(self._adverts(action))
             case SendHint():
                 return list(self._hints(action))
-            case AnnounceAddresses():  # pragma: no branch - these are both
+            case AnnounceAddresses():
                 mac, router = self._announced_mac, self.is_router
                 return [
                     build_announcement(mac, vip, router=router)
                     for vip in self._config.vips
                 ]
+            case _:
+                assert_never(action)
 
     @property
     def _announced_mac(self) -> bytes:
@@ -101,7 +103,7 @@ class Egress:
         source = config.source_of(action.family)
         if source is None:
             return
-        advert = wire.Advert(
+        advert = header.Advert(
             vhid=config.vhid,
             advbase=action.advbase,
             advskew=action.advskew,
@@ -109,14 +111,14 @@ class Egress:
             digest=self._authenticator.digest(action.counter),
             demotion=action.demotion,
         )
-        payload = wire.encode(advert)
+        payload = header.encode(advert)
         for source_mac, destination_mac, destination in self._ways(action.family):
             yield self._frame(source_mac, destination_mac, source, destination, payload)
 
     def _hints(self, action: SendHint) -> Iterator[bytes]:
-        """To one host, in a frame for all: where it is on the link, nobody has told.
+        """A datagram to one host, in a frame to the group: its MAC is not known.
 
-        Whoever else takes it for an advert finds a wrong digest.
+        All others that take it for an advert find a wrong digest.
         """
         config, destination = self._config, action.destination
         family = Family.of(destination)
@@ -128,17 +130,17 @@ class Egress:
             config.vhid,
             config.vips,
             config.link_address,
-            type=wire.TYPE_HINT,
+            type=header.TYPE_HINT,
         )
-        hint = wire.Advert(
+        hint = header.Advert(
             vhid=config.vhid,
             advbase=config.advbase,
             advskew=config.advskew,
             counter=action.counter,
             digest=signer.digest(action.counter),
-            type=wire.TYPE_HINT,
+            type=header.TYPE_HINT,
         )
-        payload = wire.encode(hint)
+        payload = header.encode(hint)
         for source_mac, destination_mac, to in self._ways(family):
             if to.is_multicast or to.packed == destination.packed:
                 yield self._frame(
@@ -163,9 +165,9 @@ class Egress:
         )
 
     def _ways(self, family: Family) -> Iterator[tuple[bytes, bytes, Address]]:
-        """MAC address of ours, MAC and IP address of theirs: the group or every peer.
+        """Source MAC, destination MAC and destination: the group, or every peer.
 
-        A family without a peer keeps to its group, as kernels do.
+        A family without a peer uses its group, as kernels do.
         """
         config = self._config
         peers = [peer for peer in config.peers if Family.of(peer) is family]
@@ -174,7 +176,7 @@ class Egress:
             mac = multicast_mac(group) if config.multicast else BROADCAST_MAC
             yield self._multicast_source_mac, mac, group
         for peer in peers:
-            # No switch must learn from a frame to one host where the virtual MAC is.
+            # A frame to one host must not teach switches where the virtual MAC is.
             peer_mac = self._mac_of(peer)
             if peer_mac is not None:
                 yield self.nic_mac, peer_mac, peer
@@ -186,5 +188,7 @@ class Egress:
                 return virtual_mac(self._config.vhid)
             case SourceMac.BSD:
                 return kernel_mac(self._config.vhid)
-            case SourceMac.REAL:  # pragma: no branch - these are all
+            case SourceMac.REAL:
                 return self.nic_mac
+            case _:
+                assert_never(self._config.source_mac)

@@ -1,7 +1,7 @@
-"""From a datagram to an event: is it an advert of our group, and authentic?
+"""From a datagram to an event: is it an authentic advert for one of our groups?
 
-The checks, in this order, each with its own name (the names are the counters of the
-BSD kernels; the order is the original's `packethandler`, `carp_proto_input_c`):
+The checks, in the order of ucarp's `packethandler` and of `carp_proto_input_c`.  Each
+has a name of its own, mostly that of a counter of the BSD kernels:
 
     1. own address            OWN          our own frame came back
     2. VRRP by its shape      VRRP         another protocol with the same number
@@ -13,22 +13,24 @@ BSD kernels; the order is the original's `packethandler`, `carp_proto_input_c`):
     8. checksums              BADSUM
     9. digest                 BADAUTH      other password, other addresses, or forged
 
-Whether an advert was sent before is asked last, by `node`: REPLAY, TAMPERED, STALE.
+Whether an advert was sent before is checked last, by `groups.Group`: OWN by its
+counter, REPLAY, TAMPERED, STALE.
 
-Type and authlen are not checked: nobody does, and strictness here would be an outage
-next to a peer that is not.  But a frame of type 2 to one of our own addresses is a
-hint (see `guard`); it passes the same checks, and its digest is over its own type.
+Type and authlen are not checked: no implementation does, and being strict here would
+cause an outage beside a peer that is not.  But a frame of type 2 to one of our own
+addresses is a hint (see `replay_guard`).  It passes the same checks, and its digest
+covers its own type.
 
 A vhid is that of a group in the families in which the group has addresses.  An advert
 in the other family is BADVHID, although its digest may be right (an OpenBSD host whose
-interface has a link-local address of its own accord sends such): that is what a kernel
-says who finds no address with that vhid (FreeBSD's `carp_find_ifa`), and nobody here
-waits for adverts in that family.
+interface has a link-local address of its own accord sends such).  A kernel without an
+address of that vhid says the same (FreeBSD's `carp_find_ifa`), and this host does not
+wait for adverts in that family.
 
 Where a family has peers (`VirtualHostConfig.peers`), what is addressed to us is for us,
-and so is what is addressed to the group: a peer may not have been told yet, and FreeBSD
-compares no destinations either.  From a peer, and from nobody else, any TTL will do, as
-it may be routed (FreeBSD again; OpenBSD wants 255 even so, and we send it).
+and so is what is addressed to the group: a peer may not be configured yet, and FreeBSD
+compares no destinations either.  A peer may be routed, so its TTL may be any; from all
+others it has to be 255 (FreeBSD does so; OpenBSD always wants 255, which we send).
 """
 
 from collections.abc import Iterable
@@ -38,14 +40,14 @@ from enum import Enum
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.wire import header as wire
+from carppcap.wire import header
 from carppcap.wire.auth import Authenticator, Verifier
 from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
 
 
 class RejectReason(Enum):
-    """Why a frame was not an advert for us."""
+    """Why a frame or an advert did not reach a virtual host."""
 
     OWN = "own"
     VRRP = "vrrp"
@@ -106,7 +108,7 @@ Entrant = tuple[int, AdvertReceived | HintReceived]
 
 
 class Ingress:
-    """The doorkeeper of one link, for all virtual hosts on it."""
+    """Checks what arrives on one link, for all groups on it."""
 
     def __init__(self, hosts: Iterable[VirtualHostConfig]) -> None:
         self._hosts = {host.vhid: _Door(host) for host in hosts}
@@ -130,14 +132,16 @@ class Ingress:
         source = datagram.source.packed
         if source in self._own_sources:
             return Rejection(RejectReason.OWN, datagram)
-        if wire.looks_like_vrrp(datagram.payload, source, datagram.destination.packed):
+        if header.looks_like_vrrp(
+            datagram.payload, source, datagram.destination.packed
+        ):
             return Rejection(RejectReason.VRRP, datagram)
-        advert = wire.decode(datagram.payload)
+        advert = header.decode(datagram.payload)
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
         door = self._hosts.get(advert.vhid)
         is_hint = (
-            advert.type == wire.TYPE_HINT
+            advert.type == header.TYPE_HINT
             and datagram.destination.packed in self._own_sources
         )
         reason = _fault(datagram, advert, door, is_hint)
@@ -150,7 +154,7 @@ class Ingress:
 
 
 class _Door:
-    """What it takes to be let in to one virtual host."""
+    """What a frame needs to reach one virtual host."""
 
     def __init__(self, config: VirtualHostConfig) -> None:
         self.config = config
@@ -158,19 +162,19 @@ class _Door:
         self.destinations = {
             family.value: _destinations(config, family) for family in config.families
         }
-        """Where adverts for us go, by the version of IP."""
+        """The destinations of adverts for us, by IP version."""
         self._verifier = self._hint_verifier = None
         if config.key is not None:
             signed = config.key, config.vhid, config.vips, config.link_address
             self._verifier = Verifier(*signed)
-            self._hint_verifier = Verifier(*signed, type=wire.TYPE_HINT)
+            self._hint_verifier = Verifier(*signed, type=header.TYPE_HINT)
 
     def authenticate(self, datagram: Datagram, advert: Advert) -> Entrant | Rejection:
         """Return the event of `advert` if its digest is right."""
         verifier = self._verifier
         form = None if verifier is None else _form(verifier, datagram, advert)
         if verifier is not None and form is None:
-            if wire.is_vrrp_v2_with_seven_addresses(
+            if header.is_vrrp_v2_with_seven_addresses(
                 datagram.payload, datagram.source.packed
             ):
                 return Rejection(RejectReason.VRRP, datagram)
@@ -204,12 +208,12 @@ class _Door:
 def _form(
     verifier: Verifier, datagram: Datagram, advert: Advert
 ) -> Authenticator | None:
-    """How it is signed, None: not as any peer of ours would."""
+    """Return how it is signed; None if no peer would sign it so."""
     return verifier.find(advert.counter, advert.digest, datagram.source_mac)
 
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
-    """Where adverts of `family` are sent that are for us."""
+    """Return the destinations of adverts of `family` that are for us."""
     group: Address = config.group if family is Family.IPV4 else CARP_GROUP6
     own = config.source_of(family)
     has_peers = any(Family.of(peer) is family for peer in config.peers)
@@ -219,16 +223,16 @@ def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
 def _fault(
     datagram: Datagram, advert: Advert, door: _Door | None, is_hint: bool
 ) -> RejectReason | None:
-    """What is wrong with an advert or a hint to us, but for its digest."""
+    """Return what is wrong with an advert or a hint, apart from its digest."""
     if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):
         return RejectReason.BADTTL
-    if advert.version != wire.VERSION:
+    if advert.version != header.VERSION:
         return RejectReason.BADVER
     if door is None or datagram.source.version not in door.destinations:
         return RejectReason.BADVHID
     destinations = door.destinations[datagram.source.version]
     if not is_hint and datagram.destination.packed not in destinations:
         return RejectReason.WRONG_GROUP
-    if not datagram.header_ok or not wire.has_valid_checksum(datagram.payload):
+    if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):
         return RejectReason.BADSUM
     return None

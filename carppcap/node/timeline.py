@@ -1,4 +1,4 @@
-"""Steps as lines of text: one format for replay, simulation, `--debug` and manual.
+"""Steps as lines of text, for replay, simulation, `--debug` and the manual.
 
     3.000000  vhid 7  BACKUP -> MASTER  master_down  advert 1/0 acquire  next 4.000000
     at        host    state             why          actions in order    deadline

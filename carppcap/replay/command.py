@@ -105,8 +105,8 @@ def _replay(
             broken_off = run.run()
         if settings.password is not None:
             config = changed(config, key=Key(settings.password))
-        for sentence in explain(config, run.tally):
-            report.note(sentence)
+        for sentence in explain(config, run.statistics):
+            report.write_note(sentence)
     return broken_off
 
 
@@ -162,13 +162,13 @@ def _config(
 
 def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) -> None:
     if settings.vhid is None:
-        report.note(f"no --vhid: taking {config.vhid}, the first in the file")
+        report.write_note(f"no --vhid: taking {config.vhid}, the first in the file")
     known = {Family.of(source) for source in _known_sources(settings)}
     for family in config.families:
         if family not in known:
             which = f" of IPv{family.value}" if len(config.families) > 1 else ""
             we = config.source_of(family)
-            report.note(f"no --srcip{which}: we are {we}, which loses every tie")
+            report.write_note(f"no --srcip{which}: we are {we}, which loses every tie")
     missing = [
         name
         for name, value in (
@@ -178,7 +178,7 @@ def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) 
         if value is None
     ]
     if missing:
-        report.note(f"no {' and no '.join(missing)}: adverts cannot be verified")
+        report.write_note(f"no {' and no '.join(missing)}: adverts cannot be verified")
 
 
 class _Progress:

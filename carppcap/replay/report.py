@@ -1,9 +1,9 @@
-"""What a replay tells: for people as a timeline, for programs as lines of JSON.
+"""The report of a replay: a timeline for people, or lines of JSON for programs.
 
-Both tell the same, in this order: notes on what had to be guessed, then step by step
-what happened, then how it ended, who sent what, and which flag does not fit.
+Both have the same content in this order: notes on what was guessed, all steps, the end
+with all senders, and notes on flags that do not fit.
 
-A line of JSON is one object.  Its `kind` says which of the others to expect:
+A line of JSON is one object.  Its `kind` tells which other keys it has:
 
     note       text
     step       at_ns, interface, vhid, event, state, actions, next_ns; with a change of
@@ -36,7 +36,7 @@ from carppcap.node.timeline import (
     format_rejection,
     format_step,
 )
-from carppcap.replay.statistics import Sender, Tally
+from carppcap.replay.statistics import Sender, Statistics
 from carppcap.units import Instant, format_seconds
 
 
@@ -54,19 +54,19 @@ class End:
 
 
 class Report(Protocol):
-    """Takes what happens, as it happens."""
+    """Takes what happens, in its order."""
 
-    def note(self, text: str) -> None:
-        """Something to know about the run as a whole."""
+    def write_note(self, text: str) -> None:
+        """Write a note on the run as a whole."""
 
-    def step(self, step: Step) -> None:
-        """Something came of an event."""
+    def write_step(self, step: Step) -> None:
+        """Write a step."""
 
-    def rejection(self, rejection: Rejection, at: Instant) -> None:
-        """A frame moved nothing."""
+    def write_rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Write a frame that reached no virtual host."""
 
-    def summary(self, end: End, tally: Tally) -> None:
-        """The run is over."""
+    def write_summary(self, end: End, statistics: Statistics) -> None:
+        """Write how the run ended."""
 
 
 class TextReport:
@@ -75,20 +75,20 @@ class TextReport:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
 
-    def note(self, text: str) -> None:
-        """A line that no timeline line begins like."""
+    def write_note(self, text: str) -> None:
+        """Write a line that cannot be taken for one of the timeline."""
         self._write(f"note: {text}")
 
-    def step(self, step: Step) -> None:
-        """One line of the timeline."""
+    def write_step(self, step: Step) -> None:
+        """Write one line of the timeline."""
         self._write(format_step(step))
 
-    def rejection(self, rejection: Rejection, at: Instant) -> None:
-        """One line of the timeline."""
+    def write_rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Write one line of the timeline."""
         self._write(format_rejection(rejection, at))
 
-    def summary(self, end: End, tally: Tally) -> None:
-        """The end, every sender, and the totals."""
+    def write_summary(self, end: End, statistics: Statistics) -> None:
+        """Write the end, every sender and the totals."""
         columns = [
             format_seconds(end.at),
             f"vhid {end.vhid}",
@@ -98,15 +98,17 @@ class TextReport:
         if end.deadline is not None:
             columns.append(f"next {format_seconds(end.deadline)}")
         self._write("  ".join(columns))
-        for sender in tally.senders:
+        for sender in statistics.senders:
             self._write(_format_sender(sender))
         self._write(
-            f"total  frames {end.frames}  accepted {tally.accepted}  "
-            f"rejected {_format_counts(_reasons(tally.rejected))}  "
-            f"transitions {tally.transitions}"
+            f"total  frames {end.frames}  accepted {statistics.accepted}  "
+            f"rejected {_format_counts(_reasons(statistics.rejected))}  "
+            f"transitions {statistics.transitions}"
         )
-        if tally.remarks:
-            self._write(f"obeyed, but remarked on  {_format_counts(_remarks(tally))}")
+        if statistics.remarks:
+            self._write(
+                f"obeyed, but remarked on  {_format_counts(_remarks(statistics))}"
+            )
 
 
 def _format_sender(sender: Sender) -> str:
@@ -130,34 +132,34 @@ def _format_counts(counts: dict[str, int]) -> str:
 
 
 def _reasons(rejected: Counter[RejectReason]) -> dict[str, int]:
-    """By name, in the order in which frames are judged."""
+    """Return the counts by name, in the order of the checks."""
     return {r.value: rejected[r] for r in RejectReason if rejected[r]}
 
 
-def _remarks(tally: Tally) -> dict[str, int]:
-    return {f.value: tally.remarks[f] for f in Finding if tally.remarks[f]}
+def _remarks(statistics: Statistics) -> dict[str, int]:
+    return {f.value: statistics.remarks[f] for f in Finding if statistics.remarks[f]}
 
 
 class JsonReport:
-    """One object a line, as the module says.  `write` takes one line at a time."""
+    """One object a line, as described above.  `write` takes one line at a time."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
 
-    def note(self, text: str) -> None:
-        """A `note`."""
+    def write_note(self, text: str) -> None:
+        """Write a `note`."""
         self._put({"kind": "note", "text": text})
 
-    def step(self, step: Step) -> None:
-        """A `step`."""
+    def write_step(self, step: Step) -> None:
+        """Write a `step`, or a `rejection` if it refused an advert."""
         self._put(step_record(step))
 
-    def rejection(self, rejection: Rejection, at: Instant) -> None:
-        """A `rejection`."""
+    def write_rejection(self, rejection: Rejection, at: Instant) -> None:
+        """Write a `rejection`."""
         self._put(rejection_record(rejection, at))
 
-    def summary(self, end: End, tally: Tally) -> None:
-        """A `summary`."""
+    def write_summary(self, end: End, statistics: Statistics) -> None:
+        """Write a `summary`."""
         self._put(
             {
                 "kind": "summary",
@@ -168,11 +170,11 @@ class JsonReport:
                 "state": end.state.value,
                 "next_ns": end.deadline,
                 "frames": end.frames,
-                "accepted": tally.accepted,
-                "rejected": _reasons(tally.rejected),
-                "remarks": _remarks(tally),
-                "transitions": tally.transitions,
-                "senders": [_sender_record(sender) for sender in tally.senders],
+                "accepted": statistics.accepted,
+                "rejected": _reasons(statistics.rejected),
+                "remarks": _remarks(statistics),
+                "transitions": statistics.transitions,
+                "senders": [_sender_record(sender) for sender in statistics.senders],
             }
         )
 

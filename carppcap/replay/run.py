@@ -1,11 +1,11 @@
-"""One capture file: what a node would have done, had it been there.
+"""One capture file, and what a host would have done in its place.
 
     file ──> decode ──> node ──> actions ──> report, file
 
-Packet time is the clock: the first frame is instant 0, and between two frames time
-passes from deadline to deadline.  A frame at instant t is handled before a deadline
-at t and after every earlier one.  No script runs and nothing is sent; whatever is
-asked for succeeds at once.
+The stamps of the frames are the clock: the first frame is instant 0, and between two
+frames time passes from deadline to deadline.  A frame at instant t is handled before a
+deadline at t and after every earlier one.  No script is run and no frame is sent; all
+actions succeed at once.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ from carppcap.node.ingress import Rejection
 from carppcap.node.performer import Performer
 from carppcap.node.timeline import is_quiet
 from carppcap.replay.report import End, Report
-from carppcap.replay.statistics import Tally
+from carppcap.replay.statistics import Statistics
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
 from carppcap.units import Instant, format_seconds
@@ -48,7 +48,7 @@ from carppcap.wire.decode import (
 )
 
 TICKS_PER_GAP_MAX = 1_000_000
-"""Our adverts between two frames; more than that and a stamp must be wrong."""
+"""Our adverts between two frames; if there were more, a stamp must be wrong."""
 
 
 class FrameSource(Protocol):
@@ -57,14 +57,14 @@ class FrameSource(Protocol):
     link_type: LinkType
 
     def read(self) -> list[StampedFrame]:
-        """What comes next, oldest first; empty when there is nothing left."""
+        """Return the next frames, oldest first; empty at the end."""
 
 
 class Replay:
-    """One virtual host before a capture.
+    """Replays a capture to one virtual host.
 
-    `injector` takes what we would have sent, stamped as the capture is.  `verbose`
-    reports also the steps that nothing came of.
+    `injector` takes the frames that the host would have sent, with stamps on the clock
+    of the capture.  `verbose` reports quiet steps, too.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class Replay:
         *,
         verbose: bool = False,
     ) -> None:
-        self.tally = Tally()
+        self.statistics = Statistics()
         self._config = config
         self._capture = capture
         self._report = report
         self._injector = injector
         self._verbose = verbose
-        # Our own clock is unset, so that no advert is older than our start: whoever
-        # was thought to lag behind could not be told here.
+        # Our own clock is not set, so that no advert is older than our start: a sender
+        # that lags behind could not be told so here.
         self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
         self._group = self._node.group(config.interface, config.vhid)
         self._performer = Performer(self._group, self)
@@ -98,7 +98,7 @@ class Replay:
         self._frames = 0
 
     def run(self) -> LinkError | None:
-        """Replay the whole capture; what broke it off, or None at its proper end."""
+        """Replay the whole capture; return what broke it off, or None."""
         broken_off = None
         self._performer.handle(Start(), self._now)
         try:
@@ -111,11 +111,11 @@ class Replay:
         except LinkError as error:
             broken_off = error
         self._pass_time(self._now + 1)
-        self._report.summary(self._end(), self.tally)
+        self._report.write_summary(self._end(), self.statistics)
         return broken_off
 
     def _pass_time(self, until: Instant) -> None:
-        """Meet every deadline before `until`.  Raises `LinkError` if that is absurd."""
+        """Meet every deadline before `until`.  Raises `LinkError` for an absurd gap."""
         gap_ns = until - self._now
         if gap_ns > TICKS_PER_GAP_MAX * self._group.interval_ns:
             raise LinkError(
@@ -138,16 +138,16 @@ class Replay:
         if datagram is Defect.FOREIGN:
             announcement = decode_announcement(frame, link_type)
             if announcement is not None:
-                self.tally.announcement(announcement)
+                self.statistics.note_announcement(announcement)
             return
         outcome = self._node.receive(self._config.interface, datagram, self._now)
         if isinstance(outcome, Rejection):
-            self.tally.rejection(outcome)
-            self._report.rejection(outcome, self._now)
+            self.statistics.count_rejection(outcome)
+            self._report.write_rejection(outcome, self._now)
         elif outcome is not None:
             if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 assert isinstance(datagram, Datagram)
-                self.tally.advert(outcome.vhid, outcome.event, datagram)
+                self.statistics.count_advert(outcome.vhid, outcome.event, datagram)
             self._performer.perform(outcome)
 
     # What the performer asks for (`performer.Driver`).
@@ -166,8 +166,8 @@ class Replay:
         # That an advert left is not worth a line.
         is_told = self._verbose and step.event != SendSucceeded()
         if is_told or not is_quiet(step):
-            self._report.step(step)
-        self.tally.step(step)
+            self._report.write_step(step)
+        self.statistics.count_step(step)
 
     def acquire(self, step: Step) -> Iterable[Event]:
         """Return that the addresses were acquired."""
@@ -190,15 +190,15 @@ class Replay:
 
 
 def _invented_mac_of(peer: Address) -> bytes:
-    # Nobody tells in a capture where it is; what matters is that there is a frame.
+    # A capture does not tell where a peer is; what matters is that there is a frame.
     return b"\x02\x00" + peer.packed[-4:]
 
 
 def invented_mac(config: VirtualHostConfig) -> bytes:
-    """02:00 and the last four bytes of --srcip: locally administered, and told apart.
+    """Return 02:00 and the last four bytes of --srcip, a locally administered MAC.
 
-    A capture does not say which MAC we would have had.
+    A capture does not tell which MAC address we would have had.
     """
     source = config.source or config.source6
-    assert source is not None  # `tool` has found one
+    assert source is not None  # `command` has chosen one
     return _invented_mac_of(source)

@@ -1,6 +1,6 @@
-"""What a run amounts to: who sent what, what was refused, and which flag is wrong.
+"""Who sent what, what was refused, and which flag is wrong.
 
-A fold over steps and rejections, in bounded memory however long the run is.
+A fold over steps and rejections.  Its memory is bounded however long the run is.
 """
 
 from collections import Counter
@@ -13,17 +13,17 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Refusal, Rejection, RejectReason
-from carppcap.node.mismatch import Misfit, find_misfit
+from carppcap.node.mismatch import Mismatch, find_mismatch
 from carppcap.node.replay_guard import Finding
-from carppcap.wire import header as wire
+from carppcap.wire import header
 from carppcap.wire.decode import Announcement, Datagram
 
 SENDERS_MAX = 256
 ANNOUNCED_MAX = 256
-"""Forged addresses could otherwise fill the memory; what is beyond goes uncounted."""
+"""Limits, because forged addresses could fill the memory; others are not listed."""
 
 _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP)
-"""Rejections that may come of a wrong flag of ours."""
+"""Rejections that a wrong flag of ours may cause."""
 
 
 @dataclass(slots=True)
@@ -43,8 +43,8 @@ class Sender:
     sample: Datagram | None = None
 
 
-class Tally:
-    """Counts; read its attributes when the run is over."""
+class Statistics:
+    """The counts of a run."""
 
     def __init__(self) -> None:
         self.transitions = 0
@@ -56,26 +56,28 @@ class Tally:
 
     @property
     def senders(self) -> list[Sender]:
-        """Everyone who sent anything, by address and vhid."""
+        """All senders, by address and vhid."""
         order = sorted(self._senders, key=lambda key: (*key[:2], key[2] or 0))
         return [self._senders[key] for key in order]
 
     @property
     def accepted(self) -> int:
-        """Adverts that reached the core."""
+        """The number of adverts that reached the virtual host."""
         return self._others.accepted + sum(
             sender.accepted for sender in self._senders.values()
         )
 
-    def step(self, step: Step) -> None:
-        """Count what came of an event."""
+    def count_step(self, step: Step) -> None:
+        """Count changes of state, findings and refused adverts."""
         self.transitions += sum(isinstance(a, StateChanged) for a in step.actions)
         if step.refusal is not None:
             self._count_rejection(step.refusal)
         elif step.finding is not None:
             self.remarks[step.finding] += 1
 
-    def advert(self, vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
+    def count_advert(
+        self, vhid: int, event: AdvertReceived, datagram: Datagram
+    ) -> None:
         """Count an accepted advert."""
         sender = self._sender(event.source, vhid)
         sender.accepted += 1
@@ -84,14 +86,14 @@ class Tally:
             sender.verified = False
             sender.sample = sender.sample or datagram
 
-    def rejection(self, rejection: Rejection) -> None:
+    def count_rejection(self, rejection: Rejection) -> None:
         """Count a frame that reached no virtual host."""
         sender = self._count_rejection(rejection)
         if rejection.reason in _TELLING:
             sender.sample = sender.sample or rejection.datagram
 
-    def announcement(self, announcement: Announcement) -> None:
-        """Take note of an address that somebody claims."""
+    def note_announcement(self, announcement: Announcement) -> None:
+        """Remember an address that a host announces."""
         if len(self.announced) < ANNOUNCED_MAX:
             self.announced[announcement] = None
 
@@ -113,17 +115,17 @@ class Tally:
         return sender
 
 
-def explain(config: VirtualHostConfig, tally: Tally) -> list[str]:
-    """Sentences on flags that do not fit what was seen.
+def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
+    """Return sentences on flags that do not fit what was seen.
 
-    `config` is that of the run, with the key even where there was no address to
-    check digests with.
+    `config` is that of the run, but has the key even if there was no address to check
+    digests with.
     """
-    senders = tally.senders
-    # Where some were accepted the flags fit, and the others were forged.
+    senders = statistics.senders
+    # If some of its adverts were accepted, the flags fit and the others were forged.
     trusted = {s.source for s in senders if s.accepted and s.verified}
     notes = [
-        _explain_sender(config, sender, sender.sample, tally)
+        _explain_sender(config, sender, sender.sample, statistics)
         for sender in senders
         if sender.sample is not None and sender.source not in trusted
     ]
@@ -137,30 +139,30 @@ def explain(config: VirtualHostConfig, tally: Tally) -> list[str]:
 
 
 def _explain_sender(
-    config: VirtualHostConfig, sender: Sender, sample: Datagram, tally: Tally
+    config: VirtualHostConfig, sender: Sender, sample: Datagram, statistics: Statistics
 ) -> str:
-    """One sentence, or nothing where nothing can be said."""
-    advert = wire.decode(sample.payload)
+    """Return one sentence, or an empty string if nothing can be told."""
+    advert = header.decode(sample.payload)
     assert advert is not None  # or it would have been BADLEN
-    misfit, addresses = find_misfit(config, advert, tally.announced)
+    mismatch, addresses = find_mismatch(config, advert, statistics.announced)
     theirs = f"adverts from {sender.source}"
     ours = ", ".join(f"--addr {vip}" for vip in config.vips)
-    match misfit:
-        case Misfit.NONE:
+    match mismatch:
+        case Mismatch.NONE:
             return f"{theirs} {_other_way(config, sample)}"
-        case Misfit.VHID:
+        case Mismatch.VHID:
             return (
                 f"{theirs} fit password and address, but have vhid {advert.vhid}, "
                 f"not --vhid {config.vhid}"
             )
         case _ if advert.vhid != config.vhid or config.key is None:
             return ""  # another group may have what password and address it likes
-        case Misfit.ADDRESS:
+        case Mismatch.ADDRESS:
             listed = ", ".join(map(str, addresses))
             noun = "address" if len(addresses) == 1 else "all of the addresses"
             but = f", not {ours}" if ours else " (there is no --addr)"
             return f"{theirs} fit {noun} {listed}{but}"
-        case Misfit.PASSWORD:
+        case Mismatch.PASSWORD:
             return (
                 f"{theirs} do not fit the password; {ours} is announced here, so that "
                 "much seems right"
@@ -173,7 +175,7 @@ def _explain_sender(
 
 
 def _other_way(config: VirtualHostConfig, sample: Datagram) -> str:
-    """How adverts come that fit in everything else."""
+    """Return how adverts arrive that fit in everything else."""
     family = Family.of(sample.source)
     if family not in config.families:
         return f"come over IPv{family.value}, of which there is no --addr"

@@ -16,7 +16,7 @@ from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step, is_quiet
 from carppcap.replay import run as replay
 from carppcap.replay.report import End, JsonReport, TextReport
-from carppcap.replay.statistics import Tally, explain
+from carppcap.replay.statistics import Statistics, explain
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.auth import Key
@@ -76,18 +76,18 @@ class _Record:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def note(self, text: str) -> None:
+    def write_note(self, text: str) -> None:
         self.lines.append(text)
 
-    def step(self, step: Step) -> None:
+    def write_step(self, step: Step) -> None:
         if not is_quiet(step):
             self.lines.append(f"{format_step(step)}  {step.actions}")
 
-    def rejection(self, rejection: Rejection, at: int) -> None:
+    def write_rejection(self, rejection: Rejection, at: int) -> None:
         self.lines.append(format_rejection(rejection, at))
 
-    def summary(self, end: End, tally: Tally) -> None:
-        totals = (end, tally.accepted, tally.rejected, tally.senders)
+    def write_summary(self, end: End, statistics: Statistics) -> None:
+        totals = (end, statistics.accepted, statistics.rejected, statistics.senders)
         self.lines.append(f"end  ({totals})")
 
 
@@ -169,7 +169,7 @@ def check_file(data: bytes) -> object:
     report = (TextReport if len(data) % 2 else JsonReport)(lines.append)
     run = replay.Replay(STRANGER, FileCapture(_file(data)), report)
     broken_off = _limited(run)
-    lines += explain(STRANGER, run.tally)
+    lines += explain(STRANGER, run.statistics)
     assert all("\n" not in line for line in lines)
     if why:
         assert broken_off is not None

@@ -7,8 +7,8 @@ import pytest
 from carppcap.addresses import Address
 from carppcap.election.config import VirtualHostConfig
 from carppcap.node.mismatch import (
-    Misfit,
-    find_misfit,
+    Mismatch,
+    find_mismatch,
     is_signed_for_ours,
     plausible_vhid,
 )
@@ -56,75 +56,87 @@ TOGETHER = [
 @pytest.mark.parametrize(
     ("host", "sent", "announced", "expected"),
     [
-        pytest.param(config(), advert(), ALONE, (Misfit.NONE, ()), id="none"),
-        pytest.param(config(), advert(8), ALONE, (Misfit.VHID, ()), id="vhid"),
+        pytest.param(config(), advert(), ALONE, (Mismatch.NONE, ()), id="none"),
+        pytest.param(config(), advert(8), ALONE, (Mismatch.VHID, ()), id="vhid"),
         pytest.param(
-            config(vips=(TEN,)), advert(), ALONE, (Misfit.ADDRESS, (VIP,)), id="address"
+            config(vips=(TEN,)),
+            advert(),
+            ALONE,
+            (Mismatch.ADDRESS, (VIP,)),
+            id="address",
         ),
         pytest.param(
-            config(vips=()), advert(), ALONE, (Misfit.ADDRESS, (VIP,)), id="no address"
+            config(vips=()),
+            advert(),
+            ALONE,
+            (Mismatch.ADDRESS, (VIP,)),
+            id="no address",
         ),
         pytest.param(
             config(),
             advert(vips=(NINE, VIP)),
             TOGETHER,
-            (Misfit.ADDRESS, (NINE, VIP)),
+            (Mismatch.ADDRESS, (NINE, VIP)),
             id="several addresses",
         ),
         pytest.param(
             config(),
             advert(vips=(VIP6, NINE, VIP)),
             [*TOGETHER, Announcement(VIP6, MAC)],
-            (Misfit.ADDRESS, (NINE, VIP, VIP6)),
+            (Mismatch.ADDRESS, (NINE, VIP, VIP6)),
             id="both families",
         ),
         pytest.param(
             config(vips=(VIP6,)),
             advert(vips=(OTHER_VIP6,)),
             [Announcement(VIP6, OTHER_MAC), Announcement(OTHER_VIP6, MAC)],
-            (Misfit.ADDRESS, (OTHER_VIP6,)),
+            (Mismatch.ADDRESS, (OTHER_VIP6,)),
             id="IPv6 address",
         ),
         pytest.param(
             config(vips=(VIP6,)),
             advert(vips=(VIP6, LINK_LOCAL)),
             [],
-            (Misfit.NONE, ()),
+            (Mismatch.NONE, ()),
             id="a link-local address is not signed",
         ),
         pytest.param(
             config(vips=(VIP, LINK_LOCAL)),
             signed_for_all(VIP, LINK_LOCAL),
             [],
-            (Misfit.NONE, ()),
+            (Mismatch.NONE, ()),
             id="nor missed where it is",
         ),
         pytest.param(
             config(link_address=MAC),
             signed_for_all(VIP, link_address=MAC),
             [],
-            (Misfit.NONE, ()),
+            (Mismatch.NONE, ()),
             id="a MAC set by hand",
         ),
         pytest.param(
             config(),
             advert(password=b"hate"),
             ALONE,
-            (Misfit.PASSWORD, ()),
+            (Mismatch.PASSWORD, ()),
             id="password",
         ),
         pytest.param(
             config(vips=(TEN,)),
             advert(password=b"hate"),
             ALONE,
-            (Misfit.UNKNOWN, ()),
+            (Mismatch.UNKNOWN, ()),
             id="password and address",
         ),
         pytest.param(
-            config(vips=(TEN,)), advert(), [], (Misfit.UNKNOWN, ()), id="no candidates"
+            config(vips=(TEN,)),
+            advert(),
+            [],
+            (Mismatch.UNKNOWN, ()),
+            id="no candidates",
         ),
         pytest.param(
-            config(key=None), advert(), ALONE, (Misfit.UNKNOWN, ()), id="no key"
+            config(key=None), advert(), ALONE, (Mismatch.UNKNOWN, ()), id="no key"
         ),
     ],
 )
@@ -132,10 +144,10 @@ def test_find_misfit(
     host: VirtualHostConfig,
     sent: Advert,
     announced: list[Announcement],
-    expected: tuple[Misfit, tuple[Address, ...]],
+    expected: tuple[Mismatch, tuple[Address, ...]],
 ) -> None:
     """One flag changed, and the digest on the wire comes out."""
-    assert find_misfit(host, sent, announced) == expected
+    assert find_mismatch(host, sent, announced) == expected
 
 
 def test_ours_under_another_vhid() -> None:
@@ -209,4 +221,4 @@ def test_the_key_of_a_kernel_counts_too() -> None:
 
     sent = Advert(8, 1, 0, 5, signer.digest(5))
 
-    assert find_misfit(host, sent, []) == (Misfit.VHID, ())
+    assert find_mismatch(host, sent, []) == (Mismatch.VHID, ())

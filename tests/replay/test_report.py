@@ -14,7 +14,7 @@ from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
 from carppcap.replay.report import End, JsonReport, Report, TextReport
-from carppcap.replay.statistics import Tally
+from carppcap.replay.statistics import Statistics
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import Advert
 from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload
@@ -49,19 +49,21 @@ def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
     """A run with one of everything."""
     lines: list[str] = []
     report = make(lines.append)
-    tally = Tally()
-    report.note("grüß dich")
+    statistics = Statistics()
+    report.write_note("grüß dich")
     for step in (STARTED, HEARD):
-        tally.step(step)
-        report.step(step)
+        statistics.count_step(step)
+        report.write_step(step)
     datagram = Datagram(LOWER, GROUP, 255, True, payload(config(), 99))
     assert isinstance(HEARD.event, AdvertReceived)
-    tally.advert(7, HEARD.event, datagram)
+    statistics.count_advert(7, HEARD.event, datagram)
     for rejection in (REJECTED, REJECTED, NAMELESS):
-        tally.rejection(rejection)
-    report.rejection(REJECTED, ns(2))
-    report.rejection(NAMELESS, ns(2.5))
-    report.summary(End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, ns(4), 12), tally)
+        statistics.count_rejection(rejection)
+    report.write_rejection(REJECTED, ns(2))
+    report.write_rejection(NAMELESS, ns(2.5))
+    report.write_summary(
+        End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, ns(4), 12), statistics
+    )
     return lines
 
 
@@ -72,11 +74,11 @@ def test_remarks_of_the_guard() -> None:
     records: list[str] = []
     end = End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, None, 2)
     for report in (TextReport(lines.append), JsonReport(records.append)):
-        tally = Tally()
+        statistics = Statistics()
         for step in (HEARD, remarked, remarked):
-            tally.step(step)
-        report.step(remarked)
-        report.summary(end, tally)
+            statistics.count_step(step)
+        report.write_step(remarked)
+        report.write_summary(end, statistics)
 
     assert lines == [
         "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified replay",
@@ -204,13 +206,13 @@ def test_sender_without_a_vhid(
     datagram: Datagram | Defect, expected: str | None
 ) -> None:
     """A frame too short for one still has an address."""
-    tally, lines = Tally(), list[str]()
+    statistics, lines = Statistics(), list[str]()
     verdict = Ingress([config()]).check(datagram)
     if isinstance(verdict, Rejection):
-        tally.rejection(verdict)
+        statistics.count_rejection(verdict)
 
     end = End(0, "eth0", 7, (Family.IPV4,), State.INIT, None, 0)
-    TextReport(lines.append).summary(end, tally)
+    TextReport(lines.append).write_summary(end, statistics)
 
     assert lines[0] == "0.000000  vhid 7  INIT  end of capture"
     assert lines[1:-1] == ([] if expected is None else [expected])

@@ -12,7 +12,7 @@ from carppcap.election.events import AdvertReceived, Start
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
-from carppcap.replay.statistics import ANNOUNCED_MAX, SENDERS_MAX, Tally, explain
+from carppcap.replay.statistics import ANNOUNCED_MAX, SENDERS_MAX, Statistics, explain
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Announcement, Datagram, Defect
 from tests.builders import (
@@ -36,20 +36,20 @@ OTHER_GROUP = IPv4Address("224.0.0.99")
 HOST = config()
 
 
-def tally_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Tally:
+def statistics_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Statistics:
     """What a replay counts of these, announcements of both addresses included."""
-    tally, ingress = Tally(), Ingress([host])
+    statistics, ingress = Statistics(), Ingress([host])
     for datagram in datagrams:
         verdict = ingress.check(datagram)
         if isinstance(verdict, Rejection):
-            tally.rejection(verdict)
+            statistics.count_rejection(verdict)
         elif verdict is not None:
             vhid, event = verdict
             assert isinstance(event, AdvertReceived)
             assert isinstance(datagram, Datagram)
-            tally.advert(vhid, event, datagram)
-    tally.announcement(Announcement(VIP, MAC))
-    return tally
+            statistics.count_advert(vhid, event, datagram)
+    statistics.note_announcement(Announcement(VIP, MAC))
+    return statistics
 
 
 def sent(
@@ -67,33 +67,33 @@ def test_remarks_are_counted() -> None:
     """What was obeyed, and yet odd."""
     event = AdvertReceived(LOWER, 1, 0, 5)
     odd = Step(0, "eth0", 7, event, (), State.BACKUP, None, Finding.REPLAY)
-    tally = Tally()
+    statistics = Statistics()
     for step in (odd, replace(odd, finding=None), odd):
-        tally.step(step)
+        statistics.count_step(step)
 
-    assert tally.remarks == {Finding.REPLAY: 2}
-    assert (tally.senders, tally.rejected) == ([], {})
+    assert statistics.remarks == {Finding.REPLAY: 2}
+    assert (statistics.senders, statistics.rejected) == ([], {})
 
 
 def test_refused_adverts_are_counted() -> None:
     """With their senders, and not as remarks; one of ours under no vhid."""
     event = AdvertReceived(LOWER, 1, 0, 5)
     own = Step(0, "eth0", 7, event, (), State.BACKUP, None, refused=True)
-    tally = Tally()
+    statistics = Statistics()
     for step in (own, replace(own, finding=Finding.STALE)):
-        tally.step(step)
-    stranger, sender = tally.senders
+        statistics.count_step(step)
+    stranger, sender = statistics.senders
 
-    assert tally.rejected == {RejectReason.OWN: 1, RejectReason.STALE: 1}
+    assert statistics.rejected == {RejectReason.OWN: 1, RejectReason.STALE: 1}
     assert (stranger.vhid, stranger.rejected) == (None, {RejectReason.OWN: 1})
     assert (sender.vhid, sender.rejected) == (7, {RejectReason.STALE: 1})
-    assert (tally.remarks, tally.accepted) == ({}, 0)
+    assert (statistics.remarks, statistics.accepted) == ({}, 0)
 
 
 def test_counts_by_sender_and_reason() -> None:
     """In order of address and vhid; frames without a sender count as well."""
     other = config(vhid=8, advskew=3)
-    tally = tally_of(
+    statistics = statistics_of(
         HOST,
         sent(source=HIGHER),
         sent(config(advskew=9), source=HIGHER),
@@ -104,15 +104,15 @@ def test_counts_by_sender_and_reason() -> None:
         Defect.FOREIGN,
     )
 
-    lower, foreign, higher = tally.senders
+    lower, foreign, higher = statistics.senders
 
     assert (lower.source, lower.vhid, lower.accepted) == (LOWER, 7, 1)
     assert lower.rejected == {RejectReason.BADTTL: 1}
     assert (foreign.source, foreign.vhid, foreign.accepted) == (LOWER, 8, 0)
     assert foreign.rejected == {RejectReason.BADVHID: 1}
     assert (higher.accepted, higher.rank, higher.verified) == (2, (1, 9, 0), True)
-    assert tally.accepted == 3
-    assert tally.rejected == {
+    assert statistics.accepted == 3
+    assert statistics.rejected == {
         RejectReason.BADTTL: 1,
         RejectReason.BADVHID: 1,
         RejectReason.BADLEN: 1,
@@ -123,39 +123,41 @@ def test_senders_of_both_families() -> None:
     """IPv4 first; equal numbers do not make two addresses one."""
     alike = IPv6Address(int(LOWER))
     both = config(source6=OURS6, vips=(VIP, VIP6))
-    tally = tally_of(
+    statistics = statistics_of(
         both,
         sent(both, source=LOWER6, group=GROUP6),
         sent(both, source=alike, group=GROUP6),
         sent(both),
     )
 
-    assert [sender.source for sender in tally.senders] == [LOWER, alike, LOWER6]
-    assert [sender.accepted for sender in tally.senders] == [1, 1, 1]
+    assert [sender.source for sender in statistics.senders] == [LOWER, alike, LOWER6]
+    assert [sender.accepted for sender in statistics.senders] == [1, 1, 1]
 
 
 def test_counts_transitions() -> None:
     """And nothing else that a step may hold."""
-    tally = Tally()
+    statistics = Statistics()
     changed = StateChanged(State.INIT, State.BACKUP, Cause.STARTUP)
     for actions in ((changed, ReleaseAddresses()), (), (ReleaseAddresses(),)):
-        tally.step(Step(ns(0), "eth0", 7, Start(), actions, State.BACKUP, None))
+        statistics.count_step(
+            Step(ns(0), "eth0", 7, Start(), actions, State.BACKUP, None)
+        )
 
-    assert tally.transitions == 1
+    assert statistics.transitions == 1
 
 
 def test_memory_is_bounded() -> None:
     """Senders beyond the limit are still counted, though not by name."""
-    tally = Tally()
+    statistics = Statistics()
     event = AdvertReceived(LOWER, 1, 0, 5)
     for number in range(SENDERS_MAX + 7):
         source = IPv4Address(number + 1)
-        tally.advert(7, replace(event, source=source), sent())
-        tally.announcement(Announcement(source, MAC))
+        statistics.count_advert(7, replace(event, source=source), sent())
+        statistics.note_announcement(Announcement(source, MAC))
 
-    assert len(tally.senders) == SENDERS_MAX
-    assert len(tally.announced) == ANNOUNCED_MAX
-    assert tally.accepted == SENDERS_MAX + 7
+    assert len(statistics.senders) == SENDERS_MAX
+    assert len(statistics.announced) == ANNOUNCED_MAX
+    assert statistics.accepted == SENDERS_MAX + 7
 
 
 OTHER_VIP6 = IPv6Address("fd00:1::9")
@@ -268,10 +270,10 @@ def test_explain(
     host: VirtualHostConfig, datagrams: list[Datagram | Defect], expected: str
 ) -> None:
     """One sentence for each sender whom a flag of ours shuts out."""
-    tally = tally_of(host, *datagrams)
-    tally.announcement(Announcement(OTHER_VIP6, MAC))
+    statistics = statistics_of(host, *datagrams)
+    statistics.note_announcement(Announcement(OTHER_VIP6, MAC))
 
-    assert "\n".join(explain(host, tally)) == expected
+    assert "\n".join(explain(host, statistics)) == expected
 
 
 ANY = config(vips=(), key=None)
@@ -300,19 +302,19 @@ def test_explain_without_an_address(
     key: Key | None, password: bytes, expected: str
 ) -> None:
     """What was believed unverified can still be tried with the password."""
-    tally = tally_of(ANY, sent(password=password))
+    statistics = statistics_of(ANY, sent(password=password))
 
-    assert tally.senders[0].accepted == 1
-    assert "\n".join(explain(replace(ANY, key=key), tally)) == expected
+    assert statistics.senders[0].accepted == 1
+    assert "\n".join(explain(replace(ANY, key=key), statistics)) == expected
 
 
 def test_explain_several_addresses() -> None:
     """They are named together."""
     pair = config(vips=(VIP, OTHER_VIP))
-    tally = tally_of(HOST, sent(pair))
-    tally.announcement(Announcement(OTHER_VIP, MAC))
+    statistics = statistics_of(HOST, sent(pair))
+    statistics.note_announcement(Announcement(OTHER_VIP, MAC))
 
-    assert "\n".join(explain(HOST, tally)) == (
+    assert "\n".join(explain(HOST, statistics)) == (
         "adverts from 10.1.1.4 fit all of the addresses 10.1.1.252, 10.1.1.253, "
         "not --addr 10.1.1.252"
     )
