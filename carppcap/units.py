@@ -2,7 +2,7 @@
 
 One step of skew is 1/256 s, which is exactly 3 906 250 ns, and a microsecond of a
 capture file is exactly 1000 ns: nothing here is ever rounded, so intervals can be
-compared for equality, as the election does (PROTOCOL: `sc_tv` against `ch_tv`).
+compared for equality, as the election does (`sc_tv` against `ch_tv` in ip_carp.c).
 """
 
 Instant = int

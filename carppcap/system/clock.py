@@ -1,10 +1,10 @@
-"""Two clocks: the monotonic one we live by, and the one capture stamps come from.
+"""The monotonic clock, on which all deadlines are, and the wall clock of time stamps.
 
-A frame is stamped by the kernel with the wall clock and handed to us up to a read
-timeout later.  Counting from its stamp, delivery neither delays nor prolongs a
-deadline.  But the wall clock is set by hand and by NTP, so a stamp is believed only
-if it is plausible: not in the future, and not from before the moment at which the
-buffer was last seen empty.  Around a step of the clock no stamp is believed.
+The kernel stamps a frame with the wall clock and delivers it up to a read timeout
+later.  Because deadlines count from the stamp, the delay of delivery does not matter.
+But the wall clock is set by hand and by NTP, so a stamp counts only if it is plausible:
+not in the future, and not before the moment at which the buffer was last seen empty.
+Around a step of the wall clock no stamp counts.
 """
 
 import time
@@ -16,21 +16,21 @@ _DRIFT_ALLOWED_RATIO = 1000  # 1000 ppm; adjtimex(2) slews by 500 at most
 
 
 def now_ns() -> Instant:
-    """The monotonic clock, which no one can set."""
+    """Return the monotonic clock, which cannot be set."""
     return time.monotonic_ns()
 
 
 def wall_ns() -> int:
-    """The wall clock, as capture stamps have it."""
+    """Return the wall clock, as in the stamps of captured frames."""
     return time.time_ns()
 
 
 class CaptureClock:
-    """Places capture stamps on the monotonic clock.
+    """Converts time stamps to instants of the monotonic clock.
 
     Call `begin_turn` before reading, `instant` for each stamp, and `buffer_is_empty`
-    when the read came back with nothing.  `delay_ns_max` is how long the kernel may
-    hold a frame back.
+    when a read returned nothing.  `delay_ns_max` is how long the kernel may delay a
+    frame.
     """
 
     def __init__(self, now: Instant, wall: int, delay_ns_max: Interval) -> None:
@@ -42,7 +42,7 @@ class CaptureClock:
         self._latest = now
 
     def begin_turn(self, now: Instant, wall: int) -> None:
-        """Compare the clocks anew."""
+        """Compare the clocks."""
         offset_ns = wall - now
         passed_ns = now - self._now
         allowed_ns = _DRIFT_ALLOWED_NS + passed_ns // _DRIFT_ALLOWED_RATIO
@@ -51,11 +51,11 @@ class CaptureClock:
         self._now = now
 
     def is_of_next_turn(self, stamp_ns: int) -> bool:
-        """Whether a frame arrived after this turn began, as far as can be told."""
+        """True if a frame certainly arrived after this turn began."""
         return self._trusted and stamp_ns - self._offset_ns > self._now
 
     def instant(self, stamp_ns: int) -> Instant:
-        """When a frame with this stamp arrived; never earlier than the one before."""
+        """Return when a frame with this stamp arrived, in order with earlier ones."""
         at = stamp_ns - self._offset_ns
         if not self._trusted or not self._earliest <= at <= self._now:
             at = self._now
@@ -63,5 +63,5 @@ class CaptureClock:
         return self._latest
 
     def buffer_is_empty(self) -> None:
-        """Frames seen from now on arrived later than this, but for the delay."""
+        """Note that all frames of before this turn, less the delay, were read."""
         self._earliest = self._now - self._delay_ns_max

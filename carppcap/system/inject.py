@@ -1,4 +1,4 @@
-"""Where our frames go: onto the wire, or into a capture file."""
+"""Sends frames into a capture file."""
 
 from struct import Struct
 from typing import Protocol
@@ -14,14 +14,14 @@ _SNAPSHOT_LENGTH = 65_535
 
 
 class Injector(Protocol):
-    """Takes the frames that a step wants sent."""
+    """Sends the frames of a step."""
 
     def send(self, frame: bytes, at: Instant) -> None:
-        """Send `frame`, which is of the instant `at`.  Raises `LinkError`."""
+        """Send `frame` at the instant `at`.  Raises `LinkError`."""
 
 
 class FileInjector:
-    """A .pcap file with nanosecond stamps; its instants count from the Unix epoch.
+    """A .pcap file with stamps in nanoseconds since the Unix epoch.
 
     Raises `LinkError` if the file cannot be written.
     """
@@ -50,7 +50,7 @@ class FileInjector:
             raise self._failure(error) from None
 
     def close(self) -> None:
-        """Write out what is left.  Raises `LinkError`."""
+        """Flush and close the file.  Raises `LinkError`."""
         try:
             self._file.close()
         except OSError as error:

@@ -1,14 +1,14 @@
-"""An interface as the kernel sees it: there or not, carrier, MAC, addresses.
+"""An interface as the kernel sees it: existence, carrier, MAC, addresses.
 
-Link events come from rtnetlink(7) and only say *that* something changed; what the
-interface is like now is then asked anew.  A burst of events, or one that the socket
-had no room for, is thus one question and never a wrong picture.
+An event of rtnetlink(7) only says *that* something changed; the monitor then requests
+the whole status again.  A burst of events, or a lost one, thus costs one request and
+never leads to a wrong status.
 """
 
 import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -21,7 +21,6 @@ from carppcap.system.rtnetlink import (
     Enquiry,
     HeldAddress,
     attribute,
-    attributes,
     held_addresses,
     open_netlink,
 )
@@ -29,10 +28,10 @@ from carppcap.system.source_address import LinkAddress
 
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
 
-_RTM_NEWLINK, _RTM_GETLINK = 16, 18
+_RTM_GETLINK = 18
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
-_IFA_F_SECONDARY = 0x01  # in IPv6 it means temporary
+_IFA_F_SECONDARY = 0x01  # temporary in IPv6
 _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x20, 0x40
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
@@ -41,12 +40,11 @@ _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """One look at an interface; `index` 0 where there is none of that name.
+    """The state of an interface; `index` is 0 if there is none of that name.
 
-    `mac` is empty where the interface is not Ethernet.  `addresses` are those that it
-    has, or will have once nobody objects (RFC 4862, 5.4); one that a neighbour has
-    objected to is not among them, as the kernel does not answer for it.  `sources`
-    are those that can be sent from already, in the kernel's order.
+    `mac` is empty if the interface is not Ethernet.  `addresses` includes tentative
+    ones, but no duplicates (RFC 4862, 5.4), for which the kernel does not answer.
+    `sources` are those that can be sent from already, in the kernel's order.
     """
 
     index: int = 0
@@ -58,16 +56,16 @@ class LinkStatus:
 
     @property
     def exists(self) -> bool:
-        """Whether there is such an interface."""
+        """True if there is such an interface."""
         return self.index != 0
 
 
 class LinkMonitor:
-    """Watches one interface by name, through its removal and return.
+    """Watches one interface by name, also while it is removed and made again.
 
     `fileno` is readable when something changed; call `drain` and `status` then.
-    Raises `LinkError` where rtnetlink is not to be had.  Once made it needs no
-    further descriptor, so it can answer where there is none left.
+    Raises `LinkError` if there is no rtnetlink.  After that it needs no further
+    descriptor, so it works when none is left.
     """
 
     def __init__(self, interface: str) -> None:
@@ -81,18 +79,18 @@ class LinkMonitor:
             raise _no_info(error) from None
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Return the descriptor to poll."""
         return self._events.fileno()
 
     def drain(self) -> None:
-        """Throw away the pending events; follow it with `status`."""
-        # Until none is left, or some were lost: the question makes up for them.
+        """Discard the pending events; call `status` next."""
+        # Until none is left, or some were lost, which `status` makes up for.
         with suppress(OSError):
             while True:
                 self._events.recv(RECEIVE_BYTES)
 
     def status(self) -> LinkStatus:
-        """What the interface is like now.  Raises `LinkError`."""
+        """Return the present state of the interface.  Raises `LinkError`."""
         try:
             return self._ask_status()
         except OSError as error:
@@ -107,11 +105,8 @@ class LinkMonitor:
         request = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attribute(
             _IFLA_IFNAME, name + b"\0"
         )
-        for kind, body in self._kernel.ask(_RTM_GETLINK, 0, request):
-            if kind != _RTM_NEWLINK or len(body) < _LINK.size:
-                continue
-            _, hardware, index, flags, _ = _LINK.unpack_from(body)
-            mac = attributes(body, _LINK.size).get(_IFLA_ADDRESS, b"")
+        records = self._kernel.records(_RTM_GETLINK, 0, request, _LINK)
+        for (_, hardware, index, flags, _), found in records:
             here = [
                 held for held in held_addresses(self._kernel) if held.index == index
             ]
@@ -119,7 +114,7 @@ class LinkMonitor:
                 index=index,
                 up=bool(flags & _IFF_UP),
                 carrier=bool(flags & _IFF_RUNNING),
-                mac=mac if hardware == _ARPHRD_ETHER else b"",
+                mac=found.get(_IFLA_ADDRESS, b"") if hardware == _ARPHRD_ETHER else b"",
                 addresses=frozenset(held.address for held in here),
                 sources=tuple(
                     _as_source(held)
@@ -130,22 +125,14 @@ class LinkMonitor:
         return LinkStatus()
 
     def host_addresses(self) -> Iterator[tuple[int, Address]]:
-        """Every address of this host, with the index of its interface.
+        """Yield every address of this host, with the index of its interface.
 
-        Those are left out that a neighbour has objected to.  Raises `OSError`.
+        Duplicates are left out (`held_addresses`).  Raises `OSError`.
         """
         return ((held.index, held.address) for held in held_addresses(self._kernel))
 
-    def has_any(self, addresses: Iterable[Address]) -> bool:
-        """Whether this host answers for one of `addresses`, on whatever interface.
-
-        Raises `OSError`.
-        """
-        held = {address for _, address in self.host_addresses()}
-        return not held.isdisjoint(addresses)
-
     def close(self) -> None:
-        """Stop watching."""
+        """Close the sockets."""
         self._events.close()
         self._kernel.close()
 
@@ -166,10 +153,9 @@ def _no_info(error: OSError) -> LinkError:
 
 
 class Membership:
-    """Keeps an interface in a multicast group, so that switches let it through.
+    """Keeps an interface in a multicast group, so that switches forward to it.
 
-    The kernel answers the IGMP or MLD queries for as long as this is open.  Raises
-    `LinkError`.
+    The kernel answers IGMP or MLD queries until `close`.  Raises `LinkError`.
     """
 
     def __init__(self, group: Address, index: int) -> None:

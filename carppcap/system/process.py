@@ -1,4 +1,4 @@
-"""The process itself: its secrets, its background, its signals, its pid file."""
+"""The process: secrets in its arguments, background, pid file, signals."""
 
 import os
 import re
@@ -13,9 +13,9 @@ PASSWORD_VARIABLE = "CARPPCAP_PASS"
 
 
 def fill_standard_streams() -> None:
-    """Give the null device to standard streams that whoever started us has closed.
+    """Open the null device for standard streams that are closed.
 
-    Otherwise the next socket would get the number, and what scripts print.
+    Otherwise the next socket would get the number of one, and the output of scripts.
     """
     while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(null, True)
@@ -23,10 +23,10 @@ def fill_standard_streams() -> None:
 
 
 def hide_from_ps(secrets: Iterable[bytes]) -> None:
-    """Overwrite `secrets` where `ps` and /proc/PID/cmdline and environ read them.
+    """Overwrite `secrets` in the arguments and the environment that `ps` shows.
 
-    The kernel shows those straight from our memory, at the places that
-    /proc/self/stat names (proc(5), arg_start and env_start).
+    The kernel reads both from our memory, at the places in /proc/self/stat (proc(5),
+    arg_start and env_start).
     """
     wanted = [secret for secret in secrets if secret]
     if not wanted:
@@ -34,7 +34,7 @@ def hide_from_ps(secrets: Iterable[bytes]) -> None:
     with suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        # proc(5) counts from 1 and starts with pid and name, which are cut off.
+        # proc(5) counts from 1, and the first two fields were cut off.
         arg_start, arg_end, env_start, env_end = map(int, fields[45:49])
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             for start, end in ((arg_start, arg_end), (env_start, env_end)):
@@ -46,7 +46,7 @@ def hide_from_ps(secrets: Iterable[bytes]) -> None:
 
 def _blank(area: bytes, secrets: Iterable[bytes]) -> bytes:
     for secret in secrets:
-        # Whole words or what follows -p, --pass= or NAME=; never a part of another.
+        # Whole words, or after -p, --pass= or NAME=; never a part of a word.
         pattern = rb"((?:^|\0)(?:-[A-Za-z]*p|--pass=|%s=)?)%s(?=\0)" % (
             PASSWORD_VARIABLE.encode(),
             re.escape(secret),
@@ -56,13 +56,16 @@ def _blank(area: bytes, secrets: Iterable[bytes]) -> bytes:
 
 
 class Verdict:
-    """How start-up ended, for the process that waits to tell its caller."""
+    """Reports the result of start-up to the parent, which waits for it."""
 
     def __init__(self, writing: int) -> None:
         self._writing: int | None = writing
 
     def report(self, exit_status: int) -> None:
-        """Tell it, once, and cut the last ties if all is well."""
+        """Report the status to the parent; on success detach from the terminal.
+
+        Only the first call has an effect.
+        """
         writing, self._writing = self._writing, None
         if writing is None:
             return
@@ -78,10 +81,10 @@ class Verdict:
 
 
 def become_daemon() -> Verdict:
-    """Go on in the background; the caller's process waits for our verdict.
+    """Continue in the background, while the parent waits for our verdict.
 
-    Returns in the child only.  The first process ends inside, with status 0 once the
-    child is ready, and otherwise with the child's own.  Raises `LinkError`.
+    Returns in the child only.  The parent exits, with status 0 once the child is ready,
+    otherwise with the status of the child.  Raises `LinkError`.
     """
     reading, writing = os.pipe()
     try:
@@ -90,7 +93,7 @@ def become_daemon() -> Verdict:
             _await_verdict(reading)
         os.close(reading)
         os.setsid()
-        # A session leader could still be given a terminal; its child cannot.
+        # A session leader could acquire a terminal again; its child cannot.
         if os.fork() != 0:
             os._exit(0)
     except OSError as error:
@@ -102,12 +105,12 @@ def become_daemon() -> Verdict:
 
 def _await_verdict(reading: int) -> None:
     verdict = os.read(reading, 1)
-    # Nothing at all means that the child died without a word.
+    # No verdict means that the child died.
     os._exit(verdict[0] if verdict else 2)
 
 
 class PidFile:
-    """The process id in a file, for as long as the process runs.
+    """A file with the process id, while the process runs.
 
     Raises `LinkError` if it cannot be written.
     """
@@ -124,10 +127,10 @@ class PidFile:
             ) from None
 
     def __enter__(self) -> None:
-        """The file is there already."""
+        """Do nothing: `__init__` wrote the file."""
 
     def __exit__(self, *failure: object) -> None:
-        """Take the file away again, unless another process has it by now."""
+        """Remove the file, unless another process has overwritten it."""
         with suppress(OSError, ValueError):
             with open(self._path, encoding="ascii") as file:
                 is_ours = file.read() == self._content
@@ -136,7 +139,7 @@ class PidFile:
 
 
 class SignalPipe:
-    """Signals as bytes on a descriptor, so that one `epoll` waits for all there is."""
+    """Signals on a descriptor, so that one `select` waits for everything."""
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:
         self._reading, writing = socket.socketpair()
@@ -146,32 +149,32 @@ class SignalPipe:
         signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _do_nothing)
-            # A system call that a signal interrupts is to be taken up again.
+            # System calls continue after a signal.
             signal.siginterrupt(number, False)
 
     def fileno(self) -> int:
-        """Readable when a signal has come."""
+        """Return the descriptor, readable when a signal has come."""
         return self._reading.fileno()
 
     def read(self) -> list[signal.Signals]:
-        """The signals that have come, in their order."""
+        """Return the signals that have come, in their order."""
         try:
             return [signal.Signals(number) for number in self._reading.recv(4096)]
         except BlockingIOError:
             return []
 
     def close(self) -> None:
-        """Give signals back to Python."""
+        """Close the pipe."""
         signal.set_wakeup_fd(-1)
         self._reading.close()
         self._writing.close()
 
 
 def _do_nothing(number: int, frame: object) -> None:
-    """Python needs a handler to write the number to the pipe."""
+    """Handle a signal: Python writes it to the pipe only if it has a handler."""
 
 
 def end_by_signal(number: signal.Signals) -> None:
-    """End as if the signal had never been handled, so that the status says so."""
+    """End by the signal itself, so that the exit status shows it."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""rtnetlink(7): messages, attributes and questions that the kernel answers at once."""
+"""rtnetlink(7): messages, attributes and requests."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ from struct import Struct
 from carppcap.addresses import Address
 
 ERROR, DONE = 2, 3
-"""Types of the messages that end an answer."""
+"""Types of the messages that end a reply."""
 
 REQUEST, ACKNOWLEDGE, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400
-"""Flags of a question."""
+"""Flags of a request."""
 
 RECEIVE_BYTES = 65_536
 
@@ -24,21 +24,23 @@ _HEADER = Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = Struct("=HH")  # struct rtattr
 _ERROR = Struct("=i")  # struct nlmsgerr begins with it
 _ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
-_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_NEW_TO_GET = 2  # RTM_NEWADDR is 20 and RTM_GETADDR 22, and so on
+_RTM_GETADDR = 22
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFA_F_DADFAILED = 0x08
+_VERSIONS: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
 _SO_RCVBUFFORCE = 33
-_ATTEMPTS_MAX = 5  # to get a list during which nothing changed
+_ATTEMPTS_MAX = 5  # to get a list that did not change meanwhile
 
 
 def open_netlink(groups: int) -> socket.socket:
-    """A socket that never blocks and hears of changes in `groups`, a mask.
+    """Return a non-blocking socket that receives the events of `groups`, a mask.
 
     Raises `OSError`.
     """
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     try:
-        with suppress(OSError):  # Needs CAP_NET_ADMIN, and is only a comfort.
+        with suppress(OSError):  # Needs CAP_NET_ADMIN; it works without.
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
         opened.bind((0, groups))
         opened.setblocking(False)
@@ -49,10 +51,10 @@ def open_netlink(groups: int) -> socket.socket:
 
 
 class Enquiry:
-    """Questions to rtnetlink, all over one socket.  Raises `OSError`.
+    """Requests to rtnetlink over one socket.  Raises `OSError`.
 
-    The kernel answers before `send` returns, so there is nothing to wait for.  Each
-    question has a number: what a failed one left unread answers no other.
+    The kernel replies before `send` returns, so nothing waits.  Replies to an earlier,
+    failed request are ignored by their number.
     """
 
     def __init__(self) -> None:
@@ -60,9 +62,9 @@ class Enquiry:
         self._number = 0
 
     def ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
-        """The (type, body) of each message of the answer.
+        """Return the type and body of each message of the reply.
 
-        Raises `OSError`, also where that is the kernel's answer.
+        Raises `OSError`, also if the kernel replies with an error.
         """
         for _ in range(_ATTEMPTS_MAX):
             answer = self._ask_once(kind, flags, body)
@@ -73,7 +75,7 @@ class Enquiry:
     def _ask_once(
         self, kind: int, flags: int, body: bytes
     ) -> list[tuple[int, bytes]] | None:
-        """The answer, or None if it was overtaken by a change."""
+        """Return the reply, or None if the list changed while it was sent."""
         self._number = (self._number + 1) & 0xFFFF_FFFF
         length = _HEADER.size + len(body)
         header = _HEADER.pack(length, kind, flags | REQUEST, self._number, 0)
@@ -93,8 +95,19 @@ class Enquiry:
                 answer.append((its, content))
         return None if is_overtaken else answer
 
+    def records(
+        self, kind: int, flags: int, body: bytes, layout: Struct
+    ) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
+        """Yield fields and attributes of each message that answers `kind`, an RTM_GET*.
+
+        `layout` is that of the fields.  Raises `OSError`.
+        """
+        for its, content in self.ask(kind, flags, body):
+            if its == kind - _NEW_TO_GET and len(content) >= layout.size:
+                yield layout.unpack_from(content), attributes(content, layout.size)
+
     def close(self) -> None:
-        """Ask no more."""
+        """Close the socket."""
         self._socket.close()
 
 
@@ -105,7 +118,7 @@ def _raise_unless_zero(content: bytes) -> None:
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Type, flags, number and body of each message."""
+    """Yield type, flags, number and body of each message."""
     position = 0
     while position + _HEADER.size <= len(data):
         length, kind, flags, number, _ = _HEADER.unpack_from(data, position)
@@ -116,7 +129,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def attributes(body: bytes, position: int) -> dict[int, bytes]:
-    """The attributes of a message from `position` on, up to one that is cut short."""
+    """Return the attributes of a message from `position` on, by their type."""
     found: dict[int, bytes] = {}
     while position + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, position)
@@ -128,16 +141,16 @@ def attributes(body: bytes, position: int) -> dict[int, bytes]:
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """One attribute of a question."""
+    """Return one attribute of a request."""
     length = _ATTRIBUTE.size + len(value)
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
 
 
 @dataclass(frozen=True, slots=True)
 class HeldAddress:
-    """An address of this host: where, with how long a prefix, and the kernel's flags.
+    """An address of this host.
 
-    `index` is the number of the interface, `flags` are IFA_F_* of rtnetlink(7).
+    `index` is that of the interface, `flags` are IFA_F_* of rtnetlink(7).
     """
 
     index: int
@@ -147,28 +160,25 @@ class HeldAddress:
 
 
 def held_addresses(kernel: Enquiry) -> Iterator[HeldAddress]:
-    """Every address of this host, in the kernel's order.
+    """Yield every address of this host, in the kernel's order.
 
-    Those are left out that a neighbour has objected to (RFC 4862, 5.4): they stand on
-    their interface, but the kernel does not answer for them.  Raises `OSError`.
+    Duplicates (RFC 4862, 5.4) are left out: they stay on their interface, but the
+    kernel does not answer for them.  Raises `OSError`.
     """
-    # Of no family: the kernel lists both, whichever it has, in one answer.
+    # For AF_UNSPEC the kernel lists the addresses of both families.
     request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-    for kind, body in kernel.ask(_RTM_GETADDR, DUMP, request):
-        if kind != _RTM_NEWADDR or len(body) < _ADDRESS.size:
+    records = kernel.records(_RTM_GETADDR, DUMP, request, _ADDRESS)
+    for (family, prefix, flags, _, index), found in records:
+        # On a point-to-point link IFA_ADDRESS is that of the far end.
+        address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
+        if address is None or address.version != _VERSIONS.get(family):
             continue
-        family, prefix, flags, _, index = _ADDRESS.unpack_from(body)
-        found = attributes(body, _ADDRESS.size)
-        # On a point-to-point link the plain address is that of the far end.
-        packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
-        address = _address(family, packed)
-        if address is not None and not flags & _IFA_F_DADFAILED:
+        if not flags & _IFA_F_DADFAILED:
             yield HeldAddress(index, address, prefix, flags)
 
 
-def _address(family: int, packed: bytes) -> Address | None:
-    if family == socket.AF_INET and len(packed) == 4:
+def address_of(packed: bytes) -> Address | None:
+    """Return the address of 4 or 16 bytes, None for another length."""
+    if len(packed) == 4:
         return IPv4Address(packed)
-    if family == socket.AF_INET6 and len(packed) == 16:
-        return IPv6Address(packed)
-    return None
+    return IPv6Address(packed) if len(packed) == 16 else None

@@ -1,8 +1,8 @@
-"""The up and down scripts as child processes, in the order of `ScriptQueue`.
+"""The up and down scripts as child processes, in the order of the queue.
 
-Nobody waits for them.  A host that is short of something must above all not keep an
-address that a peer has by now, so a down script that could not be started for that
-reason is tried again until it can.  (An up script is not: a peer may be better off.)
+The daemon does not wait for them.  A host that is short of memory or descriptors must
+not keep an address that a peer has taken over, so a down script that could not be
+started is retried until it can.  An up script is not, as a peer may succeed instead.
 """
 
 import errno
@@ -20,12 +20,12 @@ from carppcap.units import NS_PER_S, Instant, Interval
 __all__ = ["Job", "Outcome", "ScriptRunner"]
 
 RETRY_NS = NS_PER_S
-"""Until a down script that could not be started is tried again."""
+"""Delay before a down script that could not be started is retried."""
 
 _SHORTAGES = frozenset((errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 _RESERVE = 3
-"""Descriptors that starting a process takes: the null device and a pipe."""
+"""Descriptors that the start of a process needs: the null device and a pipe."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A down script that could not be started at present; `why` in words."""
+    """A down script that could not be started yet; `why` is the error in words."""
 
     command: tuple[str, ...]
     why: str
@@ -50,12 +50,11 @@ class Postponed:
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
-    `arguments` follow the script's name.  `timeout_ns` 0 lets scripts take as long
-    as they like.  `environment` is added to our own.  Call `request` for each job,
-    `reap` when a child has ended, and `kill_overdue` and `retry` at `deadline`; started
-    commands, those that had to be postponed (once, however often they were) and
-    outcomes wait in `started`, `postponed` and `outcomes` until the caller takes them
-    out.
+    `arguments` follow the script's name.  With `timeout_ns` 0 there is no time limit.
+    `environment` is added to our own.  Call `request` for each job, `reap` when a child
+    has ended, and `kill_overdue` and `retry` at `deadline`.  The caller empties the
+    queues `started`, `postponed` (each script once, however often it is retried) and
+    `outcomes`.
     """
 
     def __init__(
@@ -70,8 +69,8 @@ class ScriptRunner:
         self._arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
         self._environment = environment
-        # The daemon may change its directory; scripts are named from where we began,
-        # or, if that is no more, by their full path.
+        # The daemon may change its directory, but paths of scripts are relative to
+        # the first one.  If that was removed, only absolute paths work.
         self._directory = ""
         with suppress(OSError):
             self._directory = os.getcwd()
@@ -86,24 +85,24 @@ class ScriptRunner:
 
     @property
     def idle(self) -> bool:
-        """Whether no script runs or has yet to, and all outcomes were taken."""
+        """True if no script runs or is to run, and all outcomes were taken out."""
         return not (self._running or self._to_retry or self.outcomes)
 
     @property
     def deadline(self) -> Instant | None:
-        """When the running script will have taken too long, or when to try again."""
+        """Return when to kill the running script, or when to retry, None if never."""
         if self._to_retry is not None:
             return self._to_retry.retry_at
         return None if self._running is None else self._running.kill_at
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The script that runs or was postponed, with its arguments; or empty."""
+        """Return the running or postponed script with its arguments, or nothing."""
         current = self._running or self._to_retry
         return () if current is None else current.command
 
     def request(self, job: Job, now: Instant, occasion: Mapping[str, str]) -> None:
-        """Run the script of `job`, now or after the one that runs.
+        """Run the script of `job`, now or after the running one.
 
         `occasion` is part of the environment of this script only.
         """
@@ -113,17 +112,14 @@ class ScriptRunner:
             self._next_occasion = occasion
         self._start(to_start, now)
         if self._to_retry is not None and job is Job.ACQUIRE:
-            # What was never let go of need not be given up any more.
+            # The address was never released, so there is nothing to release.
             self._to_retry = None
             self._start(self._queue.finished(), now)
 
     def reap(self, now: Instant) -> None:
-        """Take note of a script that has ended, and start the one that waits."""
+        """Collect the outcome of a script that has ended, and start the next one."""
         running = self._running
-        if running is None:
-            return
-        exit_code = running.process.poll()
-        if exit_code is None:
+        if running is None or (exit_code := running.process.poll()) is None:
             return
         self._running = None
         self.outcomes.append(
@@ -132,7 +128,7 @@ class ScriptRunner:
         self._start(self._queue.finished(), now)
 
     def kill_overdue(self, now: Instant) -> None:
-        """End the running script, and all it started, if its time is up."""
+        """Kill the running script and its children if it has taken too long."""
         running = self._running
         if running is None or running.kill_at is None or now < running.kill_at:
             return
@@ -140,15 +136,12 @@ class ScriptRunner:
         self.kill()
 
     def retry(self, now: Instant) -> None:
-        """Try again to start the script that was postponed, if it is time to."""
+        """Retry the postponed script, if it is time to."""
         if self._to_retry is not None and now >= self._to_retry.retry_at:
             self._start(Job.RELEASE, now)
 
     def kill(self) -> None:
-        """End the running script, and all it started, now.
-
-        One that was postponed is given up: that is its outcome.
-        """
+        """Kill the running script and its children, or give up the postponed one."""
         running, to_retry = self._running, self._to_retry
         if running is not None:
             running.kill_at = None
@@ -162,7 +155,7 @@ class ScriptRunner:
             self._start(self._queue.finished(), to_retry.retry_at)
 
     def close(self) -> None:
-        """Give back what is held in reserve."""
+        """Close the reserved descriptors."""
         self._reserve.close()
 
     def _start(self, job: Job | None, now: Instant) -> None:
@@ -170,7 +163,7 @@ class ScriptRunner:
             job = self._queue.finished()
 
     def _spawn(self, job: Job, now: Instant) -> bool:
-        """Start the script of `job`; False: that is its outcome already."""
+        """Start the script of `job`.  False if it has ended already."""
         script = self._scripts[job]
         if script is None:
             self.outcomes.append(Outcome(job, (), None))
@@ -192,23 +185,22 @@ class ScriptRunner:
                     env={**os.environ, **self._environment, **occasion},
                 )
         except (OSError, ValueError) as error:
-            number, why = getattr(error, "errno", None), str(error)
-            if number is not None:
-                why = os.strerror(number)
-            if job is Job.RELEASE and number in _SHORTAGES:
-                self._to_retry = Postponed(command, why, now + RETRY_NS, occasion)
-                if postponed is None:
-                    self.postponed.append(self._to_retry)
-                return True
-            self.outcomes.append(Outcome(job, command, None, error=why))
-            return False
+            number = getattr(error, "errno", None)
+            why = str(error) if number is None else os.strerror(number)
+            if job is not Job.RELEASE or number not in _SHORTAGES:
+                self.outcomes.append(Outcome(job, command, None, error=why))
+                return False
+            self._to_retry = Postponed(command, why, now + RETRY_NS, occasion)
+            if postponed is None:
+                self.postponed.append(self._to_retry)
+            return True
         kill_at = now + self._timeout_ns if self._timeout_ns else None
         self._running = _Running(job, command, process, kill_at)
         return True
 
 
 class _Reserve:
-    """Descriptors kept for the start of a script, for when there are no others."""
+    """Descriptors reserved for the start of a script when no others are left."""
 
     def __init__(self) -> None:
         self._held: list[int] = []
@@ -216,7 +208,7 @@ class _Reserve:
 
     @contextmanager
     def spent(self) -> Iterator[None]:
-        """They are free for the time of the context."""
+        """Release them during the context."""
         self.close()
         try:
             yield
@@ -224,19 +216,19 @@ class _Reserve:
             self._fill()
 
     def close(self) -> None:
-        """Give them back."""
+        """Close them."""
         while self._held:
             os.close(self._held.pop())
 
     def _fill(self) -> None:
-        with suppress(OSError):  # Perhaps there will be some the next time.
+        with suppress(OSError):  # The next time may succeed.
             while len(self._held) < _RESERVE:
                 self._held.append(os.open(os.devnull, os.O_RDONLY))
 
 
 def _end_session(leader: int) -> None:
-    """Kill every process of a session, whatever groups a script has made in it."""
-    with suppress(OSError):  # It may have ended, or have put itself beyond us.
+    """Kill every process of a session, whatever its process group."""
+    with suppress(OSError):  # It may have ended, or have changed its user.
         os.killpg(leader, signal.SIGKILL)
     with suppress(OSError):
         for name in filter(str.isdecimal, os.listdir("/proc")):

@@ -1,7 +1,7 @@
-"""Which of an interface's addresses our frames come from, if nobody says.
+"""The source address of our frames, if the user names none.
 
-Kernels take the first address of the family on the interface that is not itself a
-virtual one (FreeBSD: `carp_best_ifa`).  So do we, after those that serve less well.
+Kernels take the first address of the family on the interface that is not a virtual one
+(FreeBSD: `carp_best_ifa`).  carppcap does too, among those without drawbacks.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,10 +12,10 @@ from carppcap.addresses import Address
 
 @dataclass(frozen=True, slots=True)
 class LinkAddress:
-    """An address that frames may be sent from, and what speaks for it.
+    """An address of an interface.
 
-    `secondary` is one that goes when another does (IPv4), or one made for a while to
-    hide the host (IPv6); `deprecated` one that new conversations shall not begin with.
+    `secondary` is one that goes when another does (IPv4), or a temporary one (IPv6);
+    `deprecated` one that new connections should not use.
     """
 
     address: Address
@@ -24,7 +24,7 @@ class LinkAddress:
     deprecated: bool = False
 
     def covers(self, other: Address) -> bool:
-        """Whether `other`, of the same family, is in the network of this address."""
+        """True if `other`, of the same family, is in the network of this address."""
         shift = self.address.max_prefixlen - self.prefix
         return int(self.address) >> shift == int(other) >> shift
 
@@ -34,18 +34,17 @@ def choose_source(
     destination: Address,
     virtual: Collection[Address],
 ) -> Address | None:
-    """The address to send to `destination` from, None if there is none.
+    """Return the source address for `destination`, None if there is none.
 
-    `candidates` are those of the interface, in the kernel's order; `virtual` may
-    stand on it too, but belong to whoever is master and are never chosen.
+    `candidates` are those of the interface, in the kernel's order.  Those in `virtual`
+    belong to the master and are never chosen.
 
-    To a link-local destination, as the group ff02::12 is, goes a link-local source:
-    every interface has one as long as it is up, no router renumbers it, and it is
-    mostly what kernels send from.  To any other it goes only where there is nothing
-    else, since nobody beyond the link could answer.  After that one that is not
-    deprecated is better, then one in the destination's network, then a lasting one,
-    then an IPv4 address with a network around it (without one it is often virtual,
-    in another group).
+    A link-local destination, such as the group ff02::12, prefers a link-local source:
+    every interface that is up has one, no router renumbers it, and kernels mostly use
+    it.  Any other destination avoids it, as hosts beyond the link could not answer.
+    Then these are preferred, in this order: an address that is not deprecated, one in
+    the network of the destination, one that is not secondary, and an IPv4 address with
+    a prefix below 32 (one of 32 is often virtual, in another group).
     """
     is_link_group = destination.version == 6 and destination.packed[:2] == b"\xff\x02"
     wants_link_local = destination.is_link_local or is_link_group

@@ -1,29 +1,27 @@
 """A virtual MAC that moves with the addresses: a macvlan interface (`--vmac`).
 
-While this host is master, an interface on top of the parent carries 00:00:5e:00:01:vhid
-and the virtual addresses.  Clients, and nodes that run a BSD kernel, then keep one
-and the same neighbour entry whoever is master.
+While this host is master, an interface on top of the parent has 00:00:5e:00:01:vhid and
+the virtual addresses.  Clients then keep the same neighbour entry when the master
+changes, also beside hosts with a BSD kernel.
 
-What arrives for the virtual MAC comes in on the macvlan; what the host answers goes
-out on the parent, from the parent's own MAC, as on FreeBSD.  So:
+Packets for the virtual MAC arrive on the macvlan.  Replies leave by the parent, from
+the MAC of the parent, as on FreeBSD.  Therefore:
 
-* Firewall rules that name the parent for incoming packets must name the macvlan as
-  well (`carp+` in iptables).  Captures and adverts stay on the parent.
-* Switches learn the virtual MAC from what is sent from it, adverts above all, so
-  those should come from the same MAC (`--source-mac bsd`).
+* Firewall rules for packets that arrive on the parent must name the macvlan too
+  (`carp+` in iptables).  Captures and adverts stay on the parent.
+* Switches learn the virtual MAC from the frames sent from it, mainly adverts, so those
+  should be sent from it (`--source-mac bsd`).
 * Other macvlans of the same parent (containers, virtual machines) reach neither the
-  parent nor, since answers go through the parent, the virtual addresses.  Neither
-  does it work on a card or hypervisor that drops frames for a second MAC, on most
-  Wi-Fi, and on a parent that is itself the port of a bridge.
-* The mode is "bridge": in "private" the kernel takes frames to a group that come from
-  the virtual MAC for echoes and keeps them from the parent, and such are the adverts
-  of another master.
+  parent nor the virtual addresses.  It does not work either on a card or hypervisor
+  that drops frames for a second MAC, on most Wi-Fi, and on a port of a bridge.
+* The mode is "bridge".  In "private" the kernel takes multicast frames from the virtual
+  MAC, such as the adverts of another master, for echoes and drops them.
 
-Linux answers ARP for any address of the host on any interface, and asks on behalf of
-any, so the parent has to be told otherwise while the macvlan is there: `arp_ignore`
-and `arp_announce`, in /proc/sys/net/ipv4/conf.  What they were is noted in the alias
-of the macvlan, so that whoever removes the last one, be it after a crash, can put them
-back.  In IPv6 the kernel answers only where the address is.
+Linux answers ARP for any address of the host on any interface, and sends requests from
+any.  While the macvlan exists, `arp_ignore` and `arp_announce` of the parent, in
+/proc/sys/net/ipv4/conf, prevent that.  Their former values are noted in the alias of
+the macvlan, so that the process that removes the last macvlan can restore them, also
+after a crash.  In IPv6 the kernel answers only on the interface with the address.
 """
 
 import errno
@@ -44,18 +42,18 @@ _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
 
 _ROUTE_METRIC = 65_535
-"""Of the network that comes with a prefix: any other way into it goes first."""
+"""Of the route to the network of an address: any other route is preferred."""
 
 _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
-"""Values that will do; the first is set where there is another.
+"""Accepted values; any other is replaced by the first.
 
-The parent must answer only for its own addresses.  And it must not ask on behalf of
-a virtual one: whoever is asked learns the MAC that asks."""
+The parent must answer only for its own addresses.  And it must not send requests from
+a virtual one, as their receivers would learn its MAC."""
 
 _MACVLAN_IPV4 = {
-    "arp_ignore": "1",  # not to answer for the parent
-    "arp_announce": "2",  # nor to ask on its behalf
-    "arp_filter": "0",  # the way back leads through the parent
+    "arp_ignore": "1",  # do not answer for the parent
+    "arp_announce": "2",  # nor send requests from its addresses
+    "arp_filter": "0",  # replies leave by the parent
     "rp_filter": "2",  # likewise; a strict 1 in conf/all gives way to 2, not to 0
 }
 _MACVLAN_IPV6 = {
@@ -70,13 +68,13 @@ _LOCK_PAUSE_S = 0.001
 
 
 class VirtualMac:
-    """The macvlan interface of one vhid, there from `acquire` to `release`.
+    """The macvlan interface of one vhid; it exists from `acquire` to `release`.
 
-    `parent` is the name of the interface below; `addresses` come with the length of
-    their prefix, None for the address alone.  An interface that was left behind by a
-    process that was killed is removed at once.  Needs CAP_NET_ADMIN, and /proc/sys to
-    write to; what is missing is told at once, and not when a master is needed.  Raises
-    `ConfigError` where pyroute2 is missing, and `LinkError`.
+    `parent` is the name of the interface below.  `addresses` have the length of their
+    prefix, None for that of a single address.  A macvlan left by a killed process is
+    removed at once.  Needs CAP_NET_ADMIN and a writable /proc/sys; without them
+    `__init__` fails, rather than `acquire`.  Raises `ConfigError` if pyroute2 is
+    missing, and `LinkError`.
     """
 
     def __init__(
@@ -104,10 +102,9 @@ class VirtualMac:
 
     @property
     def name(self) -> str:
-        """What the interface is called, be it there or not.
+        """Return the name of the macvlan, whether it exists or not.
 
-        Where the name of the parent is too long for it, its number stands there: it
-        is as unique, and `ip link` shows the parent anyway.
+        It contains the name of the parent, or its number if the name is too long.
         """
         name = f"carp{self._vhid}.{self._parent}"
         if len(name) <= _NAME_LENGTH_MAX and name.isascii():
@@ -115,10 +112,9 @@ class VirtualMac:
         return f"carp{self._vhid}.if{_index(self._parent)}"
 
     def acquire(self) -> None:
-        """Have the interface, with all addresses, in a few milliseconds.
+        """Make the interface with all addresses, within a few milliseconds.
 
-        Announcing them is left to the caller.  Raises `LinkError`, and then there is
-        no interface.
+        The caller announces them.  Raises `LinkError`; then there is no interface.
         """
         if self.has_addresses():
             return
@@ -127,16 +123,16 @@ class VirtualMac:
             self._or_not_at_all(lambda: self._fill(self._make()))
 
     def release(self) -> None:
-        """Have the interface no more, nor the settings of the parent for its sake.
+        """Remove the interface, if there is one, and restore the parent's settings.
 
-        The addresses are gone within a few milliseconds; the kernel takes some twenty
-        for the rest.  It is no error if there is none.  Raises `LinkError`.
+        The addresses are gone within a few milliseconds; the rest takes the kernel some
+        twenty.  Raises `LinkError`.
         """
         with self._in_words(), _locked(self._parent):
             self._remove()
 
     def has_addresses(self) -> bool:
-        """Whether the interface is there and up, with all addresses.
+        """True if the interface exists and is up, with all addresses.
 
         Raises `LinkError`.
         """
@@ -150,7 +146,7 @@ class VirtualMac:
             return here.issuperset(self._addresses)
 
     def close(self) -> None:
-        """Give up the means, not the interface: `release` comes before, if it does."""
+        """Close the sockets; the interface stays, unless `release` was called."""
         with suppress(OSError, self._refusal):
             self._kernel.close()
         if self._enquiry is not None:
@@ -161,7 +157,7 @@ class VirtualMac:
         try:
             yield
         except (OSError, self._refusal) as error:
-            # Theirs is no OSError, and keeps the number under another name.
+            # pyroute2's error is no OSError and has its number in `code`.
             number = getattr(error, "errno", None) or getattr(error, "code", 0) or 0
             where, why = getattr(error, "filename", None), os.strerror(number)
             raise LinkError(
@@ -171,7 +167,7 @@ class VirtualMac:
             ) from None
 
     def _rehearse(self) -> None:
-        """Make the interface, but without addresses and down, and remove it again."""
+        """Make the interface without addresses, down, and remove it again."""
         with self._in_words(), _locked(self._parent):
             self._remove()
             if _index(self._parent):
@@ -187,7 +183,7 @@ class VirtualMac:
             raise
 
     def _make(self) -> int:
-        """The number of the interface, which is down and has no addresses yet."""
+        """Make the interface, down and without addresses.  Return its index."""
         name, parent = self.name, _existing(self._parent)
         self._kernel.link(
             "add",
@@ -216,14 +212,14 @@ class VirtualMac:
                 address=str(address),
                 prefixlen=prefix,
                 rt_priority=_ROUTE_METRIC,
-                # To ask first whether somebody else has it would take a second.
+                # Duplicate address detection would take a second.
                 flags=_IFA_F_NODAD if address.version == 6 else 0,
             )
 
     def _remove(self) -> None:
         name, parent = self.name, _index(self._parent)
         index = _index(name)
-        # Somebody may have removed the interface, and the note with it.
+        # Another process may have removed the interface, and its alias.
         note = self._note if self._noted_on == parent else ""
         if index:
             link = self._link(index)
@@ -237,7 +233,7 @@ class VirtualMac:
                     mac=_text(self.mac),
                 )
             note = link.get_attr("IFLA_IFALIAS") or note
-            # Down it has no address; and were we killed now, the note is still there.
+            # Down it has no address.  If we are killed now, the note is still there.
             self._kernel.link("set", index=index, state="down")
         if parent and note and next(self._notes_of_others(), None) is None:
             _restore(self._parent, note)
@@ -246,13 +242,13 @@ class VirtualMac:
             self._kernel.link("del", index=index)
 
     def _notes_of_others(self) -> Iterator[str]:
-        """What the other vhids on the same parent have noted about it."""
+        """Yield the notes of the other vhids on the same parent."""
         mine = self.name
         ending = mine[mine.index(".") :]
         for index, name in socket.if_nameindex():
             if name == mine or not (name.startswith("carp") and name.endswith(ending)):
                 continue
-            with suppress(self._refusal):  # It may have gone just now.
+            with suppress(self._refusal):  # It may have been removed just now.
                 link = self._link(index)
                 note = link.get_attr("IFLA_IFALIAS") or ""
                 if _is_macvlan(link) and note.startswith(_NOTE):
@@ -263,7 +259,7 @@ class VirtualMac:
 
 
 def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
-    """What opens rtnetlink, and what it raises; 28 MB that only this option costs."""
+    """Return IPRoute and its error.  pyroute2 takes 28 MB, so it is loaded here."""
     try:
         from pyroute2 import IPRoute  # noqa: PLC0415
         from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
@@ -280,7 +276,7 @@ def _text(mac: bytes) -> str:
 
 
 def _index(name: str) -> int:
-    """The number of an interface, 0 where there is none of that name."""
+    """Return the index of an interface, 0 if there is none of that name."""
     try:
         return socket.if_nametoindex(name)
     except OSError:
@@ -288,7 +284,7 @@ def _index(name: str) -> int:
 
 
 def _existing(name: str) -> int:
-    """The number of an interface that must be there.  Raises `OSError`."""
+    """Return the index of an interface.  Raises `OSError` if there is none."""
     index = _index(name)
     if not index:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
@@ -310,20 +306,20 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, value: str) -> None:
-    """Set it, unless it is set: /proc/sys may be read-only and right."""
+    """Set the value unless it is set: /proc/sys may be right and read-only."""
     if _read(path) != value:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
 
 
 def _read_note(parent: str) -> str:
-    """What the parent's settings are, in words that fit into an alias."""
+    """Return the parent's settings as text for an alias."""
     pairs = (f"{name}={_read(_setting(4, parent, name))}" for name in _PARENT_NEEDS)
     return " ".join((_NOTE, *pairs))
 
 
 def _quieten(parent: str) -> None:
-    """Have the parent leave ARP for the virtual addresses to the macvlan."""
+    """Keep the parent from ARP for the virtual addresses."""
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:
@@ -331,7 +327,7 @@ def _quieten(parent: str) -> None:
 
 
 def _restore(parent: str, note: str) -> None:
-    """Undo `_quieten`, but for what somebody else has set since."""
+    """Undo `_quieten`, except for values that were changed since."""
     pairs = dict(word.split("=", 1) for word in note.split() if "=" in word)
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
@@ -340,9 +336,9 @@ def _restore(parent: str, note: str) -> None:
 
 
 def _prepare(name: str, parent: str, versions: set[int]) -> None:
-    """Settings of a macvlan that is not up yet.
+    """Configure a macvlan that is not up yet.
 
-    It forwards if the parent does, as what used to come in there now comes in here.
+    It forwards if the parent does, because it receives packets in place of the parent.
     """
     ipv4 = {"forwarding": _read(_setting(4, parent, "forwarding")), **_MACVLAN_IPV4}
     for setting, value in ipv4.items():
@@ -357,13 +353,13 @@ def _prepare(name: str, parent: str, versions: set[int]) -> None:
 
 @contextmanager
 def _locked(parent: str) -> Iterator[None]:
-    """Alone among the processes that change the parent's settings, if at all possible.
+    """Lock the parent's settings against other processes.
 
-    One that was stopped in here must not stop the others, so nobody waits for long.
+    A stopped process must not stop the others, so this waits at most 20 ms for them.
     """
     try:
         directory = os.open(os.path.dirname(_setting(4, parent, "x")), os.O_RDONLY)
-    except OSError:  # No such interface, or no descriptor left.
+    except OSError:  # no such interface, or no descriptor left
         yield
         return
     try:

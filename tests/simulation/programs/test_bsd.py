@@ -1,4 +1,4 @@
-"""The simulated kernels do what PROTOCOL has of the real ones."""
+"""The simulated kernels behave as wire/README.rst has it."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What the simulated kernels believe: PROTOCOL 6, row by row."""
+"""The checks of the simulated kernels (wire/README.rst)."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -45,7 +45,7 @@ def test_a_fragment_is_no_advert() -> None:
 def test_what_is_believed(
     kind: str, changes: dict[str, Any], expected: RejectReason | None
 ) -> None:
-    """Check after check, in the order of each kernel (PROTOCOL 6)."""
+    """Check after check, in the order of each kernel."""
     first, second = group(kind, kind, group={"flags": "-k 0"}).members
     datagram = replace(_advert_of(second), **changes)
 
