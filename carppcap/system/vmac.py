@@ -31,11 +31,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
 
 from carppcap.addresses import Address, kernel_mac
 from carppcap.errors import ConfigError, LinkError
-from carppcap.system.rtnetlink import Enquiry, held_addresses
 
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _IFF_UP = 0x1
@@ -89,12 +89,9 @@ class VirtualMac:
         self.mac = kernel_mac(vhid)
         self._note, self._noted_on = "", 0
         opener, self._refusal = _pyroute2()
-        self._enquiry: Enquiry | None = None
         with self._in_words():
             self._kernel = opener()
         try:
-            with self._in_words():
-                self._enquiry = Enquiry()
             self._rehearse()
         except LinkError:
             self.close()
@@ -140,17 +137,16 @@ class VirtualMac:
             index = _index(self.name)
             if not index or not self._link(index)["flags"] & _IFF_UP:
                 return False
-            assert self._enquiry is not None
-            held = held_addresses(self._enquiry)
-            here = {(one.address, one.prefix) for one in held if one.index == index}
+            here = {
+                (ip_address(one.get_attr("IFA_ADDRESS")), one["prefixlen"])
+                for one in self._kernel.get_addr(index=index)
+            }
             return here.issuperset(self._addresses)
 
     def close(self) -> None:
         """Close the sockets; the interface stays, unless `release` was called."""
         with suppress(OSError, self._refusal):
             self._kernel.close()
-        if self._enquiry is not None:
-            self._enquiry.close()
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
-from impacket.ImpactPacket import ARP, IP, Ethernet, LinuxSLL
+from impacket.ImpactPacket import ARP, IP, Ethernet
 from impacket.IP6 import IP6
 
 from carppcap.addresses import Address
@@ -21,7 +21,6 @@ PROTOCOL_CARP = 112
 PROTOCOL_ICMP6 = 58
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
-ETHERTYPE_VLAN = 0x8100
 ETHERTYPE_IPV6 = 0x86DD
 TTL = 255
 
@@ -259,16 +258,11 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
         case LinkType.ETHERNET:
             return _network_of_ethernet(frame)
         case LinkType.LINUX_SLL:
-            if len(frame) < 16:
-                return None
-            cooked = LinuxSLL(frame[:16])
-            mac = frame[6:12] if cooked.get_addr_len() == 6 else None
-            return _untagged(cooked.get_ether_type(), frame[16:], mac)
+            mac = frame[6:12] if frame[4:6] == b"\x00\x06" else None
+            return _network_of_cooked(frame[14:16], frame[16:], mac)
         case LinkType.LINUX_SLL2:
-            if len(frame) < 20:
-                return None
-            mac = frame[12:18] if frame[11] == 6 else None
-            return _untagged(int.from_bytes(frame[:2], "big"), frame[20:], mac)
+            mac = frame[12:18] if frame[11:12] == b"\x06" else None
+            return _network_of_cooked(frame[:2], frame[20:], mac)
         case LinkType.IPV4:
             return ETHERTYPE_IPV4, frame, None
         case LinkType.IPV6:
@@ -288,10 +282,8 @@ def _network_of_ethernet(frame: bytes) -> Network | None:
     return ethernet.get_ether_type(), frame[header_length:], frame[6:12]
 
 
-def _untagged(ethertype: int, rest: bytes, mac: bytes | None) -> Network | None:
+def _network_of_cooked(ethertype: bytes, rest: bytes, mac: bytes | None) -> Network:
     """Skip one 802.1Q tag, which a cooked capture has after its header."""
-    if ethertype != ETHERTYPE_VLAN:
-        return ethertype, rest, mac
-    if len(rest) < 4:
-        return None
-    return int.from_bytes(rest[2:4], "big"), rest[4:], mac
+    if ethertype == b"\x81\x00":
+        ethertype, rest = rest[2:4], rest[4:]
+    return int.from_bytes(ethertype, "big"), rest, mac

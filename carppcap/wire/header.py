@@ -103,14 +103,10 @@ def checksum(data: bytes | bytearray) -> int:
 
     It is 0 if `data` contains its own checksum and that is right.
     """
-    padded = bytes(data) + b"\0" if len(data) % 2 else bytes(data)
+    total = int.from_bytes(bytes(data) + b"\0" * (len(data) % 2), "big")
     # The ones' complement sum of the 16-bit words is the whole number modulo 65535,
     # except that only words which are all zero add up to zero, and others to 65535.
-    total = int.from_bytes(padded, "big")
-    folded = total % 0xFFFF
-    if folded == 0 and total != 0:
-        folded = 0xFFFF
-    return ~folded & 0xFFFF
+    return -total % 0xFFFF if total else 0xFFFF
 
 
 def has_valid_checksum(payload: bytes) -> bool:

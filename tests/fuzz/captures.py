@@ -94,8 +94,8 @@ class _Record:
 def check_stream(data: bytes) -> object:
     """Frames made by a recipe, and replayed tersely and verbosely.
 
-    A record of four bytes says who sends the next frame and what of it is put right
-    in the end, how long after the one before, and which byte differs in which bits.
+    A record of four bytes says which sender the next frame has and what of it is put
+    right in the end, how long after the one before, and which bits of a byte differ.
     """
     records = [data[at : at + 4] for at in range(0, min(len(data), 4 * RECORDS_MAX), 4)]
     frames: list[StampedFrame] = []
@@ -233,7 +233,7 @@ def stream_seeds(captured: list[bytes]) -> Iterator[bytes]:
         for gap in (0, 5, 50, 100, 255):
             yield bytes((host << 3, gap, 0, 0)) * 6
             yield bytes((host << 3 | 7, gap, 42, 1, 0, 50, 0, 0, 16, 50, 0, 0)) * 3
-    # Our own advert, from one who else sends his own.
+    # Our own advert, from the address of another sender.
     yield bytes((0, 0, 0, 0, 0, 1, 0, 0, 0x28, 94, 0, 0))
     # Two adverts, then one that differs in a byte, then a good one again.
     for place in range(12, 70):

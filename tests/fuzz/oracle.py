@@ -36,7 +36,7 @@ def number(data: bytes, start: int, end: int) -> int:
 
 
 def sums_up(data: bytes) -> bool:
-    """Whether 16-bit words add up to all ones (RFC 1071, 1), one by one."""
+    """True if the 16-bit words add up to all ones (RFC 1071, 1)."""
     total = 0
     for index in range(0, len(data), 2):
         total += number(data[index : index + 2].ljust(2, b"\0"), 0, 2)
@@ -184,12 +184,12 @@ def sign(
 
 
 def is_signed(group: Group, datagram: Datagram, kind: int) -> bool:
-    """Whether a digest is right in any form that a sender may have."""
+    """True if the digest is right in a form that a sender may use."""
     return any(_is_signed(group, datagram, kind, local) for local in (False, True))
 
 
 def signs_link_local(group: Group, datagram: Datagram) -> bool:
-    """Whether an advert's digest is right only if link-local addresses are in it."""
+    """True if the digest is right only with link-local addresses."""
     return group.key is not None and not _is_signed(group, datagram, 1, False)
 
 
@@ -207,7 +207,7 @@ def _is_signed(group: Group, datagram: Datagram, kind: int, link_local: bool) ->
 
 
 def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
-    """Whether a datagram with this fault is a VRRP advert (RFC 3768, RFC 5798)."""
+    """True if a datagram with this fault is a VRRP advert (RFC 3768, RFC 5798)."""
     body = datagram.payload
     if len(body) < 8 or found is RejectReason.OWN:
         return False
@@ -229,7 +229,7 @@ def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
 
 
 def is_hint(datagram: Datagram, groups: Sequence[Group]) -> bool:
-    """Whether it tells one of us how far it has heard a sender."""
+    """True if it is a hint to one of the groups."""
     return datagram.payload[0] % 16 == 2 and datagram.destination in own(groups)
 
 

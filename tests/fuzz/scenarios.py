@@ -41,7 +41,7 @@ def check_scenario(data: bytes) -> object:
 
 
 def _is_quick(scenario: Scenario) -> bool:
-    """Whether few enough things happen in a moment."""
+    """True if not too many things happen in one moment."""
     deeds = [scene.deed for scene in scenario.story]
     members = scenario.members
     return len(members) <= _MEMBERS_MAX and all(

@@ -56,7 +56,7 @@ def said(error: CarpError) -> object:
 
 
 def _with_passfile(settings: Settings, content: bytes) -> Settings:
-    # Where the words named a real file, or a device, nobody wants to read that.
+    # A real file or a device must not be read.
     named = replace(settings, passfile=_password_file(content), password=None)
     settings = with_password(named, Log("fuzz"))
     assert settings.password == content.split(b"\n")[0].rstrip(b"\r")

@@ -163,7 +163,7 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 def test_no_such_interface() -> None:
-    """Said in words, which libpcap's Python binding keeps to itself."""
+    """The error is in words, although pcapy only has a number."""
     why = "no such interface|permission denied"
     with pytest.raises(
         LinkError, match=rf"^Unable to open interface \[nosuch0\]: ({why})"
@@ -341,7 +341,7 @@ def test_another_filter_without_ethernet(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_frames_without_room_are_counted(cable: socket.socket) -> None:
-    """Whoever was held up can learn that frames got lost meanwhile."""
+    """A process that was held up can see that frames got lost meanwhile."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
 
     def flooded() -> bool:

@@ -27,7 +27,7 @@ def started(now: int = 0) -> CaptureClock:
 class Case:
     """A turn at 100 ms after an empty buffer at 0; a frame stamped `at` by the wall.
 
-    `step` is by how much somebody has set the wall clock in between; the kernel
+    `step` is by how much the wall clock was set in between; the kernel
     stamps by the new time if `stamped_after` it, else by the old.
     """
 

@@ -130,7 +130,7 @@ def test_flags_of_addresses(
     address: Address | None,
     sources: list[LinkAddress],
 ) -> None:
-    """Ours as soon as it is set, a source once nobody objected, neither if one did."""
+    """A tentative address is ours but no source; a duplicate is neither."""
     answers[GETADDR] = [
         address_message(OURS6.packed, kind=1, prefix=64, flags=flags) + DONE_MESSAGE
     ]
@@ -143,7 +143,7 @@ def test_flags_of_addresses(
 
 
 def test_no_answer(answers: Answers) -> None:
-    """Nobody waits for a kernel that had no memory for its answer."""
+    """A kernel without memory for its reply leads to an error, not to a wait."""
     answers[GETADDR] = []
 
     with pytest.raises(BlockingIOError):
@@ -159,7 +159,7 @@ def test_there_is_no_such_interface(answers: Answers, number: int) -> None:
 
 
 def test_the_kernel_refuses(answers: Answers) -> None:
-    """Said in the original's words."""
+    """The error has the words of ucarp."""
     answers[GETLINK] = [error_message(errno.EPERM)]
 
     with pytest.raises(
@@ -298,7 +298,7 @@ def use_ipv6() -> None:
 
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
-def test_nobody_objects() -> None:
+def test_an_address_without_duplicate() -> None:
     """An IPv6 address is ours at once, and can be sent from a little later.
 
     The monitor hears of that too.
@@ -396,7 +396,7 @@ def test_loopback() -> None:
 
 
 def test_no_descriptor_left() -> None:
-    """Whether we hold an address can be told even then."""
+    """The monitor needs no further descriptor."""
     monitor = LinkMonitor("lo")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))

@@ -44,7 +44,7 @@ with open(sys.argv[1], "w") as file:
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "<&-", ""])
 def test_closed_streams(tmp_path: Path, closed: str) -> None:
-    """No socket of ours becomes the stdout of a script, whoever closed it."""
+    """No socket becomes the standard output of a script."""
     said = tmp_path / "said"
 
     python(FILL, str(said), shell=f'exec "$@" </dev/null {closed}')
@@ -118,7 +118,7 @@ with open(sys.argv[2], "w") as file:
 
 @pytest.mark.parametrize(("code", "status"), [("0", 0), ("3", 3), ("silent", 2)])
 def test_background(tmp_path: Path, code: str, status: int) -> None:
-    """Whoever started us learns how it went; all ties are cut only if well."""
+    """The parent gets the status; the child detaches from the terminal on success."""
     said = tmp_path / "said"
 
     ended = python(BACKGROUND, code, str(said))
@@ -135,7 +135,7 @@ def test_background(tmp_path: Path, code: str, status: int) -> None:
         assert streams[2] != "/dev/null"
 
 
-def test_nobody_waits_any_more() -> None:
+def test_a_parent_that_was_killed() -> None:
     """The process that started us was killed meanwhile; we live on."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -147,7 +147,7 @@ def test_nobody_waits_any_more() -> None:
 
 
 def test_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that root does not have; said as the original says it."""
+    """The error of a process limit has the words of ucarp."""
 
     def refuse() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
@@ -173,7 +173,7 @@ def test_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("other", ["4711\n", "\udc80", None])
-def test_pid_file_of_somebody_else(tmp_path: Path, other: str | None) -> None:
+def test_pid_file_of_another_process(tmp_path: Path, other: str | None) -> None:
     """What another process has written since, or removed, is not ours to remove."""
     path = tmp_path / "x.pid"
     with PidFile(str(path)):
@@ -197,7 +197,7 @@ def test_pid_file_that_cannot_be_written(path: str) -> None:
 def test_pid_file_in_a_directory_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when somebody removed it under the shell that starts us."""
+    """The directory may have been removed before the start."""
     monkeypatch.chdir(tmp_path)
     tmp_path.rmdir()
 
@@ -217,7 +217,7 @@ def pipe() -> Iterator[SignalPipe]:
 
 
 def test_signals(pipe: SignalPipe) -> None:
-    """They wake whoever waits, and come in their order."""
+    """They wake `select`, and are read in their order."""
     assert pipe.read() == []
     os.kill(os.getpid(), signal.SIGUSR2)
     os.kill(os.getpid(), signal.SIGUSR1)
@@ -231,7 +231,7 @@ def test_signals(pipe: SignalPipe) -> None:
 
 
 def test_a_storm_of_signals(pipe: SignalPipe) -> None:
-    """Nobody waits for room in the pipe, and it stays in use afterwards."""
+    """A full pipe blocks no signal, and works again after a read."""
     for _ in range(20_000):
         os.kill(os.getpid(), signal.SIGUSR1)
     while pipe.read():

@@ -31,7 +31,7 @@ every_family = pytest.mark.parametrize("family", Family)
 
 
 class Peer:
-    """Who sends adverts, and hears the ICMP that comes back."""
+    """A peer that sends adverts and receives the ICMP errors."""
 
     def __init__(self, namespace: Namespace, family: Family) -> None:
         number, control, self._target = FAMILIES[family]

@@ -127,8 +127,8 @@ def test_the_kernel_of_this_machine() -> None:
     assert b"\x7f\0\0\1" in local
 
 
-def test_a_group_nobody_knows() -> None:
-    """Without rights to it there is no socket left behind either."""
+def test_a_group_that_is_refused() -> None:
+    """No socket is left open."""
     code = (
         "import socket\n"
         "from carppcap.system import rtnetlink\n"

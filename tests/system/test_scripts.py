@@ -316,7 +316,7 @@ def test_an_ended_script_is_no_zombie(scripts: Scripts) -> None:
 
 
 def test_reap_without_script() -> None:
-    """Somebody else's child may have ended: none of ours is there."""
+    """SIGCHLD may be that of another child, when no script runs."""
     subject = runner()
 
     subject.reap(0)
@@ -474,7 +474,7 @@ def test_postponed_and_needed_no_more(scripts: Scripts) -> None:
 
 
 def test_postponed_and_given_up(scripts: Scripts) -> None:
-    """Who cannot wait is told why there was no script."""
+    """`kill` gives the postponed script up, with the error as its outcome."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
         subject.request(DOWN, 0, {})

@@ -112,7 +112,7 @@ def test_acquire_and_release() -> None:
         assert here.keys() == {str(VIP), str(VIP6)}
         assert (here[str(VIP)]["prefixlen"], here[str(VIP6)]["prefixlen"]) == (32, 128)
         assert not here[str(VIP6)].get("tentative", False)
-        # Nobody shall learn the virtual MAC for an address of the parent.
+        # No host may learn the virtual MAC for an address of the parent.
         assert settings(subject.name) == QUIET
 
         subject.release()
@@ -123,7 +123,7 @@ def test_acquire_and_release() -> None:
 
 @in_network
 def test_acquire_twice() -> None:
-    """What is there in full is left as it is; what is not is made anew."""
+    """A complete interface stays as it is, and another is made again."""
     with virtual_mac() as subject:
         subject.acquire()
         before = socket.if_nametoindex(subject.name)
@@ -145,7 +145,7 @@ def test_acquire_twice() -> None:
 
 
 @in_network
-def test_removed_by_somebody() -> None:
+def test_removed_by_another_process() -> None:
     """Then there is nothing left to release but the settings of the parent."""
     with virtual_mac() as subject:
         subject.acquire()
@@ -218,7 +218,7 @@ def test_settings_of_the_parent(
 
 
 @in_network
-def test_somebody_else_has_changed_them() -> None:
+def test_changed_by_another_process() -> None:
     """The last word is not ours."""
     with virtual_mac() as subject:
         subject.acquire()
@@ -287,7 +287,7 @@ def test_a_leftover_without_a_note() -> None:
     ],
 )
 def test_not_ours(kind: str) -> None:
-    """Nothing of somebody else's is removed for having that name."""
+    """A foreign interface with that name is not removed."""
     ip(f"link add {kind}")
     with pytest.raises(LinkError) as caught:
         VirtualMac("a0", 7, BOTH)
@@ -395,7 +395,7 @@ def test_a_setting_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> No
 
 @in_network
 def test_a_stopped_process_holds_the_lock() -> None:
-    """Nobody waits for it for long."""
+    """A stopped process holds the lock, and others wait 20 ms at most."""
     directory = os.open(path("a0", "x").parent, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -550,7 +550,7 @@ class Station:
             self._keeper = None
 
     def reaches(self, address: str) -> bool:
-        """Whether one ping is answered."""
+        """True if one ping is answered."""
         output = self.run(f"ping -n -c 1 -W 2 {address}", check=False)
         return " 1 received" in output
 
@@ -611,7 +611,7 @@ def lan() -> Iterator[Lan]:
 @pytest.mark.netns
 @pytest.mark.parametrize("prefixes", [("/32", "/128"), ("/24", "/64")])
 def test_a_client_keeps_its_neighbour(lan: Lan, prefixes: tuple[str, str]) -> None:
-    """One MAC whoever is master, however it was learnt; the hosts keep theirs."""
+    """The MAC of the address is the same with either master."""
     client, one, other = lan
     vips = (str(VIP), str(VIP6))
     for host in (one, other):

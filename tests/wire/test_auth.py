@@ -202,7 +202,7 @@ def test_the_usual_form_is_the_one_we_send(vips: list[Address], ours: bytes) -> 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_virtual_mac_is_never_signed(index: int) -> None:
-    """Its owner has not set it by hand, so nobody honest has signed it."""
+    """It was not set by hand, so no genuine peer signs it."""
     mac = bytes((0, 0, 0x5E, 0, index, 7))
     verifier = Verifier(Key(b"love"), 7, [GLOBAL])
     digest = oracle(b"love", 7, [GLOBAL], 5, lladdr=mac)

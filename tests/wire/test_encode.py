@@ -61,7 +61,7 @@ ANNOUNCEMENT = ethernet(ARP_BODY, ethertype=0x0806)
     ],
 )
 def test_decode_announcement(raw: bytes, link_type: LinkType) -> None:
-    """Sender and target address are one: somebody says where it lives now."""
+    """A packet whose sender and target address are the same announces it."""
     assert frames.decode_announcement(raw, link_type) == Announcement(VIP, NIC_MAC)
 
 
@@ -95,7 +95,7 @@ PADDING = b"\x0e\3" + bytes(22)
     ],
 )
 def test_decode_neighbour_advertisement(raw: bytes, link_type: LinkType) -> None:
-    """Unasked, to everybody: where an address lives now."""
+    """An unsolicited advertisement to all nodes announces its target."""
     assert frames.decode_announcement(raw, link_type) == Announcement(VIP6, NIC_MAC)
 
 
@@ -120,7 +120,7 @@ def test_decode_neighbour_advertisement(raw: bytes, link_type: LinkType) -> None
             advertisement(options=b"\1\4" + bytes(6) + b"\2\1" + NIC_MAC),
             id="option-too-long",
         ),
-        pytest.param(advertisement(target=IPv6Address("::")), id="nobody"),
+        pytest.param(advertisement(target=IPv6Address("::")), id="unspecified"),
         pytest.param(advertisement(target=GROUP6, source=LOWER6), id="a-group"),
         pytest.param(advertisement(payload_length=23), id="length-23"),
         pytest.param(advertisement(payload_length=33), id="length-33"),
@@ -157,7 +157,7 @@ def arp_with(offset: int, value: bytes) -> bytes:
         pytest.param(
             arp_with(24, bytes(4))[:28] + bytes(4) + arp_with(24, bytes(4))[32:],
             LinkType.ETHERNET,
-            id="nobody",
+            id="unspecified",
         ),
         pytest.param(ANNOUNCEMENT[:-1], LinkType.ETHERNET, id="short"),
         pytest.param(ANNOUNCEMENT[:13], LinkType.ETHERNET, id="no-header"),
@@ -173,7 +173,7 @@ def test_not_an_announcement(raw: bytes, link_type: LinkType) -> None:
 
 
 def test_build_advert() -> None:
-    """Byte for byte what the original puts on the wire."""
+    """They equal the frames of ucarp byte for byte."""
     built = frames_built.build_advert(
         source_mac=bytes.fromhex("00005e000007"),
         destination_mac=bytes.fromhex("01005e000012"),
@@ -227,7 +227,7 @@ def test_build_neighbour_advertisement() -> None:
 
 
 def test_a_router_says_so() -> None:
-    """Or it would be one no longer, for whoever hears it."""
+    """Otherwise hosts would drop it as their default router."""
     built = frames_built.build_announcement(NIC_MAC, VIP6, router=True)
 
     assert built[54:] == advertisement(flags=0xA0)[40:]
@@ -290,7 +290,7 @@ def test_what_is_built_can_be_read(
 
 @given(SIX_BYTES, st.ip_addresses())
 def test_what_is_announced_can_be_read(mac: bytes, address: Address) -> None:
-    """But for 0.0.0.0, which announces nobody, as does no IPv6 group."""
+    """All but 0.0.0.0 and the groups of IPv6, which are no announcements."""
     built = frames_built.build_announcement(mac, address)
     is_group = address.version == 6 and address.is_multicast
 

@@ -130,7 +130,7 @@ def test_one_wrong_bit_is_seen(advert: Advert, bit: int) -> None:
 
 
 def test_checksum_over_header_or_over_all() -> None:
-    """OpenBSD and the original sum the header, FreeBSD the whole payload."""
+    """OpenBSD and ucarp sum the header, FreeBSD the whole payload."""
     header = wire.encode(PLAIN)
     bare = header[:6] + b"\0\0" + header[8:] + b"\xab\xcd"
     over_all = bare[:6] + slow_checksum(bare).to_bytes(2, "big") + bare[8:]
@@ -234,7 +234,7 @@ def test_vrrp_version_3_with_seven_addresses_needs_its_checksum() -> None:
     ],
 )
 def test_not_vrrp(payload: bytes) -> None:
-    """No length but VRRP's own, and no advert as somebody was seen to accept it."""
+    """Neither another length than that of VRRP, nor an advert that ucarp accepts."""
     assert not looks_like_vrrp(payload)
 
 
@@ -280,7 +280,7 @@ def test_the_sum_with_a_pseudo_header() -> None:
     st.binary(max_size=40),
 )
 def test_an_advert_is_never_taken_for_vrrp(advert: Advert, trailing: bytes) -> None:
-    """With the authlen everybody sends, no trailing bytes can make it VRRP."""
+    """With the usual authlen, no trailing bytes make an advert VRRP."""
     assert not looks_like_vrrp(wire.encode(advert) + trailing)
     assert not looks_like_vrrp(wire.encode(advert) + trailing, LOWER6, GROUP6)
 
