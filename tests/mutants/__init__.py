@@ -1,5 +1,5 @@
-"""Mistakes planted in the core, each of which the tests must find.
+"""Mistakes that are planted in the core, and that the tests must find.
 
-`catalogue` lists them, `kill` tries the laws and the tests on a copy of the package
-with one of them in it; `python -m tests.mutants` does so with all of them.
+`catalogue` lists them; `kill` tries the laws and the tests on a copy of the package
+with one mistake; `python -m tests.mutants` does this for all of them.
 """

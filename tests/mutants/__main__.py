@@ -1,6 +1,6 @@
-"""`python -m tests.mutants [WORD...]`: plant every mutant, and see who notices.
+"""`python -m tests.mutants [WORD...]`: plant every mutant, and see what notices it.
 
-WORDs choose those with one of them in their name.
+With WORDs, only mutants whose name contains one of them.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.properties.laws import LAWS
 
 
 def main(words: Sequence[str]) -> int:
-    """0 when each mutant was noticed by whom it should, and each law noticed one."""
+    """Return 0 if all mutants were noticed as expected, and each law noticed one."""
     chosen = [m for m in MUTANTS if not words or any(w in m.name for w in words)]
     lost = [mutant.name for mutant in chosen if occurrences(mutant) != 1]
     if lost:

@@ -1,4 +1,4 @@
-"""Who notices a mutant: laws and tests, on a copy of the package."""
+"""Plant a mutant in a copy of the package, and run laws and tests there."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from tests.properties.laws import LAWS
 
 ROOT = Path(__file__).parents[2]
 TIME_LIMIT_S = 120
-"""A mutant that never comes to an end has been noticed as well."""
+"""A mutant that runs longer counts as noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Who noticed: the laws, and the first file of tests, if any."""
+    """What noticed a mutant: the laws, and the first file of tests, if any."""
 
     mutant: Mutant
     laws: tuple[str, ...]
@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def problem(self) -> str:
-        """What is wrong with that, or nothing."""
+        """What is wrong with the outcome, empty if nothing is."""
         unmoved = [law for law in self.mutant.laws if law not in self.laws]
         if unmoved:
             return f"kept by {', '.join(unmoved)}"
@@ -38,12 +38,12 @@ class Outcome:
 
 
 def occurrences(mutant: Mutant) -> int:
-    """How often the old text is there; once is right."""
+    """Return how often the old text is there; it must be once."""
     return (ROOT / "carppcap" / mutant.file).read_text("utf-8").count(mutant.old)
 
 
 def broken_laws(expected: Sequence[str]) -> list[str]:
-    """The laws that the package, as it is, breaks; those expected are tried longer."""
+    """Return the laws that the package breaks; the expected ones are tried longer."""
     return [
         name
         for name in LAWS
@@ -61,7 +61,7 @@ def _is_broken(name: str, seed: int) -> bool:
 
 
 def try_on(mutant: Mutant) -> Outcome:
-    """Plant it, and see who notices."""
+    """Plant a mutant, and return what noticed it."""
     with TemporaryDirectory(prefix="mutant-") as directory:
         root = Path(directory)
         _copy(root, mutant)
@@ -90,7 +90,7 @@ def _fails(root: Path, test: str) -> bool:
 
 
 def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
-    """None: it took too long."""
+    """Run Python in `root`; return None after `TIME_LIMIT_S`."""
     try:
         return subprocess.run(
             [sys.executable, *arguments],
@@ -106,7 +106,7 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the broken laws, as JSON."""
+    """Print the broken laws as JSON."""
     print(json.dumps(broken_laws(arguments)))
     return 0
 

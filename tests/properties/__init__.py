@@ -1,5 +1,5 @@
-"""What must be true of any group of hosts, whatever the wire does to them.
+"""Laws that any group of hosts must keep, whatever the medium does to its frames.
 
-`laws` says it, one function each; `groups` and `faults` draw the clusters it is tried
-on; `soak` tries it on as many as you like.
+`laws` lists them, a function each; `groups` and `faults` draw the clusters they are
+tried on; `soak` tries them on many.
 """

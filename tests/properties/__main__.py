@@ -1,4 +1,4 @@
-"""`python -m tests.properties SEEDS`: try the laws on so many random clusters."""
+"""`python -m tests.properties SEEDS`: try the laws on random clusters."""
 
 import argparse
 import sys
@@ -8,12 +8,14 @@ from tests.properties.soak import soak
 
 
 def main() -> int:
-    """0 if every law was kept, 1 if one was broken."""
+    """Return 0 if every law was kept, 1 if one was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.properties")
-    parser.add_argument("seeds", type=int, help="how many clusters")
+    parser.add_argument("seeds", type=int, help="number of clusters")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--law", action="append", choices=[*LAWS], default=[])
-    parser.add_argument("--keep", metavar="NAME", help="keep the first one broken as")
+    parser.add_argument(
+        "--keep", metavar="NAME", help="name of the fixture for the first broken one"
+    )
     given = parser.parse_args()
     if given.seeds < 1:
         parser.error("seeds: 1 or more")

@@ -1,7 +1,7 @@
-"""Where a random cluster takes its chances from.
+"""The choices of which a random cluster is made.
 
-Hypothesis answers in a test, where a failure is then made smaller; a seed answers in a
-soak, where speed counts.
+In a test Hypothesis makes them and reduces a failure; in a soak, where speed counts, a
+seed does.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 class Choices(Protocol):
-    """Decides whatever is left open."""
+    """Makes choices."""
 
     def between(self, least: int, most: int) -> int:
-        """A number, both ends included."""
+        """Return a number, both ends included."""
 
     def one_of(self, options: Sequence[T]) -> T:
-        """Any of them, the plainest first."""
+        """Return one of `options`, the plainest of which is first."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Seeded:
     random: Random
 
     def between(self, least: int, most: int) -> int:
-        """A number, both ends included."""
+        """Return a number, both ends included."""
         return self.random.randint(least, most)
 
     def one_of(self, options: Sequence[T]) -> T:
-        """Any of them."""
+        """Return one of `options`."""
         return self.random.choice(options)
 
 
@@ -46,9 +46,9 @@ class Drawn:
     data: st.DataObject
 
     def between(self, least: int, most: int) -> int:
-        """A number, both ends included."""
+        """Return a number, both ends included."""
         return self.data.draw(st.integers(least, most))
 
     def one_of(self, options: Sequence[T]) -> T:
-        """Any of them."""
+        """Return one of `options`."""
         return options[self.data.draw(st.integers(0, len(options) - 1))]

@@ -1,4 +1,4 @@
-"""Laws of who gets along with whom: every kind of host, in pairs and in threes."""
+"""Laws of all combinations of kinds, in pairs and in threes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,10 +43,10 @@ def company(
     apart: bool,
     delay_ns: Interval,
 ) -> Scenario:
-    """These hosts, started together, or masters each in a world of its own at first.
+    """Return a scenario of these hosts, started together or first cut from each other.
 
-    `ranks` are those of their addresses, of which those of IPv6 have the opposite
-    order; `shared` is one of `VIPS`.
+    `ranks` order their addresses, those of IPv6 the other way round; `shared` is one of
+    `VIPS`.
     """
     vips = VIPS[shared]
     families = {Family.of(vip) for vip in vips}
@@ -84,15 +84,15 @@ def company(
 
 
 def _encore_ns(scenario: Scenario) -> Interval:
-    """Two who yield to each other have to wait once more."""
+    """Return the additional wait of two hosts that yield to each other."""
     return max(map(groups.patience_ns, scenario.members))
 
 
 def ties_end(kinds: Sequence[Kind], skews: Sequence[int]) -> bool:
-    """Whether of all who are not ours each has an interval of its own.
+    """True if all hosts but those of carppcap have different intervals.
 
-    Two kernels that are equal, or a kernel and the original, may yield to each other
-    for ever; and if they are better than carppcap, it has no say in it.
+    Two equal kernels, or a kernel and ucarp, may yield to each other for ever, and a
+    carppcap of lower rank cannot prevent that.
     """
     others = [
         skew
@@ -124,14 +124,14 @@ def _any_company(choices: Choices) -> Scenario:
 
 @on(_any_company)
 def any_combination_settles(run: Run) -> None:
-    """Any two or three hosts of whatever kind have one master, and it stays.
+    """Two or three hosts of any kinds have one master, and it stays.
 
-    With equal or unequal settings, whoever has the lower address in whichever family,
-    started together or as masters that meet.  Where two are equal, they may yield to
+    Settings may be equal or not, any host may have the lower address in either
+    family, and hosts start together or meet as masters.  Two equal hosts may yield to
     each other once and wait once more.
 
-    Preconditions: of those that are not carppcap, none is as good as another (see
-    `ties_end`), or all are the original; a wire that loses nothing.
+    Preconditions: no two hosts other than carppcap are equal (see `ties_end`), or all
+    are ucarp; a medium without loss.
     """
     bound = settled_at(run.scenario) + _encore_ns(run.scenario)
     masters = masters_at(run, bound)
@@ -158,7 +158,7 @@ def _one_that_is_demoted(choices: Choices) -> Scenario:
     )
     free = list(groups.SKEWS)
     skews = [free.pop(choices.between(0, len(free) - 1)) for _ in hosts]
-    # The one with the shortest interval is the one that is demoted: all follow it.
+    # The demoted host has the shortest interval, so it is master.
     best = skews.index(min(skews))
     skews[0], skews[best] = skews[best], skews[0]
     hosts = tuple(
@@ -175,17 +175,16 @@ def _one_that_is_demoted(choices: Choices) -> Scenario:
 
 @on(_one_that_is_demoted)
 def a_demoted_master_is_replaced(run: Run) -> None:
-    """By any peer that can react to it, at once, and nobody flaps for it.
+    """A demoted master is replaced at once if a peer can react, without flapping.
 
-    Who can: OpenBSD and carppcap to the demotion that OpenBSD and carppcap send,
-    preempting or not; everyone who preempts to a skew that has become longer than its
-    own.  Where nobody can, nothing changes.  When the demotion is over, there is one
-    master again, and this is all.
+    OpenBSD and carppcap react to the demotion that OpenBSD and carppcap send,
+    preempting or not; every preempting host reacts to a skew above its own.  Without
+    such a peer nothing changes.  After the demotion there is one master again.
 
     Preconditions: no two have the same interval; the demoted one had the shortest of
     all and was master; no other is demoted (FreeBSD and NetBSD know no demotion of
     others, and what they show of their own looks to carppcap like a configured skew,
-    so among several they do not agree about who is the better one); those of
+    so several of them do not agree on the better master); those of
     `mixed_groups_settle`.
     """
     (scene,) = run.scenario.story
@@ -207,12 +206,12 @@ def a_demoted_master_is_replaced(run: Run) -> None:
         late = [change for change in while_demoted if change.at > bound]
         assert not late, "still changing while it is demoted"
     else:
-        assert not while_demoted, "nobody could have known"
+        assert not while_demoted, "no peer could have noticed"
     expect_one_master(run, "one master after the demotion")
 
 
 def _reacts(peer: Member, demoted: Member, by: int) -> bool:
-    """Whether `peer`, a backup, takes over from a master that is demoted."""
+    """True if `peer`, a backup, takes over from a demoted master."""
     config = demoted.config
     interval_ns = advert_interval_ns(config.advbase, _shown_skew(demoted, by))
     knows = (Kind.CARPPCAP, Kind.OPENBSD)

@@ -1,4 +1,4 @@
-"""Laws of how each carppcap behaves, in whatever company and weather."""
+"""Laws of how each carppcap behaves, among any peers and faults."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ DURATION_NS = 30 * NS_PER_S
 def _any_company(choices: Choices) -> Scenario:
     kinds = [choices.one_of(KINDS) for _ in range(choices.between(1, 4))]
     hosts = groups.group(choices, [Kind.CARPPCAP, *kinds])
-    # The original would flap below a second: that is its own affair.
+    # ucarp would flap below a second.
     hosts = tuple(
         with_config(host, advbase=max(1, host.config.advbase))
         if host.kind is Kind.UCARP
@@ -53,7 +53,7 @@ def _any_company(choices: Choices) -> Scenario:
         for host in hosts
     )
     story = (
-        *faults.befallen(choices, hosts, verbs=_NOT_STALLED, clocks=True),
+        *faults.random_faults(choices, hosts, verbs=_NOT_STALLED, clocks=True),
         *faults.attacks(choices, hosts),
     )
     return Scenario(hosts, story, faults.wire(choices, hosts), DURATION_NS)
@@ -61,13 +61,13 @@ def _any_company(choices: Choices) -> Scenario:
 
 @on(_any_company)
 def no_take_over_without_a_reason(run: Run) -> None:
-    """A carppcap becomes master for one of four reasons, and each must be true.
+    """A carppcap becomes master for one of four reasons.
 
-    It has heard no master for its whole patience; or it preempts, and the one it
-    hears has the longer interval and is not less demoted; or the one it hears is more
-    demoted; or has an interval longer than its patience.  Never while it pauses after
-    it was told to hand over.  It yields only to who is less demoted, or as much and
-    better, or as good and before it by address.
+    It has heard no master for its master-down interval; or it preempts, and the master
+    has the longer interval and is not less demoted; or the master is more demoted; or
+    the interval of the master exceeds our master-down interval.  It never takes over
+    during its pause after a step-down.  It yields only to a peer that is less demoted,
+    or equally demoted and better, or equal in both and with the lower address.
 
     Preconditions: none on wire, peers, scripts, clocks or attackers; it was not stopped
     (see `a_stall_does_no_harm_beyond_itself`).
@@ -81,19 +81,19 @@ def no_take_over_without_a_reason(run: Run) -> None:
 
 @dataclass(slots=True)
 class _Standing:
-    """How good a master a program would be, by its settings and its demotion."""
+    """The rank of a program as a master: its settings and its demotion."""
 
     member: Member
     demotion: int = 0
 
     def watch(self, step: Step) -> None:
-        """It may have been demoted."""
+        """Note a demotion."""
         if isinstance(step.event, DemotionChanged):
             self.demotion = step.event.demotion
 
     @property
     def interval_ns(self) -> Interval:
-        """What it shows to those who know no demotion."""
+        """The interval that it advertises, with its demotion as skew."""
         config = self.member.config
         raised = min(config.advskew + self.demotion, SUPPRESSED_SKEW)
         return advert_interval_ns(config.advbase, max(config.advskew, raised))
@@ -101,17 +101,17 @@ class _Standing:
 
 @dataclass(slots=True)
 class _Silence:
-    """Follows one program, and knows since when it has heard nothing."""
+    """Follows one program: since when it has heard no master."""
 
     member: Member
     standing: _Standing
     state: State = State.INIT
     since: Instant = 0
-    hold_until: Instant = 0
+    pause_until: Instant = 0
     asked_to_leave: bool = False
 
     def watch(self, step: Step) -> str:
-        """What was wrong about `step`, or nothing."""
+        """Return what is wrong with `step`, empty if nothing is."""
         now = Clock(self.member.drift_ppm).monotonic(step.at)
         old, self.state = self.state, step.state
         self.standing.watch(step)
@@ -129,23 +129,23 @@ class _Silence:
         if old is not step.state:
             self.since = now
             if self.asked_to_leave and step.state is State.BACKUP:
-                self.hold_until = now + faults.STEP_DOWN_NS
+                self.pause_until = now + faults.STEP_DOWN_NS
             self.asked_to_leave = False
         match step.event:
             case AdvertReceived(interval_ns=theirs_ns):
-                # Whoever is too slow, or says farewell, is nobody to wait for.
+                # A farewell, or a master that is too slow, does not count as heard.
                 is_heard = theirs_ns <= config.master_down_interval_ns
                 self.since = now if is_heard else now - config.master_down_interval_ns
             case StepDown() if old is State.MASTER:
                 self.asked_to_leave = True
             case StepDown() if old is State.BACKUP:
-                self.hold_until = now + faults.STEP_DOWN_NS
+                self.pause_until = now + faults.STEP_DOWN_NS
             case LinkUp():
                 self.since = now
 
     def _wrong_take_over(self, step: Step, now: Instant) -> str:
         config = self.member.config
-        if now < self.hold_until:
+        if now < self.pause_until:
             return "it should have paused"
         match step.event:
             case Tick() if now - self.since < config.master_down_interval_ns:
@@ -188,10 +188,9 @@ class _Silence:
 
 @on(_any_company)
 def intervals_and_timeouts_are_exact(run: Run) -> None:
-    """A master adverts every interval, a backup waits for its patience: to 2 ns.
+    """Adverts and take-overs come at their time, to 2 ns.
 
-    No script delays an advert, no lateness adds up, and what the wall clock says does
-    not matter.
+    Scripts delay no advert, lateness does not add up, and the wall clock has no effect.
 
     Preconditions: as in `no_take_over_without_a_reason`.
     """
@@ -204,7 +203,7 @@ def intervals_and_timeouts_are_exact(run: Run) -> None:
 
 @dataclass(slots=True)
 class _Rhythm:
-    """Follows one program, and knows when it must do something next."""
+    """Follows one program: when it must act next."""
 
     member: Member
     standing: _Standing
@@ -213,7 +212,7 @@ class _Rhythm:
     pauses: bool = False
 
     def watch(self, step: Step) -> str:
-        """What was wrong about `step`, or nothing."""
+        """Return what is wrong with `step`, empty if nothing is."""
         config = self.member.config
         now = Clock(self.member.drift_ppm).monotonic(step.at)
         old, self.state = self.state, step.state
@@ -233,9 +232,9 @@ class _Rhythm:
             case State.BACKUP, State.MASTER, _:
                 self.due, self.pauses = now + self.standing.interval_ns, False
                 if not adverts(step):
-                    return "it did not say that it is master"
+                    return "it did not advertise as a master"
             case State.BACKUP, State.BACKUP, Tick() if adverts(step):
-                # It asks a master that it did not believe, and waits for the answer.
+                # It probes a rejected master, and waits for its answer.
                 self.due = now + config.master_down_interval_ns
             case State.BACKUP, State.BACKUP, AdvertReceived() | LinkUp():
                 if self.due is not None or isinstance(step.event, LinkUp):
@@ -243,7 +242,7 @@ class _Rhythm:
             case State.MASTER | State.INIT, State.BACKUP, _:
                 self.due = now + config.master_down_interval_ns
         if step.state is State.INIT or isinstance(step.event, LinkDown):
-            self.due = None  # without a cable there is nothing to wait for
+            self.due = None  # without a carrier there is no deadline
         return ""
 
 
@@ -258,7 +257,7 @@ def _without_drift(choices: Choices) -> Scenario:
 
 @on(_without_drift)
 def early_ticks_change_nothing(run: Run) -> None:
-    """What was recorded comes out again, also with ticks before their time.
+    """A recorded run gives the same actions again, also with additional early ticks.
 
     Preconditions: the host was not stopped, and its clock was true, so that the
     instants of the record are those of the core.  There is no replay guard, so that
@@ -282,13 +281,13 @@ def early_ticks_change_nothing(run: Run) -> None:
 
 
 def _drawing(counters: list[int]) -> Callable[[Instant], int]:
-    """The same counters again, one after the other."""
+    """Return what draws the recorded counters again, in their order."""
     drawn = iter(counters)
-    return lambda _: next(drawn, 0)  # which none of them is
+    return lambda _: next(drawn, 0)  # 0: not recorded
 
 
 def _tick_too_early(host: VirtualHost, since: Instant, until: Instant) -> None:
-    """At the first, the middle and the last instant there is."""
+    """Tick at the first, the middle and the last instant before the deadline."""
     if host.deadline is not None:
         until = min(until, host.deadline - 1)
     if until < since:  # the last event came just when time was up
@@ -313,14 +312,14 @@ def _strangers(choices: Choices) -> Scenario:
                 replace(stranger, key=Key(b"another word")),
                 replace(stranger, vhid=8),
                 replace(stranger, vips=(stranger.vips[0] + 1,)),
-                # A group of IPv6 has no other group to go to.
+                # IPv6 has one multicast group only.
                 replace(stranger, group=stranger.group + 1)
                 if stranger.families == (Family.IPV4,)
                 else replace(stranger, vhid=9),
             )
         ),
     )
-    story = [*faults.befallen(choices, hosts, bad_wire=False)]
+    story = [*faults.random_faults(choices, hosts, bad_wire=False)]
     attack = list(faults.attacks(choices, hosts))
     story += [scene for scene in attack if getattr(scene.deed, "forged", 0) is None]
     quality = replace(
@@ -331,12 +330,12 @@ def _strangers(choices: Choices) -> Scenario:
 
 @on(_strangers)
 def only_adverts_of_peers_are_accepted(run: Run) -> None:
-    """Every advert that moves a host was sent by another host of its group, so.
+    """Every advert that is accepted was sent, unchanged, by another host of the group.
 
-    Not by itself, not by a host with another password, vhid, address or multicast
-    group, not with a bit turned on the way.
+    It was not sent by itself, nor by a host with another password, vhid, address or
+    multicast group, nor was a bit changed on the way.
 
-    Preconditions: nobody rewrites what no digest covers (an attacker may repeat).
+    Preconditions: no attacker rewrites what no digest covers (it may repeat).
     """
     said = {
         (
@@ -358,19 +357,19 @@ def only_adverts_of_peers_are_accepted(run: Run) -> None:
             source = _sure_source(theirs.source)
             key = source, theirs.advbase, theirs.advskew, theirs.counter
             sender = said.get(key)
-            assert sender is not None, f"{member.name}: nobody said {key}"
+            assert sender is not None, f"{member.name}: no host sent {key}"
             assert sender is not member, f"{member.name} heard itself"
             assert stranger not in (sender, member), "from a stranger"
 
 
 def _sure_source(source: Address | None) -> Address | None:
-    """`source`, unless nobody notices a wrong bit in it: IPv6 has no checksum."""
+    """Return `source`; None for IPv6, where a wrong bit in it is not noticed."""
     return source if source is None or source.version == 4 else None
 
 
 def _anything(choices: Choices) -> Scenario:
     scenario = _any_company(choices)
-    story = (*scenario.story, *faults.befallen(choices, scenario.members))
+    story = (*scenario.story, *faults.random_faults(choices, scenario.members))
     quality = replace(scenario.quality, loss=0.1)
     assert isinstance(quality, Quality)
     return replace(scenario, story=story, quality=quality)
@@ -378,7 +377,7 @@ def _anything(choices: Choices) -> Scenario:
 
 @on(_anything)
 def one_seed_is_one_run(run: Run) -> None:
-    """To the nanosecond, and whoever leaves has left.
+    """A seed determines the run, and a program that has ended does nothing.
 
     Preconditions: none.
     """

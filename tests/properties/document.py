@@ -18,7 +18,7 @@ SOUND = Quality()
 
 
 def as_toml(scenario: Scenario) -> str:
-    """The text of a file; run it with `carppcap simulate FILE --seed SEED`."""
+    """Return the text of a file for `carppcap simulate FILE --seed SEED`."""
     lines = [f'duration = "{format_length(scenario.duration_ns)}"']
     if scenario.title:
         lines.insert(0, f'title = "{scenario.title}"')

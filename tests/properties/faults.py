@@ -1,4 +1,4 @@
-"""What may befall a group, and when it must be over."""
+"""Random faults, and when their effects must have ended."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ from tests.properties.groups import longest_script_ns, patience_ns
 
 STEP_DOWN_NS = 3 * NS_PER_S
 CARRIER_SLEEP_NS = 10 * NS_PER_S
-"""For so long the original does not look at its cable (`CARRIER_SLEEP_NS` there)."""
+"""The longest time until ucarp polls its carrier again."""
 
 _ORDERS = (Verb.CRASH, Verb.STOP, Verb.STEP_DOWN, Verb.PULL, Verb.KILL, Verb.STALL)
 _OF_KERNELS = _ORDERS[:4]
@@ -41,7 +41,7 @@ _WIRE = (
 )
 
 
-def befallen(
+def random_faults(
     choices: Choices,
     members: Sequence[Member],
     *,
@@ -50,7 +50,7 @@ def befallen(
     bad_wire: bool = True,
     clocks: bool = True,
 ) -> tuple[Scene, ...]:
-    """Up to `most` faults, each of which ends by itself."""
+    """Return up to `most` faults, each of which ends by itself."""
     return tuple(
         _scene(choices, members, verbs, bad_wire=bad_wire, clocks=clocks)
         for _ in range(choices.between(0, most))
@@ -75,11 +75,11 @@ def _scene(
     if what < 5:
         allowed = [v for v in verbs if v in _OF_KERNELS or not member.kind.is_kernel]
         verb = choices.one_of(allowed)
-        if verb is Verb.KILL:  # Scripts live on; only their end makes room for others.
+        if verb is Verb.KILL:  # A new process waits for the scripts of the old one.
             lasts_ns = max(lasts_ns, longest_script_ns(members))
         once = verb is Verb.STEP_DOWN
         return Scene(at, Order(verb, (member.name,)), None if once else lasts_ns)
-    # The original lives on the wall clock: set back, it falls silent for as long.
+    # ucarp uses the wall clock: set back, it is silent for as long.
     if what == 5 and clocks and member.kind is not Kind.UCARP:
         by_ns = choices.one_of((-3_600, -5, 5, 3_600)) * NS_PER_S
         return Scene(at, StepClock((member.name,), by_ns))
@@ -91,7 +91,7 @@ def _scene(
 
 
 def attacks(choices: Choices, members: Sequence[Member]) -> Iterator[Scene]:
-    """Perhaps somebody without the password sends again what he has captured."""
+    """Yield an attack without the password, or none."""
     if choices.one_of((False, True)):
         at_ns = choices.between(4_000, 12_000) * NS_PER_MS
         name = choices.one_of(members).name
@@ -101,7 +101,7 @@ def attacks(choices: Choices, members: Sequence[Member]) -> Iterator[Scene]:
 
 
 def wire(choices: Choices, members: Sequence[Member]) -> Quality:
-    """A wire that is sound, and faster than the shortest interval by far."""
+    """Return a medium without loss, far faster than the shortest interval."""
     shortest_ns = min(member.config.interval_ns for member in members)
     delays_us = (100, 1, shortest_ns // NS_PER_US // 10)
     return Quality(
@@ -112,7 +112,7 @@ def wire(choices: Choices, members: Sequence[Member]) -> Quality:
 
 
 def calm_at(scenario: Scenario) -> Instant:
-    """From when on nothing happens any more, and nothing is on its way."""
+    """Return when the last fault and its aftermath have ended."""
     members = scenario.members
     calm = max(member.start.high_ns for member in members if member.start)
     aftermath_ns = 2 * longest_script_ns(members) + STEP_DOWN_NS
@@ -127,15 +127,15 @@ def calm_at(scenario: Scenario) -> Instant:
 
 
 def _echo_ns(deed: Disturb) -> Interval:
-    """How long a frame may still be on its way when the wire is good again."""
+    """Return how long a frame may arrive after the disturbance has ended."""
     return REORDER_NS_MAX if deed.field == "reorder" else NS_PER_S
 
 
 def settled_at(scenario: Scenario) -> Instant:
-    """When it must be decided who is master: the bound of most laws.
+    """Return when the master must be settled: the bound of most laws.
 
-    The longest patience and two of the longest intervals after the last fault, and
-    some frames' time.
+    This is the longest master-down interval and two of the longest intervals after the
+    last fault, and the time of some frames.
     """
     members = scenario.members
     longest_ns = max(member.config.interval_ns for member in members)
@@ -148,15 +148,15 @@ def settled_at(scenario: Scenario) -> Instant:
 
 
 def frames_ns(scenario: Scenario) -> Interval:
-    """For how long some frames may be on their way."""
+    """Return a bound for the time of eight frames."""
     quality = scenario.quality
     return 8 * (quality.delay_ns + quality.jitter_ns) + 10 * NS_PER_MS
 
 
 def until_quiet(scenario: Scenario, later_ns: Interval = 0) -> Scenario:
-    """`scenario`, run for long enough to see that what was decided stays so.
+    """Return `scenario` with a duration that shows that the result stays.
 
-    `later_ns` is how much later than usual it may be decided.
+    `later_ns` is how much later than usual it may settle.
     """
     longest_ns = max(map(patience_ns, scenario.members))
     end = settled_at(scenario) + later_ns + 2 * longest_ns + 8 * NS_PER_S
@@ -164,5 +164,5 @@ def until_quiet(scenario: Scenario, later_ns: Interval = 0) -> Scenario:
 
 
 def lasting(deed: Deed, at_ns: Instant, lasts_ns: Interval | None = None) -> Scene:
-    """A scene that begins at one instant."""
+    """Return a scene that begins at one instant."""
     return Scene(Span(at_ns, at_ns), deed, lasts_ns)

@@ -1,7 +1,7 @@
-"""Random groups of hosts, and how patient they are.
+"""Random groups of hosts, and their master-down intervals.
 
-Throughout, a group shares its advbase and its dead ratio unless it is said otherwise,
-and its hosts differ in skew, rank of address, scripts and clocks.
+A group shares its advbase and its dead ratio unless stated otherwise; its hosts differ
+in skew, rank of address, scripts and clocks.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ VIPS: dict[str, tuple[Address, ...]] = {
     "both": (VIP_DEFAULT, VIP6),
     "several": (VIP_DEFAULT, VIP_DEFAULT - 1, VIP6, VIP6 - 1),
 }
-"""What a group may share; the original knows the first only."""
+"""The virtual addresses that a group may share; ucarp has the first kind only."""
 
 # The last octet decides a tie before the third does.
 _OCTETS = ((0, 1), (0, 2), (1, 1), (1, 2), (0, 254), (7, 1), (254, 250))
@@ -52,7 +52,7 @@ def group(
     subsecond: bool = True,
     mixed_bases: bool = True,
 ) -> tuple[Member, ...]:
-    """A host for each of `kinds`; `preempt` None leaves it to each of them."""
+    """Return a host for each of `kinds`; `preempt` None is drawn for each."""
     octets, octets6 = list(_OCTETS), list(_OCTETS)
     shared: Sequence[str] = ("ipv4",) if Kind.UCARP in kinds else tuple(VIPS)
     vips = VIPS[choices.one_of(shared)]
@@ -66,12 +66,12 @@ def group(
         if each_its_own:
             base, ratio = choices.one_of(bases), choices.one_of((3, 2, 4))
         skews = SKEWS if base else SKEWS_BELOW_A_SECOND
-        # Where two that are not ours tie, they may yield to each other for ever.
+        # Two hosts without carppcap that tie may yield to each other for ever.
         may_tie = kind is Kind.CARPPCAP
         skew = choices.one_of(skews if may_tie else free[skews])
         if not may_tie:
             free[skews].remove(skew)
-        # Who is before whom in one family need not be so in the other.
+        # The order of addresses in one family need not be that in the other.
         source = IPv4Address(bytes((10, 9, *_taken(choices, octets))))
         source6 = IPv6Address(b"\xfe\x80" + bytes(12) + _taken(choices, octets6))
         leaves = choices.one_of((False, True))
@@ -104,17 +104,17 @@ def group(
 
 
 def _taken(choices: Choices, octets: list[tuple[int, int]]) -> bytes:
-    """The last two octets of an address that nobody else has."""
+    """Return the last two octets of an address that is not taken yet."""
     return bytes(octets.pop(choices.between(0, len(octets) - 1)))
 
 
 def ours(choices: Choices, most: int = MAX_NODES) -> list[Kind]:
-    """Two to `most` hosts with carppcap."""
+    """Return the kinds of two to `most` hosts with carppcap."""
     return [Kind.CARPPCAP] * choices.between(2, most)
 
 
 def script(choices: Choices, lengths_ms: Sequence[int]) -> Script:
-    """One that does its work."""
+    """Return a script that succeeds."""
     return Script(
         choices.one_of(lengths_ms) * NS_PER_MS,
         address_first=choices.one_of((False, False, True)),
@@ -122,15 +122,15 @@ def script(choices: Choices, lengths_ms: Sequence[int]) -> Script:
 
 
 def with_config(member: Member, **changes: object) -> Member:
-    """`member` with other settings of its virtual host."""
+    """Return `member` with other settings of its virtual host."""
     return replace(member, config=replace(member.config, **changes))  # type: ignore[arg-type]
 
 
 def patience_ns(member: Member) -> Interval:
-    """How long a host needs at most to notice that its master is silent.
+    """Return the longest time until a host notices that its master is silent.
 
-    A kernel's dead ratio is 3, and it may be two ticks late; the original may look a
-    second and an interval late.
+    A kernel has a dead ratio of 3 and may be two ticks late; ucarp may be a second and
+    an interval late.
     """
     config = member.config
     interval_ns = config.interval_ns
@@ -142,7 +142,7 @@ def patience_ns(member: Member) -> Interval:
 
 
 def longest_script_ns(members: Sequence[Member]) -> Interval:
-    """That of the slowest script of all."""
+    """Return the duration of the slowest script."""
     return max(
         script.duration_ns for member in members for script in (member.up, member.down)
     )

@@ -1,4 +1,4 @@
-"""Laws of the replay guard: in nobody's way but an attacker's."""
+"""Laws of the replay guard: it stops attackers, and no honest host."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ def _honest(choices: Choices) -> Scenario:
     if Kind.OPENBSD not in kinds and choices.one_of((False, True)):
         kinds.append(others[2])
     hosts = groups.group(choices, [Kind.CARPPCAP, *kinds])
-    story = faults.befallen(choices, hosts, clocks=False)
+    story = faults.random_faults(choices, hosts, clocks=False)
     quality = replace(
         faults.wire(choices, hosts),
         duplicate=0.0,
@@ -52,7 +52,7 @@ def _honest(choices: Choices) -> Scenario:
 
 
 def _slowly(scene: Scene) -> Scene:
-    """No host is back at once, and no frame sent twice."""
+    """Return a scene that ends later, and duplicates no frame."""
     if scene.deed == Disturb("duplicate", 0.5):
         return replace(scene, deed=Disturb("reorder", 0.2))
     if scene.lasts_ns is None or not isinstance(scene.deed, Order):
@@ -62,11 +62,11 @@ def _slowly(scene: Scene) -> Scene:
 
 @on(_honest)
 def the_guard_never_disturbs_honest_hosts(run: Run) -> None:
-    """With it and without it everything happens at the same instant, in the same way.
+    """Everything happens at the same instant, with the guard and without it.
 
-    Preconditions: nobody sends a frame twice, and nobody sends old counters: no
-    original or FreeBSD that has counted on from another one's before, no clock that
-    was set back over a restart (for both see `one_master_after_faults` and
+    Preconditions: no frame is sent twice, and no old counters are sent: no ucarp or
+    FreeBSD that has continued the counter of another host, no clock that was set back
+    over a restart (for both see `one_master_after_faults` and
     `mixed_groups_settle`); of masters at one time that cannot hear each other no two
     have drawn the same id, one of 256; OpenBSD is not started again within 2.5
     intervals of its first advert.
@@ -75,7 +75,7 @@ def the_guard_never_disturbs_honest_hosts(run: Run) -> None:
         return
     without = run_again(_with_guard(run.scenario, GuardMode.OFF), run.seed)
 
-    assert _told(run) == _told(without), "the guard was in somebody's way"
+    assert _told(run) == _told(without), "the guard disturbed a host"
 
 
 def _has_twins(run: Run) -> bool:
@@ -89,7 +89,7 @@ def _has_twins(run: Run) -> bool:
 
 
 def _told(run: Run) -> list[Entry]:
-    """All that happened, but for what the guard had to remark on."""
+    """Return all that happened, without the remarks of the guard."""
     return [
         replace(entry, what=replace(entry.what, finding=None))
         if isinstance(entry.what, Step)
@@ -119,7 +119,7 @@ def _attacked(choices: Choices) -> Scenario:
 
 
 def _attack(choices: Choices, hosts: Sequence[Member]) -> Scene:
-    """From some moment on somebody sends again what he has captured of a host."""
+    """Return an attack that repeats or rewrites adverts of one host."""
     forged = choices.one_of((None, (0, 1), (255, 255), (1, 0)))
     every_ns = choices.one_of((100, 333, 1_000)) * NS_PER_MS
     deed = Resend(choices.one_of(hosts).name, every_ns, forged)
@@ -128,20 +128,21 @@ def _attack(choices: Choices, hosts: Sequence[Member]) -> Scene:
 
 @on(_attacked)
 def an_attacker_changes_nothing(run: Run) -> None:
-    """Every host does what it would have done, at the same instant, without him.
+    """Every host does the same, at the same instant, as without the attacker.
 
-    Preconditions: carppcap only; he does not know the password; every host has heard
-    what he sends again before he sends it, or began four seconds after it was sent.
+    Preconditions: carppcap only; the attacker does not know the password; every host
+    has heard an advert before it is repeated, or started four seconds after it was
+    sent.
     """
     scenario = run.scenario
     peaceful = tuple(s for s in scenario.story if not isinstance(s.deed, Resend))
     in_peace = run_again(replace(scenario, story=peaceful), run.seed)
 
-    assert _moves(run) == _moves(in_peace), "the attacker moved somebody"
+    assert _moves(run) == _moves(in_peace), "the attacker changed something"
 
 
 def _moves(run: Run) -> list[Entry]:
-    """What was done, without what was refused or told."""
+    """Return what was done, without rejections and the story."""
     return [
         entry
         for entry in run.entries
@@ -152,7 +153,7 @@ def _moves(run: Run) -> list[Entry]:
 
 def _attacked_after_any_fault(choices: Choices) -> Scenario:
     hosts = groups.group(choices, groups.ours(choices))
-    story = faults.befallen(choices, hosts)
+    story = faults.random_faults(choices, hosts)
     quality = replace(faults.wire(choices, hosts), jitter_ns=0)
     scenario = until_quiet(Scenario(hosts, story, quality))
     return replace(scenario, story=(*story, _attack(choices, hosts)))
@@ -160,10 +161,10 @@ def _attacked_after_any_fault(choices: Choices) -> Scenario:
 
 @on(_attacked_after_any_fault)
 def an_attack_does_not_prevent_settling(run: Run) -> None:
-    """One master after the faults, in the same time, while he goes on.
+    """There is one master after the faults, in the same time, during an attack.
 
-    Preconditions: those of `one_master_after_faults`; what he sends again he sends
-    after its sender, and on no faster way.
+    Preconditions: those of `one_master_after_faults`; the attacker repeats an advert
+    after its sender, and on no faster path.
     """
     expect_one_master(run, "one master in spite of an attacker")
 

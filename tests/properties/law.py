@@ -1,4 +1,4 @@
-"""A law: what it is tried on, and how one sees that it was broken."""
+"""A law: what it is tried on, and the check that it was kept."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ SEED_MAX = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """`draw` makes a cluster that fulfils the preconditions, `check` may object.
+    """`draw` makes a cluster that fulfils the preconditions, `check` raises if broken.
 
-    The docstring of `check` says what is claimed of whom.
+    The docstring of `check` states the claim and its preconditions.
     """
 
     draw: Callable[[Choices], Scenario]
@@ -23,19 +23,19 @@ class Law:
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """The name in tables."""
         return self.check.__name__
 
     def trial(self, choices: Choices) -> tuple[Scenario, int]:
-        """A cluster, and the seed of what the wire does to it."""
+        """Return a cluster, and the seed of its run."""
         seed = choices.between(0, SEED_MAX)
         return self.draw(choices), seed
 
     def objection(self, scenario: Scenario, seed: int) -> str:
-        """What is wrong with a run of `scenario`, or nothing."""
+        """Return what is wrong with a run of `scenario`, empty if nothing is."""
         try:
             result = run(scenario, seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the cluster shows it
+        except Exception as error:  # noqa: BLE001 - any failure counts
             return f"it fell over: {error!r}"
         try:
             self.check(result)
@@ -45,5 +45,5 @@ class Law:
 
 
 def on(draw: Callable[[Choices], Scenario]) -> Callable[[Callable[[Run], None]], Law]:
-    """Make a law of a check; `draw` draws what it is tried on."""
+    """Return a decorator that makes a law of a check."""
     return lambda check: Law(draw, check)

@@ -1,4 +1,4 @@
-"""What there is to read in a run, for the laws."""
+"""What the laws read in a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LINES_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A host became something else."""
+    """A change of the state of a host."""
 
     at: Instant
     name: str
@@ -27,7 +27,7 @@ class Change:
 
 
 def changes(run: Run) -> list[Change]:
-    """All changes of state, in their order."""
+    """Return all changes of state, in their order."""
     return [
         Change(entry.at, entry.name, action.old, action.new, action.cause, entry.what)
         for entry in run.entries
@@ -38,7 +38,7 @@ def changes(run: Run) -> list[Change]:
 
 
 def at_end(run: Run) -> dict[str, State]:
-    """The state in which each program is that still runs."""
+    """Return the state of each program that runs at the end."""
     states: dict[str, State] = {}
     for entry in run.entries:
         match entry.what:
@@ -50,7 +50,7 @@ def at_end(run: Run) -> dict[str, State]:
 
 
 def masters_at(run: Run, instant: Instant) -> set[str]:
-    """Who took itself for the master then."""
+    """Return the hosts that were masters at `instant`."""
     masters: set[str] = set()
     for entry in run.entries:
         if entry.at > instant:
@@ -64,7 +64,7 @@ def masters_at(run: Run, instant: Instant) -> set[str]:
 
 
 def holders_at_end(run: Run) -> set[str]:
-    """Who holds the address when the run is over."""
+    """Return the hosts that hold the address at the end."""
     return {
         tenure.name
         for tenure in run.holders
@@ -73,12 +73,12 @@ def holders_at_end(run: Run) -> set[str]:
 
 
 def members(run: Run) -> dict[str, Member]:
-    """The hosts by name."""
+    """Return the hosts by name."""
     return {member.name: member for member in run.scenario.members}
 
 
 def lives(run: Run, kind: Kind = Kind.CARPPCAP) -> Iterator[tuple[Member, list[Entry]]]:
-    """What each program of this kind did from one start to its end."""
+    """Yield each life of a program of this kind, from a start to its end."""
     for member in run.scenario.members:
         if member.kind is not kind:
             continue
@@ -103,12 +103,12 @@ def steps(life: list[Entry]) -> list[Step]:
 
 
 def adverts(step: Step) -> list[SendAdvert]:
-    """What a step sends."""
+    """Return the adverts of a step."""
     return [action for action in step.actions if isinstance(action, SendAdvert)]
 
 
 def most_holders(run: Run, since: Instant = 0) -> int:
-    """How many held the address at once, for more than no time at all."""
+    """Return how many hosts at most held the address at one time."""
     tenures = [t for t in run.holders if t.until > max(since, t.since)]
     return max(
         (
@@ -120,7 +120,7 @@ def most_holders(run: Run, since: Instant = 0) -> int:
 
 
 def tail(run: Run) -> str:
-    """The last of what happened, for a law that was broken."""
+    """Return the last lines of a run, for a broken law."""
     told = [
         format_entry(entry)
         for entry in run.entries

@@ -29,8 +29,8 @@ def _bad_scripts(choices: Choices) -> Scenario:
         )
         for host in groups.group(choices, groups.ours(choices, 3))
     )
-    story = faults.befallen(choices, hosts, most=6)
-    if choices.one_of((False, True)):  # told to go, and told again while it goes
+    story = faults.random_faults(choices, hosts, most=6)
+    if choices.one_of((False, True)):  # told to step down, and again while it does
         order = Order(Verb.STEP_DOWN, tuple(host.name for host in hosts))
         at_ns = choices.between(8_000, 20_000) * NS_PER_MS
         story += tuple(lasting(order, at_ns + n * 200 * NS_PER_MS) for n in range(3))
@@ -45,10 +45,10 @@ def _any_script(choices: Choices, script: Script) -> Script:
 
 @on(_bad_scripts)
 def acquire_and_release_alternate(run: Run) -> None:
-    """In what the core asks for, and in what scripts ran for it; last what it is now.
+    """Requests of the core alternate, and so do the scripts that run.
 
-    The first one asked for is the release of the start, or with -n an acquisition.
-    A request that its contrary overtook is not run; all others are, in their order.
+    The first request is the release at the start, or with -n an acquisition.  A request
+    is not run if the opposite one follows in time; all others are, in their order.
 
     Preconditions: carppcap only; scripts may fail, hang, be killed or be missing.
     """
@@ -74,14 +74,14 @@ def acquire_and_release_alternate(run: Run) -> None:
 
 
 def _check_pairs(life: list[Entry], where: str) -> None:
-    """What is missing between requests and runs is at most one running, one waiting."""
+    """Check that at most one request runs and one waits."""
     running: bool | None = None
     waiting: bool | None = None
     for step in steps(life):
         match step.event:
             case AddressesAcquired() | AddressesReleased():
                 acquired = isinstance(step.event, AddressesAcquired)
-                assert running is acquired, f"nobody asked for what ran: {where}"
+                assert running is acquired, f"a script ran without a request: {where}"
                 running, waiting = waiting, None
         for action in step.actions:
             if not isinstance(action, AcquireAddresses | ReleaseAddresses):

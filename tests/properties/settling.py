@@ -30,21 +30,21 @@ from tests.properties.reading import (
 )
 
 CALM_S = 20
-"""From when on a group that started within five seconds has settled for certain."""
+"""By then, a group that started within five seconds has settled."""
 
 
 def _ours_and_any_fault(choices: Choices) -> Scenario:
     hosts = groups.group(choices, groups.ours(choices))
-    story = faults.befallen(choices, hosts)
+    story = faults.random_faults(choices, hosts)
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
 
 
 @on(_ours_and_any_fault)
 def one_master_after_faults(run: Run) -> None:
-    """Of the hosts that run one is master, and it alone holds the address, for good.
+    """One running host is master, it alone holds the address, and this stays so.
 
-    Within the longest patience and two of the longest intervals after faults end, and
-    whatever the faults were: loss, delay, jitter, repeated, reordered and damaged
+    Within the longest master-down interval and two of the longest intervals after the
+    faults end, whatever they were: loss, delay, jitter, repeated, reordered and damaged
     frames, cuts both ways and one way, crashes, kills, stops, hand-overs, stalls,
     pulled cables, set clocks.
 
@@ -62,7 +62,7 @@ def one_master_after_faults(run: Run) -> None:
 
 
 def expect_one_master(run: Run, claim: str) -> str | None:
-    """One by the bound, no change after it; its name, or None where nobody runs."""
+    """Return the only master by the bound; None if no host runs."""
     bound = settled_at(run.scenario)
     running = at_end(run)
     masters = masters_at(run, bound) & running.keys()
@@ -84,14 +84,14 @@ def _any_kinds_that_preempt(choices: Choices) -> Scenario:
         subsecond=False,
         mixed_bases=False,
     )
-    hosts = _as_the_original_needs(hosts)
-    story = faults.befallen(choices, hosts, most=3)
+    hosts = _as_ucarp_needs(hosts)
+    story = faults.random_faults(choices, hosts, most=3)
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
 
 
 @on(_any_kinds_that_preempt)
 def preemption_ends_at_the_shortest_interval(run: Run) -> None:
-    """The master has the shortest interval of those that run, whatever happened.
+    """The master has the shortest interval of the running hosts.
 
     Preconditions: all hosts preempt; those of `mixed_groups_settle`.
     """
@@ -103,15 +103,15 @@ def preemption_ends_at_the_shortest_interval(run: Run) -> None:
 
 
 def _kinds(choices: Choices) -> list[Kind]:
-    """One of ours, the original, a kernel, and perhaps two more."""
+    """Return carppcap, ucarp, a kernel, and perhaps two more."""
     kinds = [Kind.CARPPCAP, Kind.UCARP, choices.one_of(groups.KERNELS)]
     return kinds + [choices.one_of(KINDS) for _ in range(choices.between(0, 2))]
 
 
-def _as_the_original_needs(
+def _as_ucarp_needs(
     hosts: tuple[Member, ...],
 ) -> tuple[Member, ...]:
-    """It hears adverts up to a second late, so a dead ratio of 2 is not enough."""
+    """ucarp hears adverts up to a second late, so a dead ratio of 2 is too little."""
     return tuple(
         with_config(host, dead_ratio=max(3, host.config.dead_ratio)) for host in hosts
     )
@@ -125,19 +125,19 @@ def _mixed(choices: Choices) -> Scenario:
         subsecond=False,
         mixed_bases=False,
     )
-    hosts = _as_the_original_needs(hosts)
-    story = faults.befallen(choices, hosts, most=3)
+    hosts = _as_ucarp_needs(hosts)
+    story = faults.random_faults(choices, hosts, most=3)
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
 
 
 @on(_mixed)
 def mixed_groups_settle(run: Run) -> None:
-    """carppcap, the original and a kernel have one master after the faults.
+    """carppcap, ucarp and a kernel have one master after the faults.
 
     Preconditions: the same advbase, of at least 1; a dead ratio of at least 3 next to
-    the original, which hears everything up to a second late; scripts that are short,
-    for it is deaf and dumb meanwhile; nobody sets its clock; only carppcap has the same
-    interval as another (see `a_tie_settles`).
+    ucarp, which hears everything up to a second late; short scripts, during which ucarp
+    neither sends nor receives; the clock of ucarp is not set; only carppcap has the
+    same interval as another (see `a_tie_settles`).
     """
     expect_one_master(run, "one master of a mixed group")
 
@@ -146,7 +146,7 @@ def _two_that_tie(choices: Choices) -> Scenario:
     kinds = [Kind.CARPPCAP, choices.one_of(KINDS)]
     if choices.one_of((False, False, False, False, True)):
         kinds = [Kind.UCARP, Kind.UCARP]
-    first, second = _as_the_original_needs(
+    first, second = _as_ucarp_needs(
         groups.group(
             choices,
             kinds,
@@ -168,8 +168,8 @@ def _two_that_tie(choices: Choices) -> Scenario:
 def a_tie_settles(run: Run) -> None:
     """Two masters with one interval become one when they meet, and stay so.
 
-    Preconditions: one of them is carppcap, or both are the original (two kernels on a
-    slow wire, and a kernel and the original on any, may yield to each other for ever:
+    Preconditions: one of them is carppcap, or both are ucarp (two kernels on a slow
+    medium, and a kernel and ucarp on any, may yield to each other for ever:
     see fixtures/simulations/tie-without-carppcap.toml); below a second the other is
     carppcap or OpenBSD (other kernels wait for a single advert there, and flap); those
     of `mixed_groups_settle`.
@@ -186,13 +186,13 @@ def _sudden(choices: Choices) -> Scenario:
     kinds[0] = Kind.CARPPCAP
     can_do_less = not {Kind.FREEBSD, Kind.NETBSD} & set(kinds)
     hosts = groups.group(choices, kinds, subsecond=can_do_less)
-    story = faults.befallen(choices, hosts, bad_wire=False)
+    story = faults.random_faults(choices, hosts, bad_wire=False)
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
 
 
 @on(_sudden)
 def no_flapping(run: Run) -> None:
-    """Each host changes its mind at most twice for each thing that happens.
+    """Each host changes its state at most twice for each thing that happens.
 
     What happens: a start, the beginning of a fault, its end.
 
@@ -211,7 +211,7 @@ def _alike(choices: Choices, count: int) -> tuple[Member, ...]:
     hosts = groups.group(choices, [Kind.CARPPCAP] * count, preempt=False)
     base, ratio = hosts[0].config.advbase, hosts[0].config.dead_ratio
     skews = sorted(host.config.advskew for host in hosts)
-    if base == 0:  # No interval may come near the patience of another host.
+    if base == 0:  # No interval may come near the master-down interval of another.
         skews = sorted(20 + skew % 21 for skew in skews)
     return tuple(
         replace(
@@ -227,7 +227,7 @@ def _alike(choices: Choices, count: int) -> tuple[Member, ...]:
     )
 
 
-def _two_that_say_farewell(choices: Choices) -> Scenario:
+def _two_that_send_farewells(choices: Choices) -> Scenario:
     pair = tuple(
         replace(with_config(host, farewell=True), shutdown=True)
         for host in _alike(choices, 2)
@@ -244,14 +244,14 @@ def _two_that_say_farewell(choices: Choices) -> Scenario:
     return Scenario(pair, story, duration_ns=90 * NS_PER_S)
 
 
-@on(_two_that_say_farewell)
+@on(_two_that_send_farewells)
 def a_farewell_never_leaves_two_holders(run: Run) -> None:
-    """However long scripts take, whoever is asked to hand over or to end, and when.
+    """There is one holder at a time, however long scripts take.
 
     Preconditions: two carppcap with -z on a sound wire, told to end only once (told
-    again they do not wait for a script that hangs), who do not preempt (of more
-    than two all take over at a farewell, and a preempting one takes over before the
-    other one has let go); scripts that succeed.
+    again they do not wait for a script that hangs), without preemption (of more than
+    two all take over at a farewell, and a preempting host takes over before the other
+    one has released the address); scripts that succeed.
     """
     assert most_holders(run) == 1, "two holders"
     running = at_end(run)
@@ -269,10 +269,10 @@ def _one_that_steps_down(choices: Choices) -> Scenario:
 
 @on(_one_that_steps_down)
 def stepping_down_hands_over(run: Run) -> None:
-    """To any peer, at any moment between two adverts, farewell or not.
+    """A peer takes over, at any moment between two adverts, farewell or not.
 
-    Preconditions: carppcap only, nobody preempts; peers that wait less than three
-    seconds longer than the one who goes.
+    Preconditions: carppcap only, without preemption; peers that wait less than three
+    seconds longer than the host that steps down.
     """
     first = run.scenario.members[0].name
     before = masters_at(run, run.scenario.story[0].at.low_ns - 1)
@@ -294,7 +294,7 @@ def _one_that_stalls(choices: Choices) -> Scenario:
 
 @on(_one_that_stalls)
 def a_stall_does_no_harm_beyond_itself(run: Run) -> None:
-    """A backup that was stopped changes nothing; a master only for as long as it was.
+    """A stopped backup changes nothing; a stopped master only while it is stopped.
 
     After it goes on, two hold the address for an interval and a script at most.
 
@@ -312,7 +312,7 @@ def a_stall_does_no_harm_beyond_itself(run: Run) -> None:
     slack_ns = faults.settled_at(replace(run.scenario, story=())) // 100
     was_master = stalled in masters_at(run, begins - 1)
     if not was_master or lasts_ns < patience_ns - interval_ns - slack_ns:
-        assert not after, "nothing should have come of it"
+        assert not after, "a short stall should change nothing"
         return
     over = begins + lasts_ns + interval_ns + slack_ns
     late = [change for change in after if change.at > over]

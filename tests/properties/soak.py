@@ -1,6 +1,6 @@
-"""The laws, tried on as many random clusters as wanted, on all cores.
+"""The laws, tried on many random clusters, on all cores.
 
-One seed is one cluster for one of the laws, which take turns.
+A seed is a cluster for one of the laws, which take turns.
 """
 
 import io
@@ -26,12 +26,12 @@ from tests.properties.laws import LAWS
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "simulations"
 CHUNK = 16
 SHOWN_MAX = 3
-"""So many broken laws are printed in full; one bug breaks a law often."""
+"""How many broken laws are printed in full; one bug breaks a law often."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one seed; `objection` is empty where the law was kept."""
+    """The result of one seed; `objection` is empty if the law was kept."""
 
     seed: int
     law: str
@@ -39,20 +39,20 @@ class Verdict:
 
 
 def trial_of(law: Law, seed: int) -> tuple[Scenario, int]:
-    """The cluster of a seed, and the seed of its run."""
+    """Return the cluster of a seed, and the seed of its run."""
     return law.trial(Seeded(Random(f"{law.name} {seed}")))
 
 
-def judge(laws: Sequence[str], seed: int) -> Verdict:
-    """Try the law whose turn it is."""
+def try_seed(laws: Sequence[str], seed: int) -> Verdict:
+    """Try the law of this seed."""
     law = LAWS[laws[seed % len(laws)]]
     return Verdict(seed, law.name, law.objection(*trial_of(law, seed)))
 
 
 def reduced(law: Law, scenario: Scenario, seed: int) -> Scenario:
-    """As little of `scenario` as still breaks the law: fewer scenes, fewer hosts.
+    """Return the least of `scenario` that still breaks the law.
 
-    Where something else turns out to be wrong with the smaller one, that is shown.
+    It has fewer scenes and hosts, and may break the law in another way.
     """
     for candidate in _smaller(scenario):
         if law.objection(candidate, seed):
@@ -72,7 +72,7 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def show(verdict: Verdict, keep: str | None) -> None:
-    """Print a broken law with the file that shows it, and keep that under a name."""
+    """Print a broken law with a scenario file, which `keep` names as a fixture."""
     law = LAWS[verdict.law]
     scenario, seed = trial_of(law, verdict.seed)
     if not _depends_on_story(law):
@@ -84,16 +84,16 @@ def show(verdict: Verdict, keep: str | None) -> None:
         path = FIXTURES / f"{keep}.toml"
         path.write_text(text, "utf-8")
         path.with_suffix(".txt").write_text(played(path, seed), "utf-8")
-        print(f"kept as {path.name}: say in it what it is about")
+        print(f"kept as {path.name}: describe it in its title")
 
 
 def _depends_on_story(law: Law) -> bool:
-    """Whether the check reads in the story what was done to whom."""
+    """True if the check reads the story, which then cannot be reduced."""
     return law.name.startswith(("a_stall", "a_tie", "a_demoted", "stepping_down"))
 
 
 def played(path: Path, seed: int) -> str:
-    """What `carppcap simulate` prints of a file."""
+    """Return what `carppcap simulate` prints of a file."""
     output = io.StringIO()
     with redirect_stdout(output):
         simulate([str(path), "--seed", str(seed)])
@@ -102,14 +102,14 @@ def played(path: Path, seed: int) -> str:
 
 def _verdicts(laws: Sequence[str], seeds: range, jobs: int) -> Iterator[Verdict]:
     if jobs == 1:
-        yield from map(partial(judge, laws), seeds)
+        yield from map(partial(try_seed, laws), seeds)
         return
     with multiprocessing.Pool(jobs) as pool:
-        yield from pool.imap_unordered(partial(judge, laws), seeds, CHUNK)
+        yield from pool.imap_unordered(partial(try_seed, laws), seeds, CHUNK)
 
 
 def progress(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
-    """Show how many are done, where somebody looks."""
+    """Show the progress on a terminal, if tqdm is installed."""
     if not sys.stderr.isatty():
         return verdicts
     try:
@@ -123,7 +123,7 @@ def progress(verdicts: Iterable[Verdict], count: int) -> Iterable[Verdict]:
 def soak(
     count: int, first: int = 0, only: Sequence[str] = (), keep: str | None = None
 ) -> int:
-    """Try `count` seeds from `first` on; 0, or 1 if a law was broken."""
+    """Try `count` seeds from `first` on; return 0, or 1 if a law was broken."""
     laws = list(only) or list(LAWS)
     seeds = range(first, first + count)
     broken: list[Verdict] = []

@@ -48,7 +48,7 @@ def test_help_names_every_option(capsys: Output) -> None:
     assert told(capsys) == told(capsys, "-h") == out
 
 
-def test_under_the_name_of_the_original_there_is_no_simulation() -> None:
+def test_ucarp_has_no_simulation() -> None:
     """`ucarp simulate` would be a mistake there, and is one here."""
     program = "import sys; sys.argv[0] = 'ucarp'; from carppcap.cli import main; "
     program += "sys.exit(main())"
@@ -164,7 +164,7 @@ def test_picture(capsys: Output, tmp_path: Path) -> None:
 
 
 def test_many_runs_come_out_the_same_however_they_are_shared(capsys: Output) -> None:
-    """Each seed is a run of its own, whoever makes it."""
+    """The number of processes has no effect on a run."""
     alone, shared, all_cores = (
         told(capsys, *LUCK, "--repeat", "30", *jobs)
         for jobs in (["--jobs", "1"], ["--jobs", "3"], [])
@@ -341,7 +341,7 @@ def test_without_tqdm_there_is_no_progress() -> None:
 
 
 def test_the_password_is_hidden() -> None:
-    """Those who copy a real command line do not show it to all users."""
+    """A password on the command line is not shown to other users."""
     words = ["--nodes", "2", "--duration", "10d", "--quiet", "--", "--pass=swordfish"]
     process = subprocess.Popen(
         [*COMMAND, "simulate", *words], stdout=subprocess.DEVNULL, env=environment()
@@ -352,7 +352,7 @@ def test_the_password_is_hidden() -> None:
             shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
             if b"swordfish" not in shown and b"simulate" in shown:
                 break
-            with_patience(process)
+            wait_a_moment(process)
     finally:
         process.kill()
         process.wait()
@@ -361,7 +361,7 @@ def test_the_password_is_hidden() -> None:
     assert b"--pass=" in shown
 
 
-def with_patience(process: "subprocess.Popen[bytes]") -> None:
+def wait_a_moment(process: "subprocess.Popen[bytes]") -> None:
     """Let it run for a moment."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(0.05)

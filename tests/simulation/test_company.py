@@ -45,7 +45,7 @@ def test_any_company(kinds: tuple[Kind, ...]) -> None:
 
 @pytest.mark.parametrize("kinds", [*permutations((Kind.UCARP, Kind.FREEBSD))])
 def test_the_exception(kinds: tuple[Kind, ...]) -> None:
-    """The original beside a kernel, equal: for ever, wherever carppcap is not."""
+    """ucarp and an equal kernel may tie for ever, except beside carppcap."""
     endless = company(kinds, (10, 10), (1, 2), "ipv4", apart=True, delay_ns=SLOW_NS)
     again = company(kinds, (10, 10), (2, 1), "ipv4", apart=True, delay_ns=SLOW_NS)
 
@@ -53,5 +53,5 @@ def test_the_exception(kinds: tuple[Kind, ...]) -> None:
         not any_combination_settles.objection(scenario, 1)
         for scenario in (endless, again)
     ]
-    # It depends on who has the lower address.
+    # It depends on the order of the addresses.
     assert sorted(settled) == [False, True]

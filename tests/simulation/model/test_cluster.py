@@ -130,7 +130,7 @@ def test_a_cut_heals_and_a_disturbance_passes() -> None:
     ("mode", "after"), [("off", 12), ("detect", 12), ("enforce", 2)]
 )
 def test_an_attack_ends(mode: str, after: int) -> None:
-    """Who believes old adverts takes over when they come no more."""
+    """A host that accepts old adverts takes over when they end."""
     story = "at 20s crash node1\nat 20s for 10s replay node1"
     group = {"flags": f"--replay-guard {mode}"}
     result = play("carppcap", "carppcap", story=story, group=group)
@@ -140,7 +140,7 @@ def test_an_attack_ends(mode: str, after: int) -> None:
 
 
 def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
-    """Two ways of being a nuisance to those who count."""
+    """Two attacks on hosts that compare counters."""
     for deed, repeated in (("replay node1", 11), ("rewrite node1 to 2/0", 2)):
         story, group = f"at 20.5s for 10s {deed}", {"flags": "--replay-guard detect"}
         result = play("carppcap", "carppcap", story=story, group=group)
@@ -183,7 +183,7 @@ def test_a_story_is_told() -> None:
 
 
 def test_what_cannot_be_undone() -> None:
-    """The language does not allow it; whoever builds a scenario by hand is told."""
+    """The language does not allow it; a scenario in code raises an error."""
     scene = Scene(Span(0, 0), StepClock(("node1",), 5), lasts_ns=5)
     scenario = group("carppcap")
     broken = type(scenario)(scenario.members, (scene,))

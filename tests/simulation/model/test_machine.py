@@ -32,7 +32,7 @@ def test_ring(
 
 
 def test_a_crash_takes_the_address_and_a_kill_leaves_it() -> None:
-    """Whoever takes over from a killed process has a rival for the address."""
+    """After a kill the old address stays, so that two hosts hold it."""
     crashed = play("carppcap", "carppcap", story="at 20s crash node1")
     killed = play("carppcap", "carppcap", story="at 20s kill node1")
 
@@ -63,7 +63,7 @@ def test_a_new_process_gives_the_address_back(kind: str) -> None:
 
 
 def test_the_script_of_an_old_process_is_not_the_new_one_s() -> None:
-    """It ends, and nobody who lives waits for it."""
+    """It ends without an effect on the new process."""
     result = play(
         "carppcap",
         story="at 4s kill node1\nat 5s start node1",
@@ -122,7 +122,7 @@ def test_starting_what_runs_changes_nothing() -> None:
 
 
 def test_a_pulled_cable_hides_the_address() -> None:
-    """It may be configured, but nobody can reach it; kernels and scripts aside."""
+    """Without a cable a configured address is not held."""
     result = play("carppcap", story="at 20s for 5s pull node1", group={"flags": "-S"})
 
     ends = [(tenure.since, tenure.until) for tenure in result.holders]

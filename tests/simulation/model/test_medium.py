@@ -20,7 +20,7 @@ SENT = 400
 
 
 class Receivers:
-    """What arrived at whom, and when."""
+    """Which frame arrived at which station, and when."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[int, str, bytes]] = []
@@ -186,7 +186,7 @@ def test_disturbances() -> None:
 
 
 def test_an_attacker_overhears_the_last_advert() -> None:
-    """Of each station; ARP is of no use to him."""
+    """An attacker keeps adverts of each station, not ARP."""
     line, _ = wire()
     other = frame(payload(PEER, counter=6))
 

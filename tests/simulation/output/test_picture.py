@@ -48,7 +48,7 @@ def texts(root: ET.Element) -> list[str | None]:
 
 
 def test_what_is_shown() -> None:
-    """States, who held the address, and how many did."""
+    """States, tenures, and the number of holders."""
     root = picture(
         play(
             "carppcap",
@@ -89,7 +89,7 @@ def test_too_many_holders() -> None:
     ],
 )
 def test_faults(story: str, bands: list[tuple[float, float]]) -> None:
-    """As long as they last, on the lanes of those whom they concern."""
+    """A band lasts as long as the fault, on the lanes of its hosts."""
     root = picture(play("carppcap", "carppcap", story=story))
 
     assert bars(root, FAULT) == bands

@@ -1,4 +1,4 @@
-"""Who held the address when, counted by hand and by the ledger."""
+"""Reports of when each host held the address."""
 
 import pytest
 

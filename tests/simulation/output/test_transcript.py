@@ -51,7 +51,7 @@ def step(event: object, *actions: object) -> Step:
     ],
 )
 def test_lines(what: Happening, expected: str, is_routine: bool) -> None:
-    """When, who, what; routine is shown only to those who ask for it."""
+    """Time, host and what happened; routine is shown with `verbose` only."""
     entry = Entry(NS_PER_S, "beta", what)
     expected = f"1.000000  beta  {expected}"
 

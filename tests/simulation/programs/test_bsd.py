@@ -23,7 +23,7 @@ every_kernel = pytest.mark.parametrize("kind", KERNELS)
 
 
 def is_master(result: Run, name: str) -> bool:
-    """Whether the host is master in the end."""
+    """True if the host is master at the end."""
     return changes(result, name)[-1][1].startswith("MASTER")
 
 
@@ -100,7 +100,7 @@ def test_preemption(kind: str) -> None:
     ("kind", "says_farewell"), [("freebsd", False), ("netbsd", True), ("openbsd", True)]
 )
 def test_farewell(kind: str, says_farewell: bool) -> None:
-    """Two of them bow out; all take over at once when someone does."""
+    """Two kernels bow out; all take over at once from a peer that does."""
     result = play(kind, "freebsd", story="at 20.5s stop node1")
 
     assert (adverts(result, "node1")[-1][1].advbase == 255) is says_farewell
@@ -160,7 +160,7 @@ def test_its_own_advert_come_back(kind: str, expected: bool) -> None:
 
 
 def test_counters() -> None:
-    """OpenBSD has one for all its life; the others follow who they hear."""
+    """OpenBSD keeps one counter; the others continue the counter that they hear."""
     constant = [a.counter for _, a in adverts(play("openbsd"), "node1")]
     fresh = [a.counter for _, a in adverts(play("freebsd"), "node1")]
     result = play("freebsd", "carppcap", story="at 10s for 5s cut node1 from node2")
@@ -245,7 +245,7 @@ def test_the_first_interval_of_a_demoted_freebsd_is_undemoted() -> None:
 def test_who_replaces_a_demoted_master(
     master: str, backup: str, cause: str | None, preempt: bool
 ) -> None:
-    """OpenBSD one of its own, preempting or not; all others whose interval grew."""
+    """OpenBSD reacts to demotion, preempting or not; others to a longer interval."""
     result = play(
         master,
         backup,

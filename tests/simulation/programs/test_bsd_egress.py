@@ -1,4 +1,4 @@
-"""What the simulated kernels put on the wire, and who understands it."""
+"""What the simulated kernels send, and which kernels accept it."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_unicast_advert_at_a_group(kind: str, is_heard: bool) -> None:
     assert ("badvhid" in result.report.hosts[1].rejected) is not is_heard
 
 
-def test_a_peer_that_nobody_has() -> None:
+def test_a_peer_that_does_not_exist() -> None:
     """It is like a broken wire."""
     result = play("freebsd", "freebsd", group={"flags": "--peer 10.9.0.77"})
 

@@ -66,7 +66,7 @@ def test_a_backup_told_to_stop_goes_at_once() -> None:
 
 
 def test_told_twice_it_does_not_wait_for_its_script() -> None:
-    """Whoever insists gets an end; the farewell is not said while we hold."""
+    """A second stop kills the script; a holder sends no farewell."""
     result = play(
         "carppcap",
         story="at 20s stop node1\nat 22s stop node1",
@@ -79,7 +79,7 @@ def test_told_twice_it_does_not_wait_for_its_script() -> None:
 
 
 def test_adverts_never_wait_for_a_script() -> None:
-    """Unlike the original: one holder all the time, though both are slow."""
+    """Unlike with ucarp there is one holder all the time, though both are slow."""
     slow = {"up_script": "10s, address first", "down_script": "10s"}
     result = play("carppcap", "carppcap", node={"node1": slow, "node2": slow})
 
@@ -110,7 +110,7 @@ def test_a_script_that_takes_too_long() -> None:
     ],
 )
 def test_how_a_script_ends(script: str, keeps: bool) -> None:
-    """What counts in the end is whether the address is there."""
+    """The outcome of a script is whether the address is there."""
     result = play("carppcap", node={"node1": {"up_script": script}})
 
     assert ("BACKUP address_failed" not in causes(result, "node1")) is keeps
@@ -240,7 +240,7 @@ def test_demotion(flags: str, expected: list[int]) -> None:
 
 
 def test_unicast() -> None:
-    """Each says it to the other; a third, who is told nothing, hears nothing."""
+    """Peers send to each other only; a third host hears nothing."""
     node = {
         "node1": {"flags": "--peer 10.9.0.2"},
         "node2": {"flags": "--peer 10.9.0.1"},

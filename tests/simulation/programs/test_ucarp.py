@@ -135,7 +135,7 @@ def test_a_clock_set_back_by_an_hour_silences_the_master() -> None:
 
 
 def test_a_clock_set_forward_sends_at_once_and_goes_on() -> None:
-    """The advert is overdue; nobody is the worse for it."""
+    """The overdue advert is sent late, without harm."""
     result = originals(story="at 30.5s step clock of node1 by 1h")(1)
 
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
@@ -150,7 +150,7 @@ def test_a_backup_counts_by_the_clock_it_reads() -> None:
 
 
 def test_hand_over_leaves_a_gap() -> None:
-    """Nobody has the address for about three seconds, and then the other one has it."""
+    """The address is not held for about three seconds; then the peer holds it."""
     run = originals(story="at 20s..21s step down node1", group={"flags": "-k 0"})
     results = [run(seed) for seed in SEEDS]
 
@@ -198,7 +198,7 @@ def test_a_replayed_advert_keeps_the_address_from_everyone() -> None:
 def test_the_last_octet_of_the_address_decides_a_tie(
     first: str, second: str, stays: str
 ) -> None:
-    """Whoever goes says a last word, and its peer claims the address by ARP."""
+    """The loser sends a last advert, and its peer announces the address by ARP."""
     result = play(
         "ucarp",
         "ucarp",
@@ -299,7 +299,7 @@ def test_it_obeys_a_farewell_but_says_none() -> None:
 
 
 def test_a_backup_told_to_stop_just_goes() -> None:
-    """Without a script; and without -z nobody is asked at all."""
+    """A backup runs no script; without -z the process ends at once."""
     gentle = play("ucarp", "ucarp", story="at 20s stop node2", group={"flags": "-z"})
     rude = play("ucarp", story="at 20s stop node1")
 

@@ -221,7 +221,7 @@ def test_mistakes(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("kind", Kind)
-def test_what_cannot_befall_a_kernel(verb: Verb, kind: Kind) -> None:
+def test_what_cannot_happen_to_a_kernel(verb: Verb, kind: Kind) -> None:
     """It has no process that could be killed or stopped by itself."""
     scene = Scene(AT_ONCE, Order(verb, ("a",)), NS_PER_S)
     document = {"node": {"a": {"kind": kind.value}}}
@@ -235,8 +235,8 @@ def test_what_cannot_befall_a_kernel(verb: Verb, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_who_can_be_demoted(kind: Kind) -> None:
-    """All but the original, of which nobody should believe that it heard."""
+def test_which_kinds_can_be_demoted(kind: Kind) -> None:
+    """All kinds but ucarp, which has no demotion."""
     scene = Scene(AT_ONCE, Demote(("a",), 1), NS_PER_S)
     document = {"node": {"a": {"kind": kind.value}}}
     scenario = replace(parse_document(document, "file"), story=(scene,))
@@ -271,7 +271,7 @@ def test_what_a_host_says_replaces_what_the_group_says() -> None:
 
 
 @pytest.mark.parametrize("flags", ["-a 10.0.0.1,10.0.0.2", "-a fd00::1"])
-def test_what_the_original_cannot_share(flags: str) -> None:
+def test_what_ucarp_cannot_share(flags: str) -> None:
     """It has one address, of IPv4; all others may have more."""
     with pytest.raises(ConfigError, match=r"node\.alpha: ucarp shares one address"):
         member(flags, kind="ucarp")
