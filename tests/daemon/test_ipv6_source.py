@@ -66,7 +66,7 @@ def test_source_for_the_group() -> None:
 
 def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says what is missing."""
-    monkeypatch.setattr(origin, "SOURCE_PATIENCE_NS", 10_000_000)
+    monkeypatch.setattr(origin, "SOURCE_TIMEOUT_NS", 10_000_000)
     ip("link set a0 down")
     ip("-6 address flush dev a0")
 
