@@ -1,4 +1,4 @@
-"""A simulated BSD kernel: its state machine and timers (PROTOCOL 7 to 11).
+"""A simulated BSD kernel: its state machine and timers (wire/README.rst).
 
 It runs no scripts: a MASTER answers for the addresses from the first instant.  Its
 timers run out with a tick of its clock, never early and up to a tick late
@@ -275,7 +275,7 @@ class BsdHost:
         ]
 
     def _next_counter(self) -> int:
-        """Return the counter of the next advert (PROTOCOL 4)."""
+        """Return the counter of the next advert (wire/README.rst)."""
         if self._kind is Kind.OPENBSD:
             return self._cookie
         if self._heard_counter is None:
@@ -316,7 +316,7 @@ def kernel_egress(
     draw_ip_id: Callable[[], int],
     mac_of: Callable[[Address], bytes | None],
 ) -> Egress:
-    """Return what signs and frames the adverts of a kernel (PROTOCOL 2, 3, 11, 12).
+    """Return what signs and frames the adverts of a kernel (wire/README.rst).
 
     A group gets them from the virtual MAC, a peer from that of the interface.
     Announcements name the virtual MAC.

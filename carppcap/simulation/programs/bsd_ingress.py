@@ -1,4 +1,4 @@
-"""Which adverts a kernel accepts, check by check (PROTOCOL 6 and 12).
+"""Which adverts a kernel accepts, check by check (wire/README.rst).
 
 Separate from `node.ingress`: kernels reject other frames than we do, and shared code
 would hide that.
