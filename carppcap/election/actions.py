@@ -1,4 +1,4 @@
-"""What a virtual host wants done.  Perform the actions of a step in their order."""
+"""Actions of a virtual host.  Perform those of a step in their order."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from carppcap.addresses import Address, Family
 
 
 class State(Enum):
-    """Where a virtual host stands (RFC 3768, 6.4, has the same three)."""
+    """The states of a virtual host, as in RFC 3768, 6.4."""
 
     INIT = "INIT"
     BACKUP = "BACKUP"
@@ -15,7 +15,7 @@ class State(Enum):
 
 
 class Cause(Enum):
-    """Why a state changed; logs, metrics and timelines all use this word."""
+    """Why a state changed.  Logs, metrics and timelines use these words."""
 
     STARTUP = "startup"
     MASTER_DOWN = "master_down"
@@ -46,9 +46,9 @@ class SendAdvert:
 
 @dataclass(frozen=True, slots=True)
 class SendHint:
-    """Tell `destination` beyond which counter its adverts have to be.
+    """Tell `destination` which counter its adverts have to exceed.
 
-    No virtual host asks for it: the replay guard does, about an advert that looks old.
+    The replay guard asks for it after an advert that looks old.
     """
 
     counter: int
@@ -67,19 +67,19 @@ class ReleaseAddresses:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceAddresses:
-    """Tell the neighbours who answers for the addresses now (ARP and its like)."""
+    """Announce the addresses to the neighbours (gratuitous ARP, unsolicited NA)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FamilySilent:
-    """The master is heard, but no longer in `family`: say so, nothing else."""
+    """Report that the master is heard, but no longer in `family`."""
 
     family: Family
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """Already true when you read it: log it, count it, notify; nothing else."""
+    """Report a change of state that has happened: log it, count it, notify."""
 
     old: State
     new: State

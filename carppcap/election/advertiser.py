@@ -1,7 +1,7 @@
-"""What a virtual host says of itself: its rank, its demotion, its adverts.
+"""The adverts of a virtual host: its rank, its demotion, its counters.
 
-A host that cannot do well says so in every way that some peer understands: OpenBSD
-looks at the demotion of an advert, all others at its skew.
+A host that is demoted or cannot send raises both its demotion, which OpenBSD looks
+at, and its skew, which all others look at.
 """
 
 from collections import deque
@@ -13,33 +13,34 @@ from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_
 from carppcap.wire.header import BOW_OUT
 
 SEND_FAILURES_MAX = 3
-"""Failures in a row that make us a poor master (`CARP_SENDAD_MAX_ERRORS`)."""
+"""Failures in a row after which our skew is raised (`CARP_SENDAD_MAX_ERRORS`)."""
 
 SEND_SUCCESSES_MIN = 3
-"""Successes in a row that make up for them (`CARP_SENDAD_MIN_SUCCESS`)."""
+"""Successes in a row after which it is lowered again (`CARP_SENDAD_MIN_SUCCESS`)."""
 
 SUPPRESSED_SKEW = 240
-"""The least skew of a host that cannot send, and the most that a demotion makes of one
+"""Skew of a host that cannot send, and the limit for a skew that demotion raises
 (`CARP_MAXSKEW`)."""
 
 OWN_COUNTERS_MAX = 64
-"""How many of our counters we remember, to know our own adverts when they return."""
+"""Counters we remember, to recognise our own adverts when they come back."""
 
-_QUESTIONED_NS_MAX = advert_interval_ns(254, 255)
-"""A step more can still be said, and is no farewell."""
+DrawCounter = Callable[[Instant], int]
+"""Return a 64-bit counter for an advert of that instant, never twice the same."""
+
+_PROBED_NS_MAX = advert_interval_ns(254, 255)
+"""The longest interval that can be advertised a step slower without a farewell."""
 
 
 class Advertiser:
     """The adverts of one virtual host.
 
-    `draw_counter` gives a fresh 64-bit number for each, never twice the same.
-    Following a peer's counter, as the original does once it has heard one, would let
-    two masters use the same number and be taken for each other's echo.
+    Each has a counter of its own.  Following a peer's counter, as ucarp does once it
+    has heard one, would let two masters use the same number, and each would take the
+    other's adverts for its own.
     """
 
-    def __init__(
-        self, config: VirtualHostConfig, draw_counter: Callable[[Instant], int]
-    ) -> None:
+    def __init__(self, config: VirtualHostConfig, draw_counter: DrawCounter) -> None:
         self._config = config
         self._draw_counter = draw_counter
         self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
@@ -51,7 +52,7 @@ class Advertiser:
     def advskew(self) -> int:
         """Our skew as advertised and compared, raised by demotion (`DEMOTE_ADVSKEW`).
 
-        Not being able to send raises it to the utmost (`carp_send_ad`).
+        0..255; at least 240 while adverts cannot be sent (`carp_send_ad`).
         """
         advskew = self._config.advskew
         if self._is_suppressed:
@@ -67,7 +68,7 @@ class Advertiser:
     def demotion(self) -> int:
         """Our demotion as advertised and compared, 0..255 (`carp_group_demote_count`).
 
-        Not being able to send is no part of it: nobody hears of that anyway.
+        Failures to send do not change it: no peer would hear of them.
         """
         return self._demotion
 
@@ -76,27 +77,27 @@ class Advertiser:
         self._demotion = demotion
 
     def advert(self, now: Instant) -> list[Action]:
-        """What a master says all the time, in each family."""
+        """Return the regular advert of a master, one for each family."""
         return self._sign(self._config.advbase, self.advskew, now)
 
     def farewell(self, now: Instant) -> list[Action]:
-        """What a master says last, if it is to say anything."""
+        """Return the last advert of a master, none if farewells are off."""
         return self._sign(BOW_OUT, BOW_OUT, now) if self._config.farewell else []
 
-    def question(self, interval_ns: Interval, now: Instant) -> list[Action]:
-        """An advert to which a master of that interval does not yield, but answers.
+    def probe(self, interval_ns: Interval, now: Instant) -> list[Action]:
+        """Return an advert to which a master of `interval_ns` answers without yielding.
 
-        A step slower than it, or our own rank if that is slower.  And no slower than
-        others can bear, whatever interval somebody has forged.
+        It is a step slower than that master, or has our own rank if that is slower.  An
+        attacker may have forged `interval_ns`: beyond twice our own it is ignored.
         """
-        asked_ns = self.interval_ns
-        if asked_ns <= interval_ns <= min(2 * asked_ns, _QUESTIONED_NS_MAX):
-            asked_ns = interval_ns + NS_PER_SKEW_STEP
-        advbase, advskew = divmod(asked_ns // NS_PER_SKEW_STEP, 256)
+        probe_ns = self.interval_ns
+        if probe_ns <= interval_ns <= min(2 * probe_ns, _PROBED_NS_MAX):
+            probe_ns = interval_ns + NS_PER_SKEW_STEP
+        advbase, advskew = divmod(probe_ns // NS_PER_SKEW_STEP, 256)
         return self._sign(advbase, advskew, now)
 
     def is_own(self, counter: int) -> bool:
-        """Whether an advert with this counter is one of our own, come back."""
+        """True if an advert with this counter is one of our own, come back."""
         return counter in self._own_counters
 
     def note_failure(self) -> None:

@@ -6,11 +6,11 @@ from carppcap.addresses import Address, Family
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 
 STALL_NS = 20 * NS_PER_MS
-"""Waking up later than this is no jitter: the process was stopped or starved, and
-frames that were dropped meanwhile are a `FramesLost`."""
+"""A process that wakes up later than this was stopped or starved.  Frames dropped in
+the meantime are a `FramesLost`."""
 
 STEP_DOWN_PAUSE_NS = 3 * NS_PER_S
-"""How long SIGUSR2 keeps us from taking the address back (`StepDown`)."""
+"""Pause after SIGUSR2, before we listen for a master again (`StepDown`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The daemon wants to leave for good, and gently."""
+    """The daemon is told to end: release the addresses and say farewell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed, nothing else."""
+    """Time has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class AdvertReceived:
     """An authentic advert for this vhid (`verified` False: no key to check it with).
 
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255
-    (OpenBSD's and ours; 0 from everyone else).  `link_local` tells whether its digest
+    (OpenBSD's and ours; 0 from everyone else).  `link_local` is True if its digest
     covers link-local addresses.  `mac` is the source of the frame, for the log alone.
     """
 
@@ -48,12 +48,12 @@ class AdvertReceived:
 
     @property
     def family(self) -> Family:
-        """The family it came in, whose master-down deadline it puts off."""
+        """The family it was received in."""
         return Family.of(self.source)
 
     @property
     def interval_ns(self) -> Interval:
-        """The interval the sender claims, which is also its rank."""
+        """The interval the sender states, which is also its rank."""
         return advert_interval_ns(self.advbase, self.advskew)
 
 
@@ -69,34 +69,31 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class FramesLost:
-    """We were held up, and frames were dropped before we could read them."""
+    """Frames were dropped before we could read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """An operator asks us to hand over, and to leave it be for `pause_ns`."""
+    """The operator asks us to hand over, and to pause for `pause_ns`."""
 
     pause_ns: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class DemotionChanged:
-    """How poor a master we would be: 0 for a good one, up to 255."""
+    """Our demotion has changed: 0 for a good master, up to 255."""
 
     demotion: int
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceContested:
-    """A peer took an advert of ours for an old one; the next has a higher number."""
+    """A peer took our last advert for an old one; the next has a higher counter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRefused:
-    """An advert was not obeyed, because it, or its like, had been sent before.
-
-    `interval_ns` is the interval it claims.
-    """
+    """The replay guard refused an advert; `interval_ns` is the interval it states."""
 
     interval_ns: Interval
 
@@ -113,21 +110,21 @@ class SendSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class AddressesAcquired:
-    """The up script ended; `ok` tells whether this host answers for the addresses."""
+    """The up script ended; `ok` is True if this host answers for the addresses."""
 
     ok: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AddressesReleased:
-    """The down script ended; `ok` tells whether this host let go of the addresses."""
+    """The down script ended; `ok` is True if this host let go of the addresses."""
 
     ok: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AddressesLost:
-    """An address is no longer on its interface, whoever took it away."""
+    """An address was removed from its interface by another program."""
 
 
 Event = (

@@ -1,9 +1,9 @@
-"""In which families the master of a group is heard.
+"""The families, IPv4 and IPv6, in which the master of a group is heard.
 
-A kernel has a master-down deadline for each family that has addresses, and takes over
-when one of them passes (`sc_md_tmo`, `sc_md6_tmo`), only to hear the other family and
-go back, over and over.  The deadlines are the same here, but one family that is lost
-on the way is a fault to report, not a master that is dead.
+A kernel has a master-down deadline for each family that has addresses.  It takes over
+when one of them passes (`sc_md_tmo`, `sc_md6_tmo`), hears the other family, and goes
+back, over and over.  The deadlines are the same here, but a single silent family is a
+fault to report, not a dead master.
 """
 
 from carppcap.addresses import Family
@@ -26,18 +26,18 @@ class Families:
         self._reported: set[Family] = set()
 
     def listen(self, now: Instant) -> None:
-        """From now on we listen for a master."""
+        """Begin to listen for a master: no family counts as silent yet."""
         self._since = now
         self._reported.clear()
 
     def deadline_of(self, family: Family) -> Instant:
-        """When the master counts as dead, for all that is heard in `family`."""
+        """Return when `family` counts as silent."""
         return max(self._since, self._heard_at.get(family, 0)) + self._master_down_ns
 
     def note_advert(self, family: Family, now: Instant) -> list[Family]:
-        """An advert came in `family`; which others have become silent meanwhile.
+        """Note an advert in `family`; return the others that became silent meanwhile.
 
-        Each is named once, until it is heard again.
+        A silent family is returned once, until it is heard again.
         """
         self._heard_at[family] = now
         if len(self._families) < 2:
@@ -54,7 +54,7 @@ class Families:
         return silent
 
     def decides_ties(self, family: Family, now: Instant) -> bool:
-        """Whether a tie in `family` counts.
+        """True if a tie in `family` counts.
 
         The lower IPv4 address may belong to the host with the higher IPv6 address, and
         then each would yield to the other.  So the first family decides for both,

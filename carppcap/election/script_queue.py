@@ -1,8 +1,8 @@
-"""In which order the up and down scripts of one virtual host run.
+"""The order in which the up and down scripts of one virtual host run.
 
-One at a time, in the order of the changes that ask for them.  If the state changes
-back before a waiting script has started, neither of the two is run: what runs now
-already leads where they would have ended.  So at most one script ever waits.
+One runs at a time, in the order of the changes that ask for them.  If the state
+changes back before a waiting script has started, neither of the two is run, because
+the running one already ends where they would.  So at most one script waits.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the script did its work, as far as it says; none needed is fine."""
+        """True if the script exited with 0, or if there was none to run."""
         return self.exit_code == 0 or (self.exit_code is None and not self.error)
 
 
@@ -49,7 +49,7 @@ class ScriptQueue:
         self.waiting: Job | None = None
 
     def request(self, job: Job) -> Job | None:
-        """Take note of `job`; returns what to start now, if anything."""
+        """Queue `job`; return the job to start now, if any."""
         if self.running is None:
             self.running = job
             return job
@@ -58,6 +58,6 @@ class ScriptQueue:
         return None
 
     def finished(self) -> Job | None:
-        """The running job is over; returns what to start next, if anything."""
+        """Note the end of the running job; return the job to start next, if any."""
         self.running, self.waiting = self.waiting, None
         return self.running

@@ -1,13 +1,13 @@
-"""Who stays master when two are equally good.
+"""Who stays master when two hosts are equally good.
 
-The original keeps to an order of addresses, a kernel yields to everyone.  An original
-that has the higher rank and a kernel would thus yield to each other, wait the same
-time, and meet again as masters, for ever.  So whoever yielded a tie, and then heard
-nothing of that peer until it became master again, keeps the next tie: that peer must
-have yielded as well.  Once, because an original of the lower rank will not yield.
+ucarp keeps to an order of addresses; a kernel yields to every equal.  A ucarp of the
+higher rank and a kernel would yield to each other, wait the same time, and meet again
+as masters, for ever.  So a host that yielded a tie, and then heard nothing of that
+peer until it became master again, keeps the next tie: the peer must have yielded as
+well.  It keeps one only, because a ucarp of the lower rank will not yield.
 """
 
-from carppcap.addresses import Address, tie_break
+from carppcap.addresses import Address
 
 
 class Ties:
@@ -20,34 +20,31 @@ class Ties:
         self._kept_from: Address | None = None
         self._kept_counter: int | None = None
 
-    def is_lost(self, theirs: Address, ours: Address | None) -> bool:
-        """Whether the order of addresses is in favour of the peer."""
-        # Where a family has no address of ours, as in a replay, the peer goes before.
-        return ours is None or tie_break(theirs) < tie_break(ours)
+    def may_keep(self, peer: Address, counter: int) -> bool:
+        """True if we stay master this time, though the tie with `peer` is lost.
 
-    def keep(self, peer: Address, counter: int) -> bool:
-        """Whether to stay master this time, though the tie with `peer` is lost.
-
-        A frame that comes twice counts once: `counter` tells.
+        `counter` is that of the advert: a frame that comes twice is one tie.
         """
-        if peer != self._kept_from:
-            return False
-        if self._kept_counter is None:
-            self._kept_counter = counter
-        elif self._kept_counter != counter:
-            self._kept_from = None
-            return False
-        return True
+        return peer == self._kept_from and self._kept_counter in (None, counter)
 
-    def yielded_to(self, peer: Address | None) -> None:
+    def note_tie(self, peer: Address, counter: int) -> None:
+        """`peer` sent an advert that makes a lost tie."""
+        if peer != self._kept_from:
+            return
+        if self._kept_counter in (None, counter):
+            self._kept_counter = counter
+        else:
+            self._kept_from = None
+
+    def note_yielded(self, peer: Address | None) -> None:
         """We became BACKUP: to an equal `peer`, or None for any other reason."""
         self._yielded_to, self._kept_from, self._kept_counter = peer, None, None
 
-    def heard(self, peer: Address) -> None:
-        """We are BACKUP and `peer` advertises: it has not yielded."""
+    def note_alive(self, peer: Address) -> None:
+        """We are BACKUP and `peer` advertises, so it has not yielded."""
         if peer == self._yielded_to:
             self._yielded_to = None
 
-    def became_master(self) -> None:
-        """Whoever was silent ever since we yielded had yielded to us."""
+    def note_mastership(self) -> None:
+        """We became MASTER: a peer that was silent since we yielded has yielded too."""
         self._kept_from, self._yielded_to = self._yielded_to, None

@@ -104,7 +104,7 @@ def test_a_question_beats_nobody(
     """A step slower than who is asked, and bearable for all others."""
     it = advertiser(advbase=advbase, advskew=advskew)
 
-    [question] = it.question(advert_interval_ns(*theirs), 4)
+    [question] = it.probe(advert_interval_ns(*theirs), 4)
 
     assert question == SendAdvert(*asked, 4001)
 

@@ -1,7 +1,7 @@
 """The full table: what every event does in every situation.
 
 The situations all begin at 10 s, the events come at 10.25 s, `tick_due` comes at the
-deadline.  We send 1/0 from 10.1.1.5, so our patience is 3 s.
+deadline.  We send 1/0 from 10.1.1.5, so our master-down interval is 3 s.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,14 +61,14 @@ EVENTS: dict[str, Event] = {
 }
 
 TABLE = {
-    "init": """
+    "idle": """
 BACKUP 13.25 | start          | INIT -> BACKUP startup, release
 INIT   -     | stop tick_early tick_due better tie_lower tie_higher worse |
 INIT   -     | too_slow farewell link_up link_down frames_lost step_down |
 INIT   -     | send_failed send_succeeded acquired acquire_failed released |
 INIT   -     | release_failed lost better_demoted demotion contested refused |
     """,
-    "backup": """
+    "listening": """
 BACKUP 13    | start tick_early link_up send_failed send_succeeded acquired |
 BACKUP 13    | acquire_failed released release_failed lost |
 BACKUP 13    | demotion contested refused |
@@ -81,7 +81,7 @@ MASTER 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, ac
 BACKUP -     | link_down |
 BACKUP 18.25 | step_down |
     """,
-    "held": """
+    "paused": """
 BACKUP 18    | start tick_early link_up frames_lost send_failed send_succeeded |
 BACKUP 18    | acquired acquire_failed released release_failed lost |
 BACKUP 18    | demotion contested refused |
@@ -92,7 +92,36 @@ BACKUP 15    | better_demoted |
 BACKUP -     | link_down |
 BACKUP 18.25 | step_down |
     """,
+    "pause_over": """
+BACKUP 13    | start tick_early link_up send_failed send_succeeded acquired |
+BACKUP 13    | acquire_failed released release_failed lost |
+BACKUP 13    | demotion contested refused |
+MASTER 11.25 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
+INIT   -     | stop           | BACKUP -> INIT shutdown
+MASTER 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
+BACKUP 13.25 | better tie_lower tie_higher worse frames_lost |
+MASTER 11.25 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+MASTER 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+BACKUP -     | link_down |
+BACKUP 18.25 | step_down |
+    """,
     "deaf": """
+BACKUP -     | start tick_early tick_due better tie_lower tie_higher worse |
+BACKUP -     | too_slow farewell link_down frames_lost step_down send_failed |
+BACKUP -     | send_succeeded acquired acquire_failed released release_failed |
+BACKUP -     | lost better_demoted demotion contested refused |
+INIT   -     | stop           | BACKUP -> INIT shutdown
+BACKUP 13.25 | link_up |
+    """,
+    "deaf_in_pause": """
+BACKUP -     | start tick_early tick_due better tie_lower tie_higher worse |
+BACKUP -     | too_slow farewell link_down frames_lost step_down send_failed |
+BACKUP -     | send_succeeded acquired acquire_failed released release_failed |
+BACKUP -     | lost better_demoted demotion contested refused |
+INIT   -     | stop           | BACKUP -> INIT shutdown
+BACKUP 18    | link_up |
+    """,
+    "deaf_after_pause": """
 BACKUP -     | start tick_early tick_due better tie_lower tie_higher worse |
 BACKUP -     | too_slow farewell link_down frames_lost step_down send_failed |
 BACKUP -     | send_succeeded acquired acquire_failed released release_failed |
@@ -115,7 +144,7 @@ BACKUP -     | link_down      | MASTER -> BACKUP link_down, release
 MASTER 11    | acquired       | announce
 BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
     """,
-    "master": """
+    "holding": """
 MASTER 11    | start tick_early link_up frames_lost send_failed send_succeeded |
 MASTER 11    | released release_failed refused |
 MASTER 11    | demotion       | advert 1/9+9
@@ -133,6 +162,21 @@ MASTER 11    | too_slow       | announce
 MASTER 11    | farewell       | announce
 MASTER 11    | acquired       | announce
 BACKUP -     | link_down      | MASTER -> BACKUP link_down, release
+BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+    """,
+    "claiming_again": """
+MASTER 11    | start tick_early tie_higher worse too_slow farewell link_up |
+MASTER 11    | frames_lost send_failed send_succeeded released release_failed |
+MASTER 11    | lost better_demoted refused |
+MASTER 11    | demotion       | advert 1/9+9
+MASTER 11    | contested      | advert 1/0
+MASTER 11    | stop           | release
+MASTER 11    | step_down      | release
+MASTER 12    | tick_due       | advert 1/0
+BACKUP 13.25 | better         | advert 1/0, MASTER -> BACKUP better_master, release
+BACKUP 13.25 | tie_lower      | advert 1/0, MASTER -> BACKUP better_master, release
+BACKUP -     | link_down      | MASTER -> BACKUP link_down, release
+MASTER 11    | acquired       | announce
 BACKUP 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
     """,
     "stepping_down": """
@@ -188,26 +232,48 @@ def host(**changes: object) -> VirtualHost:
     return VirtualHost(config(farewell=True, **changes), counters())
 
 
-def init() -> VirtualHost:
+def idle() -> VirtualHost:
     return host()
 
 
-def backup() -> VirtualHost:
+def listening() -> VirtualHost:
     it = host()
     it.handle(Start(), ns(10))
     return it
 
 
-def held() -> VirtualHost:
-    """A BACKUP that was asked to leave it be until 15 s."""
-    it = backup()
+def paused() -> VirtualHost:
+    """A BACKUP that pauses until 15 s, and then listens until 18 s."""
+    it = listening()
     it.handle(StepDown(ns(5)), ns(10))
+    return it
+
+
+def deaf_in_pause() -> VirtualHost:
+    """A BACKUP whose link is down while it pauses until 15 s."""
+    it = paused()
+    it.handle(LinkDown(), ns(10))
+    return it
+
+
+def pause_over() -> VirtualHost:
+    """A BACKUP that paused until now, and still has its deadline at 13 s."""
+    it = listening()
+    it.handle(StepDown(0), ns(10))
+    return it
+
+
+def deaf_after_pause() -> VirtualHost:
+    """A BACKUP whose link is down since before its pause ended, at 10.125 s."""
+    it = listening()
+    it.handle(StepDown(ns(0.125)), ns(10))
+    it.handle(LinkDown(), ns(10))
     return it
 
 
 def deaf() -> VirtualHost:
     """A BACKUP whose link is down."""
-    it = backup()
+    it = listening()
     it.handle(LinkDown(), ns(10))
     return it
 
@@ -220,23 +286,30 @@ def claiming() -> VirtualHost:
     return it
 
 
-def master() -> VirtualHost:
+def holding() -> VirtualHost:
     """A MASTER that has announced its addresses at 10 s."""
     it = claiming()
     it.handle(AddressesAcquired(True), ns(10))
     return it
 
 
+def claiming_again() -> VirtualHost:
+    """A MASTER whose addresses were taken away at 10 s: the up script runs again."""
+    it = holding()
+    it.handle(AddressesLost(), ns(10))
+    return it
+
+
 def stepping_down() -> VirtualHost:
     """A MASTER that hands over as soon as its down script has ended."""
-    it = master()
+    it = holding()
     it.handle(StepDown(ns(5)), ns(10))
     return it
 
 
 def shutting_down() -> VirtualHost:
     """A MASTER that leaves for good as soon as its down script has ended."""
-    it = master()
+    it = holding()
     it.handle(Stop(), ns(10))
     return it
 
@@ -244,7 +317,8 @@ def shutting_down() -> VirtualHost:
 SITUATIONS: dict[str, Callable[[], VirtualHost]] = {
     make.__name__: make
     for make in (
-        init, backup, held, deaf, claiming, master, stepping_down, shutting_down
+        idle, listening, paused, pause_over, deaf, deaf_in_pause, deaf_after_pause,
+        claiming, holding, claiming_again, stepping_down, shutting_down,
     )
 }  # fmt: skip
 

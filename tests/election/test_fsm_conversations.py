@@ -1,7 +1,7 @@
 """Dated conversations: what is said to a virtual host, and exactly what it answers.
 
 A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advertise
-1/0, so our patience is 3 s, unless a conversation says otherwise.
+1/0, so our master-down interval is 3 s, unless a conversation says otherwise.
 """
 
 from ipaddress import IPv6Address, ip_address
@@ -96,7 +96,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5.5    acquired        | MASTER 6      | announce
 6      tick            | MASTER 7      | advert 1/0
 7      tick            | MASTER 8      | advert 1/0, announce"""),
-    "a contest starts the repetition anew": ({}, f"""{MASTER_AT_3}
+    "a contest starts the repetition again": ({}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
 4.5    hear 1/1 .4     | MASTER 5      | announce
 5      tick            | MASTER 6      | advert 1/0
@@ -115,7 +115,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5      tick            | MASTER 6      | advert 1/0
 5.5    acquired        | MASTER 6      | announce
 6.5    lost            | MASTER 6      | acquire"""),
-    "whose address is lost again and again steps aside": ({}, f"""{MASTER_AT_3}
+    "losing the addresses again and again: step aside": ({}, f"""{MASTER_AT_3}
 3.5    lost            | MASTER 4      | acquire
 3.6    acquired        | MASTER 4      | announce
 3.7    lost            | BACKUP 9.7    | MASTER -> BACKUP address_failed, release
@@ -149,26 +149,26 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3      hear 1/1 .6     | MASTER 4      | {PREEMPT}"""),
     "preemption is named before slowness": ({"preempt": True}, f"""{START}
 1      hear 255/255 .6 | MASTER 2      | {PREEMPT}"""),
-    "a hold keeps preemption back to its last instant": ({"preempt": True}, f"""{START}
+    "a pause keeps preemption back to its last instant": ({"preempt": True}, f"""{START}
 1      step_down 2     | BACKUP 6      |
 2      hear 2/0 .6     | BACKUP 5      |
 2.75   hear 2/0 .6     | BACKUP 5.75   |
 3      hear 2/0 .6     | MASTER 4      | {PREEMPT}"""),
-    "a farewell during a hold is followed when it ends": ({}, f"""{START}
+    "a farewell in a pause is followed when it ends": ({}, f"""{START}
 1      step_down 4     | BACKUP 8      |
 2      hear 255/255 .6 | BACKUP 5      |
 5      tick            | MASTER 6      | {CLAIM}"""),
-    "a farewell during a hold, but another master after it": ({}, f"""{START}
+    "a farewell in a pause, but another master after it": ({}, f"""{START}
 1      step_down 1     | BACKUP 5      |
 1.5    hear 255/255 .6 | BACKUP 2      |
 1.75   hear 1/0 .4     | BACKUP 4.75   |"""),
-    "a hold does not survive mastership": ({"preempt": True}, f"""{START}
+    "a pause does not survive mastership": ({"preempt": True}, f"""{START}
 1      step_down 9     | BACKUP 13     |
 2      hear 255/255 .6 | BACKUP 10     |
 10     tick            | MASTER 11     | {CLAIM}
 10.5   hear 0/9 .4     | BACKUP 13.5   | {YIELD}
 11     hear 2/0 .6     | MASTER 12     | {PREEMPT}"""),
-    "handing over: release, farewell, pause, patience": (FAREWELL, f"""{MASTER_AT_3}
+    "handing over: release, farewell, pause, listening": (FAREWELL, f"""{MASTER_AT_3}
 3.5    step_down 3     | MASTER 4      | release
 4      tick            | MASTER 5      | advert 1/0
 5      tick            | MASTER 6      | advert 1/0
@@ -189,15 +189,15 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.75   released        | INIT   -      | advert 255/255, MASTER -> INIT shutdown
 5      released        | INIT   -      |
 9      start           | BACKUP 12     | INIT -> BACKUP startup, release"""),
-    "who leaves for good does not come back for a step down": ({}, f"""{MASTER_AT_3}
+    "a step down does not undo leaving for good": ({}, f"""{MASTER_AT_3}
 3.5    stop            | MASTER 4      | release
 3.625  step_down 3     | MASTER 4      |
 3.75   released        | INIT   -      | MASTER -> INIT shutdown"""),
-    "the first hold counts": ({}, f"""{MASTER_AT_3}
+    "the first pause counts": ({}, f"""{MASTER_AT_3}
 3.5    step_down 3     | MASTER 4      | release
 3.625  step_down 30    | MASTER 4      |
 3.75   released        | BACKUP 9.75   | MASTER -> BACKUP step_down"""),
-    "who hands over before it has the addresses never announces": ({}, f"""{START}
+    "handing over before it has the addresses: no announcement": ({}, f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
 3.5    step_down 3     | MASTER 4      | release
 3.625  acquired        | MASTER 4      |
@@ -207,16 +207,41 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.5    step_down 5     | MASTER 4      | release
 3.75   link_down       | BACKUP -      | MASTER -> BACKUP link_down
 4      released        | BACKUP -      |
-4.5    link_up         | BACKUP 8.75   |
-9      link_up         | BACKUP 8.75   |"""),
-    "on return of the link a full patience": ({}, f"""{START}
+4.5    link_up         | BACKUP 11.75  |
+9      link_up         | BACKUP 11.75  |"""),
+    "a pause and the listening after it survive a link that flaps": ({}, f"""{START}
+10     hear 1/0 .4     | BACKUP 13    |
+10     step_down 3     | BACKUP 16    |
+10.1   link_down       | BACKUP -      |
+10.25  link_up         | BACKUP 16     |
+11     link_down       | BACKUP -      |
+12.75  link_up         | BACKUP 16     |
+12.875 hear 255/255 .6 | BACKUP 13     |
+13     tick            | MASTER 14     | {CLAIM}"""),
+    "a link that comes up after the pause: a full wait": ({}, f"""{START}
+1      step_down 3     | BACKUP 7      |
+2      link_down       | BACKUP -      |
+4      link_up         | BACKUP 7      |
+4.125  link_down       | BACKUP -      |
+5      link_up         | BACKUP 8      |"""),
+    "a step down without a link pauses too": ({}, f"""{START}
+1      link_down       | BACKUP -      |
+2      step_down 3     | BACKUP -      |
+3      link_up         | BACKUP 8      |"""),
+    "a pause after a failed up script survives a flap": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3.5    acquire_failed  | BACKUP 9.5    | MASTER -> BACKUP address_failed, release
+4      link_down       | BACKUP -      |
+4.125  link_up         | BACKUP 9.5    |
+4.25   hear 255/255 .6 | BACKUP 6.5    |"""),
+    "on return of the link a full wait": ({}, f"""{START}
 2.5    link_down       | BACKUP -      |
 3      tick            | BACKUP -      |
 4      hear 255/255 .4 | BACKUP -      |
 5      link_up         | BACKUP 8      |
 5.5    link_up         | BACKUP 8      |
 8      tick            | MASTER 9      | {CLAIM}"""),
-    "frames lost: patience once more, but once only": ({}, f"""{START}
+    "frames lost: a full wait again, but only once": ({}, f"""{START}
 3.5    frames_lost     | BACKUP 6.5    |
 6      frames_lost     | BACKUP 6.5    |
 6.25   hear 1/0 .4     | BACKUP 9.25   |
@@ -232,7 +257,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 0.5    hear 0/192 .4   | BACKUP 1.25   |
 0.75   hear 0/193 .4 | MASTER 1 | BACKUP -> MASTER master_too_slow, advert 0/64, acquire
 1      tick            | MASTER 1.25   | advert 0/64"""),
-    "a tie is kept from who yielded to us": ({}, f"""{MASTER_AT_3}
+    "a tie is kept from a peer that yielded to us": ({}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 6.5    tick            | MASTER 7.5    | {CLAIM}
 6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0
@@ -243,12 +268,12 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 6.5    tick            | MASTER 7.5    | {CLAIM}
 6.625  acquired        | MASTER 7.5    | announce
 6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0, announce"""),
-    "a tie is not kept from who was heard meanwhile": ({}, f"""{MASTER_AT_3}
+    "a tie is not kept from a peer heard meanwhile": ({}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 4.5    hear 1/0 .4     | BACKUP 7.5    |
 7.5    tick            | MASTER 8.5    | {CLAIM}
 8      hear 1/0 .4     | BACKUP 11     | {YIELD}"""),
-    "hearing somebody else is not hearing the peer": ({}, f"""{MASTER_AT_3}
+    "hearing another host is not hearing the peer": ({}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
 4.5    hear 1/0 .3     | BACKUP 7.5    |
 7.5    tick            | MASTER 8.5    | {CLAIM}
@@ -295,7 +320,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
 6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
 7      hear 1/0 .4     | BACKUP 10     | {YIELD}"""),
-    "demoted: everyone is told, at once": ({"advskew": 10}, f"""
+    "demoted: all peers are told at once": ({"advskew": 10}, f"""
 0      start           | BACKUP 3.0390625 | INIT -> BACKUP startup, release
 1      demote 3        | BACKUP 3.0390625 |
 3.0390625 tick         | MASTER 4.08984375 | {CLAIM.replace("1/0", "1/13+3")}
@@ -325,37 +350,37 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.5    hear 1/0+1 .4   | MASTER 4      | announce"""),
     "a more demoted master is replaced, uninvited": ({}, f"""{START}
 1      hear 1/0+1 .4   | MASTER 2      | {REPLACE}"""),
-    "who is demoted as much replaces nobody": ({"demotion": 1}, f"""{START}
+    "a host demoted as much replaces no master": ({"demotion": 1}, f"""{START}
 1      hear 1/0+1 .4   | BACKUP 4      |"""),
     "the demoted does not preempt": ({"preempt": True, "demotion": 1}, f"""{START}
 1      hear 1/200 .4   | BACKUP 4      |
 2      hear 1/200+1 .4 | MASTER 3.00390625 | {PREEMPT.replace("1/0", "1/1+1")}"""),
     "the demoted leaves a slow master alone": ({"demotion": 1}, f"""{START}
 1      hear 9/0 .4     | BACKUP 4      |"""),
-    "but one that is as demoted it does not": ({"demotion": 1}, f"""{START}
+    "the demoted replaces a slow master as demoted": ({"demotion": 1}, f"""{START}
 1      hear 9/0+1 .4   | MASTER 2.00390625 | {TOO_SLOW.replace("1/0", "1/1+1")}"""),
-    "nor one that says farewell": ({"demotion": 1}, f"""{START}
+    "the demoted follows a farewell": ({"demotion": 1}, f"""{START}
 1      hear 255/255 .4 | MASTER 2.00390625 | {TOO_SLOW.replace("1/0", "1/1+1")}"""),
-    "whose adverts were refused is asked first": ({}, f"""{START}
+    "a sender whose adverts were refused is probed first": ({}, f"""{START}
 1      hear 1/0 .4     | BACKUP 4      |
 2      refuse 1        | BACKUP 4      |
 4      tick            | BACKUP 5.25   | advert 1/1
 4.5    refuse 1        | BACKUP 5.25   |
 5.25   tick            | MASTER 6.25   | {CLAIM}"""),
-    "who answers the question stays master": ({}, f"""{START}
+    "a master that answers the probe stays": ({}, f"""{START}
 2      refuse 1        | BACKUP 3      |
 3      tick            | BACKUP 4.25   | advert 1/1
 3.5    hear 1/0 .4     | BACKUP 6.5    |
 6.5    tick            | MASTER 7.5    | {CLAIM}"""),
-    "no question is longer than our patience": ({}, f"""{START}
+    "no answer is awaited longer than our master-down interval": ({}, f"""{START}
 2      refuse 255      | BACKUP 3      |
 3      tick            | BACKUP 6      | advert 1/0
 6      tick            | MASTER 7      | {CLAIM}"""),
-    "an answer believed settles an old question": ({}, f"""{START}
+    "an advert believed settles an earlier refusal": ({}, f"""{START}
 1      refuse 1        | BACKUP 3      |
 2      hear 1/0 .4     | BACKUP 5      |
 5      tick            | MASTER 6      | {CLAIM}"""),
-    "each silence may be asked about": ({}, f"""{START}
+    "each silence may be probed": ({}, f"""{START}
 2      refuse 1        | BACKUP 3      |
 3      tick            | BACKUP 4.25   | advert 1/1
 4.25   tick            | MASTER 5.25   | {CLAIM}
@@ -422,18 +447,18 @@ def test_conversation(name: str) -> None:
     converse(VirtualHost(config(**changes), counters()), script)
 
 
-def test_a_failing_up_script_holds_us_back_longer_each_time() -> None:
+def test_the_pause_after_a_failing_up_script_grows() -> None:
     """3, 6, 12, 24, 48 and then always 60 s, until it succeeds."""
     host = VirtualHost(config(farewell=True), counters())
     converse(host, START)
-    at, holds = 0.0, []
+    at, pauses = 0.0, []
     for _ in range(12):
         at += 1000.0
         converse(host, f"{at} tick | MASTER {at + 1} | {CLAIM}")
         host.handle(event_named("acquire_failed"), ns(at))
         assert host.deadline is not None
-        holds.append((host.deadline - ns(at + 3)) / ns(1))
-    assert holds == [3, 6, 12, 24, 48, 60, 60, 60, 60, 60, 60, 60]
+        pauses.append((host.deadline - ns(at + 3)) / ns(1))
+    assert pauses == [3, 6, 12, 24, 48, 60, 60, 60, 60, 60, 60, 60]
 
     failed = "advert 255/255, MASTER -> BACKUP address_failed, release"
     converse(

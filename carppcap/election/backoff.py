@@ -1,0 +1,28 @@
+"""How long a host pauses after its up script has failed."""
+
+from carppcap.units import NS_PER_S, Interval
+
+PAUSE_NS_MIN = 3 * NS_PER_S
+PAUSE_NS_MAX = 60 * NS_PER_S
+
+_DOUBLINGS_MAX = 8
+
+
+class Backoff:
+    """The pause after the next failure: 3 s at first, doubled by each, at most 60 s."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    @property
+    def pause_ns(self) -> Interval:
+        """How long to pause after a failure that comes now."""
+        return min(PAUSE_NS_MIN << self._failures, PAUSE_NS_MAX)
+
+    def note_failure(self) -> None:
+        """The up script failed."""
+        self._failures = min(self._failures + 1, _DOUBLINGS_MAX)
+
+    def note_success(self) -> None:
+        """The up script succeeded."""
+        self._failures = 0

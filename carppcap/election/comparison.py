@@ -1,0 +1,58 @@
+"""How another master's advert compares with us: reasons to take over or give way."""
+
+from carppcap.addresses import tie_break
+from carppcap.election.actions import Cause
+from carppcap.election.advertiser import Advertiser
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import AdvertReceived
+from carppcap.wire.header import BOW_OUT
+
+
+def is_too_slow(theirs: AdvertReceived, config: VirtualHostConfig) -> bool:
+    """True if this master is bound to time out, so that it counts as down already.
+
+    This is how a farewell works on receivers that know nothing of farewells.
+    """
+    return config.master_down_interval_ns < theirs.interval_ns
+
+
+def reason_to_take_over(
+    theirs: AdvertReceived, ours: Advertiser, config: VirtualHostConfig
+) -> Cause | None:
+    """Return why a BACKUP that hears this master replaces it, None if it does not."""
+    is_slower = ours.interval_ns < theirs.interval_ns
+    if config.preempt and is_slower and theirs.demotion >= ours.demotion:
+        return Cause.PREEMPTION
+    if theirs.demotion > ours.demotion:
+        return Cause.DEMOTION
+    # To one that is less demoted we would yield again at its next advert, and hosts
+    # that answer a claim by a claim would never come to an end; unless it leaves.
+    is_farewell = theirs.advbase == theirs.advskew == BOW_OUT
+    if is_too_slow(theirs, config) and (
+        theirs.demotion >= ours.demotion or is_farewell
+    ):
+        return Cause.MASTER_TOO_SLOW
+    return None
+
+
+def reason_to_give_way(
+    theirs: AdvertReceived, ours: Advertiser, *, is_lost_tie: bool
+) -> Cause | None:
+    """Return why a MASTER that hears this one yields to it, None if it does not."""
+    is_preferred = is_lost_tie or theirs.interval_ns < ours.interval_ns
+    if is_preferred and theirs.demotion <= ours.demotion:
+        return Cause.BETTER_MASTER
+    return Cause.DEMOTION if theirs.demotion < ours.demotion else None
+
+
+def is_lost_tie(
+    theirs: AdvertReceived, ours: Advertiser, config: VirtualHostConfig
+) -> bool:
+    """True if the peer is our equal and the order of addresses is in its favour.
+
+    Where a family has no address of ours, as in a replay, the peer goes before.
+    """
+    if theirs.interval_ns != ours.interval_ns:
+        return False
+    source = config.source_of(theirs.family)
+    return source is None or tie_break(theirs.source) < tie_break(source)
