@@ -67,6 +67,10 @@ docs: $(READY) ## write the option lists of the man pages; everything as HTML in
 	$(RUN) -m tests.manual
 	@$(RUN) -m tests.render build/docs
 
+.PHONY: diagram
+diagram: $(READY) ## write the transitions of the election into the manual page
+	$(RUN) -m tests.election.diagram --write
+
 ##@ Now and then
 .PHONY: netns
 netns: $(READY) $(CATALOGUES) network reference ## run only the tests in namespaces (needs root)

@@ -50,7 +50,7 @@ def test_actions_are_values(action: Action) -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_states_are_written_as_they_are_named(state: State) -> None:
-    """The original's logs say INIT, BACKUP and MASTER."""
+    """ucarp's logs say INIT, BACKUP and MASTER."""
     assert state.value == state.name
 
 

@@ -1,4 +1,4 @@
-"""What a virtual host says of itself."""
+"""The adverts of a virtual host."""
 
 from ipaddress import IPv6Address
 from itertools import count
@@ -56,7 +56,7 @@ def test_demotion_raises_the_skew(advskew: int, demotion: int, said: int) -> Non
         ("xxx...xxx", 240),
     ],
 )
-def test_who_cannot_send_says_so(sent: str, advskew: int) -> None:
+def test_failures_to_send_raise_the_skew(sent: str, advskew: int) -> None:
     """Three failures in a row, until three successes in a row; it is no demotion."""
     it = advertiser(advskew=7)
     for result in sent:
@@ -98,18 +98,18 @@ def test_each_family_has_an_advert_and_each_advert_a_counter() -> None:
         pytest.param(0, 20, (0, 20), (0, 21), id="below-a-second"),
     ],
 )
-def test_a_question_beats_nobody(
+def test_no_master_yields_to_a_probe(
     advbase: int, advskew: int, theirs: tuple[int, int], asked: tuple[int, int]
 ) -> None:
-    """A step slower than who is asked, and bearable for all others."""
+    """It is a step slower than the probed master, within the bounds."""
     it = advertiser(advbase=advbase, advskew=advskew)
 
-    [question] = it.probe(advert_interval_ns(*theirs), 4)
+    [probe] = it.probe(advert_interval_ns(*theirs), 4)
 
-    assert question == SendAdvert(*asked, 4001)
+    assert probe == SendAdvert(*asked, 4001)
 
 
-def test_no_farewell_unless_wished_for() -> None:
+def test_no_farewell_if_it_is_off() -> None:
     """And no counter is drawn for it."""
     it = advertiser()
 

@@ -30,17 +30,17 @@ def listening(families: tuple[Family, ...] = BOTH) -> Families:
         ),
     ],
 )
-def test_who_is_silent(
+def test_which_families_are_silent(
     heard: list[tuple[Family, int]], silent: list[list[Family]]
 ) -> None:
-    """Said when the other family is heard, because then the master is alive."""
+    """Reported when the other family is heard, because then the master is alive."""
     it = listening()
 
     assert [it.note_advert(family, at) for family, at in heard] == silent
 
 
-def test_listening_anew_forgives() -> None:
-    """A family cannot have been heard while nobody listened."""
+def test_listening_again_forgets_the_silence() -> None:
+    """A family cannot be heard while we do not listen."""
     it = listening()
     it.note_advert(V4, 13)
     it.listen(20)
@@ -51,8 +51,8 @@ def test_listening_anew_forgives() -> None:
 
 
 @pytest.mark.parametrize("families", [(), (V4,), (V6,)])
-def test_a_single_family_has_nobody_to_miss(families: tuple[Family, ...]) -> None:
-    """Its silence is the master's."""
+def test_a_single_family_is_never_reported(families: tuple[Family, ...]) -> None:
+    """Its silence is that of the master."""
     it = listening(families)
 
     assert it.note_advert(V4, 99) == []

@@ -1,4 +1,4 @@
-"""Dated conversations: what is said to a virtual host, and exactly what it answers.
+"""Conversations: events at given seconds, and exactly what a virtual host does.
 
 A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advertise
 1/0, so our master-down interval is 3 s, unless a conversation says otherwise.
@@ -22,7 +22,7 @@ from tests.builders import VIP, config, counters, ns, words
 from tests.election.test_fsm import EVENTS
 
 NUMBERS = count(1000)
-"""Counters of adverts that are `hear`d: each is a new one."""
+"""Counters of the adverts of `hear`: each advert has a new one."""
 
 
 def event_named(text: str) -> Event:
@@ -57,7 +57,7 @@ def event_named(text: str) -> Event:
 
 
 def converse(host: VirtualHost, script: str) -> None:
-    """Say each line of `script` to `host`, and insist on its answer."""
+    """Pass the event of each line to `host` and check the result."""
     for line in script.strip().splitlines():
         said, after, actions = line.split("|")
         at, event = said.split(maxsplit=1)

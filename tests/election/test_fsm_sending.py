@@ -1,4 +1,4 @@
-"""What a virtual host makes of its own sending: success, failure, and its counters."""
+"""A virtual host and its own adverts: failures to send, and counters."""
 
 import pytest
 
@@ -45,7 +45,7 @@ FAILED, SENT = SendFailed(), SendSucceeded()
         ),
     ],
 )  # fmt: skip
-def test_who_cannot_send_is_a_poor_master(
+def test_failures_to_send_raise_the_skew(
     feedback: list[Event], advskew: int, expected: int
 ) -> None:
     """Three failures in a row raise the skew to 240, three successes undo it."""
@@ -57,7 +57,7 @@ def test_who_cannot_send_is_a_poor_master(
 
 
 def test_a_raised_skew_is_advertised_and_compared() -> None:
-    """The next advert says it, the one after comes later, and others are better."""
+    """The next advert carries it, the interval is longer, and others are better."""
     host = VirtualHost(config(), counters())
     converse(
         host,
@@ -74,7 +74,7 @@ def test_a_raised_skew_is_advertised_and_compared() -> None:
 
 
 def test_a_raised_skew_can_tie() -> None:
-    """Two hosts that cannot send agree who of them stays, too."""
+    """The order of addresses decides between two hosts that cannot send."""
     host = VirtualHost(config(), counters())
     converse(
         host,
@@ -88,7 +88,7 @@ def test_a_raised_skew_can_tie() -> None:
 
 
 def test_a_raised_skew_does_not_preempt() -> None:
-    """Who cannot send has no claim against who can."""
+    """A host that cannot send does not preempt one that can."""
     host = VirtualHost(config(preempt=True), counters())
     converse(
         host,
@@ -124,7 +124,7 @@ def test_own_counters_are_remembered_for_a_while() -> None:
 
 
 def test_every_advert_has_a_counter_of_its_own() -> None:
-    """Also the extra ones, to a contender and to say farewell."""
+    """Also the last advert to a better master, and the farewell."""
     host = VirtualHost(config(farewell=True), counters())
     said: list[int] = []
     for at, event in [

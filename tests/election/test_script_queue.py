@@ -55,5 +55,5 @@ def test_a_script_that_has_ended_does_not_hold_up_the_next() -> None:
     ],
 )
 def test_success(exit_code: int | None, error: str, expected: bool) -> None:
-    """A script that nobody asked for cannot fail; one that is missing does."""
+    """It succeeds if none was configured, and fails if it is missing."""
     assert Outcome(UP, (), exit_code, error).succeeded is expected

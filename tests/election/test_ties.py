@@ -1,4 +1,4 @@
-"""Ties: who is remembered, and for how long."""
+"""Ties: which peer is remembered, and for how long."""
 
 import pytest
 
@@ -39,8 +39,10 @@ def ties(*said: str) -> Ties:
         (["yield", "master", "master"], False),
     ],
 )
-def test_a_tie_is_kept_from_who_was_silent_since(said: list[str], kept: bool) -> None:
-    """And from nobody else."""
+def test_a_tie_is_kept_from_a_peer_that_was_silent_since(
+    said: list[str], kept: bool
+) -> None:
+    """And from no other."""
     assert ties(*said).may_keep(LOWER, 1) is kept
     assert ties(*said).may_keep(HIGHER, 1) is False
 

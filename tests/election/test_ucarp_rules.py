@@ -1,4 +1,4 @@
-"""One test for each rule of the original's election, and for those of kernels.
+"""One test for each rule of ucarp's election, and for those of kernels.
 
 Every docstring says where the rule comes from.  "README" is the documentation of
 ucarp 1.5.2, "behaviour" the notes on reading its source and running its binary,
@@ -84,7 +84,7 @@ def test_the_down_script_runs_at_start_unless_neutral(
 
 
 @pytest.mark.parametrize(
-    ("settings", "patience_s"),
+    ("settings", "wait_s"),
     [
         ({}, 3),
         ({"advskew": 100}, 3 + 100 / 256),
@@ -93,17 +93,15 @@ def test_the_down_script_runs_at_start_unless_neutral(
         ({"advbase": 0, "advskew": 128}, 1.5),
     ],
 )
-def test_silence_makes_a_master(settings: dict[str, int], patience_s: float) -> None:
+def test_silence_makes_a_master(settings: dict[str, int], wait_s: float) -> None:
     """Behaviour: MASTER after dead ratio * advbase + advskew/256 s without an advert.
 
-    Without a base the ratio multiplies the skew: there the original flaps.
+    Without a base the ratio multiplies the skew: there ucarp flaps.
     """
     host = backup(**settings)
 
-    assert host.handle(Tick(), ns(patience_s) - 1) == []
-    assert words(host.handle(Tick(), ns(patience_s)))[0] == (
-        "BACKUP -> MASTER master_down"
-    )
+    assert host.handle(Tick(), ns(wait_s) - 1) == []
+    assert words(host.handle(Tick(), ns(wait_s)))[0] == ("BACKUP -> MASTER master_down")
 
 
 def test_the_dead_ratio_is_three_unless_told() -> None:
@@ -112,7 +110,7 @@ def test_the_dead_ratio_is_three_unless_told() -> None:
     assert backup(dead_ratio=4).deadline == ns(4)
 
 
-def test_any_advert_of_a_sufficient_master_starts_the_wait_anew() -> None:
+def test_any_advert_of_a_sufficient_master_restarts_the_wait() -> None:
     """Protocol, state machine: otherwise restart the master-down timer."""
     host = backup()
     for advbase, advskew in [(1, 0), (0, 1), (1, 255), (2, 255), (3, 0)]:
@@ -223,7 +221,7 @@ def test_a_better_master_is_obeyed() -> None:
     assert host.state is State.BACKUP
 
 
-def test_who_yields_sends_one_last_advert() -> None:
+def test_a_master_that_yields_sends_one_last_advert() -> None:
     """Behaviour: one last advert, then BACKUP, then the down script."""
     host = master()
 
@@ -253,7 +251,7 @@ def test_of_equals_the_lower_address_stays(theirs: str, expected: str) -> None:
 
 
 def test_the_measured_tie() -> None:
-    """Behaviour: of two equal originals, 10.9.1.1 stayed and 10.9.0.2 yielded."""
+    """Behaviour: of two equal ucarps, 10.9.1.1 stayed and 10.9.0.2 yielded."""
     lower, higher = IPv4Address("10.9.1.1"), IPv4Address("10.9.0.2")
     stays, yields = master(source=lower), master(source=higher)
     stays.handle(heard(higher, 1), ns(100.5))
@@ -262,7 +260,7 @@ def test_the_measured_tie() -> None:
     assert (stays.state, yields.state) == (State.MASTER, State.BACKUP)
 
 
-def test_a_worse_master_is_told_who_holds_the_address() -> None:
+def test_a_worse_master_makes_us_announce_again() -> None:
     """Behaviour: gratuitous ARP now and another two adverts later."""
     host = master()
     for beat in (1, 2, 3):
@@ -353,7 +351,7 @@ def test_shutdown_of_a_backup_runs_nothing() -> None:
 
 
 def test_no_farewell_unless_asked_for() -> None:
-    """Protocol, bow-out: the original never sends one; we do where it is wanted."""
+    """Protocol, bow-out: ucarp never sends one; we do if it is on."""
     said = {}
     for farewell in (False, True):
         host = master(farewell=farewell)
