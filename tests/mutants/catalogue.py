@@ -212,7 +212,8 @@ MUTANTS = (
     # Ways out.
     _fsm("farewell before the release", "return [] if isinstance(master, Leaving) else [ReleaseAddresses()]", "return [] if isinstance(master, Leaving) else [*self._advertiser.farewell(now), ReleaseAddresses()]", "a_farewell_never_leaves_two_holders"),
     _fsm("farewell with the address", "farewell = self._advertiser.farewell(now) if ok else []", "farewell = self._advertiser.farewell(now)"),
-    _fsm("leaves twice", "return [] if isinstance(master, Leaving) else [ReleaseAddresses()]", "return [ReleaseAddresses()]", "acquire_and_release_alternate"),
+    _fsm("leaves twice", "case Claiming(due) | Holding(due), events.StepDown(pause_ns):", "case Master(due), events.StepDown(pause_ns):", "acquire_and_release_alternate"),
+    _fsm("releases again when it stops", "return [] if isinstance(master, Leaving) else [ReleaseAddresses()]", "return [ReleaseAddresses()]"),
     _fsm("releases twice", "return [self._left(self.situation, cause, now)]", "return [self._left(self.situation, cause, now), ReleaseAddresses()]", "acquire_and_release_alternate"),
     _fsm("hands over and stays", "case Master(due) as master, events.Stop():", "case (Claiming(due) | Holding(due)) as master, events.Stop():"),
     _fsm("releases what it should leave", "releases = [] if self.config.neutral else", "releases = [] if not self.config.neutral else", "acquire_and_release_alternate"),
