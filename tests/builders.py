@@ -11,7 +11,7 @@ from typing import Any
 from carppcap.addresses import Address, multicast_mac
 from carppcap.election.actions import Action, StateChanged
 from carppcap.election.config import VirtualHostConfig
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.auth import Authenticator, Key
@@ -52,9 +52,9 @@ def counters() -> Callable[[Instant], int]:
     return lambda _: next(numbers)
 
 
-def numbers() -> Sequence:
+def numbers() -> CounterSequence:
     """Counters that anybody can predict, of a host whose clock is not set."""
-    return Sequence(0, 0, lambda: 0)
+    return CounterSequence(0, 0, lambda: 0)
 
 
 def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:

@@ -85,7 +85,7 @@ class Daemon:
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
         self._clock = CaptureClock(origin, wall_ns(), self._interface.read_delay_ns)
         self._node = Node(
-            [config], lambda: counter.Sequence(wall_ns(), origin, _draw(1))
+            [config], lambda: counter.CounterSequence(wall_ns(), origin, _draw(1))
         )
         self._group = self._node.group(config.interface, config.vhid)
         self._egress = Egress(

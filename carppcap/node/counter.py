@@ -75,7 +75,7 @@ def _mark(top: int) -> int:
     return ((top + 1) * _MULTIPLIER & _MASK) >> (64 - MARK_BITS)
 
 
-class Sequence:
+class CounterSequence:
     """The counters of one virtual host, each greater in time than those before.
 
     `wall_ns` is what the wall clock reads at `now`; `draw_id` gives 8 random bits.
@@ -131,20 +131,23 @@ class Sequence:
         self._last = min(self._next(now), TIME_MAX)
         return join(self._last, self.id)
 
-    def raise_to(self, counter: int, now: Instant) -> bool:
-        """Go beyond a counter that a peer has heard; whether that took anything.
+    def is_behind(self, heard: int, now: Instant) -> bool:
+        """True if our next counter is no newer than `heard`, which has an id of ours.
 
-        Only where it has an id of ours: what was said to others is not for us.
+        A counter with the id of another sender says nothing about ours.
         """
-        stamp = split(counter)
+        stamp = split(heard)
         if stamp is None:
             return False
         time, number = stamp
-        is_ours = self._ids >> number & 1
-        if not is_ours or not self._next(now) <= time < TIME_MAX:
-            return False
-        self._offset = time + 1 - self._clock(now)
-        return True
+        is_ours = bool(self._ids >> number & 1)
+        return is_ours and self._next(now) <= time < TIME_MAX
+
+    def raise_beyond(self, heard: int, now: Instant) -> None:
+        """Make the next counter newer than `heard`, which is marked."""
+        stamp = split(heard)
+        assert stamp is not None  # or we would not be behind it
+        self._offset = stamp[0] + 1 - self._clock(now)
 
     def _next(self, now: Instant) -> int:
         return max(self._clock(now) + self._offset, self._last + 1)

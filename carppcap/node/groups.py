@@ -22,7 +22,7 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.election.fsm import VirtualHost
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.ingress import (
     HintReceived,
     Ingress,
@@ -76,7 +76,7 @@ class Group:
     Instants must not decrease.
     """
 
-    def __init__(self, config: VirtualHostConfig, counter: Sequence) -> None:
+    def __init__(self, config: VirtualHostConfig, counter: CounterSequence) -> None:
         self.config = config
         self._counter = counter
         self._guard: Guard | None = None
@@ -110,8 +110,9 @@ class Group:
             return self._handle_advert(event, now)
         if not isinstance(event, HintReceived):
             return self._step(event, now, self._host.handle(event, now))
-        if not self._counter.raise_to(event.counter, now):
+        if not self._counter.is_behind(event.counter, now):
             return self._step(event, now, [], refused=True)
+        self._counter.raise_beyond(event.counter, now)
         actions = self._host.handle(SequenceContested(), now)
         return self._step(event, now, actions)
 
@@ -120,14 +121,16 @@ class Group:
         if self._host.is_own(advert.counter):
             return self._step(advert, now, [], refused=True)
         guard = self._guard
-        finding = Finding.FRESH if guard is None else guard.judge(advert, now)
-        if guard is None or finding is Finding.FRESH:
+        if guard is None:
+            return self._step(advert, now, self._host.handle(advert, now))
+        verdict = guard.examine(advert, now)
+        finding = verdict.finding
+        if finding is Finding.FRESH:
             return self._step(advert, now, self._host.handle(advert, now))
         event: Event | None = advert
         refused = finding in REFUSED and self.config.replay_guard is GuardMode.ENFORCE
         if refused:
-            is_asked = guard.is_worth_a_question(advert.counter)
-            event = ReplayRefused(advert.interval_ns) if is_asked else None
+            event = ReplayRefused(advert.interval_ns) if verdict.probe else None
         actions = [] if event is None else self._host.handle(event, now)
         if finding is Finding.STALE:
             counter = guard.hint(advert.counter, advert.source, now)
@@ -159,7 +162,7 @@ class Group:
     def _draw(self, now: Instant) -> int:
         counter = self._counter.draw(now)
         if self._guard is not None:
-            self._guard.sent(counter)
+            self._guard.note_sent(counter)
         return counter
 
 
@@ -171,7 +174,9 @@ class Node:
     """
 
     def __init__(
-        self, configs: Iterable[VirtualHostConfig], new_counter: Callable[[], Sequence]
+        self,
+        configs: Iterable[VirtualHostConfig],
+        new_counter: Callable[[], CounterSequence],
     ) -> None:
         self._groups: dict[tuple[str, int], Group] = {}
         by_interface: dict[str, list[VirtualHostConfig]] = {}

@@ -1,55 +1,69 @@
 """The replay guard: was this advert sent before?
 
-A digest covers the counter and not who sent it when, with which settings: whoever has
-captured an advert can send it again, with any advbase, advskew and demotion.  He can
-make none with another counter.  So the guard, which is asked after the digest was
-found right, looks at counters, and at nothing that an attacker may choose:
+The digest of an advert covers its counter, but not its sender, its time or its claims
+(advbase, advskew, demotion).  An attacker can send a captured advert again, with other
+claims, but cannot sign another counter.  So the guard, which is asked after the digest,
+looks at counters.  These are its rules; the first row that fits decides.
 
-Marked counters, those of `sequence`, carry a time and an id.  For each id the guard
-keeps the highest time and which of the last few before it were heard; what is older,
-or was heard, is refused.  At first the highest time is that of its own start, so that
-adverts from before a restart are refused.  What comes late is taken once.
+A marked counter (see `counter`) carries a time and an id.  Each id has a window, which
+ends at its newest time (RFC 4303, 3.4.3, has the same for IPsec):
 
-Other counters are remembered, tens of thousands of them.  One that is heard again is
-refused, unless its sender may be one that repeats its counter, as OpenBSD does and
-honestly so: one that was not heard to change it just before.  Such a sender is found
-out by its regular repetitions, and exempt from then on; so is what others count on
-from such a counter.
+    time of the counter                       finding   remembered
+    newer than the window                     fresh     the time, the claims
+    in the window, not heard                  fresh     the time, the claims
+    heard or too old, with known claims       replay
+    heard or too old, with other claims       tampered
+    heard or too old, claims not known        stale
 
-All tables have a fixed size, and only an authentic advert that is new can push
-something out of them.
+At the start, the newest time is that of the guard's own start: adverts from before a
+restart are refused.
+
+Any other counter has no order.  OpenBSD and OPNsense repeat one counter in all adverts:
+
+    counter                                   finding    remembered
+    constant, with the claims of last time    fresh
+    constant, with other claims               changed    the claims
+    candidate, repeated often enough          repeating  constant from now on
+    candidate, with the same claims           fresh      one more repeat
+    candidate, with other claims              changed    one more repeat
+    not heard                                 fresh      counter, claims, sender
+    heard, counts on from a constant one      fresh, or changed with other claims
+    heard, with the same claims               replay     probe the master, once
+    heard, with other claims                  tampered   probe the master, once
+
+A new counter is a candidate until its sender is known to change its counter, which it
+is once two new ones came within its pace.
+
+All tables have a fixed size, and only an authentic new advert can push something out.
 """
 
+from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
 from carppcap.node.counter import ID_BITS, IDS, UNITS_PER_S, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # For mypy alone: typing would cost the daemon 0.4 MB.
-    from typing import Any
-
 START_SLACK = 4 * UNITS_PER_S
-"""How much older than our start an advert may claim to be: no two clocks agree, and
-what was sent before may arrive after."""
+"""How much older than our start an advert may be: clocks differ, and an advert that was
+sent before may arrive after."""
 
 WINDOW = 4 * UNITS_PER_S
-"""How far behind the highest time of its id an advert may come late."""
+"""How far behind the newest time of its id an advert may come late."""
 
 REMEMBERED = 1 << 14
-"""Unmarked counters, by their low bits: 4.5 hours of one sender each second, for which
-there is just enough memory."""
+"""Unmarked counters: 4.5 hours of one sender each second."""
 
 REPEATS_MIN = 3
-"""Repetitions that make a sender one which repeats its counter."""
+"""Repeats after which a counter counts as constant (OpenBSD)."""
 
 COUNTED_MAX = 1 << 32
-"""How far somebody may count on from a counter he has heard: 136 years of seconds."""
+"""How far a sender may count on from a counter it has heard: 136 years of seconds."""
 
 REPLACED_NS: Interval = 10 * NS_PER_S
-"""Nobody puts another host in place of one, with its address, in less time."""
+"""The least time in which one host is replaced by another with its address."""
 
 SENDERS_MAX = 256
 CANDIDATES_MAX = 256
@@ -62,8 +76,11 @@ HINT_PERIOD_NS: Interval = NS_PER_S // 4
 HINTED_MAX = 64
 
 _WINDOW_MASK = (1 << WINDOW) - 1
-_CLAIMS_PRIME = 16381
-"""Below 2**14: an entry has 14 bits for the claims beside 50 of the counter."""
+
+Claims = tuple[int, int, int]
+"""What the digest does not cover: advbase, advskew, demotion."""
+
+T = TypeVar("T")
 
 
 class Finding(Enum):
@@ -71,117 +88,143 @@ class Finding(Enum):
 
     FRESH = "fresh"
     REPEATING = "repeating"
-    """It was heard before, and its sender now counts as one that repeats counters."""
+    """Its counter was heard before, and counts as constant from now on."""
 
     CHANGED = "changed"
-    """So, but what is not in the digest was changed: by its sender, or by another."""
+    """Its counter is constant; sender or attacker changed the claims."""
 
     REPLAY = "replay"
-    """It was heard before."""
+    """It was sent before."""
 
     TAMPERED = "tampered"
-    """It was heard before, with another advbase, advskew or demotion."""
+    """It was sent before, with other claims."""
 
     STALE = "stale"
-    """It is older than others of its sender, or than we are."""
+    """It is older than others of its sender, or than our start."""
 
 
 REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A finding; `probe` is True if a refused advert may be a genuine master's.
+
+    A master that went back in time repeats its counters, each of them once.
+    """
+
+    finding: Finding
+    probe: bool = False
+
+
+@dataclass(slots=True)
+class _Window:
+    """The newest time of one id; bit n of `heard` is the time n units before it."""
+
+    newest: int
+    heard: int = _WINDOW_MASK
+
+    def is_open_to(self, time: int) -> bool:
+        behind = self.newest - time
+        return behind < 0 or (behind < WINDOW and not self.heard >> behind & 1)
+
+    def note(self, time: int) -> None:
+        ahead = time - self.newest
+        if ahead > 0:
+            self.heard = (self.heard << min(ahead, WINDOW) | 1) & _WINDOW_MASK
+            self.newest = time
+        elif -ahead < WINDOW:
+            self.heard |= 1 << -ahead
+
+
+@dataclass(slots=True)
 class _Sender:
-    """A source of unmarked adverts: when its counter was a new one the last time, and
-    whether that was soon after the time before."""
+    """A source of unmarked adverts: the instant of its last new counter, and whether it
+    is known to change its counter."""
 
-    __slots__ = ("changes", "fresh_at")
-
-    def __init__(self, fresh_at: Instant) -> None:
-        self.fresh_at = fresh_at
-        self.changes = False
+    fresh_at: Instant
+    changes: bool = False
 
 
+@dataclass(slots=True)
 class _Candidate:
-    """A counter that may be repeated: by whom and since when, claiming what."""
+    """A counter that may be constant.  Its sender is never silent for `silence_ns`."""
 
-    __slots__ = ("claims", "patience_ns", "repeats", "since", "source")
-
-    def __init__(
-        self, source: int, since: Instant, claims: int, patience_ns: Interval
-    ) -> None:
-        self.source = source
-        self.since = since
-        self.claims = claims
-        self.patience_ns = patience_ns
-        self.repeats = 0
+    source: int
+    since: Instant
+    claims: Claims
+    silence_ns: Interval
+    repeats: int = 0
 
 
+@dataclass(slots=True)
 class _Constant:
-    """A counter that is repeated: with which claims the last time, and how far others
-    have counted on from it since."""
+    """A counter that its sender repeats, and how far others have counted on from it."""
 
-    __slots__ = ("claims", "counted")
+    counter: int
+    claims: Claims
+    counted: int = 0
 
-    def __init__(self, claims: int) -> None:
-        self.claims = claims
-        self.counted = 0
+    def distance(self, counter: int) -> int:
+        return (counter - self.counter) % (1 << 64)
 
 
 class Guard:
-    """The memory of one virtual host.  `start` is the time of its `Sequence` then."""
+    """The memory of one group.  `start` is the time of its counter at the start."""
 
     def __init__(self, start: int) -> None:
         floor = max(0, start - START_SLACK)
-        self._floors = [floor] * IDS
-        self._heard = [_WINDOW_MASK] * IDS
-        self._recent: dict[int, int] = {}
-        self._memory: memoryview[int] | None = None
+        self._windows = [_Window(floor) for _ in range(IDS)]
+        self._recent: dict[int, Claims] = {}
+        self._heard: dict[int, Claims] = {}
         self._senders: dict[int, _Sender] = {}
         self._candidates: dict[int, _Candidate] = {}
         self._constants: dict[int, _Constant] = {}
-        self._steady: AdvertReceived | None = None
-        self._steady_sender: _Sender | None = None
-        self._steady_digest = 0
-        self._asked: dict[int, None] = {}
+        self._probed: dict[int, None] = {}
         self._hinted_at: dict[int, Instant] = {}
 
-    def admit(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
-        """Take note of `advert`, as if it had `counter`, if it is plainly fresh.
+    def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
+        """Return what the rules above say of `advert`, and remember what they name.
 
-        So is one of a sender that is known to repeat its counter, if it says what it
-        said before.  Otherwise `judge` knows more, and nothing has changed.
+        Instants must not decrease.
         """
-        if advert is self._steady and self._is_next(counter, now):
-            return True
+        counter, claims = advert.counter, _claims(advert)
         stamp = split(counter)
-        if stamp is None:
-            return self._remember(advert, counter, now)
-        if not self._mark_heard(*stamp):
-            return False
-        _keep(self._recent, counter, _claims(advert), RECENT_MAX)
-        return True
-
-    def judge(self, advert: AdvertReceived, now: Instant) -> Finding:
-        """What to think of `advert`, and take note of it."""
-        counter = advert.counter
-        if self.admit(advert, counter, now):
-            return Finding.FRESH
-        if split(counter) is None:
-            return self._judge_repetition(advert, now)
-        known = self._recent.get(counter)
+        if stamp is not None:
+            return Verdict(self._examine_marked(counter, *stamp, claims))
+        constant = self._constants.get(counter)
+        if constant is not None:
+            return Verdict(self._repeat_constant(constant, claims))
+        candidate = self._candidates.get(counter)
+        if candidate is not None:
+            return Verdict(self._repeat_candidate(candidate, counter, claims, now))
+        known, origin = self._heard.get(counter), self._origin(counter)
+        if origin is not None:
+            origin.counted = origin.distance(counter)
         if known is None:
-            return Finding.STALE
-        return Finding.REPLAY if known == _claims(advert) else Finding.TAMPERED
+            _keep(self._heard, counter, claims, REMEMBERED)
+            self._note_sender(advert, now)
+            return Verdict(Finding.FRESH)
+        if origin is not None:
+            return Verdict(Finding.FRESH if known == claims else Finding.CHANGED)
+        is_first = counter not in self._probed
+        if is_first:
+            _keep(self._probed, counter, None, RECENT_MAX)
+        finding = Finding.REPLAY if known == claims else Finding.TAMPERED
+        return Verdict(finding, probe=is_first)
 
-    def sent(self, counter: int) -> None:
-        """Take note of a counter of our own: it may come back, too."""
+    def note_sent(self, counter: int) -> None:
+        """Remember a counter of our own: an attacker may send it back."""
         stamp = split(counter)
         assert stamp is not None  # all of ours are marked
-        self._mark_heard(*stamp)
+        time, number = stamp
+        self._windows[number].note(time)
 
     def hint(self, counter: int, source: Address, now: Instant) -> int | None:
-        """What to tell `source` of its stale counter; None: it was told just now.
+        """Return the counter that `source` has to exceed, after a stale `counter`.
 
-        Or too many others were, who may be one attacker under many names.
+        None if it was told within `HINT_PERIOD_NS`, or if so many others were that they
+        may be one attacker under many names.
         """
         stamp = split(counter)
         assert stamp is not None  # only marked ones are stale
@@ -192,171 +235,89 @@ class Guard:
         if now - self._hinted_at.get(other, now - HINT_PERIOD_NS) < HINT_PERIOD_NS:
             return None
         _keep(self._hinted_at, key, now, HINTED_MAX)
-        return join(self._floors[number], number)
+        return join(self._windows[number].newest, number)
 
-    def is_worth_a_question(self, counter: int) -> bool:
-        """Whether a refused advert may be that of an honest host, gone back in time.
-
-        Such a one repeats its counters one after the other, never the same again.
-        """
-        if split(counter) is not None or counter in self._asked:
-            return False
-        _keep(self._asked, counter, None, RECENT_MAX)
-        return True
-
-    # Marked counters.
-
-    def _mark_heard(self, time: int, number: int) -> bool:
-        """Whether it had not been heard, and was not too old, before this."""
-        floor, heard = self._floors[number], self._heard[number]
-        if time > floor:
-            ahead = time - floor
-            self._heard[number] = (
-                1 if ahead >= WINDOW else (heard << ahead | 1) & _WINDOW_MASK
-            )
-            self._floors[number] = time
-            return True
-        behind = floor - time
-        if behind >= WINDOW or heard >> behind & 1:
-            return False
-        self._heard[number] = heard | 1 << behind
-        return True
-
-    # Other counters.
-
-    def _is_next(self, counter: int, now: Instant) -> bool:
-        """The same as `_remember` finds of a sender that changes its counter.
-
-        In a file of millions there is no time to find the sender and all it claims
-        again and again.
-        """
-        sender, memory = self._steady_sender, self._memory
-        assert sender is not None
-        assert memory is not None
-        index = counter % REMEMBERED
-        if (
-            memory[index] // REMEMBERED == counter // REMEMBERED
-            or now - sender.fresh_at > REPLACED_NS
-            or self._constants
-            or counter in self._candidates
-            or split(counter) is not None
-        ):
-            return False
-        memory[index] = counter - index + self._steady_digest
-        sender.fresh_at = now
-        return True
-
-    def _remember(self, advert: AdvertReceived, counter: int, now: Instant) -> bool:
-        constant = self._constants.get(counter)
-        if constant is not None:
-            _keep(self._constants, counter, constant, CONSTANTS_MAX)
-            constant.counted = 0
-            return constant.claims == _claims(advert)
-        if counter in self._candidates:
-            return False
-        if self._memory is None:
-            self._memory = memoryview(bytearray(8 * REMEMBERED)).cast("Q")
-        index = counter % REMEMBERED
-        entry = self._memory[index]
-        # The low bits of an entry in use are not 0.
-        if entry // REMEMBERED == counter // REMEMBERED and entry % REMEMBERED:
-            return False
-        self._memory[index] = counter - index + _digest_of(_claims(advert))
-        self._counts_on(counter)
-        self._note_sender(advert, counter, now)
-        return True
-
-    def _note_sender(self, advert: AdvertReceived, counter: int, now: Instant) -> None:
-        source = int(advert.source)
-        sender = self._senders.get(source)
-        patience_ns = _patience(advert)
-        # After such a silence another host may have the address, one that repeats.
-        if sender is None or now - sender.fresh_at > max(patience_ns, REPLACED_NS):
-            sender = _Sender(now)
-        if not sender.changes:
-            candidate = _Candidate(source, now, _claims(advert), patience_ns)
-            _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
-            # Later than that it may be OpenBSD, started again.
-            if sender.fresh_at < now <= sender.fresh_at + _pace(advert):
-                sender.changes = True
-                self._forget_candidates(source)
-        sender.fresh_at = now
-        _keep(self._senders, source, sender, SENDERS_MAX)
-        if sender.changes:
-            self._steady, self._steady_sender = advert, sender
-            self._steady_digest = _digest_of(_claims(advert))
-
-    def _forget_candidates(self, source: int) -> None:
-        for counter in [c for c, it in self._candidates.items() if it.source == source]:
-            del self._candidates[counter]
-
-    def _judge_repetition(self, advert: AdvertReceived, now: Instant) -> Finding:
-        counter, claims = advert.counter, _claims(advert)
-        constant = self._constants.get(counter)
-        if constant is not None:
-            constant.claims = claims
-            return Finding.CHANGED
-        candidate = self._candidates.get(counter)
-        if candidate is not None:
-            return self._judge_candidate(candidate, advert, now)
-        assert self._memory is not None  # it was found there
-        known = self._memory[counter % REMEMBERED] % REMEMBERED
-        is_same = known == _digest_of(claims)
-        if self._counts_on(counter):
-            return Finding.FRESH if is_same else Finding.CHANGED
-        return Finding.REPLAY if is_same else Finding.TAMPERED
-
-    def _counts_on(self, counter: int) -> bool:
-        """Whether an original or FreeBSD may have sent it, next to one that repeats.
-
-        They begin anew behind the counter of OpenBSD whenever they have heard it, and
-        go on from there without a step back.
-        """
-        for first, constant in self._constants.items():
-            ahead = (counter - first) % (1 << 64)
-            if constant.counted < ahead <= COUNTED_MAX:
-                constant.counted = ahead
-                return True
-        return False
-
-    def _judge_candidate(
-        self, candidate: _Candidate, advert: AdvertReceived, now: Instant
+    def _examine_marked(
+        self, counter: int, time: int, number: int, claims: Claims
     ) -> Finding:
-        counter, claims = advert.counter, _claims(advert)
+        window = self._windows[number]
+        if window.is_open_to(time):
+            window.note(time)
+            _keep(self._recent, counter, claims, RECENT_MAX)
+            return Finding.FRESH
+        known = self._recent.get(counter)
+        if known is None:
+            return Finding.STALE
+        return Finding.REPLAY if known == claims else Finding.TAMPERED
+
+    def _repeat_constant(self, constant: _Constant, claims: Claims) -> Finding:
+        _keep(self._constants, constant.counter, constant, CONSTANTS_MAX)
+        finding = Finding.FRESH if constant.claims == claims else Finding.CHANGED
+        constant.claims, constant.counted = claims, 0
+        return finding
+
+    def _repeat_candidate(
+        self, candidate: _Candidate, counter: int, claims: Claims, now: Instant
+    ) -> Finding:
         sender = self._senders.get(candidate.source)
         if sender is None or sender.fresh_at == candidate.since:
             candidate.repeats += 1
             span_ns = now - candidate.since
-            if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.patience_ns:
+            if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.silence_ns:
                 del self._candidates[counter]
-                _keep(self._constants, counter, _Constant(claims), CONSTANTS_MAX)
+                constant = _Constant(counter, claims)
+                _keep(self._constants, counter, constant, CONSTANTS_MAX)
                 return Finding.REPEATING
         _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
-        return Finding.FRESH if claims == candidate.claims else Finding.CHANGED
+        return Finding.FRESH if candidate.claims == claims else Finding.CHANGED
+
+    def _origin(self, counter: int) -> _Constant | None:
+        """Return the constant counter that `counter` counts on from, if any.
+
+        ucarp and FreeBSD begin again behind the counter of an OpenBSD whenever they
+        hear it, and go on from there without a step back.
+        """
+        for constant in self._constants.values():
+            if constant.counted < constant.distance(counter) <= COUNTED_MAX:
+                return constant
+        return None
+
+    def _note_sender(self, advert: AdvertReceived, now: Instant) -> None:
+        """Remember when the sender of a new counter was heard, and its habit."""
+        source, silence_ns = int(advert.source), _silence_ns(advert)
+        sender = self._senders.get(source)
+        # After such a silence a constant-counter host may have the address.
+        if sender is None or now - sender.fresh_at > max(silence_ns, REPLACED_NS):
+            sender = _Sender(now)
+        if not sender.changes:
+            candidate = _Candidate(source, now, _claims(advert), silence_ns)
+            _keep(self._candidates, advert.counter, candidate, CANDIDATES_MAX)
+            # After a longer time, it may be an OpenBSD that was restarted.
+            if sender.fresh_at < now <= sender.fresh_at + _pace_ns(advert):
+                sender.changes = True
+                for counter, other in list(self._candidates.items()):
+                    if other.source == source:
+                        del self._candidates[counter]
+        sender.fresh_at = now
+        _keep(self._senders, source, sender, SENDERS_MAX)
 
 
-def _claims(advert: AdvertReceived) -> int:
-    """What its digest does not cover, in one number."""
-    return advert.demotion << 16 | advert.advbase << 8 | advert.advskew
+def _claims(advert: AdvertReceived) -> Claims:
+    return advert.advbase, advert.advskew, advert.demotion
 
 
-def _digest_of(claims: int) -> int:
-    """1 to 16381, less than `REMEMBERED`; one in 16381 other claims has the same."""
-    return claims % _CLAIMS_PRIME + 1
-
-
-def _patience(advert: AdvertReceived) -> Interval:
-    """Longer than a live sender is silent."""
+def _silence_ns(advert: AdvertReceived) -> Interval:
+    """Return a time that is longer than any silence of a live sender."""
     return max(advert.interval_ns * 5 // 2, NS_PER_S)
 
 
-def _pace(advert: AdvertReceived) -> Interval:
-    """In which a live sender speaks again, and nobody is started again and speaks."""
+def _pace_ns(advert: AdvertReceived) -> Interval:
+    """Return a time in which a live sender adverts again, but no restarted host."""
     return max(advert.interval_ns * 5 // 4, NS_PER_S)
 
 
-def _keep(table: "dict[int, Any]", key: int, value: object, length_max: int) -> None:
-    """Put it at the end; the first makes room where there is none."""
+def _keep(table: dict[int, T], key: int, value: T, length_max: int) -> None:
+    """Put `value` at the end of `table`; the oldest entry makes room if need be."""
     table.pop(key, None)
     if len(table) >= length_max:
         del table[next(iter(table))]

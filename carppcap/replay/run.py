@@ -28,7 +28,7 @@ from carppcap.election.events import (
     Start,
 )
 from carppcap.errors import LinkError
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
@@ -84,7 +84,7 @@ class Replay:
         self._verbose = verbose
         # Our own clock is not set, so that no advert is older than our start: a sender
         # that lags behind could not be told so here.
-        self._node = Node([config], lambda: Sequence(0, 0, lambda: 0))
+        self._node = Node([config], lambda: CounterSequence(0, 0, lambda: 0))
         self._group = self._node.group(config.interface, config.vhid)
         self._performer = Performer(self._group, self)
         self._egress = Egress(

@@ -10,7 +10,7 @@ import pcapy
 
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step, is_quiet
@@ -45,7 +45,9 @@ STRANGER = VirtualHostConfig(
     key=Key(b"love"),
 )
 
-OUR_FIRST_COUNTER = Sequence(0, 0, lambda: 0).draw(STRANGER.master_down_interval_ns)
+OUR_FIRST_COUNTER = CounterSequence(0, 0, lambda: 0).draw(
+    STRANGER.master_down_interval_ns
+)
 
 TICKS_MAX = 50
 """For `replay.TICKS_PER_GAP_MAX`, so that an absurd gap is met within a millisecond."""

@@ -7,7 +7,7 @@ import pytest
 from carppcap.election.config import VirtualHostConfig
 from carppcap.node import counter as node_counter
 from carppcap.node import groups
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.groups import Group, GroupEvent, Step
 from carppcap.replay import run as replay_run
 from carppcap.simulation.programs import carppcap as simulated
@@ -15,7 +15,7 @@ from carppcap.simulation.programs import carppcap as simulated
 _MAKERS_OF_COUNTERS = (node_counter, replay_run, simulated)
 
 
-class RecordedCounter(Sequence):
+class RecordedCounter(CounterSequence):
     """A counter that notes its start values."""
 
     def __init__(self, wall_ns: int, now: int, draw_id: Callable[[], int]) -> None:
@@ -34,7 +34,7 @@ class RecordedGroup(Group):
 
     made: list["RecordedGroup"]
 
-    def __init__(self, config: VirtualHostConfig, counter: Sequence) -> None:
+    def __init__(self, config: VirtualHostConfig, counter: CounterSequence) -> None:
         super().__init__(config, counter)
         assert isinstance(counter, RecordedCounter)
         self.started_with = counter
@@ -56,7 +56,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[RecordedGroup]:
 
     monkeypatch.setattr(groups, "Group", Recorded)
     for module in _MAKERS_OF_COUNTERS:
-        monkeypatch.setattr(module, "Sequence", RecordedCounter)
+        monkeypatch.setattr(module, "CounterSequence", RecordedCounter)
     return Recorded.made
 
 
@@ -64,7 +64,7 @@ def run_again(recorded: RecordedGroup) -> None:
     """Assert that the events of a record lead to its steps once more."""
     start = recorded.started_with
     ids = iter(start.ids)
-    counter = Sequence(start.wall_ns, start.began_at, ids.__next__)
+    counter = CounterSequence(start.wall_ns, start.began_at, ids.__next__)
     again = Group(recorded.config, counter)
     for step in recorded.steps:
         assert again.handle(step.event, step.at) == step

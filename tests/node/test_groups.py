@@ -15,7 +15,7 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.node.counter import EPOCH_S, UNITS_PER_S, Sequence, join, split
+from carppcap.node.counter import EPOCH_S, UNITS_PER_S, CounterSequence, join, split
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
@@ -173,7 +173,7 @@ def test_an_echo_is_known_by_its_counter() -> None:
 def test_whoever_shares_our_id_makes_us_draw_another() -> None:
     """But not who only repeats what we have sent."""
     drawn = count(5)
-    node = Node([ONE], lambda: Sequence(0, ns(0), drawn.__next__))
+    node = Node([ONE], lambda: CounterSequence(0, ns(0), drawn.__next__))
     node.group("eth0", 1).handle(Start(), ns(0))
     ids = []
     for second in (3, 4, 5):
@@ -206,7 +206,7 @@ LATE = 1000 * UNITS_PER_S + 100_000
 def guarded(mode: GuardMode = GuardMode.ENFORCE, **changes: Any) -> Node:
     """A backup since 0 s, until 3 s."""
     host = config(vhid=1, replay_guard=mode, **changes)
-    node = Node([host], lambda: Sequence(WALL_S * NS_PER_S, ns(0), lambda: 9))
+    node = Node([host], lambda: CounterSequence(WALL_S * NS_PER_S, ns(0), lambda: 9))
     node.group("eth0", 1).handle(Start(), ns(0))
     return node
 

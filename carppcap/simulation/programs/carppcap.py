@@ -21,7 +21,7 @@ from carppcap.election.events import (
     Stop,
 )
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
-from carppcap.node.counter import Sequence
+from carppcap.node.counter import CounterSequence
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Group, Node, Step
 from carppcap.node.outcomes import addresses_news, stall_news
@@ -67,7 +67,9 @@ class CarppcapHost:
     def start(self, now: Instant) -> None:
         """Enter the election, listening."""
         wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
-        self._node = Node([self._config], lambda: Sequence(wall_ns, now, draw_id))
+        self._node = Node(
+            [self._config], lambda: CounterSequence(wall_ns, now, draw_id)
+        )
         self._group = self._node.group(self._config.interface, self._config.vhid)
         self._performer = Performer(self._group, self)
         self._performer.handle(Start(), now)
