@@ -59,6 +59,7 @@ cover: ## run all tests and demand coverage
 
 .PHONY: locales
 locales: $(READY) ## bring the catalogues of messages up to date
+	$(RUN) -c "from setuptools import setup; setup()" -q extract_messages update_catalog
 	$(RUN) -m carppcap.text.catalogues
 
 .PHONY: docs
@@ -110,7 +111,7 @@ $(READY): setup.cfg pyproject.toml .ci/environment
 	@.ci/environment $(PYTHON) $(VENV)
 
 %.mo: %.po | $(READY)
-	@$(RUN) -m carppcap.text.catalogues --compile-only
+	@$(RUN) -m carppcap.text.catalogues
 
 .PHONY: network reference
 network:
