@@ -8,10 +8,10 @@ from carppcap.errors import ConfigError
 Address = IPv4Address | IPv6Address
 
 CARP_GROUP = IPv4Address("224.0.0.18")
-"""Where adverts go unless told otherwise (assigned to VRRP, shared by CARP)."""
+"""Default destination of adverts (assigned to VRRP, shared by CARP)."""
 
 CARP_GROUP6 = IPv6Address("ff02::12")
-"""The same in IPv6, where nobody can be told otherwise."""
+"""The only destination of multicast adverts in IPv6."""
 
 ANY = IPv4Address("0.0.0.0")
 
@@ -32,7 +32,7 @@ BROADCAST_MAC = b"\xff" * 6
 
 
 def parse_ipv4(text: str, what: str) -> IPv4Address:
-    """The address that `text` spells, in dotted-quad form only.
+    """Return the address that `text` spells, in dotted-quad form only.
 
     `what` names the setting in the error.  Raises `ConfigError`.
     """
@@ -48,22 +48,23 @@ def parse_ipv4(text: str, what: str) -> IPv4Address:
 
 
 def virtual_mac(vhid: int) -> bytes:
-    """Source of our adverts: 00:00:5e:00:00:vhid, as the original sends them.
+    """Return ucarp's source MAC of adverts, 00:00:5e:00:00:vhid.
 
-    Kernels use another (`kernel_mac`); receivers look at neither.
+    Kernels use another (`kernel_mac`); receivers ignore both.
     """
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x00, vhid))
 
 
 def kernel_mac(vhid: int) -> bytes:
-    """The virtual MAC of the kernels, 00:00:5e:00:01:vhid, for both families."""
+    """Return the virtual MAC of the kernels, 00:00:5e:00:01:vhid, in both families."""
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x01, vhid))
 
 
 def multicast_mac(group: Address) -> bytes:
-    """The Ethernet group of an IP group.
+    """Return the Ethernet group of an IP group.
 
-    It ends in its low 23 bits for IPv4 (RFC 1112, 6.4), 32 for IPv6 (RFC 2464, 7).
+    It ends in the low 23 bits of an IPv4 group (RFC 1112, 6.4) and in the low 32 bits
+    of an IPv6 group (RFC 2464, 7).
     """
     if group.version == 6:
         return b"\x33\x33" + group.packed[-4:]
@@ -72,11 +73,11 @@ def multicast_mac(group: Address) -> bytes:
 
 
 def tie_break(address: Address) -> int:
-    """Rank among equals: of two masters with one interval the lower rank stays.
+    """Return the rank of an address: of two equal masters the lower rank stays.
 
-    The original compares the words as they lie in memory, so on a little-endian
-    host the last octet decides first: 10.0.1.1 goes before 10.0.0.2.  Any other
-    order on our side would leave two masters next to it, so we use this one on
-    every host, and for IPv6 too, where the original has nothing to say.
+    ucarp compares the words as they lie in memory, so on a little-endian host the last
+    octet decides first: 10.0.1.1 goes before 10.0.0.2.  Any other order would leave two
+    masters next to a ucarp, so we use this one on every host, and in IPv6 too, which
+    ucarp does not know.
     """
     return int.from_bytes(address.packed, "little")

@@ -1,27 +1,27 @@
-"""What can go wrong, sorted by who has to act.
+"""The errors that end the process or are logged, by what has to be fixed.
 
     CarpError
     ├── ConfigError        the caller asked for something impossible: exit status 1
-    │   └── PasswordError  the password cannot be a key: exit status 2, as it was
-    └── LinkError          the interface, the capture or a file failed us: status 2
+    │   └── PasswordError  the password cannot be a key: exit status 2, as of ucarp
+    └── LinkError          the interface, the capture or a file failed: status 2
 
-Bad frames are not here: they are normal input and become a `Rejection`.
+Bad frames are normal input and become a `Rejection` instead.
 
-A message is a template and its values, kept apart so that the shell can translate
-the template; `str()` gives the English sentence.
+A message is a template and its values, so that the template can be translated where it
+is shown; `str()` gives the English sentence.
 """
 
 
 def N_(text: str) -> str:
-    """Mark `text` for translation, which happens where it is shown."""
+    """Return `text`, marked for translation where it is shown."""
     return text
 
 
 class CarpError(Exception):
-    """Something the person who runs us must know, in one line.
+    """An error that the administrator must know of, in one line.
 
-    `template` is a `str.format` template, `values` fill it; `exit_status` is what
-    the process should end with.
+    `template` is a `str.format` template that `values` fill.  `exit_status` is that of
+    the process.
     """
 
     exit_status = 1

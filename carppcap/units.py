@@ -1,8 +1,8 @@
 """Instants and intervals, in integer nanoseconds.
 
 One step of skew is 1/256 s, which is exactly 3 906 250 ns, and a microsecond of a
-capture file is exactly 1000 ns: nothing here is ever rounded, so intervals can be
-compared for equality, as the election does (`sc_tv` against `ch_tv` in ip_carp.c).
+capture file is exactly 1000 ns.  Nothing is rounded, so the election can compare
+intervals for equality, as kernels compare `sc_tv` with `ch_tv` (ip_carp.c).
 """
 
 Instant = int
@@ -18,7 +18,7 @@ NS_PER_SKEW_STEP = NS_PER_S // 256
 
 
 def advert_interval_ns(advbase: int, advskew: int) -> Interval:
-    """How long a sender with these settings waits between two adverts.
+    """Return the time between two adverts of a sender with these settings.
 
     `advbase` is 0..255 seconds, `advskew` 0..255 steps of 1/256 s.
     """
@@ -26,11 +26,11 @@ def advert_interval_ns(advbase: int, advskew: int) -> Interval:
 
 
 def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Interval:
-    """How long a backup with these settings listens to silence before it takes over.
+    """Return the silence after which a backup with these settings takes over.
 
-    `dead_ratio * advbase + advskew / 256` seconds, as `carp_setrun` of the original
-    has it.  With `advbase` 0 that would be one advert interval, and a single late
-    advert would be a fail-over; the ratio then multiplies the skew instead.
+    It is `dead_ratio * advbase + advskew / 256` seconds, as in ucarp's `carp_setrun`.
+    With `advbase` 0 that would be one advert interval, and a single late advert would
+    cause a fail-over, so the ratio then multiplies the skew.
     """
     if advbase == 0:
         return dead_ratio * advskew * NS_PER_SKEW_STEP
@@ -38,7 +38,7 @@ def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Inte
 
 
 def format_seconds(duration_ns: int) -> str:
-    """Seconds with six decimals, truncated, as every timeline prints them."""
+    """Return seconds with six decimals, truncated, for timelines."""
     sign = "-" if duration_ns < 0 else ""
     whole_us = abs(duration_ns) // NS_PER_US
     return f"{sign}{whole_us // 1_000_000}.{whole_us % 1_000_000:06d}"

@@ -1,4 +1,4 @@
-"""The command: what it says and how it ends, above all when something is wrong."""
+"""The command: its output and exit status, above all for errors."""
 
 import os
 import re
@@ -27,7 +27,7 @@ SCRIPTS = ["-u", "/bin/true", "-d", "/bin/true"]
 
 
 def lines(ended: subprocess.CompletedProcess[str]) -> list[str]:
-    """What was said on stderr, without the dates."""
+    """Return the lines on stderr, without their times."""
     return [STAMP.sub("", line) for line in ended.stderr.splitlines()]
 
 
@@ -45,7 +45,7 @@ def test_bad_arguments(
 
 
 def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
-    """The original ignores it, and with it the option that was misspelt."""
+    """ucarp ignores it, and with it the misspelt option."""
     assert main([*COMPLETE, "k", "100"]) == 1
 
     expected = "carppcap: Unexpected argument: [k] (options only, see --help)\n"
@@ -75,7 +75,7 @@ def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_start_that_fails(
     arguments: str, sentence: str, status: int, background: list[str]
 ) -> None:
-    """One line in the format of the log, the original's status, also with -B."""
+    """One line in the format of the log and ucarp's status, also with -B."""
     ended = run(
         "-i", "nosuch0", "-f", "none", *SCRIPTS, *arguments.split(), *background
     )
@@ -90,8 +90,8 @@ def test_a_start_that_fails(
     assert ended.stdout == ""
 
 
-def test_warnings_of_the_original() -> None:
-    """Scripts are not needed, but hardly ever left out on purpose."""
+def test_warnings_of_ucarp() -> None:
+    """Missing scripts are usually a mistake."""
     ended = run(*COMPLETE, "-r", "1")
 
     assert lines(ended)[:-1] == [
@@ -122,7 +122,7 @@ def test_people_read_their_language_and_programs_english() -> None:
 
 
 def test_an_interface_of_our_own_needs_no_scripts() -> None:
-    """It has the addresses by itself."""
+    """No warning with --vmac."""
     assert lines(run(*COMPLETE, "--vmac"))[:-1] == []
 
 
@@ -139,7 +139,7 @@ def test_a_farewell_without_end(flags: str, warned: bool) -> None:
 
 @pytest.mark.parametrize("name", ["f\udcfcr0", "-z", "../..", "a b", "%s{x}", "\n"])
 def test_odd_interface_names(name: str) -> None:
-    """Whatever the name is, it is named, and there is no such interface."""
+    """The error names the interface, whatever its name."""
     ended = run(*COMPLETE, *SCRIPTS, "-i", name)
 
     assert ended.returncode == 2
@@ -149,7 +149,7 @@ def test_odd_interface_names(name: str) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], [*COMPLETE, "-h"]])
 def test_help(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    """Without any argument, too, as the original; every option is there, in width."""
+    """Also without arguments, as with ucarp; with every option, in 80 columns."""
     assert main(arguments) == 0
 
     shown = capfd.readouterr().out
@@ -173,8 +173,8 @@ def named_ucarp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("named_ucarp")
-def test_under_the_name_of_the_original(capfd: pytest.CaptureFixture[str]) -> None:
-    """It speaks under that name, and replay is no word it knows."""
+def test_under_the_name_of_ucarp(capfd: pytest.CaptureFixture[str]) -> None:
+    """It uses that name and has no subcommands."""
     assert main() == 1
     assert capfd.readouterr().err.startswith("ucarp: Unknown option: --bogus")
 
@@ -210,7 +210,7 @@ def test_any_words_end_in_a_line(arguments: list[str]) -> None:
     ],
 )
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_nobody_reads_the_help(option: str, redirection: str, status: int) -> None:
+def test_help_without_a_reader(option: str, redirection: str, status: int) -> None:
     """A closed, full or broken stdout is no reason for a traceback."""
     ended = subprocess.run(
         ["sh", "-c", f'"$@" {option} {redirection}', "sh", *COMMAND],
@@ -237,7 +237,7 @@ def test_nobody_reads_the_help(option: str, redirection: str, status: int) -> No
     ],
 )
 def test_a_broken_environment(variables: dict[str, str]) -> None:
-    """It says what it always says."""
+    """The output is the usual one."""
     ended = run(*COMPLETE, *SCRIPTS, **variables)
 
     assert lines(ended) == [
@@ -247,7 +247,7 @@ def test_a_broken_environment(variables: dict[str, str]) -> None:
 
 
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:
-    """Somebody removed it under the shell that starts us."""
+    """The working directory was removed before the start."""
     command = f'cd {tmp_path} && rmdir {tmp_path} && exec "$@"'
     ended = subprocess.run(
         ["sh", "-c", command, "sh", *COMMAND, *COMPLETE, *SCRIPTS],
@@ -272,7 +272,7 @@ def test_as_a_module(module: str) -> None:
 
 
 def test_the_daemon_imports_little() -> None:
-    """Start-up and memory: what costs much and is not needed stays out."""
+    """Large modules that it does not need are not imported."""
     script = (
         "import sys\nimport carppcap.cli, carppcap.daemon.loop\nprint(*sys.modules)\n"
     )
@@ -285,7 +285,7 @@ def test_the_daemon_imports_little() -> None:
 
 
 class Started:
-    """A daemon in the background of a test, with everything it says."""
+    """A daemon in the background of a test, with its output."""
 
     def __init__(self, directory: Path, *arguments: str, shell: str = "") -> None:
         self.log = directory / "log"
@@ -335,7 +335,7 @@ FAST = ["-b", "0", "-k", "10"]
 def test_told_to_stop(
     tmp_path: Path, number: signal.Signals, arguments: list[str], status: int
 ) -> None:
-    """With -z it is a clean end, and else the end by that very signal; no pid file."""
+    """With -z it exits with 0, else by that signal; the pid file is removed."""
     pidfile = tmp_path / "x.pid"
     daemon = Started(tmp_path, f"--pidfile={pidfile}", *arguments)
     daemon.says(BACKUP)
@@ -352,7 +352,7 @@ def test_told_to_stop(
 @pytest.mark.usefixtures("cable")
 @pytest.mark.parametrize(("arguments", "survives"), [([], True), (["-z"], False)])
 def test_nohup(tmp_path: Path, arguments: list[str], survives: bool) -> None:
-    """Whoever ignores HUP for us is heeded, unless -z asks for a gentle end."""
+    """An ignored HUP stays ignored, unless -z is given."""
     daemon = Started(tmp_path, *FAST, *arguments, shell='trap "" HUP;')
     daemon.says(BACKUP)
 
@@ -380,7 +380,7 @@ def test_the_state_is_logged_in_english(tmp_path: Path) -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_secrets(tmp_path: Path) -> None:
-    """Anyone may read the command line; the environment is for root, and clean."""
+    """Neither command line nor environment shows a password."""
     daemon = Started(tmp_path, "--pass=tellnobody", "-p", "keepitdark")
     daemon.says(BACKUP)
 
@@ -397,7 +397,7 @@ def test_secrets(tmp_path: Path) -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_closed_streams(tmp_path: Path) -> None:
-    """No script shall write into a socket of ours and take it for its stdout."""
+    """Closed streams are opened, or a socket of ours would be a script's stdout."""
     pidfile = tmp_path / "x.pid"
     daemon = Started(
         tmp_path, f"--pidfile={pidfile}", shell="exec <&-; exec >&-; exec 2>&-;"
@@ -430,7 +430,7 @@ def test_background(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cable")
 @pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])
 def test_a_pid_file_that_cannot_be_written(background: list[str]) -> None:
-    """Nobody would find the daemon; better there is none."""
+    """Without its pid file the daemon does not start."""
     ended = run(
         *COMPLETE, *SCRIPTS, "-i", "a0", "--pidfile=/nonexistent/x.pid", *background
     )
@@ -444,7 +444,7 @@ def test_a_pid_file_that_cannot_be_written(background: list[str]) -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_an_interface_that_is_not_ethernet(tmp_path: Path) -> None:
-    """The original's words; an advert has to have a MAC."""
+    """In ucarp's words; an advert needs a MAC."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
     ended = run(*COMPLETE, *SCRIPTS, "-i", "lo")
@@ -454,7 +454,7 @@ def test_an_interface_that_is_not_ethernet(tmp_path: Path) -> None:
 
 
 class Broken:
-    """A daemon with a mistake in it."""
+    """A daemon with a bug."""
 
     def __init__(self, *arguments: object) -> None:
         raise ZeroDivisionError(arguments)
@@ -463,7 +463,7 @@ class Broken:
 def test_a_mistake_of_ours(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is in the log, too: in the background nobody sees a traceback."""
+    """A bug is logged, as the traceback is lost in the background."""
     monkeypatch.setattr("carppcap.daemon.loop.Daemon", Broken)
 
     with pytest.raises(ZeroDivisionError):
@@ -475,7 +475,7 @@ def test_a_mistake_of_ours(
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_the_first_interface(tmp_path: Path) -> None:
-    """Without -i it takes one, and says which."""
+    """Without -i the first interface is used and logged."""
     arguments = [word for word in COMPLETE if word not in {"-i", "nosuch0"}]
 
     process = subprocess.Popen(
@@ -495,7 +495,7 @@ def test_the_first_interface(tmp_path: Path) -> None:
 
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
-def test_a_stdout_that_nobody_reads() -> None:
+def test_a_stdout_without_a_reader() -> None:
     """A pipe full of log lines must not stop adverts: the daemon still obeys."""
     process = subprocess.Popen(
         [*COMMAND, *COMPLETE, *SCRIPTS, "-i", "a0", "-z"],

@@ -1,4 +1,4 @@
-"""What a person reads, and what the process ends with."""
+"""Messages and exit statuses of errors."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_exit_status(kind: type[CarpError], exit_status: int) -> None:
 
 
 def test_message_is_a_template_and_its_values() -> None:
-    """The shell may translate the template; `str` gives the English sentence."""
+    """The template can be translated; `str` gives the English sentence."""
     error = ConfigError("vhid {vhid} on {interface}", vhid=300, interface="eth0")
 
     assert error.template == "vhid {vhid} on {interface}"
@@ -26,5 +26,5 @@ def test_message_is_a_template_and_its_values() -> None:
 
 
 def test_braces_in_a_value_are_text() -> None:
-    """What a person typed is never read as part of the template."""
+    """Braces in a value are not part of the template."""
     assert str(LinkError("[{name}]", name="{0}{x}")) == "[{0}{x}]"

@@ -15,18 +15,18 @@ from carppcap.system.syslog import Log
 
 
 def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -> None:
-    """Blank every password of the command line and the environment, as others see it.
+    """Overwrite every password that ps(1) shows, of arguments and environment.
 
-    Raises `ConfigError` for a command line that cannot be understood.
+    Raises `ConfigError` for a command line that cannot be parsed.
     """
     from_environment = os.environb.get(PASSWORD_VARIABLE.encode(), b"")
     hide_from_ps([*passwords(arguments, rows), from_environment])
 
 
 def with_password(settings: Settings, log: Log) -> Settings:
-    """`settings` with the password of --passfile or of the environment filled in.
+    """Return `settings` with the password of --passfile or of the environment.
 
-    The variable is taken out of the environment, so that scripts do not inherit it.
+    The variable is removed from the environment, so that scripts do not inherit it.
     Raises `ConfigError`.
     """
     from_environment = os.environb.pop(PASSWORD_VARIABLE.encode(), None)

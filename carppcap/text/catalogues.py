@@ -31,7 +31,7 @@ class Sdist(sdist):
 
 
 def compile_all() -> None:
-    """Write the .mo beside every .po; unsure and missing messages stay English."""
+    """Write the .mo beside every .po; fuzzy and missing messages stay English."""
     for path in sorted(DIRECTORY.glob("*/LC_MESSAGES/*.po")):
         with path.open("rb") as source, path.with_suffix(".mo").open("wb") as target:
             write_mo(target, read_po(source, locale=path.parents[1].name))

@@ -1,4 +1,4 @@
-"""The ranges of the settings, each named in its refusal."""
+"""The ranges of the settings and the errors that name them."""
 
 from dataclasses import FrozenInstanceError
 from ipaddress import IPv4Address, IPv6Address
@@ -33,7 +33,7 @@ from tests.builders import OURS, OURS6, VIP, VIP6, config, ns
     ],
 )
 def test_allowed(settings: dict[str, Any]) -> None:
-    """The ends of every range belong to it."""
+    """Both ends of every range are allowed."""
     made = config(**settings)
 
     assert {name: getattr(made, name) for name in settings} == settings
@@ -124,8 +124,8 @@ def test_intervals(
     assert made.master_down_interval_ns == ns(master_down)
 
 
-def test_defaults_are_those_of_the_original() -> None:
-    """Nobody who names only what must be named notices a difference."""
+def test_defaults_are_those_of_ucarp() -> None:
+    """The defaults are those of ucarp."""
     plain = VirtualHostConfig(
         interface="eth0", vhid=1, source=IPv4Address("10.1.1.1"), vips=(), key=None
     )
@@ -153,7 +153,7 @@ def test_families(
     source6: IPv6Address | None,
     families: list[Family],
 ) -> None:
-    """Those of the addresses, and where these are not known, those we can speak."""
+    """Those of the virtual addresses or, without any, of the sources."""
     made = config(vips=vips, source=source, source6=source6)
 
     assert made.families == tuple(families)
@@ -170,12 +170,12 @@ def test_families(
     ],
 )
 def test_networks(prefixes: tuple[int | None, ...], networks: tuple[str, ...]) -> None:
-    """As somebody would write them behind `--addr`."""
+    """As for `--addr`."""
     assert config(vips=(VIP, VIP6), prefixes=prefixes).networks == networks
 
 
-def test_immutable_and_discreet() -> None:
-    """Settings never change, and their `repr` keeps the password."""
+def test_immutable_and_without_secrets() -> None:
+    """Settings never change, and their `repr` hides the password."""
     made = config()
 
     assert "love" not in repr(made)

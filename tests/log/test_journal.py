@@ -1,4 +1,4 @@
-"""What the log says, in the original's words and at its levels."""
+"""The log of a virtual host, in ucarp's words and at its levels."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -39,7 +39,7 @@ THEIRS = AdvertReceived(LOWER, 1, 200, 1)
 
 
 class Said:
-    """A journal and the lines that it has written since they were last looked at."""
+    """A journal, and the lines since they were last read."""
 
     def __init__(self, host: VirtualHostConfig = HOST, *, debug: bool = False) -> None:
         self._host = host
@@ -52,7 +52,7 @@ class Said:
         return lines
 
     def reject(self, data: bytes, at: int = 0) -> list[tuple[str, str]]:
-        """What is said of a frame that moves nothing."""
+        """Return the lines logged about a frame that is rejected."""
         rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
         self.journal.log_rejection(rejection, at)
@@ -104,7 +104,7 @@ BACKUP, MASTER, INIT = State.BACKUP, State.MASTER, State.INIT
     ],
 )
 def test_a_change(old: State, new: State, cause: Cause, first: str | None) -> None:
-    """The original's reason and state, and a line of ours with all there is to know."""
+    """ucarp's reason and state, and a line with interface, vhid, states and cause."""
     said = Said()
 
     said.journal.log_step(step(StateChanged(old, new, cause), state=new))
@@ -119,7 +119,7 @@ def test_a_change(old: State, new: State, cause: Cause, first: str | None) -> No
 
 
 def test_an_address_that_could_not_be_taken() -> None:
-    """The original stays master of nothing and says nothing."""
+    """ucarp stays master without the address and logs nothing."""
     said = Said()
 
     said.journal.log_step(
@@ -132,7 +132,7 @@ def test_an_address_that_could_not_be_taken() -> None:
 
 
 def test_an_address_that_was_taken_away() -> None:
-    """Said when something is done about it."""
+    """Logged when it is added again."""
     said = Said()
 
     said.journal.log_step(step(event=AddressesLost()))
@@ -151,7 +151,7 @@ def test_an_address_that_was_taken_away() -> None:
     ("family", "version"), [(Family.IPV4, "IPv4"), (Family.IPV6, "IPv6")]
 )
 def test_a_family_that_is_silent(family: Family, version: str) -> None:
-    """A fault on the way, that a kernel would answer by taking over."""
+    """A network fault, on which a kernel would take over."""
     said = Said()
 
     for _ in range(2):
@@ -163,7 +163,7 @@ def test_a_family_that_is_silent(family: Family, version: str) -> None:
 
 
 def test_a_question() -> None:
-    """A backup that advertises has a reason; a master that yields has said its own."""
+    """A backup that advertises probes; a master that yields says farewell."""
     said = Said()
 
     said.journal.log_step(step(SendAdvert(1, 0, 1), state=BACKUP))
@@ -238,7 +238,7 @@ FORGED = frame(payload(PEER, digest=b"xxxx" + bytes(16)))
 
 
 def test_a_rejection() -> None:
-    """Said by the rejections, and in full when debugging."""
+    """With its line of the timeline when debugging."""
     assert Said().reject(FORGED)[0][1].startswith("Bad digest - ")
 
     lines = Said(debug=True).reject(FORGED)
@@ -274,7 +274,7 @@ def test_a_refused_advert() -> None:
 
 
 def test_our_own_advert_come_back() -> None:
-    """That is worth a line only when debugging."""
+    """Logged only when debugging."""
     own = replace(step(event=THEIRS), refused=True)
     quiet, said = Said(), Said(debug=True)
 
@@ -286,7 +286,7 @@ def test_our_own_advert_come_back() -> None:
 
 
 def test_floods() -> None:
-    """One line when it begins and one when it ends; of many in a row, these alone."""
+    """One line at its beginning and one at its end, once a minute."""
     said = Said()
     period_ns = QUIET_PERIOD_NS // 4
     for number in range(5):
@@ -306,7 +306,7 @@ def test_floods() -> None:
 
 
 def test_a_flood_under_ever_new_names_is_told_of() -> None:
-    """However many of these names have had a line each."""
+    """Rejections under ever new names leave room for the flood's lines."""
     said = Said()
     for number in range(LIMITED_KEYS_MAX + 10):
         source = IPv4Address(0x0A020000 + number)
@@ -398,7 +398,7 @@ STILL_HERE = ("ERROR", "The down script failed and this host still has 10.1.1.25
 def test_a_script_has_ended(
     outcome: Outcome, ok: bool, expected: list[tuple[str, str]]
 ) -> None:
-    """How, at the level it deserves; the original never looks at the exit code."""
+    """With its outcome, which ucarp ignores."""
     said = Said()
 
     said.journal.script_ended(outcome, ok)
@@ -412,7 +412,7 @@ WAITING = (
 
 
 def test_a_script_starts() -> None:
-    """The original's line."""
+    """ucarp's line."""
     said = Said()
 
     said.journal.script_started((*UP, "rack 4"))
@@ -426,7 +426,7 @@ def test_a_script_starts() -> None:
 
 
 def test_a_script_that_has_to_wait() -> None:
-    """Only a down script is tried again, so this host may have what it should not."""
+    """Only a down script is tried again: the host may still have the address."""
     said = Said()
     said.journal.script_postponed(DOWN, "Cannot allocate memory")
 
@@ -437,7 +437,7 @@ def test_a_script_that_has_to_wait() -> None:
 
 
 def test_an_interface_of_our_own_that_fails() -> None:
-    """In the words of whoever tried."""
+    """In the words of the error."""
     said = Said()
     said.journal.holding_failure(LinkError("no {what}", what="macvlan"))
 

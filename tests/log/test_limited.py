@@ -1,4 +1,4 @@
-"""What is said once a minute, with a count of what was not."""
+"""Lines at most once a minute, with a count of those suppressed."""
 
 from carppcap.log.limited import (
     LIMITED_KEYS_MAX,
@@ -11,7 +11,7 @@ from tests.shell import MemoryLog
 
 
 def test_once_a_minute_for_each_key() -> None:
-    """The line after the pause tells how many were held back."""
+    """The line after a minute tells how many were suppressed."""
     log = MemoryLog()
     limited = LimitedLog(log)
     for at in (0, 1, QUIET_PERIOD_NS - 1, QUIET_PERIOD_NS):
@@ -26,7 +26,7 @@ def test_once_a_minute_for_each_key() -> None:
 
 
 def test_rate_limit() -> None:
-    """One per key and period, and the number of those held back."""
+    """One per key and period, and the number of those suppressed."""
     limit = RateLimit(10)
 
     assert [limit.admit("a", now) for now in (0, 1, 9, 10, 11)] == [
@@ -40,7 +40,7 @@ def test_rate_limit() -> None:
 
 
 def test_rate_limit_under_ever_new_names() -> None:
-    """A flood from random addresses: no more lines than keys, plus one for the rest."""
+    """A flood from random addresses gets a line per key, and one for the rest."""
     limit = RateLimit(10_000)
 
     admitted = [limit.admit(number, 0) for number in range(5000)]

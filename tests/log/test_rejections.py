@@ -1,4 +1,4 @@
-"""What the log says of frames that moved nothing."""
+"""The log's lines about rejected frames and findings of the replay guard."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -47,7 +47,7 @@ class Said:
         return lines
 
     def reject(self, data: bytes, at: int = 0) -> list[tuple[str, str]]:
-        """What is said of a frame that moves nothing."""
+        """Return the lines logged about a frame that is rejected."""
         rejection = Ingress([self._host]).check(decode(data, LinkType.ETHERNET))
         assert isinstance(rejection, Rejection)
         self.rejections.log_rejection(rejection, at)
@@ -123,7 +123,7 @@ REJECTED = {
 
 @pytest.mark.parametrize(("data", "line"), REJECTED.values(), ids=REJECTED)
 def test_a_rejection(data: bytes, line: tuple[str, str]) -> None:
-    """Once, in the original's words if it has any, and who sent it."""
+    """Logged once, in ucarp's words if it has any, with the sender."""
     said = Said()
 
     assert said.reject(data) == [line]
@@ -166,12 +166,12 @@ def test_a_bad_digest() -> None:
     ids=["our own", "another group", "another group of receivers"],
 )
 def test_none_of_our_business(data: bytes) -> None:
-    """Silent, as in the original."""
+    """Not logged, as by ucarp."""
     assert Said().reject(data) == []
 
 
 def test_two_groups_of_one_host() -> None:
-    """That one of its groups is none of our business says nothing of the other."""
+    """One foreign group of a host does not hide another that is misconfigured."""
     said = Said()
     theirs = frame(payload(config(source=LOWER, vhid=8), password=b"hate"))
     ours = frame(payload(config(source=LOWER, vhid=9)))
@@ -194,7 +194,7 @@ def test_what_was_held_back_is_counted() -> None:
 
 
 def test_without_a_password_nothing_can_be_proved() -> None:
-    """A replay without -p does not accuse anybody."""
+    """Without a password no misconfiguration is logged."""
     said = Said(config(key=None))
 
     assert said.reject(frame(payload(config(source=LOWER, vhid=9)))) == []
@@ -271,7 +271,7 @@ def test_a_replay_without_an_ethernet_address() -> None:
     ],
 )
 def test_what_the_guard_remarks_on(finding: Finding, level: str, text: str) -> None:
-    """The advert was obeyed, and the log is told."""
+    """The advert is obeyed and the finding is logged."""
     said = Said()
     said.rejections.log_remark(found(finding, refused=False))
     said.rejections.log_remark(found(finding, refused=False))

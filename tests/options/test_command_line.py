@@ -1,4 +1,4 @@
-"""The command line: every spelling, every value, and what it comes to."""
+"""The command line: every spelling and every value, and the settings they make."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "help": ("", True),
     "version": ("", True),
 }
-"""A word for each option, and the setting that it makes."""
+"""A value for each option, and the setting that it makes."""
 
 ABBREVIATIONS = {
     "--i": None,
@@ -104,7 +104,7 @@ ABBREVIATIONS = {
     "--h": "help",
     "--": None,
 }
-"""What a beginning stands for; None where it stands for several."""
+"""The option of each abbreviation; None if it is ambiguous."""
 
 
 def long(name: str) -> Option:
@@ -140,8 +140,8 @@ def test_every_option_is_tried() -> None:
     assert sorted(VALUES) == sorted(row.long for row in OPTIONS)
 
 
-def test_what_was_not_said_has_the_default_of_the_original() -> None:
-    """Nothing of ours changes anything for who does not ask for it."""
+def test_what_was_not_said_has_the_default_of_ucarp() -> None:
+    """Our options change nothing unless they are given."""
     settings, words = parse([])
 
     assert settings == Settings()
@@ -171,7 +171,7 @@ def test_abbreviation(abbreviation: str, name: str, also: list[str]) -> None:
     [name for name, meant in ABBREVIATIONS.items() if meant is None and name != "--"],
 )
 def test_ambiguous_abbreviation(abbreviation: str) -> None:
-    """What may mean several is refused, and they are named."""
+    """An ambiguous abbreviation is refused and its options are named."""
     with pytest.raises(ConfigError, match=r"^Option --\w+ may mean --\w+, --"):
         parse([f"{abbreviation}=1"])
 
@@ -216,7 +216,7 @@ def test_the_last_password_holds(
 
 
 def test_passwords_finds_all_that_ps_would_show() -> None:
-    """Also those that a later option replaces, and whatever their bytes."""
+    """Also those that a later option replaces, in any encoding."""
     arguments = [
         "-Ppone",
         "--pass=two",
@@ -267,7 +267,7 @@ BAD = [
     ),
     (["-p", ""], "You must supply a password (allowed: 1 to 19 bytes)"),
 ]  # fmt: skip
-"""Command lines that are refused, each with what is said (exit status 1)."""
+"""Command lines that are refused, each with its message (exit status 1)."""
 
 NO_ADDRESS = (
     "Invalid address: [{}] for {} (allowed: an IPv4 address such as 10.1.1.252)"
@@ -296,7 +296,7 @@ def test_bad_arguments(arguments: list[str], sentence: str) -> None:
 
 
 def test_unknown_facility_names_those_there_are() -> None:
-    """The original says so, too, but runs on, without the log one asked for."""
+    """ucarp complains too, but runs on without the log."""
     with pytest.raises(ConfigError, match=r"\[bogus\] \(allowed: kern, .*, none\)$"):
         parse(["-f", "bogus"])
 
@@ -312,7 +312,7 @@ WORDS = st.one_of(
 
 @given(st.lists(WORDS, max_size=8))
 def test_any_words_are_parsed_or_refused(arguments: list[str]) -> None:
-    """Whatever stands on a command line: settings, or one sentence."""
+    """Any command line gives settings or a `ConfigError`."""
     try:
         settings, _ = parse(arguments)
     except ConfigError:
@@ -376,7 +376,7 @@ def test_virtual_addresses(arguments: str, addresses: str) -> None:
 
 
 def test_one_source_for_each_family() -> None:
-    """Of two of one family the last holds, and the other family does not mind."""
+    """The last one of each family wins."""
     words = "-v 7 -p love -a 10.1.1.252,fd00::252 -s 10.1.1.4 -s fe80::5 -s 10.1.1.5"
     settings, _ = parse(words.split())
     host = settings.virtual_host("eth0")
@@ -397,7 +397,7 @@ def test_one_source_for_each_family() -> None:
 def test_a_source_that_is_not_needed(
     arguments: str, source: str | None, source6: str | None
 ) -> None:
-    """An IPv6 source can be chosen at start; of a family without address none is."""
+    """An IPv6 source can be chosen at start; a family without address has none."""
     settings, _ = parse(["-v", "7", "-p", "love", *arguments.split()])
     host = settings.virtual_host("eth0")
 
@@ -418,14 +418,14 @@ def test_a_source_that_is_not_needed(
     ],
 )
 def test_where_adverts_come_from(arguments: str, source_mac: SourceMac) -> None:
-    """As the original's; but with peers and a virtual MAC as these need it."""
+    """ucarp's MAC by default; another one with --peer and --vmac."""
     settings, _ = parse([*COMPLETE, *arguments.split()])
 
     assert settings.virtual_host("eth0").source_mac is source_mac
 
 
 def test_the_rest_of_what_kernels_know() -> None:
-    """What has no counterpart in the original arrives at the core, too."""
+    """Options that ucarp does not have reach the virtual host, too."""
     words = "--vmac --demotion 3 --lladdr 02:00:00:00:00:01 --replay-guard off"
     peers = "-a fd00::252 --peer fe80::6,10.1.1.6 --peer 10.1.1.6"
     settings, _ = parse([*COMPLETE, *words.split(), *peers.split()])
@@ -484,7 +484,7 @@ BAD_TOGETHER = [
 
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_TOGETHER)
 def test_bad_together(arguments: str, sentence: str) -> None:
-    """Values that are good, but not beside each other."""
+    """Values that contradict each other are refused."""
     settings, _ = parse([*COMPLETE, *arguments.split()])
 
     with pytest.raises(ConfigError) as caught:
@@ -510,7 +510,7 @@ def test_bad_together(arguments: str, sentence: str) -> None:
     ],
 )
 def test_something_is_missing(arguments: str, words: str) -> None:
-    """In the order and the words of the original, and where to say it."""
+    """In ucarp's order and words, and with the option to give."""
     settings, _ = parse(arguments.split())
 
     with pytest.raises(ConfigError, match=rf"^You must supply {words}.*--") as caught:
@@ -520,7 +520,7 @@ def test_something_is_missing(arguments: str, words: str) -> None:
 
 
 def accepts(arguments: list[str]) -> bool:
-    """Whether the original's getopt_long takes these; vhid 0 ends it before work."""
+    """True if ucarp's getopt_long accepts these; vhid 0 ends it before it starts."""
     ended = subprocess.run(
         [UCARP, *arguments, "-f", "none", "-v", "0"],
         capture_output=True,
@@ -531,8 +531,8 @@ def accepts(arguments: list[str]) -> bool:
 
 
 @pytest.mark.skipif(not os.path.exists(UCARP), reason="not installed: ucarp")
-def test_the_original_takes_what_we_take() -> None:
-    """Every option and abbreviation that it has means something to it as well."""
+def test_ucarp_takes_what_we_take() -> None:
+    """Every option and abbreviation of ucarp's is accepted by it, too."""
     ours = {row.long for row in OPTIONS if not row.original}
     known = [row for row in OPTIONS if row.original and row.long != "help"]
     # -m is in its documentation but not in its code; -o would be read at once.
@@ -554,8 +554,8 @@ def test_the_original_takes_what_we_take() -> None:
 
 @pytest.mark.skipif(not os.path.exists(UCARP), reason="not installed: ucarp")
 @pytest.mark.parametrize("word", ["--n", "--p", "--d", "--ad", "--s", "-Z", "--bogus"])
-def test_the_original_refuses_what_we_refuse(word: str) -> None:
-    """Only that it then shows its help and calls that success."""
+def test_ucarp_refuses_what_we_refuse(word: str) -> None:
+    """ucarp refuses the same; it shows its help and exits with 0."""
     assert not accepts([word])
     with pytest.raises(ConfigError):
         parse([word])

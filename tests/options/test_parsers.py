@@ -1,4 +1,4 @@
-"""What stands behind options: each kind of value, accepted and refused."""
+"""The values of options: each kind, accepted and refused."""
 
 from enum import Enum
 from ipaddress import ip_address
@@ -38,7 +38,7 @@ from carppcap.options.parsers import (
     ],
 )
 def test_bad_password(password: bytes, sentence: str) -> None:
-    """What no key can be made of ends with the original's status 2."""
+    """A password that cannot be a key gives ucarp's status 2."""
     with pytest.raises(PasswordError) as caught:
         parse_password(password)
 
@@ -60,14 +60,14 @@ def test_number_of_base_0(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["08", "0x", "1 ", "7\n", "1_0", "--1", "0b1", "0o7"])
 def test_no_number(text: str) -> None:
-    """What strtol(3) would cut short is refused; so is what only Python knows."""
+    """Text that strtol(3) would cut short is refused, and so are Python's notations."""
     with pytest.raises(ConfigError, match="Invalid number"):
         parse_number(text, "-k", 0, 255)
 
 
 @given(st.integers(-300, 600), st.sampled_from(["{}", "{:#x}", "0{:o}", "+{}"]))
 def test_numbers(number: int, form: str) -> None:
-    """In any base and form, a number is itself or is out of range."""
+    """A number in any base is parsed, or refused as out of range."""
     text = form.format(number)
     try:
         parsed = parse_number(text, "-k", 0, 255)
@@ -87,7 +87,7 @@ def test_number_as_an_option_has_it() -> None:
 
 
 def test_texts() -> None:
-    """One that may be empty, and one that may not."""
+    """One parser accepts an empty text, the other does not."""
     assert plain_text("eth0", "-i") == "eth0"
     assert any_text("", "-x") == ""
     with pytest.raises(ConfigError, match=r"^-i is empty$"):
@@ -95,7 +95,7 @@ def test_texts() -> None:
 
 
 def test_password_in_the_bytes_that_were_typed() -> None:
-    """Whether or not these are UTF-8; none at all will not do."""
+    """Any bytes but none, UTF-8 or not."""
     assert password("f\udcfcr", "-p") == b"f\xfcr"
     assert password("für", "-p") == b"f\xc3\xbcr"
     with pytest.raises(ConfigError, match=r"^You must supply a password "):
@@ -103,7 +103,7 @@ def test_password_in_the_bytes_that_were_typed() -> None:
 
 
 def test_facility() -> None:
-    """In small or capital letters; `none` is one, too."""
+    """In upper or lower case; `none` is accepted."""
     assert [facility(word, "-f") for word in ("LOCAL3", "none")] == ["local3", "none"]
     with pytest.raises(ConfigError, match=r"\[bogus\] \(allowed: kern, .*, none\)$"):
         facility("bogus", "-f")
@@ -140,7 +140,7 @@ def test_address(text: str) -> None:
     ],
 )  # fmt: skip
 def test_no_address(text: str) -> None:
-    """Neither names nor zones, nor IPv4 in the clothes of IPv6."""
+    """Names, zones and IPv4-mapped addresses are refused."""
     with pytest.raises(ConfigError) as caught:
         parse_address(text, "-a")
 
@@ -151,7 +151,7 @@ def test_no_address(text: str) -> None:
     "text", ["::", "::1", "ff02::12", "0.0.0.0", "127.0.0.1", "224.0.0.18"]
 )
 def test_not_an_address_of_a_host(text: str) -> None:
-    """Neither groups, nor ourselves, nor nobody."""
+    """Groups, loopback and unspecified addresses are refused."""
     with pytest.raises(ConfigError) as caught:
         parse_peers(f"10.1.1.6,{text}", "--peer")
 
@@ -170,7 +170,7 @@ def test_peers() -> None:
 
 @pytest.mark.parametrize("text", ["::", "::1", "ff02::12"])
 def test_no_source(text: str) -> None:
-    """Of IPv6; in IPv4 the original takes everything, and so do we."""
+    """In IPv6 it must be a host's; in IPv4 any is accepted, as by ucarp."""
     assert str(parse_source("127.0.0.1", "-s")) == "127.0.0.1"
     assert str(parse_source("fe80::5", "-s")) == "fe80::5"
     with pytest.raises(ConfigError) as caught:
@@ -218,7 +218,7 @@ def test_no_prefix(text: str, most: int) -> None:
 
 @pytest.mark.parametrize("text", ["", ",", "10.1.1.252,", "10.1.1.252, fd00::1"])
 def test_nothing_between_commas(text: str) -> None:
-    """An empty word is no address, and no blanks stand around one."""
+    """Empty words and blanks are refused."""
     with pytest.raises(ConfigError, match="Invalid address: "):
         parse_virtual_addresses(text, "-a")
 
@@ -236,7 +236,7 @@ def test_nothing_between_commas(text: str) -> None:
     ],
 )
 def test_addresses_that_cannot_be_shared(arguments: str, named: str) -> None:
-    """Digests leave some of them out, and a host can have none of them."""
+    """No host can have these, and digests leave some of them out."""
     with pytest.raises(ConfigError) as caught:
         parse(arguments.split())
 
@@ -244,15 +244,15 @@ def test_addresses_that_cannot_be_shared(arguments: str, named: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "224.0.0.18", "255.255.255.255"])
-def test_a_single_address_may_be_what_the_original_takes(text: str) -> None:
-    """However little sense it makes."""
+def test_a_single_address_may_be_what_ucarp_takes(text: str) -> None:
+    """As with ucarp, however little sense it makes."""
     settings, _ = parse(["-a", text])
 
     assert settings.vips == (ip_address(text),)
 
 
 def test_the_same_address_again() -> None:
-    """It is one, and has the prefix that it was given once."""
+    """It is kept once, with the prefix that was given."""
     one, bare = (
         parse_virtual_addresses(text, "-a") for text in ("10.1.1.252/24", "10.1.1.252")
     )
@@ -263,7 +263,7 @@ def test_the_same_address_again() -> None:
 
 
 def test_one_address_in_two_networks() -> None:
-    """Which of the two was meant cannot be told."""
+    """Two prefixes for one address are refused."""
     known = parse_virtual_addresses("10.1.1.252/24", "-a")
 
     with pytest.raises(ConfigError) as caught:
@@ -277,7 +277,7 @@ def test_one_address_in_two_networks() -> None:
     "text", ["00:00:5e:00:01:2a", "0:0:5E:0:1:2A", "00-00-5e-00-01-2a"]
 )
 def test_mac(text: str) -> None:
-    """In the spellings of any system."""
+    """In the notations of any system."""
     assert parse_mac(text, "--lladdr") == bytes.fromhex("00005e00012a")
 
 
@@ -289,7 +289,7 @@ def test_mac(text: str) -> None:
     ],
 )  # fmt: skip
 def test_no_mac(text: str) -> None:
-    """Six bytes, and not those of a group."""
+    """Only six bytes of a single host are accepted."""
     with pytest.raises(ConfigError) as caught:
         parse_mac(text, "--lladdr")
 
@@ -300,7 +300,7 @@ def test_no_mac(text: str) -> None:
 
 
 def test_choice() -> None:
-    """Its words are the values of an Enum, in small or capital letters."""
+    """Words are the values of an Enum, in upper or lower case."""
 
     class Colour(Enum):
         RED = "red"

@@ -1,4 +1,4 @@
-"""Where the password comes from, and where it does not stay."""
+"""The sources of the password, and where it must not remain."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def passfile(tmp_path: Path, content: bytes, mode: int = 0o600) -> str:
     ],
 )
 def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
-    """The first line, without its end, and otherwise byte by byte."""
+    """The first line without its end, with all its bytes."""
     log = MemoryLog()
     settings = Settings(passfile=passfile(tmp_path, content))
 
@@ -54,7 +54,7 @@ def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
 def test_bad_passfile(
     tmp_path: Path, content: bytes, sentence: str, status: int
 ) -> None:
-    """In the original's words where it has some."""
+    """In ucarp's words where it has any."""
     path = passfile(tmp_path, content)
 
     with pytest.raises(ConfigError) as caught:
@@ -81,7 +81,7 @@ def test_no_passfile(path: str, why: str) -> None:
     ("mode", "is_warned"), [(0o600, False), (0o640, False), (0o604, True)]
 )
 def test_a_passfile_for_everyone(tmp_path: Path, mode: int, is_warned: bool) -> None:
-    """A warning, for a group may be meant to read it but not every user."""
+    """Only a file that every user can read is warned about."""
     log = MemoryLog()
     path = passfile(tmp_path, b"love\n", mode)
 
@@ -103,7 +103,7 @@ def test_a_passfile_for_everyone(tmp_path: Path, mode: int, is_warned: bool) -> 
 def test_environment(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, password: bytes
 ) -> None:
-    """It counts where nothing else does, and scripts never inherit it."""
+    """It is used if no option gives a password, and never inherited by scripts."""
     monkeypatch.setenv(VARIABLE, "from the variable")
 
     assert with_password(settings, MemoryLog()).password == password
@@ -117,7 +117,7 @@ def test_environment(
 def test_bad_environment(
     monkeypatch: pytest.MonkeyPatch, value: str, error: type[ConfigError], status: int
 ) -> None:
-    """The same rules wherever it comes from."""
+    """The rules are those of the options."""
     monkeypatch.setenv(VARIABLE, value)
 
     with pytest.raises(error) as caught:
@@ -127,11 +127,11 @@ def test_bad_environment(
 
 
 def test_no_password() -> None:
-    """Whether one is needed is for others to say."""
+    """A missing password is not an error here."""
     assert with_password(Settings(), MemoryLog()) == Settings()
 
 
 def test_hiding_what_cannot_be_understood() -> None:
-    """Then there is no daemon either whose words could be read."""
+    """A command line that cannot be parsed is refused."""
     with pytest.raises(ConfigError):
         hide_passwords(["-p"])

@@ -31,7 +31,7 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
     ],
 )
 def test_terminal(capfd: pytest.CaptureFixture[str], level: Level, stream: str) -> None:
-    """The original's format; warnings and errors on stderr, the rest on stdout."""
+    """ucarp's format; warnings and errors go to stderr, the rest to stdout."""
     Log("ucarp").write(level, "hello {you}")
 
     captured = capfd.readouterr()
@@ -43,7 +43,7 @@ def test_terminal(capfd: pytest.CaptureFixture[str], level: Level, stream: str) 
 def test_the_time_is_local_and_to_the_microsecond(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As people's clocks have it."""
+    """Local time, with six decimals."""
     monkeypatch.setenv("TZ", "XXX-05:30")
     time.tzset()
     try:
@@ -60,7 +60,7 @@ def test_the_time_is_local_and_to_the_microsecond(
 
 
 def test_levels(capfd: pytest.CaptureFixture[str]) -> None:
-    """Each method has its level, and debug needs to be asked for."""
+    """Each method has its level, and debug lines need --debug."""
     for debug in (False, True):
         log = Log("ucarp", debug=debug)
         for say in (log.debug, log.info, log.warning, log.error):
@@ -88,7 +88,7 @@ def test_background(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 class Terminal:
-    """A pipe in the place of stdout that nobody reads, unless asked.
+    """A pipe in the place of stdout, read only by `read`.
 
     Not a fixture: between a fixture and its test pytest puts its own stdout back.
     """
@@ -110,8 +110,8 @@ class Terminal:
         return os.read(self.reading, 1 << 20).decode().splitlines()
 
 
-def test_a_full_terminal_holds_nobody_up() -> None:
-    """What it could not take is counted, and owned up to when it can again."""
+def test_a_full_terminal_does_not_block() -> None:
+    """Lost lines are counted, and the count is logged once there is room."""
     with Terminal() as terminal:
         log = Log("ucarp")
         for number in range(5000):
@@ -130,7 +130,7 @@ def test_a_full_terminal_holds_nobody_up() -> None:
 
 
 def test_a_line_longer_than_a_pipe_takes() -> None:
-    """It is cut, or the rest of it would wait for a reader."""
+    """It is cut, as the rest would block."""
     with Terminal() as terminal:
         log = Log("ucarp")
         for _ in range(100):
@@ -141,17 +141,17 @@ def test_a_line_longer_than_a_pipe_takes() -> None:
 
 
 def test_a_closed_terminal_is_no_reason_to_stop() -> None:
-    """Neither closed by the reader nor by ourselves."""
+    """Closed by its reader or by us."""
     with Terminal() as terminal:
         log = Log("ucarp")
         os.close(terminal.reading)
-        log.info("to nobody")
+        log.info("to no reader")
         os.close(1)
         log.info("to nothing")
 
 
 def test_bytes_that_are_no_text() -> None:
-    """A file name in a forgotten encoding is shown, not swallowed with its line."""
+    """A file name that is not UTF-8 is escaped."""
     with Terminal() as terminal:
         Log("ucarp").info(os.fsdecode(b"/etc/f\xfcr"))
         [line] = terminal.read()
@@ -160,7 +160,7 @@ def test_bytes_that_are_no_text() -> None:
 
 
 class Daemon:
-    """Somebody who listens where syslogd does."""
+    """A socket where syslogd listens."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -195,7 +195,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 @pytest.fixture
 def quiet() -> Iterator[Log]:
-    """A log that speaks to syslog only, as in the background."""
+    """A log that writes to syslog only, as in the background."""
     with closing(Log("ucarp", facility=DAEMON)) as log:
         log.terminal = False
         yield log
@@ -211,7 +211,7 @@ def quiet() -> Iterator[Log]:
     ],
 )
 def test_syslog(daemon: Daemon, facility: int, level: Level, priority: int) -> None:
-    """RFC 3164's priority and stamp, the name, the process, the original's text."""
+    """RFC 3164's priority and stamp, the name, the process id, ucarp's text."""
     with closing(Log("ucarp", facility=facility)) as log:
         log.write(level, "Switching to state: MASTER")
 
@@ -225,7 +225,7 @@ def test_syslog(daemon: Daemon, facility: int, level: Level, priority: int) -> N
 
 
 def test_no_syslog(daemon: Daemon, capfd: pytest.CaptureFixture[str]) -> None:
-    """`--facility none`: only the terminal."""
+    """With `--facility none` lines go to the terminal only."""
     Log("ucarp", facility=None).info("hello")
 
     assert daemon.heard() == []
@@ -233,7 +233,7 @@ def test_no_syslog(daemon: Daemon, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_syslog_starts_late(daemon: Daemon, quiet: Log) -> None:
-    """At boot we may well be first; the lines until then are counted."""
+    """At boot the daemon may be first; the lines until then are counted."""
     daemon.stop()
     for _ in range(3):
         quiet.info("unheard")
@@ -257,8 +257,8 @@ def test_syslog_is_restarted(daemon: Daemon, quiet: Log) -> None:
     assert texts == ["[WARNING] syslog could not take 1 lines", "[INFO] after"]
 
 
-def test_a_full_syslog_holds_nobody_up(daemon: Daemon, quiet: Log) -> None:
-    """A log that is stuck must not stop adverts; the loss is told afterwards."""
+def test_a_full_syslog_does_not_block(daemon: Daemon, quiet: Log) -> None:
+    """A stuck log must not stop adverts; lost lines are counted."""
     for number in range(5000):
         quiet.info(f"line {number}")
     before = len(daemon.heard())

@@ -62,7 +62,7 @@ def options(text: str) -> set[str]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A directory of catalogues that has German only, and only one word of it."""
+    """A directory of catalogues with a German one, of one message."""
     path = tmp_path / "de" / "LC_MESSAGES" / "carppcap.mo"
     path.parent.mkdir(parents=True)
     german = Catalog(locale="de", charset="utf-8")
@@ -111,7 +111,7 @@ def test_wanted_languages(environment: dict[str, str], expected: list[str]) -> N
     ],
 )
 def test_load(directory: Path, languages: list[str], expected: str) -> None:
-    """The first language with a catalogue is spoken, English if there is none."""
+    """The first language with a catalogue is used, English if there is none."""
     assert i18n.load(str(directory), languages).gettext("link is down") == expected
 
 
@@ -168,7 +168,7 @@ def test_template_is_up_to_date(extracted: Catalog) -> None:
 
 
 def test_the_languages_are_these() -> None:
-    """No catalogue escapes the tests below."""
+    """Every catalogue is tested below."""
     found = [
         path.name for path in sorted(catalogues.DIRECTORY.iterdir()) if path.is_dir()
     ]
@@ -184,7 +184,7 @@ def test_catalogue_has_the_messages_of_the_template(language: str) -> None:
 
 @every_language
 def test_every_message_is_translated(language: str) -> None:
-    """Nothing missing, nothing that only looks similar."""
+    """No message is missing or fuzzy."""
     open_messages = [
         message.id
         for message in catalogue(language)
@@ -229,7 +229,7 @@ def test_help_fits_a_terminal(language: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @every_language
 def test_options_are_not_translated(language: str) -> None:
-    """Whoever reads of one can type it."""
+    """An option must be typed as it is shown."""
     differing = [
         message.id
         for message in catalogue(language)
@@ -240,7 +240,7 @@ def test_options_are_not_translated(language: str) -> None:
 
 
 def test_the_build_compiles_every_catalogue() -> None:
-    """What is compiled can be read back by what the daemon uses."""
+    """The daemon can load every compiled catalogue."""
     catalogues.compile_all()
 
     for language in LANGUAGES:
@@ -249,7 +249,7 @@ def test_the_build_compiles_every_catalogue() -> None:
 
 
 def test_a_terminal_without_the_letters() -> None:
-    """Words are spelt out where they cannot be shown, as the log does it."""
+    """Letters are escaped where they cannot be shown, as in the log."""
     catalogues.compile_all()
 
     ended = run("--help", PYTHONIOENCODING="ascii", LC_ALL="de_DE", LANGUAGE="")
