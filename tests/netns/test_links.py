@@ -177,7 +177,7 @@ def test_address_of_the_master_is_taken_away() -> None:
         await_rule(lab, host, daemon)
 
         host.run("ip", "address", "flush", "dev", "eth0", "to", lab.vip)
-        wait_for("a word about it", lambda: daemon.logged("taking it again"))
+        wait_for("a word about it", lambda: daemon.logged("adding it again"))
         wait_for("the address back", lambda: lab.holders == (host,))
 
         assert daemon.states == ["BACKUP", "MASTER"]
