@@ -35,6 +35,7 @@ from carppcap.election.actions import (
 from carppcap.election.events import (
     AddressesAcquired,
     AddressesReleased,
+    AdvertReceived,
     Event,
     LinkDown,
     LinkUp,
@@ -46,7 +47,7 @@ from carppcap.election.events import (
 from carppcap.election.script_queue import Job
 from carppcap.node.egress import Egress
 from carppcap.node.groups import Step
-from carppcap.node.ingress import HintReceived, Ingress, Rejection
+from carppcap.node.ingress import Ingress, Rejection
 from carppcap.simulation.programs.system import System
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import INTERFACE, Member
@@ -233,14 +234,14 @@ class UcarpHost:
     def _packet(self, frame: bytes) -> Waiting:
         """`packethandler`."""
         datagram = decode(frame, LinkType.ETHERNET)
-        verdict = self._ingress.check(datagram)
-        if isinstance(verdict, Rejection):
-            self._system.reject(verdict)
-        if verdict is None or isinstance(verdict, Rejection):
-            return
-        _, theirs = verdict
-        if isinstance(theirs, HintReceived):
-            return
+        match self._ingress.check(datagram):
+            case (_, AdvertReceived() as theirs):
+                pass
+            case Rejection() as rejection:
+                self._system.reject(rejection)
+                return
+            case _:
+                return
         self._heard_counter = theirs.counter
         ours_ns, theirs_ns = self._config.interval_ns, theirs.interval_ns
         if self._state is State.MASTER:
