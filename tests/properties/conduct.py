@@ -236,7 +236,9 @@ class _Rhythm:
             case State.BACKUP, State.BACKUP, Tick() if adverts(step):
                 # It probes a rejected master, and waits for its answer.
                 self.due = now + config.master_down_interval_ns
-            case State.BACKUP, State.BACKUP, AdvertReceived() | LinkUp():
+            case State.BACKUP, State.BACKUP, AdvertReceived() | LinkUp() if (
+                not step.refused
+            ):
                 if self.due is not None or isinstance(step.event, LinkUp):
                     self.due = now + config.master_down_interval_ns
             case State.MASTER | State.INIT, State.BACKUP, _:
@@ -352,7 +354,7 @@ def only_adverts_of_peers_are_accepted(run: Run) -> None:
     for member, life in lives(run):
         for step in steps(life):
             theirs = step.event
-            if not isinstance(theirs, AdvertReceived):
+            if step.refused or not isinstance(theirs, AdvertReceived):
                 continue
             source = _sure_source(theirs.source)
             key = source, theirs.advbase, theirs.advskew, theirs.counter
