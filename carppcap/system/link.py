@@ -11,7 +11,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from struct import Struct, pack
 
 from carppcap.addresses import Address
@@ -19,8 +18,8 @@ from carppcap.errors import LinkError
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
-    HeldAddress,
     attribute,
+    family_of,
     held_addresses,
     open_netlink,
 )
@@ -31,8 +30,6 @@ _LINK = Struct("=BxHiII")  # struct ifinfomsg
 _RTM_GETLINK = 18
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
-_IFA_F_SECONDARY = 0x01  # temporary in IPv6
-_IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x20, 0x40
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
@@ -102,25 +99,19 @@ class LinkMonitor:
         name = os.fsencode(self._interface)
         if len(name) > _NAME_LENGTH_MAX:
             return LinkStatus()
-        request = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attribute(
-            _IFLA_IFNAME, name + b"\0"
-        )
+        head = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        request = head + attribute(_IFLA_IFNAME, name + b"\0")
         records = self._kernel.records(_RTM_GETLINK, 0, request, _LINK)
         for (_, hardware, index, flags, _), found in records:
-            here = [
-                held for held in held_addresses(self._kernel) if held.index == index
-            ]
+            all_held = held_addresses(self._kernel)
+            here = [held for number, held in all_held if number == index]
             return LinkStatus(
                 index=index,
                 up=bool(flags & _IFF_UP),
                 carrier=bool(flags & _IFF_RUNNING),
                 mac=found.get(_IFLA_ADDRESS, b"") if hardware == _ARPHRD_ETHER else b"",
                 addresses=frozenset(held.address for held in here),
-                sources=tuple(
-                    _as_source(held)
-                    for held in here
-                    if not held.flags & _IFA_F_TENTATIVE
-                ),
+                sources=tuple(held for held in here if not held.tentative),
             )
         return LinkStatus()
 
@@ -129,21 +120,12 @@ class LinkMonitor:
 
         Duplicates are left out (`held_addresses`).  Raises `OSError`.
         """
-        return ((held.index, held.address) for held in held_addresses(self._kernel))
+        return ((index, held.address) for index, held in held_addresses(self._kernel))
 
     def close(self) -> None:
         """Close the sockets."""
         self._events.close()
         self._kernel.close()
-
-
-def _as_source(held: HeldAddress) -> LinkAddress:
-    return LinkAddress(
-        held.address,
-        held.prefix,
-        secondary=bool(held.flags & _IFA_F_SECONDARY),
-        deprecated=bool(held.flags & _IFA_F_DEPRECATED),
-    )
 
 
 def _no_info(error: OSError) -> LinkError:
@@ -160,16 +142,13 @@ class Membership:
 
     def __init__(self, group: Address, index: int) -> None:
         self._socket: socket.socket | None = None
-        if isinstance(group, IPv4Address):
-            option = "IP_ADD_MEMBERSHIP"
-            family, level = socket.AF_INET, socket.IPPROTO_IP
-            request = group.packed + bytes(4) + pack("=i", index)  # struct ip_mreqn
+        if group.version == 4:
+            level, option, unused = socket.IPPROTO_IP, "IP_ADD_MEMBERSHIP", bytes(4)
         else:
-            option = "IPV6_JOIN_GROUP"
-            family, level = socket.AF_INET6, socket.IPPROTO_IPV6
-            request = group.packed + pack("=i", index)  # struct ipv6_mreq
+            level, option, unused = socket.IPPROTO_IPV6, "IPV6_JOIN_GROUP", b""
+        request = group.packed + unused + pack("=i", index)  # ip_mreqn, ipv6_mreq
         try:
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
+            self._socket = socket.socket(family_of(group), socket.SOCK_DGRAM)
             self._socket.setsockopt(level, getattr(socket, option), request)
         except OSError as error:
             self.close()

@@ -8,7 +8,6 @@ and never wait.
 """
 
 import errno
-import socket
 from struct import Struct
 
 from carppcap.addresses import Address
@@ -19,6 +18,7 @@ from carppcap.system.rtnetlink import (
     Enquiry,
     address_of,
     attribute,
+    family_of,
 )
 
 _ROUTE = Struct("=BBBBBBBBI")  # struct rtmsg
@@ -88,7 +88,7 @@ class Neighbours:
 
     def _next_hop(self, address: Address) -> Address | None:
         """Return the gateway to `address`, or `address` itself if it is on the link."""
-        head = _ROUTE.pack(_family(address), address.max_prefixlen, *[0] * 7)
+        head = _ROUTE.pack(family_of(address), address.max_prefixlen, *[0] * 7)
         request = attribute(_RTA_DST, address.packed)
         request += attribute(_RTA_OIF, _INDEX.pack(self._index))
         records = self._kernel.records(_RTM_GETROUTE, 0, head + request, _ROUTE)
@@ -124,13 +124,9 @@ class Neighbours:
         return 0, b""
 
     def _question(self, hop: Address, flags: int) -> bytes:
-        head = _NEIGHBOUR.pack(_family(hop), self._index, 0, flags, 0)
+        head = _NEIGHBOUR.pack(family_of(hop), self._index, 0, flags, 0)
         return head + attribute(_NDA_DST, hop.packed)
 
     def close(self) -> None:
         """Close the socket."""
         self._kernel.close()
-
-
-def _family(address: Address) -> int:
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6

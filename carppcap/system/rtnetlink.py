@@ -5,11 +5,11 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
 from carppcap.addresses import Address
+from carppcap.system.source_address import LinkAddress
 
 ERROR, DONE = 2, 3
 """Types of the messages that end a reply."""
@@ -27,8 +27,8 @@ _ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
 _NEW_TO_GET = 2  # RTM_NEWADDR is 20 and RTM_GETADDR 22, and so on
 _RTM_GETADDR = 22
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFA_F_DADFAILED = 0x08
-_VERSIONS: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 6}
+_IFA_F_SECONDARY = 0x01  # temporary in IPv6
+_IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 _SO_RCVBUFFORCE = 33
 _ATTEMPTS_MAX = 5  # to get a list that did not change meanwhile
 
@@ -83,9 +83,8 @@ class Enquiry:
         answer: list[tuple[int, bytes]] = []
         is_whole, is_overtaken = False, False
         while not is_whole:
-            for its, flags_of_answer, number, content in _messages(
-                self._socket.recv(RECEIVE_BYTES)
-            ):
+            answered = _split(self._socket.recv(RECEIVE_BYTES), _HEADER)
+            for (_, its, flags_of_answer, number, _), content in answered:
                 if number != self._number:
                     continue
                 is_overtaken |= bool(flags_of_answer & _DUMP_OVERTAKEN)
@@ -117,27 +116,25 @@ def _raise_unless_zero(content: bytes) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield type, flags, number and body of each message."""
-    position = 0
-    while position + _HEADER.size <= len(data):
-        length, kind, flags, number, _ = _HEADER.unpack_from(data, position)
-        if length < _HEADER.size:
+def _split(
+    data: bytes, header: Struct, position: int = 0
+) -> Iterator[tuple[tuple[int, ...], bytes]]:
+    """Yield header and body of each message, or attribute, from `position` on.
+
+    Both begin with their length, header included, and are padded to 4 bytes.
+    """
+    while position + header.size <= len(data):
+        fields = header.unpack_from(data, position)
+        length = fields[0]
+        if length < header.size:
             return
-        yield kind, flags, number, data[position + _HEADER.size : position + length]
+        yield fields, data[position + header.size : position + length]
         position += -(-length // 4) * 4
 
 
 def attributes(body: bytes, position: int) -> dict[int, bytes]:
     """Return the attributes of a message from `position` on, by their type."""
-    found: dict[int, bytes] = {}
-    while position + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, position)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind] = body[position + _ATTRIBUTE.size : position + length]
-        position += -(-length // 4) * 4
-    return found
+    return {kind: value for (_, kind), value in _split(body, _ATTRIBUTE, position)}
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -146,24 +143,11 @@ def attribute(kind: int, value: bytes) -> bytes:
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
 
 
-@dataclass(frozen=True, slots=True)
-class HeldAddress:
-    """An address of this host.
+def held_addresses(kernel: Enquiry) -> Iterator[tuple[int, LinkAddress]]:
+    """Yield the index of the interface and the address, for each of this host.
 
-    `index` is that of the interface, `flags` are IFA_F_* of rtnetlink(7).
-    """
-
-    index: int
-    address: Address
-    prefix: int
-    flags: int
-
-
-def held_addresses(kernel: Enquiry) -> Iterator[HeldAddress]:
-    """Yield every address of this host, in the kernel's order.
-
-    Duplicates (RFC 4862, 5.4) are left out: they stay on their interface, but the
-    kernel does not answer for them.  Raises `OSError`.
+    They come in the kernel's order.  Duplicates (RFC 4862, 5.4) are left out: they stay
+    on their interface, but the kernel does not answer for them.  Raises `OSError`.
     """
     # For AF_UNSPEC the kernel lists the addresses of both families.
     request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -171,10 +155,21 @@ def held_addresses(kernel: Enquiry) -> Iterator[HeldAddress]:
     for (family, prefix, flags, _, index), found in records:
         # On a point-to-point link IFA_ADDRESS is that of the far end.
         address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
-        if address is None or address.version != _VERSIONS.get(family):
+        if address is None or family_of(address) != family or flags & _IFA_F_DADFAILED:
             continue
-        if not flags & _IFA_F_DADFAILED:
-            yield HeldAddress(index, address, prefix, flags)
+        held = LinkAddress(
+            address,
+            prefix,
+            secondary=bool(flags & _IFA_F_SECONDARY),
+            deprecated=bool(flags & _IFA_F_DEPRECATED),
+            tentative=bool(flags & _IFA_F_TENTATIVE),
+        )
+        yield index, held
+
+
+def family_of(address: Address) -> socket.AddressFamily:
+    """Return AF_INET or AF_INET6."""
+    return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
 
 def address_of(packed: bytes) -> Address | None:

@@ -15,13 +15,15 @@ class LinkAddress:
     """An address of an interface.
 
     `secondary` is one that goes when another does (IPv4), or a temporary one (IPv6);
-    `deprecated` one that new connections should not use.
+    `deprecated` one that new connections should not use; `tentative` one that may
+    still prove a duplicate (RFC 4862, 5.4).
     """
 
     address: Address
     prefix: int
     secondary: bool = False
     deprecated: bool = False
+    tentative: bool = False
 
     def covers(self, other: Address) -> bool:
         """True if `other`, of the same family, is in the network of this address."""
