@@ -7,7 +7,6 @@ captures, so that our own frames are not captured on it.
 import os
 import socket
 import stat
-from collections.abc import Iterator
 from struct import iter_unpack
 
 import pcapy
@@ -32,7 +31,6 @@ READ_TIMEOUT_SUBSECOND_MS = 1
 second, which only sub-second adverts are worth."""
 
 BATCH = 64
-FILE_BATCH = 512
 
 _ACTIVATION_ERRORS = {
     -5: "no such interface",
@@ -83,7 +81,11 @@ class LiveCapture:
             self._handle.set_promisc(0)
             self._handle.set_timeout(read_timeout_ms)
             self._handle.set_buffer_size(RING_BYTES)
-            _activate(self._handle)
+            # pcapy returns the code of libpcap and raises nothing (pcap_activate(3)).
+            code = self._handle.activate()
+            if code < 0:
+                why = _ACTIVATION_ERRORS.get(code, f"error {code} of libpcap")
+                raise pcapy.PcapError(why)
             self._handle.setnonblock(1)
             self._handle.setfilter(bpf)
             self.link_type = _link_type(self._handle, interface)
@@ -123,9 +125,16 @@ class LiveCapture:
         interface is up again, the handle works again.
         """
         try:
-            return list(_unpack(*self._handle.next_batch(BATCH)))
+            data, records = self._handle.next_batch(BATCH)
         except pcapy.PcapError as error:
             raise LinkGoneError("{why}", why=error) from None
+        return [
+            (
+                seconds * NS_PER_S + microseconds * NS_PER_US,
+                data[offset : offset + length],
+            )
+            for seconds, microseconds, offset, length in iter_unpack("=IIII", records)
+        ]
 
     def dropped(self) -> int:
         """Return how many frames the kernel had no room for since `__init__`.
@@ -150,84 +159,47 @@ class LiveCapture:
         self._handle.close()
 
 
-def _activate(handle: "pcapy.Reader") -> None:
-    # pcapy returns the code of libpcap and raises nothing (pcap_activate(3)).
-    code = handle.activate()
-    if code < 0:
-        raise pcapy.PcapError(_ACTIVATION_ERRORS.get(code, f"error {code} of libpcap"))
-
-
 class FileCapture:
-    """A .pcap or .pcapng file, read in batches.
+    """A .pcap or .pcapng file, read frame by frame.
 
-    Raises `LinkError` if it cannot be read or is no capture of a known kind.
+    libpcap loses the good frames of a batch in which the file breaks off.  Raises
+    `LinkError` if the file cannot be read or is no capture of a known kind.
     """
 
     link_type: LinkType
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._delivered = 0
-        self._handle = self._open()
-        # A pipe cannot be read again after it has broken off.
-        self._one_by_one = not stat.S_ISREG(os.stat(path).st_mode)
-        self.link_type = _link_type(self._handle, path)
-
-    def _open(self) -> "pcapy.Reader":
         try:
-            if stat.S_ISDIR(os.stat(self._path).st_mode):
-                raise LinkError("{path}: is a directory", path=self._path)
-            return pcapy.open_offline(self._path)
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                raise LinkError("{path}: is a directory", path=path)
+            self._handle = pcapy.open_offline(path)
         except UnicodeEncodeError:
             raise LinkError(
                 "{path}: its name is not UTF-8, which libpcap's binding needs",
-                path=ascii(self._path),
+                path=ascii(path),
             ) from None
         except OSError as error:
-            raise LinkError(
-                "{path}: {why}", path=self._path, why=error.strerror
-            ) from None
+            raise LinkError("{path}: {why}", path=path, why=error.strerror) from None
         except pcapy.PcapError as error:
-            why = str(error).removeprefix(f"{self._path}: ")
-            raise LinkError("{path}: {why}", path=self._path, why=why) from None
+            why = str(error).removeprefix(f"{path}: ")
+            raise LinkError("{path}: {why}", path=path, why=why) from None
+        self.link_type = _link_type(self._handle, path)
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frames, none at the end of the file.
+        """Return the next frame, none at the end of the file.
 
-        Raises `LinkError` where the file breaks off, but first returns every whole
-        frame before that.
+        Raises `LinkError` where the file breaks off.
         """
         try:
-            frames = self._next_frame() if self._one_by_one else self._next_batch()
+            header, data = self._handle.next()
         except pcapy.PcapError as error:
-            if not self._one_by_one:
-                # The good frames of the failed batch are lost.  Read the file again up
-                # to here, and from now on one by one.
-                self._one_by_one = True
-                self._handle = self._open()
-                for _ in range(self._delivered):
-                    self._handle.next()
-                return self.read()
             raise LinkError("{path}: {why}", path=self._path, why=error) from None
-        self._delivered += len(frames)
-        return frames
-
-    def _next_batch(self) -> list[StampedFrame]:
-        return list(_unpack(*self._handle.next_batch(FILE_BATCH)))
-
-    def _next_frame(self) -> list[StampedFrame]:
-        header, data = self._handle.next()
         if header is None:
             return []
-        # Both are unsigned in a file and in a batch, but signed here.
+        # Both are unsigned in the file, but signed here.
         seconds, microseconds = (part % (1 << 32) for part in header.getts())
         return [(seconds * NS_PER_S + microseconds * NS_PER_US, data)]
-
-
-def _unpack(data: bytes, records: bytes) -> Iterator[StampedFrame]:
-    for seconds, microseconds, offset, length in iter_unpack("=IIII", records):
-        stamp_ns = seconds * NS_PER_S + microseconds * NS_PER_US
-        yield stamp_ns, data[offset : offset + length]
 
 
 def _link_type(handle: "pcapy.Reader", name: str) -> LinkType:

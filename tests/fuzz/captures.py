@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Address
+from struct import iter_unpack
 
 import pcapy
 
@@ -158,13 +159,13 @@ def _limited(run: replay.Replay) -> LinkError | None:
 
 
 def check_file(data: bytes) -> object:
-    """A file, read by libpcap in batches and one by one, then replayed."""
+    """A file, read by libpcap one by one and in one batch, then replayed."""
     try:
         capture = FileCapture(_file(data))
     except LinkError as error:
         return _why(error)
     frames, why = _all_frames(capture)
-    assert frames == _one_by_one(len(frames))
+    assert frames == _in_one_batch(len(frames))
     if len(frames) > FRAMES_MAX:
         return "many"
     lines: list[str] = []
@@ -190,15 +191,15 @@ def _all_frames(capture: FileCapture) -> tuple[list[StampedFrame], str]:
     return frames, ""
 
 
-def _one_by_one(count: int) -> list[StampedFrame]:
+def _in_one_batch(count: int) -> list[StampedFrame]:
     """The same frames by libpcap's other way."""
-    handle = pcapy.open_offline(_path())
-    frames = []
-    for _ in range(count):
-        header, data = handle.next()
-        seconds, microseconds = (part & 0xFFFFFFFF for part in header.getts())
-        frames.append((seconds * NS_PER_S + microseconds * NS_PER_US, data))
-    return frames
+    if not count:
+        return []
+    data, records = pcapy.open_offline(_path()).next_batch(count)
+    return [
+        (seconds * NS_PER_S + microseconds * NS_PER_US, data[offset : offset + length])
+        for seconds, microseconds, offset, length in iter_unpack("=IIII", records)
+    ]
 
 
 def _why(error: LinkError) -> str:

@@ -8,6 +8,7 @@ import sys
 import termios
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -250,7 +251,7 @@ def test_write(capsys: Output, tmp_path: Path) -> None:
     assert len(outputs) == 1
     assert files[0].read_bytes() == files[1].read_bytes()
     first_ns = captures.read(CAPTURE)[0][0] * 1000
-    sent = FileCapture(str(files[0])).read()
+    sent = list(chain.from_iterable(iter(FileCapture(str(files[0])).read, [])))
     lines = [line for line in outputs.pop().splitlines() if line[0].isdigit()]
     adverts = [line for line in lines if " advert 1/0" in line.split("from")[-1]]
     assert adverts
