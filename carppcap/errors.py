@@ -11,6 +11,9 @@ A message is a template and its values, so that the template can be translated w
 is shown; `str()` gives the English sentence.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def N_(text: str) -> str:
     """Return `text`, marked for translation where it is shown."""
@@ -49,3 +52,12 @@ class LinkError(CarpError):
     """The interface, the capture handle or a file cannot be used."""
 
     exit_status = 2
+
+
+@contextmanager
+def link_errors(template: str, **values: object) -> Iterator[None]:
+    """Raise a `LinkError` for an `OSError` of the block, with its reason as `why`."""
+    try:
+        yield
+    except OSError as error:
+        raise LinkError(template, why=error.strerror, **values) from None

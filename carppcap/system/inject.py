@@ -1,9 +1,10 @@
 """Sends frames into a capture file."""
 
+from contextlib import AbstractContextManager
 from struct import Struct
 from typing import Protocol
 
-from carppcap.errors import LinkError
+from carppcap.errors import link_errors
 from carppcap.units import NS_PER_S, Instant
 
 _FILE_HEADER = Struct("=IHHiIII")
@@ -28,35 +29,22 @@ class FileInjector:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        try:
+        header = (_MAGIC_NS, 2, 4, 0, 0, _SNAPSHOT_LENGTH, _LINKTYPE_ETHERNET)
+        with self._errors():
             self._file = open(path, "wb")  # noqa: SIM115 - closed by `close`
-            self._file.write(
-                _FILE_HEADER.pack(
-                    _MAGIC_NS, 2, 4, 0, 0, _SNAPSHOT_LENGTH, _LINKTYPE_ETHERNET
-                )
-            )
-        except OSError as error:
-            raise self._failure(error) from None
+            self._file.write(_FILE_HEADER.pack(*header))
 
     def send(self, frame: bytes, at: Instant) -> None:
         """Append `frame`."""
         seconds, nanoseconds = divmod(at, NS_PER_S)
-        length = len(frame)
-        try:
-            self._file.write(
-                _RECORD_HEADER.pack(seconds, nanoseconds, length, length) + frame
-            )
-        except OSError as error:
-            raise self._failure(error) from None
+        header = _RECORD_HEADER.pack(seconds, nanoseconds, len(frame), len(frame))
+        with self._errors():
+            self._file.write(header + frame)
 
     def close(self) -> None:
         """Flush and close the file.  Raises `LinkError`."""
-        try:
+        with self._errors():
             self._file.close()
-        except OSError as error:
-            raise self._failure(error) from None
 
-    def _failure(self, error: OSError) -> LinkError:
-        return LinkError(
-            "Unable to write {path}: {why}", path=self._path, why=error.strerror
-        )
+    def _errors(self) -> AbstractContextManager[None]:
+        return link_errors("Unable to write {path}: {why}", path=self._path)

@@ -9,12 +9,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from struct import Struct, pack
 
 from carppcap.addresses import Address
-from carppcap.errors import LinkError
+from carppcap.errors import LinkError, link_errors
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -67,13 +67,11 @@ class LinkMonitor:
 
     def __init__(self, interface: str) -> None:
         self._interface = interface
-        try:
+        with _no_info():
             self._events = open_netlink(
                 _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR
             )
             self._kernel = Enquiry()
-        except OSError as error:
-            raise _no_info(error) from None
 
     def fileno(self) -> int:
         """Return the descriptor to poll."""
@@ -88,12 +86,13 @@ class LinkMonitor:
 
     def status(self) -> LinkStatus:
         """Return the present state of the interface.  Raises `LinkError`."""
-        try:
-            return self._ask_status()
-        except OSError as error:
-            if error.errno == errno.ENODEV:
-                return LinkStatus()
-            raise _no_info(error) from None
+        with _no_info():
+            try:
+                return self._ask_status()
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+        return LinkStatus()
 
     def _ask_status(self) -> LinkStatus:
         name = os.fsencode(self._interface)
@@ -128,10 +127,8 @@ class LinkMonitor:
         self._kernel.close()
 
 
-def _no_info(error: OSError) -> LinkError:
-    return LinkError(
-        "Unable to get hardware info about an interface: {why}", why=error.strerror
-    )
+def _no_info() -> AbstractContextManager[None]:
+    return link_errors("Unable to get hardware info about an interface: {why}")
 
 
 class Membership:

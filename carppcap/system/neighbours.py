@@ -11,7 +11,7 @@ import errno
 from struct import Struct
 
 from carppcap.addresses import Address
-from carppcap.errors import LinkError
+from carppcap.errors import LinkError, link_errors
 from carppcap.system.rtnetlink import (
     ACKNOWLEDGE,
     CREATE,
@@ -57,13 +57,8 @@ class Neighbours:
     def __init__(self, index: int) -> None:
         self._index = index
         self._complained = False
-        try:
+        with link_errors("Unable to ask for the neighbours of an interface: {why}"):
             self._kernel = Enquiry()
-        except OSError as error:
-            raise LinkError(
-                "Unable to ask for the neighbours of an interface: {why}",
-                why=error.strerror,
-            ) from None
 
     def mac_of(self, address: Address) -> bytes | None:
         """Return the MAC to which frames for `address` go, None if it is not known yet.

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
-from carppcap.errors import LinkError
+from carppcap.errors import link_errors
 
 PASSWORD_VARIABLE = "CARPPCAP_PASS"
 
@@ -87,26 +87,18 @@ def become_daemon() -> Verdict:
     otherwise with the status of the child.  Raises `LinkError`.
     """
     reading, writing = os.pipe()
-    try:
+    with link_errors("Unable to get in background: {why}"):
         if os.fork() != 0:
             os.close(writing)
-            _await_verdict(reading)
+            verdict = os.read(reading, 1)
+            # No verdict means that the child died.
+            os._exit(verdict[0] if verdict else 2)
         os.close(reading)
         os.setsid()
         # A session leader could acquire a terminal again; its child cannot.
         if os.fork() != 0:
             os._exit(0)
-    except OSError as error:
-        raise LinkError(
-            "Unable to get in background: {why}", why=error.strerror
-        ) from None
     return Verdict(writing)
-
-
-def _await_verdict(reading: int) -> None:
-    verdict = os.read(reading, 1)
-    # No verdict means that the child died.
-    os._exit(verdict[0] if verdict else 2)
 
 
 class PidFile:
@@ -117,14 +109,10 @@ class PidFile:
 
     def __init__(self, path: str) -> None:
         self._content = f"{os.getpid()}\n"
-        try:
+        with link_errors("Unable to write {path}: {why}", path=path):
             self._path = os.path.abspath(path)
             with open(self._path, "w", encoding="ascii") as file:
                 file.write(self._content)
-        except OSError as error:
-            raise LinkError(
-                "Unable to write {path}: {why}", path=path, why=error.strerror
-            ) from None
 
     def __enter__(self) -> None:
         """Do nothing: `__init__` wrote the file."""
