@@ -10,12 +10,13 @@ from carppcap.addresses import Address
 from carppcap.daemon.script_env import group_env, step_env
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired
+from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.node.outcomes import AddressesNews, addresses_news
 from carppcap.options.settings import Settings
-from carppcap.system.scripts import Job, Outcome, ScriptRunner
+from carppcap.system.scripts import ScriptRunner
 from carppcap.units import Instant
 
 TYPE_CHECKING = False
@@ -100,8 +101,7 @@ class Vips:
 
     def tend(self, now: Instant) -> list[AddressesNews]:
         """Kill, retry and reap scripts; return what follows from their ends."""
-        self._scripts.kill_overdue(now)
-        self._scripts.retry(now)
+        self._scripts.meet_deadline(now)
         self._scripts.reap(now)
         news = []
         while self._scripts.outcomes:

@@ -14,6 +14,7 @@ from carppcap.election.actions import (
 )
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
+from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.limited import LimitedLog
@@ -21,7 +22,6 @@ from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
-from carppcap.system.scripts import Job, Outcome
 from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.header import BOW_OUT

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.units import NS_PER_S, Instant, Interval
 
-__all__ = ["Job", "Outcome", "ScriptRunner"]
-
 RETRY_NS = NS_PER_S
 """Delay before a down script that could not be started is retried."""
 
@@ -52,7 +50,7 @@ class ScriptRunner:
 
     `arguments` follow the script's name.  With `timeout_ns` 0 there is no time limit.
     `environment` is added to our own.  Call `request` for each job, `reap` when a child
-    has ended, and `kill_overdue` and `retry` at `deadline`.  The caller empties the
+    has ended, and `meet_deadline` at `deadline`.  The caller empties the
     queues `started`, `postponed` (each script once, however often it is retried) and
     `outcomes`.
     """
@@ -127,18 +125,15 @@ class ScriptRunner:
         )
         self._start(self._queue.finished(), now)
 
-    def kill_overdue(self, now: Instant) -> None:
-        """Kill the running script and its children if it has taken too long."""
-        running = self._running
-        if running is None or running.kill_at is None or now < running.kill_at:
+    def meet_deadline(self, now: Instant) -> None:
+        """At `deadline`, kill the running script, or retry the postponed one."""
+        if self.deadline is None or now < self.deadline:
             return
-        running.overdue = True
-        self.kill()
-
-    def retry(self, now: Instant) -> None:
-        """Retry the postponed script, if it is time to."""
-        if self._to_retry is not None and now >= self._to_retry.retry_at:
+        if self._running is None:
             self._start(Job.RELEASE, now)
+        else:
+            self._running.overdue = True
+            self.kill()
 
     def kill(self) -> None:
         """Kill the running script and its children, or give up the postponed one."""
@@ -170,11 +165,9 @@ class ScriptRunner:
             return False
         command = (script, *self._arguments)
         postponed, self._to_retry = self._to_retry, None
-        occasion = self._next_occasion
+        occasion = self._next_occasion if postponed is None else postponed.occasion
         if postponed is None:
             self.started.append(command)
-        else:
-            occasion = postponed.occasion
         try:
             with self._reserve.spent():
                 process = subprocess.Popen(

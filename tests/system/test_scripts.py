@@ -187,7 +187,7 @@ def test_a_postponed_script_keeps_its_occasion(scripts: Scripts) -> None:
     with no_descriptors(3):
         subject.request(DOWN, 0, {"OCCASION": "first"})
         subject.request(DOWN, 0, {"OCCASION": "second"})
-    subject.retry(RETRY_NS)
+    subject.meet_deadline(RETRY_NS)
 
     assert codes(settle(subject)) == [(DOWN, 0), (DOWN, 0)]
     assert scripts.noted == ["first", "second"]
@@ -255,11 +255,11 @@ def test_time_limit(scripts: Scripts) -> None:
     wait_for(lambda: child.exists() and child.read_text().endswith("\n"))
 
     deadlines = [subject.deadline]
-    subject.kill_overdue(104)
+    subject.meet_deadline(104)
     subject.reap(104)
     assert subject.command
 
-    subject.kill_overdue(105)
+    subject.meet_deadline(105)
     deadlines.append(subject.deadline)
 
     assert deadlines == [105, None]  # or the loop would spin until it has ended
@@ -284,7 +284,7 @@ def test_no_time_limit(scripts: Scripts) -> None:
     subject = runner(up)
     subject.request(UP, 0, {})
 
-    subject.kill_overdue(1 << 62)
+    subject.meet_deadline(1 << 62)
 
     assert subject.deadline is None
     let()
@@ -320,7 +320,7 @@ def test_reap_without_script() -> None:
     subject = runner()
 
     subject.reap(0)
-    subject.kill_overdue(0)
+    subject.meet_deadline(0)
 
     assert subject.idle
     assert subject.command == ()
@@ -436,11 +436,10 @@ def test_postponed(scripts: Scripts) -> None:
         subject.request(UP, 50, {})
         subject.request(DOWN, 100, {})
         deadlines = [subject.deadline]
-        subject.retry(RETRY_NS + 99)
-        subject.kill_overdue(RETRY_NS + 100)
+        subject.meet_deadline(RETRY_NS + 99)
         subject.reap(RETRY_NS + 100)
         deadlines.append(subject.deadline)
-        subject.retry(RETRY_NS + 100)
+        subject.meet_deadline(RETRY_NS + 100)
         deadlines.append(subject.deadline)
 
     [failed] = subject.outcomes
@@ -452,7 +451,7 @@ def test_postponed(scripts: Scripts) -> None:
     assert subject.command == subject.postponed[0].command
     assert not subject.idle
 
-    subject.retry(2 * RETRY_NS + 100)
+    subject.meet_deadline(2 * RETRY_NS + 100)
 
     assert codes(settle(subject)) == [(UP, None), (DOWN, 0)]
     assert [command[0] for command in subject.started] == [
