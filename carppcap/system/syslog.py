@@ -94,22 +94,18 @@ class Log:
 
     def write(self, level: Level, text: str) -> None:
         """Log `text`, which is English, at `level`."""
-        self._write_terminal(level, text)
-        self._write_syslog(level, text)
+        self._write(level, text, text)
 
     def fatal(self, error: CarpError) -> None:
         """Log what ends the process; the terminal shows it in the reader's language."""
-        self._write_terminal(Level.ERROR, translate_error(error))
-        self._write_syslog(Level.ERROR, str(error))
+        self._write(Level.ERROR, translate_error(error), str(error))
 
-    def _write_terminal(self, level: Level, text: str) -> None:
+    def _write(self, level: Level, for_terminal: str, for_syslog: str) -> None:
         if self.terminal:
             is_urgent = level.value <= Level.WARNING.value
-            (self._stderr if is_urgent else self._stdout).write(level, text)
-
-    def _write_syslog(self, level: Level, text: str) -> None:
+            (self._stderr if is_urgent else self._stdout).write(level, for_terminal)
         if self._facility is not None:
-            self._syslog.write(level, text)
+            self._syslog.write(level, for_syslog)
 
     def close(self) -> None:
         """Leave syslog; the next line would connect again."""
@@ -125,18 +121,15 @@ class Log:
         stamp = f"{_MONTHS[now.tm_mon - 1]} {now.tm_mday:2d} {time.strftime('%T', now)}"
         line = f"<{priority}>{stamp} {self._name}[{os.getpid()}]: [{level.name}] {text}"
         try:
-            self._connected().send(line.encode("utf-8", "replace"))
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
+                self._socket.connect(_SYSLOG_SOCKET)
+            self._socket.send(line.encode("utf-8", "replace"))
         except OSError:
             self.close()  # syslogd may have been restarted: connect again.
             return False
         return True
-
-    def _connected(self) -> socket.socket:
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
-            self._socket.connect(_SYSLOG_SOCKET)
-        return self._socket
 
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
