@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.wire.decode import PROTOCOL_CARP, TTL
-from carppcap.wire.header import HEADER_LENGTH, VERSION
+from carppcap.wire.decode import TTL
+from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
 def _terms(config: VirtualHostConfig, family: Family, sieve: Sieve) -> Iterator[str]:
     protocol = "ip" if family is Family.IPV4 else "ip6"
     source = config.source_of(family)
-    yield f"{protocol} proto {PROTOCOL_CARP}"
+    yield f"{protocol} proto {PROTOCOL}"
     if source is not None:
         yield f"not src host {_plain(source)}"
     if sieve.narrow:

@@ -14,9 +14,7 @@ from contextlib import suppress
 from carppcap.addresses import Family
 from carppcap.errors import LinkError
 from carppcap.system.socket_filter import attach_filter
-
-PROTOCOL = 112
-"""CARP and VRRP: the protocol number of IPv4 and the next header of IPv6."""
+from carppcap.wire.header import PROTOCOL
 
 _DROP_ALL = ((0x06, 0, 0, 0),)  # BPF_RET | BPF_K, 0
 _FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}

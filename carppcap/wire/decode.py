@@ -15,9 +15,8 @@ from impacket.ImpactPacket import ARP, IP, Ethernet
 from impacket.IP6 import IP6
 
 from carppcap.addresses import Address
-from carppcap.wire.header import checksum, pseudo_checksum
+from carppcap.wire.header import PROTOCOL, checksum, pseudo_checksum
 
-PROTOCOL_CARP = 112
 PROTOCOL_ICMP6 = 58
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
@@ -119,7 +118,7 @@ def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
     # The first byte holds version and header length.  With a length of five words
     # impacket does not look for options.
     header = IP(b"\x45" + packet[1:IP_HEADER_LENGTH])
-    if header.get_ip_p() != PROTOCOL_CARP:
+    if header.get_ip_p() != PROTOCOL:
         return Defect.FOREIGN
     header_length = 4 * (packet[0] & 0x0F)
     total_length = header.get_ip_len()
@@ -149,7 +148,7 @@ def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
         protocol = held[start] if start < len(held) else None
     if protocol is None:
         return Defect.TRUNCATED
-    if protocol != PROTOCOL_CARP:
+    if protocol != PROTOCOL:
         return Defect.FOREIGN
     if not start <= end <= len(packet):
         return Defect.TRUNCATED

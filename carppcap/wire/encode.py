@@ -15,11 +15,11 @@ from carppcap.wire.decode import (
     ALL_NODES,
     ETHERTYPE_IPV4,
     IP6_HEADER_LENGTH,
-    PROTOCOL_CARP,
     PROTOCOL_ICMP6,
     TARGET_LINK_ADDRESS,
     TTL,
 )
+from carppcap.wire.header import PROTOCOL
 
 TOS_LOW_DELAY = 0x10
 
@@ -39,14 +39,14 @@ def build_advert(
     and has the `ip_id` of 16 bits.  An IPv6 packet has the traffic class 0.
     """
     if isinstance(source, IPv6Address):
-        packet = _ipv6(source, destination, PROTOCOL_CARP, Data(payload))
+        packet = _ipv6(source, destination, PROTOCOL, Data(payload))
         return _ethernet(source_mac, destination_mac, packet)
     packet = IP()
     packet.set_ip_tos(TOS_LOW_DELAY)
     packet.set_ip_id(ip_id)
     packet.set_ip_df(True)
     packet.set_ip_ttl(TTL)
-    packet.set_ip_p(PROTOCOL_CARP)
+    packet.set_ip_p(PROTOCOL)
     packet.set_ip_src(str(source))
     packet.set_ip_dst(str(destination))
     packet.contains(Data(payload))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 PROTOCOL = 112
-"""The IP protocol number that CARP shares with VRRP."""
+"""CARP and VRRP: the protocol number of IPv4 and the next header of IPv6."""
 
 VERSION = 2
 TYPE_ADVERT = 1

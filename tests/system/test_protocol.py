@@ -14,7 +14,8 @@ import pytest
 
 from carppcap.addresses import Family
 from carppcap.errors import LinkError
-from carppcap.system.protocol import PROTOCOL, ProtocolHolder
+from carppcap.system.protocol import ProtocolHolder
+from carppcap.wire.header import PROTOCOL
 from tests.netns.namespaces import Namespace
 from tests.shell import ip, make_link, network, wait_for
 

@@ -7,7 +7,8 @@ from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire import header
-from carppcap.wire.decode import PROTOCOL_CARP, Datagram, LinkType, decode
+from carppcap.wire.decode import Datagram, LinkType, decode
+from carppcap.wire.header import PROTOCOL
 
 REORDER_NS_MAX = 2 * NS_PER_S
 """The longest delay of a frame that is put out of order."""
@@ -123,7 +124,7 @@ def _is_advert(frame: bytes) -> bool:
     """True for an advert; frames here are adverts, hints and announcements."""
     ethertype = frame[12:14]
     is_carp = ethertype == _IPV4 or (
-        ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL_CARP
+        ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL
     )
     return is_carp and frame[-header.HEADER_LENGTH] % 16 == header.TYPE_ADVERT
 
