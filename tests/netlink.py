@@ -1,4 +1,4 @@
-"""A kernel to ask: messages of rtnetlink made by hand, and who answers with them."""
+"""Messages of rtnetlink made by hand, and a kernel that answers with them."""
 
 import errno
 import os
@@ -113,7 +113,7 @@ class Kernel:
 
 
 def install(patch: pytest.MonkeyPatch, answers: Answers, stale: bytes = b"") -> Kernel:
-    """Let whoever opens rtnetlink speak to a kernel with these answers."""
+    """Connect every new rtnetlink socket to a kernel with these answers."""
     kernel = Kernel(answers, stale)
     for module in (link, rtnetlink):
         patch.setattr(module, "open_netlink", lambda _: kernel)

@@ -55,7 +55,7 @@ GROUPS = (
         group=IPv4Address("224.0.0.18"),
     ),
 )
-"""One as usual, one unusual in everything, one whose password nobody knows.
+"""One as usual, one unusual in everything, one with an unknown password.
 
 The last one has addresses of IPv4 only.
 """
@@ -311,7 +311,7 @@ _ADVERTISEMENTS: tuple[dict[str, Any], ...] = (
     {"kind": b"\x87\0"},
     {"payload_length": 33},
 )
-"""Whom to believe where an address is, and whom not; sums are not found by trying."""
+"""Announcements, true and false.  Checksums are right: trying would not find them."""
 
 
 def _extended(packet: bytes) -> Iterator[bytes]:
