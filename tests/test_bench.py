@@ -8,6 +8,7 @@ from carppcap.wire.auth import Authenticator, Key
 from tests.bench.replay import write_adverts
 from tests.bench.report import Row, as_json, as_rst, closing_line, significant, table
 from tests.bench.stage import config_of
+from tests.netns.heartbeat import STALL_NS, stalled_ns
 from tests.netns.lab import PASSWORD, VHID
 from tests.netns.ping import Answer, Outage, answers, outages
 from tests.netns.watch import Change, Period, periods
@@ -163,6 +164,27 @@ def test_no_periods_without_changes() -> None:
     """Before anything has happened, time is not counted; asked for, it is nobody's."""
     assert periods([], 0, 200) == []
     assert periods([], 100, 200) == [Period(100, 200, ())]
+
+
+@pytest.mark.parametrize(
+    ("since_ns", "until_ns", "expected_ns"),
+    [
+        (0, 100 * STALL_NS, 5 * STALL_NS),  # both stalls, and no ordinary lateness
+        (0, 10 * STALL_NS, 0),
+        (11 * STALL_NS, 100 * STALL_NS, 4 * STALL_NS),
+        (0, 21 * STALL_NS, 3 * STALL_NS),
+        (40 * STALL_NS, 50 * STALL_NS, 0),
+    ],
+)
+def test_stalls(since_ns: int, until_ns: int, expected_ns: int) -> None:
+    """What is late counts within the window only, and ordinary noise never does."""
+    beats = [
+        (5 * STALL_NS, STALL_NS),
+        (10 * STALL_NS, 2 * STALL_NS),
+        (20 * STALL_NS, 3 * STALL_NS),
+    ]
+
+    assert stalled_ns(beats, since_ns, until_ns) == expected_ns
 
 
 def test_generated_capture_is_authentic(tmp_path: Path) -> None:

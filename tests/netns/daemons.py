@@ -39,12 +39,16 @@ class LogLine:
 
 
 def environment() -> dict[str, str]:
-    """Ours, with plain English, a known time zone and this tree's carppcap."""
+    """Return our environment with plain English, a known time zone and this tree.
+
+    Python keeps its bytecode there, as it does for an installed package: otherwise
+    every start compiles carppcap first.
+    """
     settings = {"LC_ALL": "C", "TZ": "UTC", "PYTHONPATH": str(ROOT)}
     return {
         name: value
         for name, value in (os.environ | settings).items()
-        if name not in ("LANGUAGE", "CARPPCAP_PASS")
+        if name not in ("LANGUAGE", "CARPPCAP_PASS", "PYTHONDONTWRITEBYTECODE")
     }
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from tests.netns import heartbeat
 from tests.netns.host import PASSWORD, TIMEOUT_S, VHID, Host, LateError, wait_for
 from tests.netns.namespaces import Namespace
 from tests.netns.story import tell
@@ -100,6 +101,7 @@ class Lab:
         self.down = self.script("down")
 
     def __enter__(self) -> Self:
+        self._heartbeat = heartbeat.shared()
         self._bridge = Namespace()
         try:
             self._build()
@@ -192,6 +194,13 @@ class Lab:
     def bridge_call(self, function: Callable[[], T]) -> T:
         """What `function` returns when it is called in the namespace of the bridge."""
         return self._bridge.call(function)
+
+    def stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
+        """Return by how much a bound widens: how long the machine itself stood still.
+
+        Both instants are of `time.time_ns`; `until_ns` is now by default.
+        """
+        return self._heartbeat.stalled_ns(since_ns, until_ns)
 
     @property
     def holders(self) -> tuple[Host, ...]:

@@ -122,10 +122,18 @@ def pinging(lab: Lab, interval_s: float = 0.05) -> Iterator[list[Pinger]]:
         yield pingers
 
 
-def longest_outage_ns(pingers: Sequence[Pinger], since_ns: int) -> int:
-    """How long one of the addresses was away, once all of them are there again."""
+def longest_outage_ns(
+    lab: Lab, pingers: Sequence[Pinger], since_ns: int = 0
+) -> tuple[int, int]:
+    """Return how long an address was away, and the machine stood still meanwhile.
+
+    First waits until all addresses answer again.
+    """
     now_ns = time.time_ns()
     for pinger in pingers:
         pinger.await_answer(now_ns)
     outages = [outage for pinger in pingers for outage in pinger.outages(since_ns)]
-    return max((outage.duration_ns for outage in outages), default=0)
+    times = [
+        (one.duration_ns, lab.stalled_ns(one.start_ns, one.end_ns)) for one in outages
+    ]
+    return max(times, key=lambda time: time[0] - time[1], default=(0, 0))

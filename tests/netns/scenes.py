@@ -4,6 +4,7 @@ NETNS_PROGRAM=ucarp puts the original on both sides, to try the scenarios themse
 """
 
 import os
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -85,6 +86,23 @@ def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
 
 
 def longest_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
-    """The longest time between two adverts of `host`."""
-    times_ns = [advert.time_ns for advert in lab.wire.adverts(host.address, since_ns)]
-    return max(after - before for before, after in pairwise(times_ns))
+    """Return the longest time between two adverts of `host`."""
+    return max(after - before for before, after in _gaps(lab, host, since_ns))
+
+
+def longest_own_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
+    """Return the longest gap without what the machine itself stood still in it.
+
+    Not for scenarios that load the machine on purpose.
+    """
+    return max(
+        after - before - lab.stalled_ns(before, after)
+        for before, after in _gaps(lab, host, since_ns)
+    )
+
+
+def _gaps(lab: Lab, host: Host, since_ns: int) -> Iterable[tuple[int, int]]:
+    """Return the instants of each two adverts of `host` that follow each other."""
+    return pairwise(
+        advert.time_ns for advert in lab.wire.adverts(host.address, since_ns)
+    )

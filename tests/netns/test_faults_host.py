@@ -19,7 +19,7 @@ from tests.netns.scenes import (
     any_program,
     await_adverts,
     await_rule,
-    longest_gap_ns,
+    longest_own_gap_ns,
     only_ours,
 )
 from tests.netns.wire import NS_PER_S
@@ -52,7 +52,7 @@ def _survives(lab: Lab, daemon: Daemon) -> str:
     jammed_ns = time.time_ns()
     _chatter(daemon)
     await_adverts(lab, host, 4)
-    gap_ns = longest_gap_ns(lab, host, jammed_ns)
+    gap_ns = longest_own_gap_ns(lab, host, jammed_ns)
     daemon.signal(signal.SIGTERM)
 
     assert daemon.wait() == 0
@@ -212,7 +212,8 @@ def test_script_that_leaves_a_process_behind(program: str) -> str:
         assert daemon.wait() == 0
         ended_s = (time.time_ns() - told_ns) / NS_PER_S
 
-        assert announced_ns - claimed_ns < NS_PER_S
+        stalled_ns = lab.stalled_ns(claimed_ns, announced_ns)
+        assert announced_ns - claimed_ns < NS_PER_S + stalled_ns
         assert ended_s < 5
         return f"ends in {ended_s * 1000:.0f} ms"
 
@@ -236,7 +237,7 @@ def test_script_that_hangs_with_all_it_started() -> str:
         wait_for("its end", lambda: daemon.logged("took too long"))
         wait_for("the end of all it started", lambda: _count_sleeping(host) == 0)
         await_rule(lab, host, daemon)
-        gap_ns = longest_gap_ns(lab, host)
+        gap_ns = longest_own_gap_ns(lab, host)
 
         # The address is there, whatever became of the script.
         assert daemon.states == STAYED_MASTER
@@ -287,7 +288,7 @@ def test_clock_of_the_master_is_set(peer: str) -> str:
             clock.write_text(f"{step}\n")
             await_adverts(lab, host, 2)
 
-        gap_ns = longest_gap_ns(lab, host)
+        gap_ns = longest_own_gap_ns(lab, host)
         assert (master.states, backup.states) == (STAYED_MASTER, STAYED_BACKUP)
         assert gap_ns < 1.5 * NS_PER_S
         return f"0 changes, longest gap between adverts {gap_ns / NS_PER_S:.2f} s"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.netns.daemons import Daemon
 from tests.netns.lab import Lab, wait_for
-from tests.netns.ping import Pinger
+from tests.netns.ping import Pinger, longest_outage_ns
 from tests.netns.wire import NS_PER_S
 
 SKEW_NS = NS_PER_S // 256
@@ -100,12 +100,12 @@ class Scene:
             pinger.await_answer(0)
 
     def lost_ns(self) -> int:
-        """For how long at most an address did not answer, now that all do again."""
-        now_ns = time.time_ns()
-        for pinger in self._pingers:
-            pinger.await_answer(now_ns)
-        outages = [one for pinger in self._pingers for one in pinger.outages()]
-        return max((outage.duration_ns for outage in outages), default=0)
+        """Return how long at most an address did not answer, now that all do again.
+
+        What the machine itself stood still meanwhile does not count.
+        """
+        outage_ns, stalled_ns = longest_outage_ns(self.lab, self._pingers)
+        return outage_ns - stalled_ns
 
     def _fifo(self, kind: str) -> Path:
         return self.lab.directory / f"{kind}.fifo"

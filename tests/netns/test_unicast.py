@@ -99,10 +99,11 @@ def test_power_cut_without_multicast(families: str) -> str:
             one.power_off()
             # There is nobody to advertise to.
             await_state(backup, "MASTER")
-            outage_ns = longest_outage_ns(pingers, cut_ns)
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, cut_ns)
 
         assert other.holds_all
-        assert 2 * NS_PER_S < outage_ns < 3 * NS_PER_S + 50 * SKEW_NS + NOISE_NS
+        bound_ns = 3 * NS_PER_S + 50 * SKEW_NS + NOISE_NS
+        assert 2 * NS_PER_S < outage_ns < bound_ns + stalled_ns
         return f"{outage_ns / NS_PER_S:.2f} s without an answer"
 
 
@@ -165,7 +166,8 @@ def test_farewell_to_a_peer(families: str) -> None:
             master.signal(signal.SIGTERM)
             assert master.wait() == 0
             await_state(backup, "MASTER")
-            assert longest_outage_ns(pingers, told_ns) < NS_PER_S
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, told_ns)
+            assert outage_ns < NS_PER_S + stalled_ns
 
         for source in one.addresses:
             farewell = lab.wire.adverts(source)[-1]
@@ -261,7 +263,8 @@ def test_first_claim_reaches_the_peer(families: str) -> None:
         [claimed] = better.logged("Switching to state: MASTER")
         for source in other.addresses:
             first = lab.wire.adverts(source)[0]
-            assert first.time_ns - claimed.time_ns < NS_PER_S // 2
+            stalled_ns = lab.stalled_ns(claimed.time_ns, first.time_ns)
+            assert first.time_ns - claimed.time_ns < NS_PER_S // 2 + stalled_ns
 
 
 @contextmanager

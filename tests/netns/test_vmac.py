@@ -104,9 +104,9 @@ def test_clients_keep_their_entry(families: str, end: str) -> str:
                 backup.kill()
                 backup = other.start(OURS, f"{FAST} -P", scripts=False)
             await_rule(lab, other, backup)
-            outage_ns = longest_outage_ns(pingers, began_ns)
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, began_ns)
 
-        assert outage_ns < bound_ns
+        assert outage_ns < bound_ns + stalled_ns
         assert macs() == {VMAC.hex(":")}
         return f"{outage_ns / NS_PER_S:.2f} s without an answer"
 
@@ -189,7 +189,8 @@ def test_killed_master_leaves_no_second_answerer(families: str) -> None:
             await_state(again, "BACKUP")
             await_rule(lab, other, backup, adverts=4)
             assert not _interfaces(one)
-            assert longest_outage_ns(pingers, killed_ns) < NOISE_NS
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, killed_ns)
+            assert outage_ns < NOISE_NS + stalled_ns
 
         assert again.states == ["BACKUP"]
         for vip in lab.vips:
@@ -211,13 +212,15 @@ def test_beside_a_kernel(kernel: str) -> None:
             began_ns = time.time_ns()
             ours = other.start(OURS, "--vmac -P -z -k 10", scripts=False)
             await_rule(lab, other, ours)
-            assert longest_outage_ns(pingers, began_ns) < NOISE_NS
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, began_ns)
+            assert outage_ns < NOISE_NS + stalled_ns
 
             await_adverts(lab, other, 2)
             left_ns = time.time_ns()
             ours.signal(signal.SIGTERM)
             assert ours.wait() == 0
             await_rule(lab, one, peer, adverts=1)
-            assert longest_outage_ns(pingers, left_ns) < NOISE_NS
+            outage_ns, stalled_ns = longest_outage_ns(lab, pingers, left_ns)
+            assert outage_ns < NOISE_NS + stalled_ns
 
         assert macs() == {VMAC.hex(":")}

@@ -1,0 +1,107 @@
+"""How long the machine itself stood still, measured beside the scenarios.
+
+A bound in a scenario is a promise of carppcap on a machine that runs it when it is due.
+A small process with the daemon's own priority sleeps 5 ms at a time and notes how late
+it wakes up.  By that lateness, and by nothing else, a bound may be exceeded.
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from functools import cache
+from struct import Struct
+
+BEAT_NS = 5_000_000
+STALL_NS = 5_000_000
+"""Lateness up to this is the ordinary noise of timers, for which no bound widens."""
+
+_BEAT = Struct("=qq")
+_starting = threading.Lock()
+
+
+class Heartbeat:
+    """A process that writes (due, late), both in ns, at each of its beats.
+
+    The process ends with `close`, and by itself when its parent is gone.
+    """
+
+    def __init__(self) -> None:
+        self._beats = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.DEVNULL, stdout=self._beats
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process that beats."""
+        return self._process.pid
+
+    def stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
+        """Return how long the machine stood still between two instants of `time_ns`.
+
+        `until_ns` is now by default.  Raises `RuntimeError` if the process has ended.
+        """
+        end_ns = time.time_ns() if until_ns is None else until_ns
+        while (data := self._read()) == b"" or sum(
+            _BEAT.unpack(data[-_BEAT.size :])
+        ) < end_ns:
+            if self._process.poll() is not None:
+                raise RuntimeError("the heartbeat has ended")
+            time.sleep(BEAT_NS / 1e9)
+        return stalled_ns(_BEAT.iter_unpack(data), since_ns, end_ns)
+
+    def _read(self) -> bytes:
+        descriptor = self._beats.fileno()
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, size - size % _BEAT.size, 0)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._beats.close()
+
+
+def shared() -> Heartbeat:
+    """Return the one heartbeat of this process, which beats from the first call on."""
+    with _starting:
+        return _start()
+
+
+@cache
+def _start() -> Heartbeat:
+    heartbeat = Heartbeat()
+    atexit.register(heartbeat.close)
+    return heartbeat
+
+
+def stalled_ns(beats: Iterable[tuple[int, int]], since_ns: int, until_ns: int) -> int:
+    """Return the sum of what each of `beats` was late within the two instants.
+
+    It is the sum and not the longest: an election takes several steps one after the
+    other (a timer, a frame, a script), and each of them can meet a stall of its own.
+    """
+    return sum(
+        max(0, min(due_ns + late_ns, until_ns) - max(due_ns, since_ns))
+        for due_ns, late_ns in beats
+        if late_ns > STALL_NS
+    )
+
+
+def beat() -> None:
+    """Write a beat to standard output every `BEAT_NS` while the parent lives."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        began_ns = time.monotonic_ns()
+        time.sleep(BEAT_NS / 1e9)
+        late_ns = max(0, time.monotonic_ns() - began_ns - BEAT_NS)
+        os.write(1, _BEAT.pack(time.time_ns() - late_ns, late_ns))
+
+
+if __name__ == "__main__":
+    beat()
