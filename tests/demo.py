@@ -40,7 +40,7 @@ BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 REASONS = {
     "startup": "it listens first",
     "master_down": "there was no master to be heard",
-    "master_too_slow": "the farewell says: nobody holds it now",
+    "master_too_slow": "the farewell says: no host holds it now",
     "shutdown": "told to stop",
 }
 
@@ -60,7 +60,7 @@ class Moment:
 
 
 def paint(text: str, colour: str) -> str:
-    """`text` in a colour, where somebody can see it."""
+    """Return `text` in a colour, where the output is a terminal."""
     if not colour or not sys.stdout.isatty() or "NO_COLOR" in os.environ:
         return text
     return f"\033[{colour}m{text}\033[0m"
@@ -108,8 +108,9 @@ class Demo:
             f"  pings {VIP}   └──  host2 {self.second.address}   "
             f"carppcap {FLAGS[1]}   stands by\n"
             f"  {per_second} times a second\n\n"
-            "The master says once a second that it is there.  Who hears nothing for\n"
-            "3 s + skew/256 s takes the address and tells the network by ARP."
+            "The master says once a second that it is there.  A\n"
+            "backup that hears nothing for 3 s + skew/256 s takes the address\n"
+            "and tells the network by ARP."
         )
 
     def elect(self, pinger: Pinger) -> None:
@@ -262,7 +263,7 @@ class Demo:
             first, who = adverts[0], names[str(source)]
             text = f"advert {first.advbase}/{first.advskew}"
             if is_farewell:
-                text += ": farewell, whoever hears it may take over"
+                text += ": farewell, a host that hears it may take over"
                 yield Moment(first.time_ns, who, text, YELLOW)
                 continue
             yield Moment(
@@ -335,7 +336,7 @@ def replay() -> int:
 
 
 def enter_user_namespace() -> None:
-    """Starts anew as root of a user namespace; returns only if that is not allowed."""
+    """Start again as root of a user namespace; return only if that is not allowed."""
     prefix = ["unshare", "-Urnm"]
     if (
         shutil.which("unshare")

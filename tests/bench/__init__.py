@@ -1,1 +1,1 @@
-"""carppcap and the original measured side by side: `make bench`."""
+"""carppcap and ucarp measured side by side: `make bench`."""

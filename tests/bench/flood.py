@@ -1,4 +1,4 @@
-"""A flood of forged adverts: how much of it costs nobody a single advert.
+"""A flood of forged adverts: how much of it passes without one missed advert.
 
 The rate rises in steps, up to all that this machine can send.  The backup is one that
 takes the address when a single advert is missing, so that its taking over tells.
@@ -76,7 +76,7 @@ def survived(steps: list[Outcome]) -> float:
 
 
 def verdict(steps: list[Outcome]) -> str:
-    """Whether more could have been sent, in words."""
+    """Return in words whether more could have been sent."""
     if steps[-1].is_survived:
         return "missed none, at all that could be sent"
     return f"missed one at {steps[-1].rate:.0f}"
@@ -102,7 +102,7 @@ def log_of(host: Host) -> Path:
 
 
 def start(host: Host, program: str, flags: str) -> Daemon:
-    """With a log that can be emptied, because the original's grows by the second."""
+    """With a log that can be emptied, because that of ucarp grows by the second."""
     words = ("sh", "-c", f'exec "$@" >>{log_of(host)} 2>&1', "sh")
     return host.start(program, flags, before=words)
 

@@ -1,4 +1,4 @@
-"""A master that is told to stop: how long nobody has the address, or answers for it."""
+"""A master that is told to stop: how long no host has or answers for the address."""
 
 import signal
 import time

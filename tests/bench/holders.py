@@ -1,6 +1,6 @@
 """How long two hosts have the address, or none, while things go wrong.
 
-One scenario for each weakness of the original that was measured.  A scenario plays on
+One scenario for each weakness of ucarp that was measured.  A scenario plays on
 two hosts and returns the instants between which its consequences fall.
 """
 
@@ -231,7 +231,7 @@ def wrong_vhid(lab: Lab, program: str) -> Span:
 
 
 def replayed(lab: Lab, program: str) -> Span:
-    """The master dies, and somebody who heard its last advert goes on sending it."""
+    """The master dies, and an attacker goes on sending its last advert."""
     calm(lab, program, "-k 0", "-k 100")
     captured = lab.wire.adverts(lab.hosts[0].address)[-1].frame.data
     since_ns = time.time_ns()
@@ -249,7 +249,7 @@ CASES = (
     Case(
         "down script takes 10 s, preferred node joins",
         slow_down_preempted,
-        note="who yields to a better advert has the address until its script ends",
+        note="a host that yields has the address until its down script ends",
     ),
     Case("killed, and off the network", killed, 0.05, 3.1),
     Case("told to stop", stopped, 0.05, 0.05),

@@ -77,7 +77,7 @@ def run(quick: bool) -> list[Row]:
                 pace.limit_ms,
                 note=""
                 if theirs.taking_over
-                else "the original takes a silent master for dead before it hears this",
+                else "ucarp takes a silent master for dead before it hears this",
             ),
         ]
     return rows
@@ -85,7 +85,7 @@ def run(quick: bool) -> list[Row]:
 
 def react(pace: Pace, program: str, rounds: int) -> Reactions:
     """The reactions of one daemon, `rounds` of each kind."""
-    # The original may hear of a frame a second later, and a little more is safe.
+    # ucarp may hear of a frame a second later, and a little more is safe.
     patience_s = 0.1 if program == OURS else 1.3
     found = Reactions()
     with Lab(2) as lab:

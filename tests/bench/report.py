@@ -15,11 +15,11 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One quantity in `unit`, of carppcap (`ours`) and of the original (`theirs`).
+    """One quantity in `unit`, of carppcap (`ours`) and of ucarp (`theirs`).
 
     `limit` is the target: our median must be less, in magnitude; where more is better,
     `at_least` is.  `note` says what a reader must know, such as why samples are
-    missing.  `rival` is another program where the original has nothing to compare.
+    missing.  `rival` is another program where ucarp has nothing to compare.
     """
 
     section: str
@@ -34,8 +34,10 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met, which nothing but samples can show; None where
-        there is none."""
+        """True if the samples meet the target; False without samples.
+
+        None where there is no target.
+        """
         if self.at_least is not None:
             return bool(self.ours) and median(self.ours) >= self.at_least
         if self.limit is None:
@@ -44,7 +46,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times more the original has; None where that says nothing."""
+        """Return how many times more ucarp has; None where that says nothing."""
         if not self.ours or not self.theirs or median(self.ours) <= 0:
             return None
         return median(self.theirs) / median(self.ours)

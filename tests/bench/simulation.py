@@ -1,4 +1,4 @@
-"""How fast a group of hosts is simulated, and whether more events cost no more each."""
+"""How fast a group of hosts is simulated, with few events and with many."""
 
 import time
 

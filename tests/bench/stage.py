@@ -39,7 +39,7 @@ def at_once(calls: Iterable[Callable[[], T]], jobs: int | None = None) -> list[T
 
 
 def for_both(measure: Callable[[str], T]) -> tuple[T, T]:
-    """What `measure` returns for carppcap and for the original, at the same time."""
+    """Return what `measure` returns for carppcap and for ucarp, at the same time."""
     ours, theirs = at_once(partial(measure, name) for name in BOTH)
     return ours, theirs
 

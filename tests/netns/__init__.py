@@ -1,1 +1,1 @@
-"""Hosts in network namespaces, and what carppcap and the original do there."""
+"""Hosts in network namespaces, and what carppcap and ucarp do there."""

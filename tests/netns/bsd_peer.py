@@ -88,7 +88,7 @@ class Interface:
         self.mac = self._ioctl(SIOCGIFHWADDR)[18:24]
         self._deaf_ears = [self._join(family) for family in config.families]
         self._neighbours: dict[Address, bytes] = {}
-        # Nobody but `carp7` shall answer for what lives there.
+        # Only `carp7` may answer for the addresses on it.
         Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1\n")
         ip(
             f"link add link {name} name {self._carp} "
@@ -103,13 +103,13 @@ class Interface:
 
     @property
     def link_up(self) -> bool:
-        """Whether there is a carrier."""
+        """True if there is a carrier."""
         flags: int = struct.unpack_from("H", self._ioctl(SIOCGIFFLAGS), 16)[0]
         return bool(flags & IFF_RUNNING)
 
     @property
     def has_address(self) -> bool:
-        """Whether the virtual addresses are here."""
+        """True if the virtual addresses are here."""
         return self._has_address
 
     def wall(self, now: int) -> int:
@@ -194,7 +194,7 @@ class Interface:
         return fcntl.ioctl(self._packets, request, question)
 
     def _join(self, family: Family) -> socket.socket:
-        """Join the group; and let nobody be told that the protocol is unknown here."""
+        """Join the group, so that no sender is told the protocol is unknown here."""
         if family is Family.IPV4:
             ears = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL_CARP)
             index = socket.if_nametoindex(self._name)
@@ -210,7 +210,7 @@ class Interface:
 
 
 class Peer:
-    """The kernel, its interface, and who orders it about."""
+    """The kernel, its interface, and the orders it gets."""
 
     def __init__(self, kind: str, flags: Sequence[str]) -> None:
         document = {"node": {"peer": {"kind": kind, "flags": shlex.join(flags)}}}
@@ -288,7 +288,7 @@ class Peer:
 
 
 def _with_own_address6(member: Member, interface: str) -> Member:
-    """`member` with the source that a kernel takes if nobody says which."""
+    """Return `member` with the source that a kernel takes if none is given."""
     if Family.IPV6 not in member.config.families:
         return member
     while (source6 := _address6(interface)) is None:
@@ -297,7 +297,7 @@ def _with_own_address6(member: Member, interface: str) -> Member:
 
 
 def _address6(interface: str) -> IPv6Address | None:
-    """The link-local address, once it is known to be nobody else's."""
+    """Return the link-local address, once no other host is known to have it."""
     for line in Path("/proc/self/net/if_inet6").read_text().splitlines():
         digits, _, _, _, flags, name = line.split()
         address = IPv6Address(bytes.fromhex(digits))

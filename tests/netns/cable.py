@@ -56,9 +56,8 @@ class Direction:
     """One way through the cable, and what became of the adverts that went it.
 
     `loses` tells which frames it loses, those aside that fall to its `quality`.  `lost`
-    and `delivered` hold the adverts, dated just before they were lost or
-    handed on: whoever claims to have heard nothing since is not accused because we were
-    slow.
+    and `delivered` hold the adverts, dated just before they were lost or handed on, so
+    that a slow relay never makes a daemon look too early.
     """
 
     receiving: socket.socket

@@ -1,4 +1,4 @@
-"""carppcap or the original, running in a host, and what it logs."""
+"""carppcap or ucarp, running in a host, and what it logs."""
 
 import os
 import re

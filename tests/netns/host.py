@@ -67,7 +67,7 @@ class Host:
 
     @property
     def holds_all(self) -> bool:
-        """Whether it has every virtual address now."""
+        """True if it has every virtual address now."""
         return self.lab.addresses.held_by(self.name) == set(self.lab.vips)
 
     def command(self, arguments: Sequence[str]) -> list[str]:

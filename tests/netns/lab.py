@@ -47,7 +47,7 @@ T = TypeVar("T")
 VIP = "10.9.0.100"
 VIP6 = "fd09::100"
 
-# The original says which address in its arguments alone.
+# ucarp names the address in its arguments only.
 _FOR_ALL = """\
 status=0
 for address in ${{CARPPCAP_ADDRESSES:-$2}}; do

@@ -40,7 +40,7 @@ done
 
 _WITHOUT_IPV6 = ("disable_ipv6=1",)
 
-# No address has to wait until it is known to be nobody else's, and nobody asks for
+# No address waits for duplicate address detection, and no host asks for
 # routers: all that is on the wire is what a scenario is about.
 _WITH_IPV6 = (
     "accept_dad=0",

@@ -35,7 +35,7 @@ class Outage:
 
     @property
     def duration_ns(self) -> int:
-        """How long nobody answered.
+        """Return how long no answer came.
 
         The service failed somewhere between two pings and returned between two
         others, so the answers around the gap are one interval too far apart.
@@ -67,7 +67,7 @@ class Pinger:
 
     def __init__(self, host: Host, address: str, interval_s: float) -> None:
         self._output = host.lab.directory / f"{host.name}-{address}.ping"
-        # Numbers start anew at 65536; no scenario lasts that long.
+        # Numbers start again after 65535; no scenario lasts that long.
         command = ["ping", "-n", "-D", "-i", str(interval_s), address]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 Each case becomes `fixtures/CASE/capture.pcap`, `README.rst` and `node.conf` (flags of
 the host through whose eyes `carppcap replay` looks at it).  Without arguments all
-cases are recorded anew.
+cases are recorded again.
 """
 
 import shlex
@@ -108,7 +108,7 @@ CASES = {
         _CALM,
         "The first host is master, the second joins as its backup.  The first is\n"
         "killed by SIGKILL and its interface vanishes; the second takes over when it\n"
-        "has heard nothing for its master-down time, and up to a second more.  The\n"
+        "has heard nothing for its master-down interval, up to a second more.  The\n"
         "first returns without preemption and stays a backup.",
     ),
     "ucarp-preemption": Case(
@@ -128,7 +128,7 @@ CASES = {
         _hand_over,
         (("ucarp", "-k 0"), ("ucarp", "-k 0")),
         "The master is told to hand over by SIGUSR2: it falls silent, and the backup\n"
-        "takes over after its master-down time.",
+        "takes over after its master-down interval.",
     ),
     "ucarp-tie-started-together": Case(
         _together,
@@ -159,13 +159,13 @@ CASES = {
         _stop,
         (("carppcap", "-k 0 -z"), ("ucarp", "-k 100")),
         "The master, a carppcap, is told to stop by SIGTERM.  It releases the address\n"
-        "and says farewell (255/255); the original takes over at once.",
+        "and says farewell (255/255); ucarp takes over at once.",
     ),
     "ucarp-carppcap-kill": Case(
         _kill,
         (("ucarp", "-k 0"), ("carppcap", "-k 100")),
-        "The original is master, carppcap its backup.  The master is killed, carppcap\n"
-        "takes over after its master-down time; the original returns as a backup.",
+        "ucarp is master, carppcap its backup.  The master is killed, carppcap\n"
+        "takes over after its master-down interval; ucarp returns as a backup.",
     ),
 }
 

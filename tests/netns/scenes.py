@@ -1,6 +1,6 @@
-"""What the scenarios have in common: who plays, and how a calm group looks.
+"""What the scenarios have in common: the programs, and how a calm group looks.
 
-NETNS_PROGRAM=ucarp puts the original on both sides, to try the scenarios themselves.
+NETNS_PROGRAM=ucarp puts ucarp on both sides, to try the scenarios themselves.
 """
 
 import os
@@ -20,19 +20,19 @@ MIXED = list(dict.fromkeys([(OURS, ORIGINAL), (ORIGINAL, OURS)]))
 ALL = list(dict.fromkeys([*MIXED, (OURS, OURS)]))
 
 mixed_pairs = pytest.mark.parametrize(("first", "second"), MIXED)
-"""Ours and the original, and the other way round."""
+"""carppcap and ucarp, and the other way round."""
 
 all_pairs = pytest.mark.parametrize(("first", "second"), ALL)
 """The mixed pairs, and ours alone."""
 
 any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([ORIGINAL, OURS])))
-"""Ours is tested beside the original, and beside itself."""
+"""carppcap is tested beside ucarp, and beside itself."""
 
 any_program = pytest.mark.parametrize("program", list(dict.fromkeys([ORIGINAL, OURS])))
 """The same is expected of both programs."""
 
 only_ours = pytest.mark.skipif(
-    not IS_OURS_TESTED, reason="a promise that the original does not make"
+    not IS_OURS_TESTED, reason="a promise that ucarp does not make"
 )
 
 PATIENT = "-r 10"

@@ -1,4 +1,4 @@
-"""All that happened in a lab, in order: for people who ask why a scenario failed."""
+"""All that happened in a lab, in order, to find out why a scenario failed."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from tests.netns.wire import NS_PER_S, Advert, Arp, Packet
 def tell(
     daemons: Iterable[Daemon], packets: Iterable[Packet], changes: Iterable[Change]
 ) -> str:
-    """Logs, frames and who had which address, by seconds from the first event."""
+    """Return logs, frames and changes of addresses, in seconds from the first event."""
     events = [
         (line.time_ns, f"{daemon}: {line.level} {line.text}")
         for daemon in daemons

@@ -1,4 +1,4 @@
-"""Who becomes master, and who follows: ours and the original in one group."""
+"""Which host becomes master, and which one follows: carppcap and ucarp in one group."""
 
 import signal
 import time
@@ -65,7 +65,7 @@ def test_killed_master_is_replaced(first: str, second: str) -> None:
         silence_ns = claim.time_ns - last.time_ns
         assert silence_ns > 3 * NS_PER_S + 50 * SKEW_NS - SLACK_NS
         assert lab.wire.announcements(lab.hosts[1].mac, last.time_ns)
-        if second == OURS != ORIGINAL:  # The original takes up to a second more.
+        if second == OURS != ORIGINAL:  # ucarp takes up to a second more.
             bound_ns = 3 * NS_PER_S + 50 * SKEW_NS + NS_PER_S // 2
             assert silence_ns < bound_ns + lab.stalled_ns(last.time_ns, claim.time_ns)
 
@@ -138,7 +138,7 @@ def test_better_of_two_masters_reasserts(first: str, second: str) -> None:
 
 @mixed_pairs
 def test_equals_started_together_end_with_one_master(first: str, second: str) -> None:
-    """Whoever it is, it is one, and it stays."""
+    """There is exactly one master, and it stays."""
     with Lab(2) as lab:
         daemons = [
             host.start(program, "-k 20")
@@ -203,7 +203,7 @@ def test_three_hosts_survive_two_masters(programs: tuple[str, str, str]) -> None
 
 @only_ours
 def test_intervals_below_a_second_are_stable() -> None:
-    """-b 0 -k 20 against -k 40, where the original flaps once a second."""
+    """-b 0 -k 20 against -k 40, where ucarp flaps once a second."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-b 0 -k 20"), (OURS, "-b 0 -k 40"))
 

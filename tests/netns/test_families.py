@@ -104,7 +104,7 @@ def test_killed_process(families: str) -> None:
 
 @each_group
 def test_farewell(families: str) -> None:
-    """A gentle stop hands over every address at once, and nobody shares one."""
+    """A gentle stop hands over every address at once, and none is ever shared."""
     with _lab(families, 3) as lab:
         master, backup = _pair(lab, "-z -k 0", "-k 50")
         with pinging(lab) as pingers:
@@ -280,7 +280,7 @@ def test_order_of_addresses_does_not_matter() -> None:
 
 @pytest.mark.parametrize("vips", [VIPS4, VIPS6, (*VIPS4, "fd09::99", "fd09::98")])
 def test_another_set_of_addresses_is_another_group(vips: tuple[str, ...]) -> None:
-    """One address more or less, or another one, and nobody believes the other."""
+    """With one address more, less or changed, neither host believes the other."""
     with _lab("46") as lab:
         master = lab.hosts[0].start(OURS, FAST)
         await_rule(lab, lab.hosts[0], master)

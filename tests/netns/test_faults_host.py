@@ -56,7 +56,7 @@ def _survives(lab: Lab, daemon: Daemon) -> str:
     daemon.signal(signal.SIGTERM)
 
     assert daemon.wait() == 0
-    wait_for("nobody to have the address", lambda: not lab.holders)
+    wait_for("no holder of the address", lambda: not lab.holders)
     assert gap_ns < 1.5 * NS_PER_S
     return f"{LINES} lines, longest gap between adverts {gap_ns / NS_PER_S:.2f} s"
 
@@ -134,7 +134,7 @@ def _read(reader: int) -> str:
 
 @contextmanager
 def _jammed_syslog(host: Host) -> Iterator[socket.socket]:
-    """Gives `host` a /dev/log that is full, and that nobody reads."""
+    """Gives `host` a /dev/log that is full and never read."""
     own = host.lab.directory / "dev"
     own.mkdir()
     host.run(
@@ -197,7 +197,7 @@ def _script(lab: Lab, name: str, *lines: str) -> Path:
 
 @any_program
 def test_script_that_leaves_a_process_behind(program: str) -> str:
-    """Nobody waits for a process that a script leaves behind, not even at the end."""
+    """No process that a script leaves behind is waited for, not even at the end."""
     with Lab(1) as lab:
         [host] = lab.hosts
         up = _script(lab, "leaves", "setsid sleep 1000 &", f'exec {lab.up} "$@"')

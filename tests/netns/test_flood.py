@@ -38,7 +38,7 @@ def _count_lines(daemon: Daemon) -> int:
 
 @only_ours
 def test_flood_of_each_kind() -> str:
-    """Under a flood of forged adverts nobody takes over, and cadence is kept."""
+    """Under a flood of forged adverts the master stays, and adverts keep their rate."""
     with Lab(3) as lab:
         master = lab.hosts[0].start(OURS, "-r 1")
         await_rule(lab, lab.hosts[0], master, adverts=1)

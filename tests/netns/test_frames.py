@@ -1,4 +1,4 @@
-"""What goes over the wire, byte by byte, next to what the original sends."""
+"""What goes over the wire, byte by byte, next to what ucarp sends."""
 
 import signal
 import subprocess

@@ -167,7 +167,7 @@ def test_preemption_and_farewell(
 @every_kernel
 @either_first
 def test_a_tie(ours_is_first: bool, kernel: str, families: str) -> None:
-    """Of two masters that meet one stays, whoever has the lower address."""
+    """Of two masters that meet one stays, whichever has the lower address."""
     first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
     with scene(families, first, second) as group:
         group.lab.hosts[0].isolate()
@@ -230,7 +230,7 @@ def test_we_are_demoted(kernel: str, flags: str, families: str) -> None:
 @every_family
 @pytest.mark.parametrize("kernel", ["freebsd", "netbsd"])
 def test_demotion_without_preemption(kernel: str, families: str) -> None:
-    """Nobody takes over from a demoted one without -P, but OpenBSD and we do."""
+    """Only OpenBSD and carppcap take over from a demoted host without -P."""
     with scene(families, kernel, OURS) as group:
         group.begin((kernel, "-k 0"), (OURS, "-k 20"))
 

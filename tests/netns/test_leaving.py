@@ -27,7 +27,7 @@ GENTLE = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
 @only_ours
 @any_peer
 def test_gentle_stop_hands_over_at_once(peer: str) -> None:
-    """Down script, then 255/255, then exit 0; nobody ever shares the address.
+    """Down script, then 255/255, then exit 0; the address is never shared.
 
     The peer would wait 10 s for a silent master, so it is the farewell that moves it.
     """
@@ -109,7 +109,7 @@ def test_usr2_says_farewell(peer: str) -> None:
 
 @only_ours
 def test_no_farewell() -> None:
-    """--no-farewell goes as the original does: address released, not a word."""
+    """--no-farewell leaves as ucarp does: address released, no farewell."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-z --no-farewell"), (ORIGINAL, ""))
 

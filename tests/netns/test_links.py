@@ -31,7 +31,7 @@ def test_cable_of_the_master(first: str, second: str) -> None:
         await_rule(lab, lab.hosts[1], backup)
         lab.hosts[0].plug_cable()
         await_adverts(lab, lab.hosts[1], 6)
-        # Whoever of the two it is, the original may need 10 s to look at its link.
+        # Whichever of the two it is, ucarp may need 10 s to look at its link.
         wait_for("one holder", lambda: len(lab.holders) == 1)
 
         assert master.is_running
@@ -95,7 +95,7 @@ def test_carrier_can_be_ignored(program: str) -> None:
 @only_ours
 @any_peer
 def test_interface_set_down_and_up(peer: str) -> None:
-    """Where the original ends, we step down and come back."""
+    """Where ucarp ends, carppcap steps down and comes back."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -172,7 +172,7 @@ def test_master_that_stood_still(first: str, second: str) -> None:
 
 @only_ours
 def test_address_of_the_master_is_taken_away() -> None:
-    """Somebody deletes it by hand: the master takes it again, and says so."""
+    """The address is deleted by hand: the master adds it again, and says so."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(OURS, "-r 1 -k 100")
@@ -187,7 +187,7 @@ def test_address_of_the_master_is_taken_away() -> None:
 
 @any_program
 def test_queue_of_the_interface_is_full(program: str) -> None:
-    """ENOBUFS ends nobody: a skew of 240 after three failures, until three succeed."""
+    """On ENOBUFS it goes on: skew 240 after three failures, until three succeed."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-k 20")

@@ -113,7 +113,7 @@ def test_password_does_not_stay_in_the_command_line(spelling: str) -> None:
 
 
 def _install_as_ucarp(host: Host) -> None:
-    """Puts ours in the place of the original, as this host alone sees it."""
+    """Put carppcap in the place of ucarp, for this host only."""
     stand_in = host.lab.directory / "ucarp"
     stand_in.write_text(
         f"#!{sys.executable}\nimport sys\nfrom carppcap.cli import main\n"

@@ -1,6 +1,6 @@
-"""The replay guard on a real wire: an attacker who sends again what he has heard.
+"""The replay guard on a real wire: an attacker sends again what it has heard.
 
-He is a third host on the bridge.  He does not know the password; he may write another
+The attacker is a third host on the bridge, without the password.  It may write another
 advbase and advskew into an advert, another source into its packet and its frame, and
 mend the checksums.
 """
@@ -126,7 +126,7 @@ def latest(lab: Lab, host: Host) -> Advert:
 
 @pytest.mark.parametrize("first", [OURS, ORIGINAL])
 def test_one_advert_again_and_again(first: str) -> str:
-    """Adverts sent again move nobody; when the master dies its successor is in time."""
+    """Adverts sent again change nothing; a dead master's successor is in time."""
     with Lab(3) as lab:
         backup = start_pair(lab, first)
         alpha, beta, third = lab.hosts
@@ -185,7 +185,7 @@ def test_without_the_guard_it_is_an_outage() -> str:
             assert [line.text.endswith("; obeyed") for line in said] == (
                 [True] if mode == "detect" else []
             )
-    return "nobody has the address, for all of the 6 s that were watched"
+    return "no host has the address, for all of the 6 s that were watched"
 
 
 def test_an_attack_on_a_master() -> str:
@@ -205,7 +205,7 @@ def test_an_attack_on_a_master() -> str:
 
 
 def test_adverts_from_before_a_restart() -> str:
-    """Who starts anew does not obey adverts of carppcap from before its start."""
+    """After a restart it does not obey adverts of carppcap from before its start."""
     with Lab(3) as lab:
         backup = start_pair(lab, OURS)
         alpha, beta, third = lab.hosts
@@ -235,7 +235,7 @@ def test_adverts_from_before_a_restart() -> str:
 
 @needs_faketime
 def test_a_clock_that_went_back_over_a_restart() -> str:
-    """Whose clock went back over a restart is told so, and heard an instant later."""
+    """A host whose clock went back over a restart is told so, then heard at once."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         words = with_clock(clock)

@@ -87,7 +87,7 @@ def test_without_multicast_frames_are_broadcast(first: str, second: str) -> None
 @all_pairs
 @pytest.mark.parametrize("flag", ["--mcastip=", "--mcast "])
 def test_other_multicast_group(first: str, second: str, flag: str) -> None:
-    """The group can be moved, in both spellings that the original understands."""
+    """The group can be moved, in both spellings that ucarp understands."""
     where = f"{flag}{OTHER_GROUP}"
     with Lab(2) as lab:
         _, backup = start_group(lab, (first, where), (second, f"{where} -k 50"))

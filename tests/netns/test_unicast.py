@@ -97,7 +97,7 @@ def test_power_cut_without_multicast(families: str) -> str:
         with pinging(lab) as pingers:
             cut_ns = time.time_ns()
             one.power_off()
-            # There is nobody to advertise to.
+            # There is no peer left to advertise to.
             await_state(backup, "MASTER")
             outage_ns, stalled_ns = longest_outage_ns(lab, pingers, cut_ns)
 
@@ -114,7 +114,7 @@ def test_frames_to_a_peer(families: str) -> None:
         one, other = lab.hosts
         master = one.start(OURS, f"{FAST} {_with_peers(other)}")
         await_rule(lab, one, master, adverts=2 * len(families))
-        # Until somebody is at home for the protocol, the other kernel refuses it.
+        # Until a program listens for the protocol, the other kernel refuses it.
         wait_for("a refusal", lambda: _complaints_of_kernels(lab))
         backup = other.start(OURS, f"{FAST_BACKUP} {_with_peers(one)}")
         await_state(backup, "BACKUP")
@@ -211,7 +211,7 @@ def test_three_with_two_peers_each(families: str) -> None:
 
 @each_family
 def test_peer_that_appears_later(families: str) -> None:
-    """Nobody answers for the peer; once it is there, it is told, by the next advert."""
+    """A peer that is not there yet gets the next advert once it is."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         other.link_down()
@@ -271,7 +271,7 @@ def test_first_claim_reaches_the_peer(families: str) -> None:
 def _routed(families: str) -> Iterator[Lab]:
     """Two hosts that reach each other through a router only.
 
-    All are on one bridge, which lets the hosts talk to nobody but the router, so that
+    All are on one bridge, which lets the hosts talk to the router only, so that
     the wire is seen on both sides of it.
     """
     addresses = ("10.9.1.1", "10.9.2.1")
@@ -334,7 +334,7 @@ def test_across_a_router(families: str) -> None:
 
 @pytest.mark.parametrize("families", ["4", "6"])
 def test_stranger_from_far_away(families: str) -> None:
-    """Only a peer may be behind a router: whoever else is there is not believed."""
+    """Only a peer may be behind a router: no other host there is believed."""
     with _routed(families) as lab:
         one, other = lab.hosts
         missing = f"{other.address[:-1]}9"
@@ -349,7 +349,7 @@ def test_stranger_from_far_away(families: str) -> None:
 
 @pytest.mark.parametrize("families", ["4", "6", "46"])
 def test_master_of_the_group_beside_a_peer(families: str) -> None:
-    """Who names peers hears the group as well, and takes over from it."""
+    """A host with peers hears the group as well, and takes over from it."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         master = one.start(OURS, FAST)
@@ -368,7 +368,7 @@ def test_master_of_the_group_beside_a_peer(families: str) -> None:
     ("families", "group"), [("4", "224.0.0.18"), ("6", "ff02::12")]
 )
 def test_member_of_the_group_is_told_of_a_peer(families: str, group: str) -> None:
-    """Who names no peers does not listen to one; it says what is wrong."""
+    """A host without peers does not listen to one; it says what is wrong."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         unicast = one.start(OURS, f"{FAST} {_with_peers(other)}")

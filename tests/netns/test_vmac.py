@@ -1,4 +1,4 @@
-"""A virtual MAC that moves with the addresses: clients do not notice who is master."""
+"""A virtual MAC moves with the addresses: clients do not notice the change."""
 
 import signal
 import subprocess
@@ -85,7 +85,7 @@ def _interfaces(host: Host) -> str:
 @each_family
 @pytest.mark.parametrize("end", ["power cut", "farewell", "preemption"])
 def test_clients_keep_their_entry(families: str, end: str) -> str:
-    """Whoever is master and however it became one, the address has one MAC."""
+    """Whichever host is master, and however it became one, the address has one MAC."""
     with _lab(families) as lab, _neighbours_of_client(lab) as macs:
         one, other, _ = lab.hosts
         flags = ("--vmac -z -k 20", "--vmac -k 50")
@@ -131,7 +131,7 @@ def test_announced_and_advertised(families: str) -> None:
 
 @each_family
 def test_interface_comes_and_goes(families: str) -> None:
-    """A master has it, with all addresses; a backup has none, nor who has left."""
+    """A master has it, with all addresses; a backup or a host that left has none."""
     with _lab(families, 2) as lab:
         one, other = lab.hosts
         ignored = "/proc/sys/net/ipv4/conf/eth0/arp_ignore"

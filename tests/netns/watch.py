@@ -1,4 +1,4 @@
-"""Who holds which address, and since when, as the kernels of the hosts tell it."""
+"""Which host holds which address, and since when, as their kernels report it."""
 
 import socket
 import struct

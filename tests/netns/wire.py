@@ -125,7 +125,7 @@ class Neighbour:
 
     @property
     def is_announcement(self) -> bool:
-        """Whether nobody had asked for it, and everybody is to believe it."""
+        """True if it was not asked for and overrides what receivers know."""
         return self.is_advertisement and not self.is_solicited and self.is_override
 
 
@@ -142,7 +142,7 @@ def checksum(data: bytes) -> int:
 
 
 def parse(frame: Frame) -> Packet | None:
-    """What `frame` says, or None for anything but adverts and who has an address."""
+    """What `frame` says, or None for all but adverts, ARP and neighbour discovery."""
     data = frame.data
     if data[12:14] == b"\x08\x06" and len(data) >= 14 + _ARP.size:
         _, _, _, _, operation, sender_mac, sender, target_mac, target = (
