@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from carppcap.wire.auth import Authenticator, Key
-from tests.bench.replay import write_adverts
+from tests.bench.replay import measured, write_adverts
 from tests.bench.report import Row, as_json, as_rst, closing_line, significant, table
 from tests.bench.stage import config_of
 from tests.netns.heartbeat import STALL_NS, stalled_ns
@@ -185,6 +185,13 @@ def test_stalls(since_ns: int, until_ns: int, expected_ns: int) -> None:
     ]
 
     assert stalled_ns(beats, since_ns, until_ns) == expected_ns
+
+
+def test_peak_memory_is_that_of_the_process() -> None:
+    """The peak is not that of the process that measures, which is far larger."""
+    ballast = bytearray(b"x" * 60_000_000)
+
+    assert measured(["sleep", "0.1"]).peak_mb < len(ballast) / 1e6
 
 
 def test_generated_capture_is_authentic(tmp_path: Path) -> None:
