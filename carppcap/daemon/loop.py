@@ -35,6 +35,7 @@ from carppcap.election.events import (
     Stop,
 )
 from carppcap.filter.flood import FloodGate
+from carppcap.filter.prefilter import ForgeryTest
 from carppcap.log.journal import Journal
 from carppcap.node import counter
 from carppcap.node.egress import Egress
@@ -83,6 +84,7 @@ class Daemon:
         origin = now_ns()
         self._journal = Journal(log, config, origin)
         self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
+        self._forgeries = ForgeryTest(config)
         self._clock = CaptureClock(origin, wall_ns(), self._interface.read_delay_ns)
         self._node = Node(
             [config], lambda: counter.CounterSequence(wall_ns(), origin, _draw(1))
@@ -195,6 +197,8 @@ class Daemon:
         """Handle one frame; True if its advert or hint was of use."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
+        if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
+            return False
         datagram = decode(frame, self._interface.link_type)
         outcome = self._node.receive(self._config.interface, datagram, at)
         if outcome is None:

@@ -259,6 +259,7 @@ MUTANTS = (
     _flood("one turn for ever", "self._turn += 1", "pass"),
     _flood("a flood restarts the turn", "case Stage.NARROW if overflows and self._slices < SLICES_MAX:\n                self._slices *= 2", "case Stage.NARROW if overflows:\n                self._slices = min(2 * self._slices, SLICES_MAX)"),
     _flood("a known sender waits for its turn", "turn, known = self._turn % self._slices, tuple(self._known)", "turn, known = self._turn % self._slices, ()"),
+    Mutant("signed otherwise is forged", "filter/prefilter.py", "frame[6:12]) is None", "None) is None", (), ("filter/test_prefilter.py",)),
     _flood("deaf to a successor", "if now >= missed_at:", "if False:"),
     _flood("looks when the advert is due", "return just_heard or not waiting or", "return True or"),
     Mutant("no word from peers to us alone", "filter/bpf.py", 'return f"(dst host {group} or dst host {_plain(own)})"', 'return f"dst host {group}"', (), ("filter/test_bpf.py",)),
