@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from struct import Struct
 
@@ -27,13 +27,16 @@ _starting = threading.Lock()
 class Heartbeat:
     """A process that writes (due, late), both in ns, at each of its beats.
 
-    The process ends with `close`, and by itself when its parent is gone.
+    The process ends with `close`, and by itself when its parent is gone.  `before` is
+    put before its command, as before that of the daemons it is compared with.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sequence[str] = ()) -> None:
         self._beats = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.DEVNULL, stdout=self._beats
+            [*before, sys.executable, __file__],
+            stdin=subprocess.DEVNULL,
+            stdout=self._beats,
         )
 
     @property

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.netns.daemons import Daemon
+from tests.netns.heartbeat import Heartbeat
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
     ORIGINAL,
@@ -283,7 +284,7 @@ def test_starved_of_processor_time() -> str:
     pinned = ("taskset", "-c", str(processor))
     groups = {7: ("-k 0", "-k 50"), 8: ("-b 0 -k 26", "-b 0 -k 30")}
     master_down_ns = {7: 3 * NS_PER_S + 50 * SKEW_NS, 8: 3 * 30 * SKEW_NS}
-    with Lab(2) as lab:
+    with Lab(2) as lab, closing(Heartbeat(pinned)) as heartbeat:
         daemons = {}
         for vhid, flags in groups.items():
             for host, words in zip(lab.hosts, flags, strict=True):
@@ -309,7 +310,7 @@ def test_starved_of_processor_time() -> str:
             longest_ns = max(after - before for before, after in gaps)
             latest[vhid] = longest_ns / 1e6
             for before, after in gaps:
-                stalled_ns = lab.stalled_ns(before, after)
+                stalled_ns = heartbeat.stalled_ns(before, after)
                 assert after - before < master_down_ns[vhid] + stalled_ns
             if longest_ns < master_down_ns[vhid]:
                 assert daemons[vhid, lab.hosts[0]].states == STAYED_MASTER
