@@ -1,40 +1,38 @@
 """The replay guard: was this advert sent before?
 
 The digest of an advert covers its counter, but not its sender, its time or its claims
-(advbase, advskew, demotion).  An attacker can send a captured advert again, with other
-claims, but cannot sign another counter.  So the guard, which is asked after the digest,
-looks at counters.  These are its rules; the first row that fits decides.
+(advbase, advskew, demotion).  An attacker can send a recorded advert again, with other
+claims, but cannot sign another counter.  So the guard, which examines authentic adverts
+only, looks at counters.  These are its rules; the first that fits decides:
 
-A marked counter (see `counter`) carries a time and an id.  Each id has a window, which
-ends at its newest time (RFC 4303, 3.4.3, has the same for IPsec):
+       counter                         same claims  other claims  remembered
+    1  marked, new                     fresh        fresh         time, claims
+    2  marked, one of the last 64      replay       tampered
+    3  marked                          stale        stale
 
-    time of the counter                       finding   remembered
-    newer than the window                     fresh     the time, the claims
-    in the window, not heard                  fresh     the time, the claims
-    heard or too old, with known claims       replay
-    heard or too old, with other claims       tampered
-    heard or too old, claims not known        stale
+    4  constant                        fresh        changed       claims
+    5  candidate, repeated enough      repeating    repeating     it is constant
+    6  candidate                       fresh        changed       one more repeat
+    7  heard, counts on from constant  fresh        changed       how far
+    8  heard                           replay       tampered      probed
+    9  not heard                       fresh        fresh         it, claims, sender
 
-At the start, the newest time is that of the guard's own start: adverts from before a
-restart are refused.
+A *marked* counter (see `counter`) carries a time and an id.  Each id has a window,
+which ends at its latest time (RFC 4303, 3.4.3, has the same for IPsec).  A marked
+counter is *new* if its time is beyond the window, or in it and not heard.  At the start
+all windows end at the start of the guard, and nothing in them is new: adverts from
+before a restart are refused.
 
-Any other counter has no order.  OpenBSD and OPNsense repeat one counter in all adverts:
+Any other counter has no order.  OpenBSD and OPNsense repeat one until they are started
+again: it is *constant*.  A counter that was not heard is a *candidate* for that until
+its sender is known to change its counter, which it is after two within its pace.  The
+candidate has been *repeated enough* after three repeats and 2.5 intervals without
+another counter of its sender.  ucarp and FreeBSD *count on* from a counter that they
+hear, and from a constant one again whenever they hear it; how far they did is also
+remembered under rule 9.
 
-    counter                                   finding    remembered
-    constant, with the claims of last time    fresh
-    constant, with other claims               changed    the claims
-    candidate, repeated often enough          repeating  constant from now on
-    candidate, with the same claims           fresh      one more repeat
-    candidate, with other claims              changed    one more repeat
-    not heard                                 fresh      counter, claims, sender
-    heard, counts on from a constant one      fresh, or changed with other claims
-    heard, with the same claims               replay     probe the master, once
-    heard, with other claims                  tampered   probe the master, once
-
-A new counter is a candidate until its sender is known to change its counter, which it
-is once two new ones came within its pace.
-
-All tables have a fixed size, and only an authentic new advert can push something out.
+All tables have a fixed size.  Only authentic adverts get into them, and one that is
+refused into the list of the probed alone.
 """
 
 from dataclasses import dataclass
@@ -43,7 +41,7 @@ from typing import TypeVar
 
 from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
-from carppcap.node.counter import ID_BITS, IDS, UNITS_PER_S, join, split
+from carppcap.node.counter import COUNTERS, IDS, UNITS_PER_S, Stamp, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
 START_SLACK = 4 * UNITS_PER_S
@@ -51,7 +49,7 @@ START_SLACK = 4 * UNITS_PER_S
 sent before may arrive after."""
 
 WINDOW = 4 * UNITS_PER_S
-"""How far behind the newest time of its id an advert may come late."""
+"""How far behind the latest time of its id an advert may come late."""
 
 REMEMBERED = 1 << 14
 """Unmarked counters: 4.5 hours of one sender each second."""
@@ -75,12 +73,11 @@ HINT_PERIOD_NS: Interval = NS_PER_S // 4
 
 HINTED_MAX = 64
 
-_WINDOW_MASK = (1 << WINDOW) - 1
-
 Claims = tuple[int, int, int]
 """What the digest does not cover: advbase, advskew, demotion."""
 
-T = TypeVar("T")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Finding(Enum):
@@ -91,7 +88,7 @@ class Finding(Enum):
     """Its counter was heard before, and counts as constant from now on."""
 
     CHANGED = "changed"
-    """Its counter is constant; sender or attacker changed the claims."""
+    """Its counter may be repeated; sender or attacker changed the claims."""
 
     REPLAY = "replay"
     """It was sent before."""
@@ -117,40 +114,106 @@ class Verdict:
     probe: bool = False
 
 
+class Guard:
+    """The memory of one group.  `start` is the time of its counter at the start.
+
+    Instants must not decrease.
+    """
+
+    def __init__(self, start: int) -> None:
+        self._marked = MarkedMemory(start)
+        self._unmarked = UnmarkedMemory()
+        self._probed: _Table[int, None] = _Table(RECENT_MAX)
+        self._hinted_at: _Table[tuple[Address, int], Instant] = _Table(HINTED_MAX)
+
+    def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
+        """Return what the rules above say of `advert`, and remember what they name."""
+        stamp = split(advert.counter)
+        if stamp is not None:
+            return Verdict(self._marked.examine(advert, stamp))
+        finding = self._unmarked.examine(advert, now)
+        probe = finding in REFUSED and advert.counter not in self._probed
+        if probe:
+            self._probed.put(advert.counter, None)
+        return Verdict(finding, probe)
+
+    def note_sent(self, counter: int) -> None:
+        """Remember a counter of our own: an attacker may send it back."""
+        stamp = split(counter)
+        assert stamp is not None  # all of ours are marked
+        self._marked.note(stamp)
+
+    def hint(self, counter: int, source: Address, now: Instant) -> int | None:
+        """Return the counter that `source` has to exceed, after a stale `counter`.
+
+        None if it was told within `HINT_PERIOD_NS`, or if so many others were that they
+        may be one attacker under many addresses.
+        """
+        stamp = split(counter)
+        assert stamp is not None  # only marked ones are stale
+        _, number = stamp
+        told_at = self._hinted_at.get((source, number))
+        if told_at is None and len(self._hinted_at) == HINTED_MAX:
+            told_at = next(iter(self._hinted_at.values()))
+        if told_at is not None and now - told_at < HINT_PERIOD_NS:
+            return None
+        self._hinted_at.put((source, number), now)
+        return join(self._marked.latest(number), number)
+
+
+class MarkedMemory:
+    """The times of each id, heard or sent, that are in its window."""
+
+    def __init__(self, start: int) -> None:
+        self._floor = max(0, start - START_SLACK)
+        self._times: list[frozenset[int]] = [frozenset()] * IDS
+        self._claims: _Table[int, Claims] = _Table(RECENT_MAX)
+
+    def examine(self, advert: AdvertReceived, stamp: Stamp) -> Finding:
+        """Return what rules 1 to 3 say, and remember what they name."""
+        claims = _claims(advert)
+        if self._is_new(stamp):  # 1
+            self.note(stamp)
+            self._claims.put(advert.counter, claims)
+            return Finding.FRESH
+        known = self._claims.get(advert.counter)
+        if known is not None:  # 2
+            return Finding.REPLAY if known == claims else Finding.TAMPERED
+        return Finding.STALE  # 3
+
+    def latest(self, number: int) -> int:
+        """Return the latest time of an id, at first that of our start."""
+        return max(self._times[number], default=self._floor)
+
+    def note(self, stamp: Stamp) -> None:
+        """Remember a time, and forget those that the window has passed."""
+        time, number = stamp
+        times = self._times[number] | {time}
+        begin = max(times) - WINDOW
+        self._times[number] = frozenset(each for each in times if each > begin)
+
+    def _is_new(self, stamp: Stamp) -> bool:
+        time, number = stamp
+        begin = max(self._floor, self.latest(number) - WINDOW)
+        return time > begin and time not in self._times[number]
+
+
 @dataclass(slots=True)
-class _Window:
-    """The newest time of one id; bit n of `heard` is the time n units before it."""
+class Sender:
+    """A source of unmarked adverts, and the instant of its last new counter.
 
-    newest: int
-    heard: int = _WINDOW_MASK
-
-    def is_open_to(self, time: int) -> bool:
-        behind = self.newest - time
-        return behind < 0 or (behind < WINDOW and not self.heard >> behind & 1)
-
-    def note(self, time: int) -> None:
-        ahead = time - self.newest
-        if ahead > 0:
-            self.heard = (self.heard << min(ahead, WINDOW) | 1) & _WINDOW_MASK
-            self.newest = time
-        elif -ahead < WINDOW:
-            self.heard |= 1 << -ahead
-
-
-@dataclass(slots=True)
-class _Sender:
-    """A source of unmarked adverts: the instant of its last new counter, and whether it
-    is known to change its counter."""
+    `changes` is True if it is known to change its counter.
+    """
 
     fresh_at: Instant
     changes: bool = False
 
 
 @dataclass(slots=True)
-class _Candidate:
+class Candidate:
     """A counter that may be constant.  Its sender is never silent for `silence_ns`."""
 
-    source: int
+    source: Address
     since: Instant
     claims: Claims
     silence_ns: Interval
@@ -158,120 +221,64 @@ class _Candidate:
 
 
 @dataclass(slots=True)
-class _Constant:
-    """A counter that its sender repeats, and how far others have counted on from it."""
+class Constant:
+    """A constant counter; `counted` is how far others have counted on from it since."""
 
     counter: int
     claims: Claims
     counted: int = 0
 
     def distance(self, counter: int) -> int:
-        return (counter - self.counter) % (1 << 64)
+        """Return how far `counter` is ahead of this one."""
+        return (counter - self.counter) % COUNTERS
 
 
-class Guard:
-    """The memory of one group.  `start` is the time of its counter at the start."""
+class UnmarkedMemory:
+    """The unmarked counters that were heard, and what is known of their senders."""
 
-    def __init__(self, start: int) -> None:
-        floor = max(0, start - START_SLACK)
-        self._windows = [_Window(floor) for _ in range(IDS)]
-        self._recent: dict[int, Claims] = {}
-        self._heard: dict[int, Claims] = {}
-        self._senders: dict[int, _Sender] = {}
-        self._candidates: dict[int, _Candidate] = {}
-        self._constants: dict[int, _Constant] = {}
-        self._probed: dict[int, None] = {}
-        self._hinted_at: dict[int, Instant] = {}
+    def __init__(self) -> None:
+        self._heard: _Table[int, Claims] = _Table(REMEMBERED)
+        self._senders: _Table[Address, Sender] = _Table(SENDERS_MAX)
+        self._candidates: _Table[int, Candidate] = _Table(CANDIDATES_MAX)
+        self._constants: _Table[int, Constant] = _Table(CONSTANTS_MAX)
 
-    def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
-        """Return what the rules above say of `advert`, and remember what they name.
-
-        Instants must not decrease.
-        """
+    def examine(self, advert: AdvertReceived, now: Instant) -> Finding:
+        """Return what rules 4 to 9 say, and remember what they name."""
         counter, claims = advert.counter, _claims(advert)
-        stamp = split(counter)
-        if stamp is not None:
-            return Verdict(self._examine_marked(counter, *stamp, claims))
         constant = self._constants.get(counter)
-        if constant is not None:
-            return Verdict(self._repeat_constant(constant, claims))
+        if constant is not None:  # 4
+            self._constants.put(counter, Constant(counter, claims))
+            return Finding.FRESH if constant.claims == claims else Finding.CHANGED
         candidate = self._candidates.get(counter)
-        if candidate is not None:
-            return Verdict(self._repeat_candidate(candidate, counter, claims, now))
+        if candidate is not None and self._is_repeated_enough(candidate, now):  # 5
+            del self._candidates[counter]
+            self._constants.put(counter, Constant(counter, claims))
+            return Finding.REPEATING
+        if candidate is not None:  # 6
+            candidate.repeats += 1
+            self._candidates.put(counter, candidate)
+            return Finding.FRESH if candidate.claims == claims else Finding.CHANGED
         known, origin = self._heard.get(counter), self._origin(counter)
         if origin is not None:
             origin.counted = origin.distance(counter)
-        if known is None:
-            _keep(self._heard, counter, claims, REMEMBERED)
-            self._note_sender(advert, now)
-            return Verdict(Finding.FRESH)
-        if origin is not None:
-            return Verdict(Finding.FRESH if known == claims else Finding.CHANGED)
-        is_first = counter not in self._probed
-        if is_first:
-            _keep(self._probed, counter, None, RECENT_MAX)
-        finding = Finding.REPLAY if known == claims else Finding.TAMPERED
-        return Verdict(finding, probe=is_first)
+        if known is not None and origin is not None:  # 7
+            return Finding.FRESH if known == claims else Finding.CHANGED
+        if known is not None:  # 8
+            return Finding.REPLAY if known == claims else Finding.TAMPERED
+        self._heard.put(counter, claims)  # 9
+        self._note_sender(advert, now)
+        return Finding.FRESH
 
-    def note_sent(self, counter: int) -> None:
-        """Remember a counter of our own: an attacker may send it back."""
-        stamp = split(counter)
-        assert stamp is not None  # all of ours are marked
-        time, number = stamp
-        self._windows[number].note(time)
-
-    def hint(self, counter: int, source: Address, now: Instant) -> int | None:
-        """Return the counter that `source` has to exceed, after a stale `counter`.
-
-        None if it was told within `HINT_PERIOD_NS`, or if so many others were that they
-        may be one attacker under many names.
-        """
-        stamp = split(counter)
-        assert stamp is not None  # only marked ones are stale
-        _, number = stamp
-        key = int(source) << ID_BITS | number
-        is_full = len(self._hinted_at) >= HINTED_MAX and key not in self._hinted_at
-        other = next(iter(self._hinted_at)) if is_full else key
-        if now - self._hinted_at.get(other, now - HINT_PERIOD_NS) < HINT_PERIOD_NS:
-            return None
-        _keep(self._hinted_at, key, now, HINTED_MAX)
-        return join(self._windows[number].newest, number)
-
-    def _examine_marked(
-        self, counter: int, time: int, number: int, claims: Claims
-    ) -> Finding:
-        window = self._windows[number]
-        if window.is_open_to(time):
-            window.note(time)
-            _keep(self._recent, counter, claims, RECENT_MAX)
-            return Finding.FRESH
-        known = self._recent.get(counter)
-        if known is None:
-            return Finding.STALE
-        return Finding.REPLAY if known == claims else Finding.TAMPERED
-
-    def _repeat_constant(self, constant: _Constant, claims: Claims) -> Finding:
-        _keep(self._constants, constant.counter, constant, CONSTANTS_MAX)
-        finding = Finding.FRESH if constant.claims == claims else Finding.CHANGED
-        constant.claims, constant.counted = claims, 0
-        return finding
-
-    def _repeat_candidate(
-        self, candidate: _Candidate, counter: int, claims: Claims, now: Instant
-    ) -> Finding:
+    def _is_repeated_enough(self, candidate: Candidate, now: Instant) -> bool:
+        """True if this repeat is the last one that it takes."""
         sender = self._senders.get(candidate.source)
-        if sender is None or sender.fresh_at == candidate.since:
-            candidate.repeats += 1
-            span_ns = now - candidate.since
-            if candidate.repeats >= REPEATS_MIN and span_ns >= candidate.silence_ns:
-                del self._candidates[counter]
-                constant = _Constant(counter, claims)
-                _keep(self._constants, counter, constant, CONSTANTS_MAX)
-                return Finding.REPEATING
-        _keep(self._candidates, counter, candidate, CANDIDATES_MAX)
-        return Finding.FRESH if candidate.claims == claims else Finding.CHANGED
+        return (
+            candidate.repeats + 1 >= REPEATS_MIN
+            and now - candidate.since >= candidate.silence_ns
+            and (sender is None or sender.fresh_at == candidate.since)
+        )
 
-    def _origin(self, counter: int) -> _Constant | None:
+    def _origin(self, counter: int) -> Constant | None:
         """Return the constant counter that `counter` counts on from, if any.
 
         ucarp and FreeBSD begin again behind the counter of an OpenBSD whenever they
@@ -284,22 +291,38 @@ class Guard:
 
     def _note_sender(self, advert: AdvertReceived, now: Instant) -> None:
         """Remember when the sender of a new counter was heard, and its habit."""
-        source, silence_ns = int(advert.source), _silence_ns(advert)
-        sender = self._senders.get(source)
-        # After such a silence a constant-counter host may have the address.
-        if sender is None or now - sender.fresh_at > max(silence_ns, REPLACED_NS):
-            sender = _Sender(now)
-        if not sender.changes:
-            candidate = _Candidate(source, now, _claims(advert), silence_ns)
-            _keep(self._candidates, advert.counter, candidate, CANDIDATES_MAX)
+        source, silence_ns = advert.source, _silence_ns(advert)
+        sender = self._senders.get(source) or Sender(now)
+        gap_ns = now - sender.fresh_at
+        if gap_ns > max(silence_ns, REPLACED_NS):
+            # A constant-counter host may have the address now.
+            sender.changes = False
+        elif 0 < gap_ns <= _pace_ns(advert):
             # After a longer time, it may be an OpenBSD that was restarted.
-            if sender.fresh_at < now <= sender.fresh_at + _pace_ns(advert):
-                sender.changes = True
-                for counter, other in list(self._candidates.items()):
-                    if other.source == source:
-                        del self._candidates[counter]
+            sender.changes = True
+            for counter, other in list(self._candidates.items()):
+                if other.source == source:
+                    del self._candidates[counter]
+        if not sender.changes:
+            candidate = Candidate(source, now, _claims(advert), silence_ns)
+            self._candidates.put(advert.counter, candidate)
         sender.fresh_at = now
-        _keep(self._senders, source, sender, SENDERS_MAX)
+        self._senders.put(source, sender)
+
+
+class _Table(dict[_K, _V]):
+    """A dict of at most `length_max` entries: the oldest makes room for another."""
+
+    def __init__(self, length_max: int) -> None:
+        super().__init__()
+        self._length_max = length_max
+
+    def put(self, key: _K, value: _V) -> None:
+        """Put an entry at the end."""
+        self.pop(key, None)
+        if len(self) >= self._length_max:
+            del self[next(iter(self))]
+        self[key] = value
 
 
 def _claims(advert: AdvertReceived) -> Claims:
@@ -314,11 +337,3 @@ def _silence_ns(advert: AdvertReceived) -> Interval:
 def _pace_ns(advert: AdvertReceived) -> Interval:
     """Return a time in which a live sender adverts again, but no restarted host."""
     return max(advert.interval_ns * 5 // 4, NS_PER_S)
-
-
-def _keep(table: dict[int, T], key: int, value: T, length_max: int) -> None:
-    """Put `value` at the end of `table`; the oldest entry makes room if need be."""
-    table.pop(key, None)
-    if len(table) >= length_max:
-        del table[next(iter(table))]
-    table[key] = value
