@@ -4,8 +4,9 @@
 Without laws only a unit test can notice it: the simulator does not go there, shares
 the mistake, or the group compensates for it.  `tests` must fail in any case.
 
-Not here, because no test could tell: leaving out the reset of `_send_successes` on a
-cure.
+One change has no mutant, because it changes nothing that can be seen: an `Advertiser`
+that is no longer suppressed need not set `_send_successes` to 0.  The next failure
+does so, and until then only successes are counted.
 """
 
 from dataclasses import dataclass

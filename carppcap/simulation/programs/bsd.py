@@ -2,7 +2,7 @@
 
 It runs no scripts: a MASTER answers for the addresses from the first instant.  Its
 timers run out with a tick of its clock, never early and up to a tick late
-(`tvtohz`).  There is a master-down intervalr for each family that has addresses, so a
+(`tvtohz`).  There is a master-down interval for each family that has addresses, so a
 group of both families whose master is silent in one gets a second master.
 
 How the kernels differ:
@@ -17,7 +17,6 @@ How the kernels differ:
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import assert_never
 
 from carppcap.addresses import Address, Family
 from carppcap.election.actions import (
@@ -25,6 +24,7 @@ from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     SendAdvert,
+    SendHint,
     State,
     StateChanged,
 )
@@ -40,16 +40,13 @@ from carppcap.election.events import (
     Stop,
     Tick,
 )
-from carppcap.election.script_queue import Job
 from carppcap.node.egress import Egress
-from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
-from carppcap.simulation.programs.system import System
+from carppcap.simulation.programs.system import Program, System, datagram_of
 from carppcap.simulation.scenario.chance import Dice
-from carppcap.simulation.scenario.parts import INTERFACE, Kind, Member
+from carppcap.simulation.scenario.parts import Kind, Member
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval, advert_interval_ns
-from carppcap.wire.decode import LinkType, decode
 from carppcap.wire.header import BOW_OUT
 
 DEAD_RATIO = 3
@@ -65,27 +62,25 @@ TICK_NS = {
 }
 
 
-class BsdHost:
-    """One vhid of a FreeBSD, NetBSD or OpenBSD host."""
+class BsdHost(Program):
+    """One vhid of a FreeBSD, NetBSD or OpenBSD host.
+
+    A kernel runs no scripts and cannot be stopped.
+    """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
-        config = member.config
-        self._kind = member.kind
-        self._config = config
-        self._system = system
-        self._dice = dice
-        self._state = State.INIT
-        self._advert_at: Instant | None = None
-        self._master_down_at: dict[Family, Instant] = {}
-        self._egress = kernel_egress(
+        egress = kernel_egress(
             member, system.mac, lambda: dice.bits(16), system.neighbour
         )
-        self._ingress = BsdIngress(member.kind, config)
+        super().__init__(member, system, dice, egress)
+        self._kind = member.kind
+        self._advert_at: Instant | None = None
+        self._master_down_at: dict[Family, Instant] = {}
+        self._ingress = BsdIngress(member.kind, member.config)
         self._tick_ns = TICK_NS[member.kind]
         self._tick_phase_ns = dice.up_to(self._tick_ns)
         self._cookie = dice.bits(64)
-        self._heard_counter: int | None = None
-        self._demotion = config.demotion
+        self._demotion = member.config.demotion
         self._adverts_until_arp = 0
 
     @property
@@ -100,17 +95,16 @@ class BsdHost:
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """`carp_input` up to `carp_input_c`."""
-        datagram = decode(frame, LinkType.ETHERNET)
-        verdict = self._ingress.check(datagram)
+        verdict = self._ingress.check(datagram_of(frame))
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
-        elif verdict is not None:
-            is_own = verdict.counter == self._cookie
-            if self._kind is Kind.OPENBSD and is_own:
-                self._system.reject(Rejection(RejectReason.OWN))
-            else:
-                self._heard_counter = verdict.counter
-                self._heard(verdict, now)
+        elif verdict is None:
+            pass
+        elif self._kind is Kind.OPENBSD and verdict.counter == self._cookie:
+            self._system.reject(Rejection(RejectReason.OWN))
+        else:
+            self._heard_counter = verdict.counter
+            self._heard(verdict, now)
 
     def wake(self, now: Instant) -> None:
         """`carp_master_down` or `carp_send_ad`."""
@@ -138,7 +132,7 @@ class BsdHost:
         if self._state is State.MASTER:
             self._advertise(news, now)
         else:
-            self._report(news, [], now)
+            self._report(news, [], now, self.deadline)
 
     def stop(self, now: Instant) -> None:
         """`ifconfig carp0 down`: the host leaves the group."""
@@ -149,12 +143,6 @@ class BsdHost:
             self._become(State.INIT, Cause.SHUTDOWN, Stop(), now, last_words)
         self._system.exit()
 
-    def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """A kernel runs no scripts."""
-
-    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """A kernel cannot be stopped."""
-
     # What it decides.
 
     def _heard(self, theirs: AdvertReceived, now: Instant) -> None:
@@ -162,7 +150,7 @@ class BsdHost:
             if self._is_beaten_by(theirs):
                 self._become(State.BACKUP, Cause.BETTER_MASTER, theirs, now)
             else:
-                self._report(theirs, [], now)
+                self._report(theirs, [], now, self.deadline)
             return
         cause = self._reason_to_take_over(theirs)
         if cause is not None:
@@ -170,7 +158,7 @@ class BsdHost:
         else:
             master_down_ns = self._master_down_ns
             self._master_down_at[theirs.family] = self._after(master_down_ns, now)
-            self._report(theirs, [], now)
+            self._report(theirs, [], now, self.deadline)
 
     def _is_beaten_by(self, theirs: AdvertReceived) -> bool:
         ours, peers = self._demotions(theirs)
@@ -238,21 +226,16 @@ class BsdHost:
         actions: list[Action] = [*last_words, StateChanged(self._state, new, cause)]
         self._state = new
         self._advert_at, self._master_down_at = None, {}
-        match new:
-            case State.INIT:
-                pass
-            case State.BACKUP:
-                due = self._after(self._master_down_ns, now)
-                self._master_down_at = dict.fromkeys(self._config.families, due)
-            case State.MASTER:
-                is_freebsd = self._kind is Kind.FREEBSD
-                first_ns = self._config.interval_ns if is_freebsd else self._interval_ns
-                self._advert_at = self._after(first_ns, now)
-                self._adverts_until_arp = REPEAT_ARP_AFTER
-                actions += [*self._our_adverts(), AnnounceAddresses()]
-            case _:
-                assert_never(new)
-        self._report(event, actions, now)
+        if new is State.BACKUP:
+            due = self._after(self._master_down_ns, now)
+            self._master_down_at = dict.fromkeys(self._config.families, due)
+        elif new is State.MASTER:
+            is_freebsd = self._kind is Kind.FREEBSD
+            first_ns = self._config.interval_ns if is_freebsd else self._interval_ns
+            self._advert_at = self._after(first_ns, now)
+            self._adverts_until_arp = REPEAT_ARP_AFTER
+            actions += [*self._our_adverts(), AnnounceAddresses()]
+        self._report(event, actions, now, self.deadline)
         self._system.set_address(new is State.MASTER)
 
     def _advertise(self, event: Event, now: Instant) -> None:
@@ -261,53 +244,31 @@ class BsdHost:
         self._adverts_until_arp -= 1
         if self._kind is Kind.OPENBSD and self._adverts_until_arp == 0:
             actions.append(AnnounceAddresses())
-        self._report(event, actions, now)
+        self._report(event, actions, now, self.deadline)
 
     def _our_adverts(self) -> list[Action]:
         return self._sign(self._config.advbase, self._advskew)
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
         """`carp_prepare_ad`, family by family."""
-        demotion = self._demotion if self._kind is Kind.OPENBSD else 0
+        is_openbsd = self._kind is Kind.OPENBSD
         return [
-            SendAdvert(advbase, advskew, self._next_counter(), demotion, family)
+            SendAdvert(
+                advbase,
+                advskew,
+                self._cookie if is_openbsd else self._next_counter(),
+                self._demotion if is_openbsd else 0,
+                family,
+            )
             for family in self._config.families
         ]
 
-    def _next_counter(self) -> int:
-        """Return the counter of the next advert (wire/README.rst)."""
-        if self._kind is Kind.OPENBSD:
-            return self._cookie
-        if self._heard_counter is None:
-            return self._dice.bits(64)
-        self._heard_counter = (self._heard_counter + 1) % (1 << 64)
-        return self._heard_counter
-
-    def _report(self, event: Event, actions: list[Action], now: Instant) -> None:
-        for action in actions:
-            for frame in self._frames(action):
+    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+        """Send the frames of `action`; the second announcement is ARP only."""
+        is_second = action == AnnounceAddresses() and self._adverts_until_arp == 0
+        for frame in self._egress.frames(action):
+            if not is_second or frame[12:14] == _ARP:
                 self._system.send(frame)
-        self._system.record(
-            Step(
-                now,
-                INTERFACE,
-                self._config.vhid,
-                event,
-                tuple(actions),
-                self._state,
-                self.deadline,
-            )
-        )
-
-    def _frames(self, action: Action) -> Iterable[bytes]:
-        match action:
-            case AnnounceAddresses() if self._adverts_until_arp == 0:
-                frames = self._egress.frames(action)
-                return [frame for frame in frames if frame[12:14] == _ARP]
-            case SendAdvert() | AnnounceAddresses():
-                return self._egress.frames(action)
-            case _:
-                return ()
 
 
 def kernel_egress(

@@ -14,23 +14,6 @@ from carppcap.wire.auth import Authenticator
 from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
 
-_OPENBSD_ORDER = (
-    RejectReason.BADTTL,
-    RejectReason.BADSUM,
-    RejectReason.BADVHID,
-    RejectReason.BADVER,
-)
-_ORDERS = {
-    Kind.FREEBSD: (
-        RejectReason.BADVER,
-        RejectReason.BADSUM,
-        RejectReason.BADVHID,
-        RejectReason.BADTTL,
-    ),
-    Kind.NETBSD: _OPENBSD_ORDER,
-    Kind.OPENBSD: _OPENBSD_ORDER,
-}
-
 
 class BsdIngress:
     """The input of one vhid of a kernel; it ignores the sender of an advert."""
@@ -41,16 +24,10 @@ class BsdIngress:
         self._config = config
         self._groups = (config.group, CARP_GROUP6)
         self._own = (config.source, config.source6)
+        signed = config.key, config.vhid, config.vips, config.link_address
         forms = (False, True) if kind is Kind.OPENBSD else (True,)
         self._authenticators = [
-            Authenticator(
-                config.key,
-                config.vhid,
-                config.vips,
-                config.link_address,
-                link_local=link_local,
-            )
-            for link_local in forms
+            Authenticator(*signed, link_local=link_local) for link_local in forms
         ]
 
     def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
@@ -64,10 +41,8 @@ class BsdIngress:
         advert = header.decode(datagram.payload)
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
-        faults = self._faults(datagram, advert)
-        for reason in _ORDERS[self._kind]:
-            if faults[reason]:
-                return Rejection(reason, datagram, advert)
+        if faults := self._faults(datagram, advert):
+            return Rejection(faults[0], datagram, advert)
         if not any(
             form.verify(advert.counter, advert.digest) for form in self._authenticators
         ):
@@ -80,7 +55,8 @@ class BsdIngress:
             demotion=advert.demotion,
         )
 
-    def _faults(self, datagram: Datagram, advert: Advert) -> dict[RejectReason, bool]:
+    def _faults(self, datagram: Datagram, advert: Advert) -> list[RejectReason]:
+        """Return what is wrong, in the order in which this kernel looks for it."""
         is_freebsd = self._kind is Kind.FREEBSD
         family = Family.of(datagram.source)
         is_unicast = any(Family.of(peer) is family for peer in self._config.peers)
@@ -91,11 +67,14 @@ class BsdIngress:
             # A carp interface of OpenBSD has a peer or a group, and hears only that.
             and (is_freebsd or to_group is not is_unicast)
         )
-        return {
-            RejectReason.BADTTL: datagram.ttl != TTL
-            and not (is_freebsd and is_unicast),
-            RejectReason.BADSUM: not datagram.header_ok
-            or not header.has_valid_checksum(datagram.payload),
-            RejectReason.BADVHID: not is_ours,
-            RejectReason.BADVER: advert.version != header.VERSION,
-        }
+        from_afar = datagram.ttl != TTL and not (is_freebsd and is_unicast)
+        is_intact = datagram.header_ok and header.has_valid_checksum(datagram.payload)
+        checks = [
+            (RejectReason.BADVER, advert.version != header.VERSION),
+            (RejectReason.BADSUM, not is_intact),
+            (RejectReason.BADVHID, not is_ours),
+            (RejectReason.BADTTL, from_afar),
+        ]
+        if not is_freebsd:  # the others check the TTL first and the version last
+            checks[0], checks[-1] = checks[-1], checks[0]
+        return [reason for reason, is_wrong in checks if is_wrong]

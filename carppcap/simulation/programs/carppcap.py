@@ -26,31 +26,27 @@ from carppcap.node.egress import Egress
 from carppcap.node.groups import Group, Node, Step
 from carppcap.node.outcomes import addresses_news, stall_news
 from carppcap.node.performer import Performer
-from carppcap.simulation.programs.system import System
+from carppcap.simulation.programs.system import Program, System, datagram_of
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_S, Instant
-from carppcap.wire.decode import LinkType, decode
 
 NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
 """2026-01-01 00:00 UTC, when every simulation begins."""
 
 
-class CarppcapHost:
+class CarppcapHost(Program):
     """One `Node` with one virtual host, and the part of the shell that matters here."""
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
-        self._member = member
-        self._config = member.config
-        self._system = system
-        self._dice = dice
+        egress = Egress(
+            member.config, system.mac, lambda: dice.bits(16), system.neighbour
+        )
+        super().__init__(member, system, dice, egress)
         # Made at the start, when the clock is read.
         self._node: Node
         self._group: Group
         self._performer: Performer
-        self._egress = Egress(
-            member.config, system.mac, lambda: dice.bits(16), system.neighbour
-        )
         self._scripts = ScriptQueue()
         self._kill_script_at: Instant | None = None
         self._usable = True
@@ -59,17 +55,14 @@ class CarppcapHost:
     @property
     def deadline(self) -> Instant | None:
         """The core's, or the time limit of the script that runs."""
-        due, kill_at = self._group.deadline, self._kill_script_at
-        if due is None or kill_at is None:
-            return due if kill_at is None else kill_at
-        return min(due, kill_at)
+        dues = self._group.deadline, self._kill_script_at
+        return min((due for due in dues if due is not None), default=None)
 
     def start(self, now: Instant) -> None:
         """Enter the election, listening."""
-        wall_ns, draw_id = NEW_YEAR_NS + self._system.wall(now), self._draw_id
-        self._node = Node(
-            [self._config], lambda: CounterSequence(wall_ns, now, draw_id)
-        )
+        wall_ns = NEW_YEAR_NS + self._system.wall(now)
+        counter = CounterSequence(wall_ns, now, lambda: self._dice.bits(8))
+        self._node = Node([self._config], lambda: counter)
         self._group = self._node.group(self._config.interface, self._config.vhid)
         self._performer = Performer(self._group, self)
         self._performer.handle(Start(), now)
@@ -77,8 +70,8 @@ class CarppcapHost:
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """Decode, judge, and pass to the core."""
-        datagram = decode(frame, LinkType.ETHERNET)
-        outcome = self._node.receive(self._config.interface, datagram, now)
+        interface = self._config.interface
+        outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):
             if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
                 self._egress.heed(outcome.event)
@@ -148,8 +141,7 @@ class CarppcapHost:
         self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
     ) -> bool:
         """Put the frames of `action` on the wire; always True."""
-        for frame in self._egress.frames(action):
-            self._system.send(frame)
+        self._send(action)
         return True
 
     def record(self, step: Step) -> None:
@@ -165,9 +157,6 @@ class CarppcapHost:
         """Ask for the down script; nothing is known of it yet."""
         self._run(self._scripts.request(Job.RELEASE), step.at)
         return ()
-
-    def _draw_id(self) -> int:
-        return self._dice.bits(8)
 
     def _run(self, job: Job | None, now: Instant) -> None:
         if job is not None:

@@ -1,12 +1,26 @@
 """The interfaces between a host and the program on it."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from carppcap.addresses import Address
+from carppcap.election.actions import (
+    Action,
+    AnnounceAddresses,
+    SendAdvert,
+    SendHint,
+    State,
+)
+from carppcap.election.events import Event
 from carppcap.election.script_queue import Job
+from carppcap.node.egress import Egress
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
+from carppcap.simulation.scenario.chance import Dice
+from carppcap.simulation.scenario.parts import INTERFACE, Member
 from carppcap.units import Instant
+from carppcap.wire.decode import Datagram, Defect, LinkType, decode
 
 
 class System(Protocol):
@@ -52,8 +66,22 @@ class System(Protocol):
         """End the program.  The address stays as it is."""
 
 
-class Program(Protocol):
-    """What takes part in the election; instants are those of the host's clock."""
+class Program:
+    """What takes part in the election; instants are those of the host's clock.
+
+    A program leaves out what does not concern it.
+    """
+
+    def __init__(
+        self, member: Member, system: System, dice: Dice, egress: Egress
+    ) -> None:
+        self._member = member
+        self._config = member.config
+        self._system = system
+        self._dice = dice
+        self._egress = egress
+        self._state = State.INIT
+        self._heard_counter: int | None = None
 
     @property
     def deadline(self) -> Instant | None:
@@ -68,17 +96,17 @@ class Program(Protocol):
     def wake(self, now: Instant) -> None:
         """The deadline has come."""
 
-    def link_changed(self, now: Instant) -> None:
-        """The carrier was lost or has returned."""
-
     def step_down(self, now: Instant) -> None:
         """The operator asks the program to step down."""
 
-    def demoted(self, by: int, now: Instant) -> None:
-        """The demotion of the host, added to the configured one, is now `by`."""
-
     def stop(self, now: Instant) -> None:
         """The operator asks the program to end."""
+
+    def link_changed(self, now: Instant) -> None:
+        """The carrier was lost or has returned."""
+
+    def demoted(self, by: int, now: Instant) -> None:
+        """The demotion of the host, added to the configured one, is now `by`."""
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """The script of `job` has ended; `exit_code` None: there is no script."""
@@ -88,3 +116,36 @@ class Program(Protocol):
 
         `due` was the deadline when it was stopped.
         """
+
+    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+        for frame in self._egress.frames(action):
+            self._system.send(frame)
+
+    def _report(
+        self,
+        event: Event,
+        actions: Sequence[Action],
+        now: Instant,
+        deadline: Instant | None,
+    ) -> None:
+        """Send the frames of the actions, and tell of the step."""
+        for action in actions:
+            if isinstance(action, SendAdvert | AnnounceAddresses):
+                self._send(action)
+        vhid, done = self._config.vhid, tuple(actions)
+        self._system.record(
+            Step(now, INTERFACE, vhid, event, done, self._state, deadline)
+        )
+
+    def _next_counter(self) -> int:
+        """Return the last counter heard plus one; before the first a random one."""
+        if self._heard_counter is None:
+            return self._dice.bits(64)
+        self._heard_counter = (self._heard_counter + 1) % (1 << 64)
+        return self._heard_counter
+
+
+@lru_cache(maxsize=64)
+def datagram_of(frame: bytes) -> Datagram | Defect:
+    """Return the datagram in a frame, which several hosts receive."""
+    return decode(frame, LinkType.ETHERNET)

@@ -46,13 +46,11 @@ from carppcap.election.events import (
 )
 from carppcap.election.script_queue import Job
 from carppcap.node.egress import Egress
-from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
-from carppcap.simulation.programs.system import System
+from carppcap.simulation.programs.system import Program, System, datagram_of
 from carppcap.simulation.scenario.chance import Dice
-from carppcap.simulation.scenario.parts import INTERFACE, Member
+from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
-from carppcap.wire.decode import LinkType, decode
 
 CAPTURE_PERIOD_NS = NS_PER_S
 CARRIER_SLEEP_NS = 10 * NS_PER_S
@@ -77,29 +75,28 @@ Waiting: TypeAlias = Generator[Wait, None, None]
 """A part of the program that waits; continue it when the wait is over."""
 
 
-class UcarpHost:
-    """One process of ucarp."""
+class UcarpHost(Program):
+    """One process of ucarp.
+
+    It polls the carrier by itself, has no demotion, and does not notice that it was
+    stopped.
+    """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
         config = member.config
-        self._member = member
+        egress = Egress(config, system.mac, lambda: dice.bits(16))
+        super().__init__(member, system, dice, egress)
         assert config.source is not None  # ucarp has IPv4 only
         self._source = config.source
-        self._config = config
-        self._system = system
-        self._dice = dice
-        self._egress = Egress(config, system.mac, lambda: dice.bits(16))
         self._ingress = Ingress([config])
         self._ring: deque[tuple[Instant, bytes]] = deque()
         self._signals: deque[StepDown | Stop] = deque()
-        self._state = State.INIT
         self._started_at: Instant = 0
         self._monotonic: Instant = 0
         self._now: Instant = 0  # the wall clock, as it was when poll returned
         self._advert_at: Instant | None = None
         self._master_down_at: Instant | None = None
         self._adverts_until_arp = -1
-        self._heard_counter: int | None = None
         self._main = self._run()
         self._wait = Wait(0)
 
@@ -125,15 +122,9 @@ class UcarpHost:
         """The wait is over."""
         self._go_on(now)
 
-    def link_changed(self, now: Instant) -> None:
-        """ucarp polls the carrier by itself."""
-
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
         self._signal(StepDown(STEP_DOWN_SLEEP_NS), now)
-
-    def demoted(self, by: int, now: Instant) -> None:
-        """ucarp has no demotion."""
 
     def stop(self, now: Instant) -> None:
         """SIGTERM."""
@@ -145,9 +136,6 @@ class UcarpHost:
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """Go on; ucarp ignores the exit code."""
         self._go_on(now)
-
-    def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """ucarp does not notice that it was stopped."""
 
     def _signal(self, event: StepDown | Stop, now: Instant) -> None:
         self._signals.append(event)
@@ -177,7 +165,7 @@ class UcarpHost:
             if not heard_carrier:
                 heard_carrier = True
                 self._listen()
-                self._report(LinkUp(), [])
+                self._tell(LinkUp(), [])
             if self._signals:
                 signal = self._signals.popleft()
                 yield from self._obey(signal)
@@ -191,7 +179,7 @@ class UcarpHost:
             if self._is_down():
                 yield from self._master_down(Cause.MASTER_DOWN, Tick())
             if self._advert_is_due():
-                self._report(Tick(), self._advert())
+                self._tell(Tick(), self._advert())
 
     def _obey(self, signal: StepDown | Stop) -> Waiting:
         is_master = self._state is State.MASTER
@@ -201,7 +189,7 @@ class UcarpHost:
             case Stop():
                 changed = StateChanged(self._state, State.INIT, Cause.SHUTDOWN)
                 self._state, self._master_down_at = State.INIT, None
-                self._report(signal, [changed])
+                self._tell(signal, [changed])
             case StepDown(pause_ns) if is_master:
                 yield from self._become(
                     State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=pause_ns
@@ -233,8 +221,7 @@ class UcarpHost:
 
     def _packet(self, frame: bytes) -> Waiting:
         """`packethandler`."""
-        datagram = decode(frame, LinkType.ETHERNET)
-        match self._ingress.check(datagram):
+        match self._ingress.check(datagram_of(frame)):
             case (_, AdvertReceived() as theirs):
                 pass
             case Rejection() as rejection:
@@ -253,14 +240,14 @@ class UcarpHost:
                 )
             else:
                 self._adverts_until_arp = REPEAT_ARP_AFTER
-                self._report(theirs, [AnnounceAddresses()])
+                self._tell(theirs, [AnnounceAddresses()])
         elif self._config.preempt and ours_ns < theirs_ns:
             yield from self._master_down(Cause.PREEMPTION, theirs)
         elif self._master_down_ns() < theirs_ns:
             yield from self._master_down(Cause.MASTER_TOO_SLOW, theirs)
         else:
             self._listen()
-            self._report(theirs, [])
+            self._tell(theirs, [])
 
     def _master_down(self, cause: Cause, event: Event) -> Waiting:
         """`carp_master_down`: script, ARP, advert, each waiting for the one before.
@@ -270,7 +257,7 @@ class UcarpHost:
         yield from self._become(State.MASTER, cause, event)
         actions = [AnnounceAddresses(), *self._advert()]
         self._adverts_until_arp = REPEAT_ARP_AFTER
-        self._report(AddressesAcquired(self._system.has_address), actions)
+        self._tell(AddressesAcquired(self._system.has_address), actions)
 
     def _become(
         self,
@@ -287,17 +274,17 @@ class UcarpHost:
         self._advert_at = self._master_down_at = None
         if cause is Cause.STARTUP and self._config.neutral:
             self._listen()
-            self._report(event, [changed])
+            self._tell(event, [changed])
             return
         script = AcquireAddresses() if new is State.MASTER else ReleaseAddresses()
-        self._report(event, [*(last_words or []), changed, script])
+        self._tell(event, [*(last_words or []), changed, script])
         self._system.run_script(job)
         yield _SCRIPT
         if pause_ns:
             yield Wait(self._monotonic + pause_ns)
         if new is State.BACKUP:
             self._listen()
-            self._report(AddressesReleased(not self._system.has_address), [])
+            self._tell(AddressesReleased(not self._system.has_address), [])
 
     def _listen(self) -> None:
         now = self._system.wall(self._monotonic)
@@ -312,39 +299,20 @@ class UcarpHost:
 
     def _advert(self) -> list[Action]:
         """`carp_send_ad`."""
-        actions: list[Action] = [self._sign()]
+        config = self._config
+        advert = SendAdvert(config.advbase, config.advskew, self._next_counter())
+        actions: list[Action] = [advert]
         if self._adverts_until_arp > 0:
             self._adverts_until_arp -= 1
         if self._adverts_until_arp == 0:
             self._adverts_until_arp = -1
             actions.append(AnnounceAddresses())
-        self._advert_at = self._now + self._config.interval_ns
+        self._advert_at = self._now + config.interval_ns
         return actions
 
-    def _sign(self) -> SendAdvert:
-        """A random counter until a peer was heard, then the last one plus one."""
-        if self._heard_counter is None:
-            counter = self._dice.bits(64)
-        else:
-            counter = self._heard_counter = (self._heard_counter + 1) % (1 << 64)
-        return SendAdvert(self._config.advbase, self._config.advskew, counter)
-
-    def _report(self, event: Event, actions: list[Action]) -> None:
-        for action in actions:
-            if isinstance(action, SendAdvert | AnnounceAddresses):
-                for frame in self._egress.frames(action):
-                    self._system.send(frame)
+    def _tell(self, event: Event, actions: list[Action]) -> None:
+        """Report a step, with its deadline by the monotonic clock."""
         due = self._advert_at if self._state is State.MASTER else self._master_down_at
         if due is not None:
             due -= self._system.wall(self._monotonic) - self._monotonic
-        self._system.record(
-            Step(
-                self._monotonic,
-                INTERFACE,
-                self._config.vhid,
-                event,
-                tuple(actions),
-                self._state,
-                due,
-            )
-        )
+        self._report(event, actions, self._monotonic, due)
