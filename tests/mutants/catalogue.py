@@ -205,7 +205,7 @@ MUTANTS = (
     _situation("a volley after a stop", "if self.deadline <= now:", "if False:"),
     _advertiser("one counter for all", "counter = self._draw_counter(now)", "counter = 7", "one_master_after_faults"),
     _advertiser("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda now: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
-    _advertiser("demotion nobody sees", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew", _DEMOTED),
+    _advertiser("demotion that is not advertised", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew", _DEMOTED),
     _advertiser("demotion without a limit", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew + self._demotion"),
     _advertiser("only one family", "for family in self._config.families:", "for family in self._config.families[:1]:", _COMPANY),
     _advertiser("knows no own advert", "return counter in self._own_counters", "return False"),

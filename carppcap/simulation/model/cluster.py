@@ -31,21 +31,21 @@ from carppcap.units import Instant
 Observer: TypeAlias = Callable[[Entry], None]
 """Called with all that happens, in its order."""
 
-_DO = {
+_DO: dict[Verb, Callable[[Machine], None]] = {
     Verb.CRASH: Machine.crash,
     Verb.KILL: Machine.kill,
     Verb.STOP: Machine.stop,
     Verb.START: Machine.start,
     Verb.STEP_DOWN: Machine.step_down,
-    Verb.PULL: Machine.unplug,
-    Verb.PLUG: Machine.plug,
+    Verb.PULL: partial(Machine.set_link, up=False),
+    Verb.PLUG: partial(Machine.set_link, up=True),
     Verb.STALL: Machine.stall,
 }
-_UNDO = {
+_UNDO: dict[Verb, Callable[[Machine], None]] = {
     Verb.CRASH: Machine.start,
     Verb.KILL: Machine.start,
     Verb.STOP: Machine.start,
-    Verb.PULL: Machine.plug,
+    Verb.PULL: partial(Machine.set_link, up=True),
     Verb.STALL: Machine.resume,
 }
 """What ends a verb that lasts."""

@@ -161,15 +161,8 @@ class Machine:
         self._demoted_by = total
         self._tell(lambda program, now: program.demoted(total, now))
 
-    def plug(self) -> None:
-        """Plug in the cable."""
-        self._set_link(up=True)
-
-    def unplug(self) -> None:
-        """Pull the cable."""
-        self._set_link(up=False)
-
-    def _set_link(self, *, up: bool) -> None:
+    def set_link(self, *, up: bool) -> None:
+        """Plug in the cable, or pull it."""
         self.link_up = up
         self._show_holding()
         if not self._stalled:

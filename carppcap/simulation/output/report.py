@@ -1,12 +1,13 @@
 """When each host held the address, and for how long it was not available."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 
 from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.happenings import Entry, Holding
 from carppcap.simulation.scenario.parts import Member
 from carppcap.units import Instant, Interval
@@ -35,7 +36,7 @@ class HostReport:
     held_ns: Interval = 0
     adverts: int = 0
     transitions: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,16 @@ class Ledger:
         """Count what happened; the entries of a run come in their order."""
         match entry.what:
             case Step(actions=actions, refusal=refusal):
-                if refusal is not None:
-                    self._reject(entry.name, refusal.reason)
                 host = self._hosts[entry.name]
+                if refusal is not None:
+                    host.rejected[refusal.reason.value] += 1
                 for action in actions:
                     if isinstance(action, SendAdvert):
                         host.adverts += 1
                     elif isinstance(action, StateChanged):
                         host.transitions += 1
             case Rejection(reason):
-                self._reject(entry.name, reason)
+                self._hosts[entry.name].rejected[reason.value] += 1
             case Holding(holds):
                 self._note_holding(entry.name, holds, entry.at)
 
@@ -148,6 +149,8 @@ class Ledger:
         self.tenures += [Tenure(name, at, end) for name, at in self._since.items()]
         for tenure in self.tenures:
             self._hosts[tenure.name].held_ns += tenure.length_ns
+        for host in self._hosts.values():
+            host.rejected = dict(sorted(host.rejected.items()))
         return Report(
             seed=seed,
             duration_ns=end,
@@ -156,15 +159,8 @@ class Ledger:
             several_ns=self._several_ns,
             fail_overs_ns=tuple(self._fail_overs_ns),
             nobody_at_end=not self._since,
-            hosts=tuple(
-                replace(host, rejected=dict(sorted(host.rejected.items())))
-                for host in self._hosts.values()
-            ),
+            hosts=tuple(self._hosts.values()),
         )
-
-    def _reject(self, name: str, reason: RejectReason) -> None:
-        rejected = self._hosts[name].rejected
-        rejected[reason.value] = rejected.get(reason.value, 0) + 1
 
     def _note_holding(self, name: str, holds: bool, at: Instant) -> None:
         self._pass_time(at)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from carppcap.addresses import Address, Family
+from carppcap.election import events
 from carppcap.election.actions import (
     Action,
     AnnounceAddresses,
@@ -29,17 +30,6 @@ from carppcap.election.actions import (
     StateChanged,
 )
 from carppcap.election.config import DEMOTION_MAX, SourceMac
-from carppcap.election.events import (
-    AdvertReceived,
-    DemotionChanged,
-    Event,
-    LinkDown,
-    LinkUp,
-    Start,
-    StepDown,
-    Stop,
-    Tick,
-)
 from carppcap.node.egress import Egress
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
@@ -91,7 +81,7 @@ class BsdHost(Program):
     def start(self, now: Instant) -> None:
         """The interface comes up."""
         if self._system.link_up:
-            self._become(State.BACKUP, Cause.STARTUP, Start(), now)
+            self._become(State.BACKUP, Cause.STARTUP, events.Start(), now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
         """`carp_input` up to `carp_input_c`."""
@@ -109,26 +99,26 @@ class BsdHost(Program):
     def wake(self, now: Instant) -> None:
         """`carp_master_down` or `carp_send_ad`."""
         if self._state is State.MASTER:
-            self._advertise(Tick(), now)
+            self._advertise(events.Tick(), now)
         else:
-            self._become(State.MASTER, Cause.MASTER_DOWN, Tick(), now)
+            self._become(State.MASTER, Cause.MASTER_DOWN, events.Tick(), now)
 
     def link_changed(self, now: Instant) -> None:
         """`carp_carpdev_state`: INIT while there is no carrier."""
         if self._system.link_up:
-            self._become(State.BACKUP, Cause.STARTUP, LinkUp(), now)
+            self._become(State.BACKUP, Cause.STARTUP, events.LinkUp(), now)
         else:
-            self._become(State.INIT, Cause.LINK_DOWN, LinkDown(), now)
+            self._become(State.INIT, Cause.LINK_DOWN, events.LinkDown(), now)
 
     def step_down(self, now: Instant) -> None:
         """`ifconfig carp0 state backup`: at once, and without a pause."""
         if self._state is State.MASTER:
-            self._become(State.BACKUP, Cause.STEP_DOWN, StepDown(0), now)
+            self._become(State.BACKUP, Cause.STEP_DOWN, events.StepDown(0), now)
 
     def demoted(self, by: int, now: Instant) -> None:
         """`ifconfig -g carp carpdemote`, `sysctl net.inet.carp.demotion`."""
         self._demotion = min(self._config.demotion + by, DEMOTION_MAX)
-        news = DemotionChanged(self._demotion)
+        news = events.DemotionChanged(self._demotion)
         if self._state is State.MASTER:
             self._advertise(news, now)
         else:
@@ -140,12 +130,12 @@ class BsdHost(Program):
         if self._state is State.MASTER and self._kind is not Kind.FREEBSD:
             last_words = self._sign(BOW_OUT, BOW_OUT)
         if self._state is not State.INIT:
-            self._become(State.INIT, Cause.SHUTDOWN, Stop(), now, last_words)
+            self._become(State.INIT, Cause.SHUTDOWN, events.Stop(), now, last_words)
         self._system.exit()
 
     # What it decides.
 
-    def _heard(self, theirs: AdvertReceived, now: Instant) -> None:
+    def _heard(self, theirs: events.AdvertReceived, now: Instant) -> None:
         if self._state is State.MASTER:
             if self._is_beaten_by(theirs):
                 self._become(State.BACKUP, Cause.BETTER_MASTER, theirs, now)
@@ -160,13 +150,13 @@ class BsdHost(Program):
             self._master_down_at[theirs.family] = self._after(master_down_ns, now)
             self._report(theirs, [], now, self.deadline)
 
-    def _is_beaten_by(self, theirs: AdvertReceived) -> bool:
+    def _is_beaten_by(self, theirs: events.AdvertReceived) -> bool:
         ours, peers = self._demotions(theirs)
         if ours != peers:
             return peers < ours
         return theirs.interval_ns <= self._interval_ns  # it yields in every tie
 
-    def _reason_to_take_over(self, theirs: AdvertReceived) -> Cause | None:
+    def _reason_to_take_over(self, theirs: events.AdvertReceived) -> Cause | None:
         config = self._config
         ours, peers = self._demotions(theirs)
         if config.preempt and self._interval_ns < theirs.interval_ns and ours <= peers:
@@ -179,7 +169,7 @@ class BsdHost(Program):
             return Cause.MASTER_TOO_SLOW
         return None
 
-    def _demotions(self, theirs: AdvertReceived) -> tuple[int, int]:
+    def _demotions(self, theirs: events.AdvertReceived) -> tuple[int, int]:
         """Return our demotion and theirs, 0 if this kernel does not compare them."""
         if self._kind is Kind.OPENBSD:
             return self._demotion, theirs.demotion
@@ -219,7 +209,7 @@ class BsdHost(Program):
         self,
         new: State,
         cause: Cause,
-        event: Event,
+        event: events.Event,
         now: Instant,
         last_words: Iterable[Action] = (),
     ) -> None:
@@ -238,7 +228,7 @@ class BsdHost(Program):
         self._report(event, actions, now, self.deadline)
         self._system.set_address(new is State.MASTER)
 
-    def _advertise(self, event: Event, now: Instant) -> None:
+    def _advertise(self, event: events.Event, now: Instant) -> None:
         self._advert_at = self._after(self._interval_ns, now)
         actions = self._our_adverts()
         self._adverts_until_arp -= 1

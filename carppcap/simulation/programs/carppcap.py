@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from carppcap.election import events
 from carppcap.election.actions import (
     AnnounceAddresses,
     SendAdvert,
@@ -9,17 +10,6 @@ from carppcap.election.actions import (
     State,
 )
 from carppcap.election.config import DEMOTION_MAX
-from carppcap.election.events import (
-    STEP_DOWN_PAUSE_NS,
-    AdvertReceived,
-    DemotionChanged,
-    Event,
-    LinkDown,
-    LinkUp,
-    Start,
-    StepDown,
-    Stop,
-)
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.node.counter import CounterSequence
 from carppcap.node.egress import Egress
@@ -65,7 +55,7 @@ class CarppcapHost(Program):
         self._node = Node([self._config], lambda: counter)
         self._group = self._node.group(self._config.interface, self._config.vhid)
         self._performer = Performer(self._group, self)
-        self._performer.handle(Start(), now)
+        self._performer.handle(events.Start(), now)
         self.link_changed(now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
@@ -73,7 +63,7 @@ class CarppcapHost(Program):
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):
-            if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
+            if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:
                 self._egress.heed(outcome.event)
             self._performer.perform(outcome)
         elif outcome is not None:
@@ -92,16 +82,18 @@ class CarppcapHost(Program):
         usable = self._system.link_up or self._member.ignore_link_state
         if usable is not self._usable:
             self._usable = usable
-            self._performer.handle(LinkUp() if usable else LinkDown(), now)
+            self._performer.handle(
+                events.LinkUp() if usable else events.LinkDown(), now
+            )
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
-        self._performer.handle(StepDown(STEP_DOWN_PAUSE_NS), now)
+        self._performer.handle(events.StepDown(events.STEP_DOWN_PAUSE_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
         """A tracked script says so."""
         demotion = min(self._config.demotion + by, DEMOTION_MAX)
-        self._performer.handle(DemotionChanged(demotion), now)
+        self._performer.handle(events.DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
         """SIGTERM; asked again, do not wait for a script that hangs."""
@@ -111,7 +103,7 @@ class CarppcapHost(Program):
             self._system.kill_script()
         else:
             self._stopping = True
-            self._performer.handle(Stop(), now)
+            self._performer.handle(events.Stop(), now)
             self._exit_if_finished()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
@@ -148,12 +140,12 @@ class CarppcapHost(Program):
         """Tell the observers of a step."""
         self._system.record(step)
 
-    def acquire(self, step: Step) -> Iterable[Event]:
+    def acquire(self, step: Step) -> Iterable[events.Event]:
         """Ask for the up script; nothing is known of it yet."""
         self._run(self._scripts.request(Job.ACQUIRE), step.at)
         return ()
 
-    def release(self, step: Step) -> Iterable[Event]:
+    def release(self, step: Step) -> Iterable[events.Event]:
         """Ask for the down script; nothing is known of it yet."""
         self._run(self._scripts.request(Job.RELEASE), step.at)
         return ()

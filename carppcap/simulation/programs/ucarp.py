@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from carppcap.addresses import tie_break
+from carppcap.election import events
 from carppcap.election.actions import (
     AcquireAddresses,
     Action,
@@ -31,18 +32,6 @@ from carppcap.election.actions import (
     SendAdvert,
     State,
     StateChanged,
-)
-from carppcap.election.events import (
-    AddressesAcquired,
-    AddressesReleased,
-    AdvertReceived,
-    Event,
-    LinkDown,
-    LinkUp,
-    Start,
-    StepDown,
-    Stop,
-    Tick,
 )
 from carppcap.election.script_queue import Job
 from carppcap.node.egress import Egress
@@ -90,7 +79,7 @@ class UcarpHost(Program):
         self._source = config.source
         self._ingress = Ingress([config])
         self._ring: deque[tuple[Instant, bytes]] = deque()
-        self._signals: deque[StepDown | Stop] = deque()
+        self._signals: deque[events.StepDown | events.Stop] = deque()
         self._started_at: Instant = 0
         self._monotonic: Instant = 0
         self._now: Instant = 0  # the wall clock, as it was when poll returned
@@ -124,12 +113,12 @@ class UcarpHost(Program):
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
-        self._signal(StepDown(STEP_DOWN_SLEEP_NS), now)
+        self._signal(events.StepDown(STEP_DOWN_SLEEP_NS), now)
 
     def stop(self, now: Instant) -> None:
         """SIGTERM."""
         if self._member.shutdown:
-            self._signal(Stop(), now)
+            self._signal(events.Stop(), now)
         else:
             self._system.exit()
 
@@ -137,7 +126,7 @@ class UcarpHost(Program):
         """Go on; ucarp ignores the exit code."""
         self._go_on(now)
 
-    def _signal(self, event: StepDown | Stop, now: Instant) -> None:
+    def _signal(self, event: events.StepDown | events.Stop, now: Instant) -> None:
         self._signals.append(event)
         if self._wait.listens:
             self._go_on(now)
@@ -151,25 +140,27 @@ class UcarpHost(Program):
 
     def _run(self) -> Waiting:
         """`docarp`."""
-        yield from self._become(State.BACKUP, Cause.STARTUP, Start())
+        yield from self._become(State.BACKUP, Cause.STARTUP, events.Start())
         heard_carrier = True
         while True:
             has_carrier = self._system.link_up or self._member.ignore_link_state
             if not has_carrier:
                 self._advert_at = self._master_down_at = None
                 if self._state is State.MASTER:
-                    yield from self._become(State.BACKUP, Cause.LINK_DOWN, LinkDown())
+                    yield from self._become(
+                        State.BACKUP, Cause.LINK_DOWN, events.LinkDown()
+                    )
                 self._master_down_at, heard_carrier = None, False
                 yield Wait(self._monotonic + CARRIER_SLEEP_NS)
                 continue
             if not heard_carrier:
                 heard_carrier = True
                 self._listen()
-                self._tell(LinkUp(), [])
+                self._tell(events.LinkUp(), [])
             if self._signals:
                 signal = self._signals.popleft()
                 yield from self._obey(signal)
-                if isinstance(signal, Stop):
+                if isinstance(signal, events.Stop):
                     return
                 continue
             yield self._poll()
@@ -177,20 +168,20 @@ class UcarpHost(Program):
             if self._ring and self._ring[0][0] <= self._monotonic:
                 yield from self._packet(self._ring.popleft()[1])
             if self._is_down():
-                yield from self._master_down(Cause.MASTER_DOWN, Tick())
+                yield from self._master_down(Cause.MASTER_DOWN, events.Tick())
             if self._advert_is_due():
-                self._tell(Tick(), self._advert())
+                self._tell(events.Tick(), self._advert())
 
-    def _obey(self, signal: StepDown | Stop) -> Waiting:
+    def _obey(self, signal: events.StepDown | events.Stop) -> Waiting:
         is_master = self._state is State.MASTER
         match signal:
-            case Stop() if is_master:
+            case events.Stop() if is_master:
                 yield from self._become(State.INIT, Cause.SHUTDOWN, signal)
-            case Stop():
+            case events.Stop():
                 changed = StateChanged(self._state, State.INIT, Cause.SHUTDOWN)
                 self._state, self._master_down_at = State.INIT, None
                 self._tell(signal, [changed])
-            case StepDown(pause_ns) if is_master:
+            case events.StepDown(pause_ns) if is_master:
                 yield from self._become(
                     State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=pause_ns
                 )
@@ -222,7 +213,7 @@ class UcarpHost(Program):
     def _packet(self, frame: bytes) -> Waiting:
         """`packethandler`."""
         match self._ingress.check(datagram_of(frame)):
-            case (_, AdvertReceived() as theirs):
+            case (_, events.AdvertReceived() as theirs):
                 pass
             case Rejection() as rejection:
                 self._system.reject(rejection)
@@ -249,7 +240,7 @@ class UcarpHost(Program):
             self._listen()
             self._tell(theirs, [])
 
-    def _master_down(self, cause: Cause, event: Event) -> Waiting:
+    def _master_down(self, cause: Cause, event: events.Event) -> Waiting:
         """`carp_master_down`: script, ARP, advert, each waiting for the one before.
 
         The next advert is counted from before the script.
@@ -257,13 +248,13 @@ class UcarpHost(Program):
         yield from self._become(State.MASTER, cause, event)
         actions = [AnnounceAddresses(), *self._advert()]
         self._adverts_until_arp = REPEAT_ARP_AFTER
-        self._tell(AddressesAcquired(self._system.has_address), actions)
+        self._tell(events.AddressesAcquired(self._system.has_address), actions)
 
     def _become(
         self,
         new: State,
         cause: Cause,
-        event: Event,
+        event: events.Event,
         last_words: list[Action] | None = None,
         pause_ns: Interval = 0,
     ) -> Waiting:
@@ -284,7 +275,7 @@ class UcarpHost(Program):
             yield Wait(self._monotonic + pause_ns)
         if new is State.BACKUP:
             self._listen()
-            self._tell(AddressesReleased(not self._system.has_address), [])
+            self._tell(events.AddressesReleased(not self._system.has_address), [])
 
     def _listen(self) -> None:
         now = self._system.wall(self._monotonic)
@@ -310,7 +301,7 @@ class UcarpHost(Program):
         self._advert_at = self._now + config.interval_ns
         return actions
 
-    def _tell(self, event: Event, actions: list[Action]) -> None:
+    def _tell(self, event: events.Event, actions: list[Action]) -> None:
         """Report a step, with its deadline by the monotonic clock."""
         due = self._advert_at if self._state is State.MASTER else self._master_down_at
         if due is not None:
