@@ -203,11 +203,8 @@ def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
     """Return the document of the file, or one of the hosts asked for; and its place."""
-    nodes, kinds, node = (
-        request.last("nodes"),
-        request.last("kinds", []),
-        request.all("node"),
-    )
+    nodes, node = request.last("nodes"), request.all("node")
+    kinds = request.last("kinds", [])
     if request.path is not None:
         if nodes or kinds or node:
             raise ConfigError(

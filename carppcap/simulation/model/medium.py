@@ -37,7 +37,7 @@ class Medium:
         self._base = self._quality = quality
         self._dice = dice
         self._deliver = deliver
-        self._disturbances: list[Disturb] = []
+        self._faults: list[Cut | Disturb] = []
         self._cuts: list[Cut] = []
         self._latest: dict[tuple[str, str], Instant] = {}
         self._overheard: dict[str, bytes] = {}
@@ -47,9 +47,7 @@ class Medium:
         if _is_advert(frame):
             self._overheard[sender] = frame
         for receiver in self._stations:
-            if receiver != sender and not (
-                self._cuts and self._is_cut(sender, receiver)
-            ):
+            if receiver != sender and not self._is_cut(sender, receiver):
                 self._carry(sender, receiver, frame, now)
 
     def overheard(self, name: str) -> bytes | None:
@@ -58,22 +56,17 @@ class Medium:
 
     def add(self, fault: Cut | Disturb) -> None:
         """Add a fault; of two disturbances of one field the later one counts."""
-        if isinstance(fault, Cut):
-            self._cuts.append(fault)
-        else:
-            self._disturbances.append(fault)
-            self._apply()
+        self._faults.append(fault)
+        self._apply()
 
     def remove(self, fault: Cut | Disturb) -> None:
         """Remove a fault."""
-        if isinstance(fault, Cut):
-            self._cuts.remove(fault)
-        else:
-            self._disturbances.remove(fault)
-            self._apply()
+        self._faults.remove(fault)
+        self._apply()
 
     def _apply(self) -> None:
-        worse = {fault.field: fault.value for fault in self._disturbances}
+        self._cuts = [fault for fault in self._faults if isinstance(fault, Cut)]
+        worse = {f.field: f.value for f in self._faults if isinstance(f, Disturb)}
         self._quality = replace(self._base, **worse)  # type: ignore[arg-type]
 
     def _is_cut(self, sender: str, receiver: str) -> bool:
@@ -91,10 +84,8 @@ class Medium:
         lost_of_family = quality.loss_ipv6 if is_ipv6 else quality.loss_ipv4
         if lost_of_family and _is_advert(frame) and dice.happens(lost_of_family):
             return
-        copies = 1
-        if quality.duplicate and dice.happens(quality.duplicate):
-            copies = 2
-        for _ in range(copies):
+        is_doubled = quality.duplicate and dice.happens(quality.duplicate)
+        for _ in range(2 if is_doubled else 1):
             arrives_at = now + quality.delay_ns
             if quality.jitter_ns:
                 arrives_at += dice.up_to(quality.jitter_ns)
@@ -122,10 +113,8 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
 
 def _is_advert(frame: bytes) -> bool:
     """True for an advert; frames here are adverts, hints and announcements."""
-    ethertype = frame[12:14]
-    is_carp = ethertype == _IPV4 or (
-        ethertype == _IPV6 and frame[_NEXT_HEADER] == PROTOCOL
-    )
+    is_icmp6 = frame[12:14] == _IPV6 and frame[_NEXT_HEADER] != PROTOCOL
+    is_carp = frame[12:14] in (_IPV4, _IPV6) and not is_icmp6
     return is_carp and frame[-header.HEADER_LENGTH] % 16 == header.TYPE_ADVERT
 
 

@@ -21,6 +21,7 @@ from carppcap.simulation.scenario.parts import (
     Order,
     Resend,
     Scenario,
+    Scene,
     StepClock,
 )
 from carppcap.simulation.scenario.quantities import format_length
@@ -53,7 +54,7 @@ class _Mark:
     """A scene of the run; `until` None: it took no time."""
 
     number: int
-    told: Told
+    scene: Scene
     since: Instant
     until: Instant | None
 
@@ -120,7 +121,7 @@ class _Canvas:
         bottom = self.bottom - 20
         for at in range(0, duration_ns + 1, step_ns):
             x = self._x(at)
-            yield _line(x, TOP - 12, x, bottom, "#eee")
+            yield _line(x, TOP - 12, bottom, "#eee")
             yield _text(x, bottom + 14, format_length(at), "small", "middle")
 
     def lanes(
@@ -149,18 +150,19 @@ class _Canvas:
     def fault(self, mark: _Mark) -> Iterator[str]:
         """Yield a mark where a scene begins, and a band for as long as it lasts."""
         x = self._x(mark.since)
-        names = _struck(mark.told.scene.deed)
+        names = _struck(mark.scene.deed)
         rows = [self._y(name) for name in names] or [TOP]
         if mark.until is not None:
             width = self._x(mark.until) - x
+            height = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
             for y in rows:
-                tall = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
                 yield (
                     f'<rect x="{x:.1f}" y="{y - 4}" width="{width:.1f}" '
-                    f'height="{tall}" fill="{FAULT}" fill-opacity="0.16"/>'
+                    f'height="{height}" fill="{FAULT}" fill-opacity="0.16"/>'
                 )
         for y in rows:
-            yield _line(x, y - 8, x, y + LANE_HEIGHT - 12, FAULT, dashed=True)
+            bottom = y + LANE_HEIGHT - 12
+            yield _line(x, y - 8, bottom, FAULT, ' stroke-dasharray="3,3"')
             yield f'<circle cx="{x:.1f}" cy="{y - 10}" r="7" fill="{FAULT}"/>'
             yield _text(x, y - 6, str(mark.number), "mark", "middle")
 
@@ -168,12 +170,11 @@ class _Canvas:
         """Yield the sentences of all marks."""
         for row, mark in enumerate(marks):
             y = self.bottom + ROW_HEIGHT * (row + 1)
-            sentence = format_scene(mark.told.scene)
             when = f"{mark.since / NS_PER_S:.3f} s"
             yield f'<circle cx="26" cy="{y - 4}" r="7" fill="{FAULT}"/>'
             yield _text(26, y, str(mark.number), "mark", "middle")
             yield _text(LEFT - 10, y, when, "small", "end")
-            yield _text(LEFT, y, sentence)
+            yield _text(LEFT, y, format_scene(mark.scene))
 
     def _adverts(self, entries: Sequence[Entry]) -> Iterator[str]:
         sent = [
@@ -184,7 +185,7 @@ class _Canvas:
         ]
         for entry in sent if len(sent) <= ADVERTS_MAX else ():
             x, y = self._x(entry.at), self._y(entry.name)
-            yield _line(x, y + 6, x, y + BAR_HEIGHT, "#0b3d0b")
+            yield _line(x, y + 6, y + BAR_HEIGHT, "#0b3d0b")
 
     def _bar(
         self, y: float, since: Instant, until: Instant, height: float, colour: str
@@ -251,7 +252,7 @@ def _marks(entries: Iterable[Entry], end: Instant) -> list[_Mark]:
             until = None if _is_momentary(scene.deed) else end
             if scene.lasts_ns is not None:
                 until = min(entry.at + scene.lasts_ns, end)
-            marks.append(_Mark(len(marks) + 1, entry.what, entry.at, until))
+            marks.append(_Mark(len(marks) + 1, scene, entry.at, until))
     return marks
 
 
@@ -275,28 +276,21 @@ def _struck(deed: Deed) -> tuple[str, ...]:
 
 
 def _tick_step(duration_ns: Interval) -> Interval:
-    for step_s in _TICK_STEPS_S:
-        if duration_ns <= TICKS_MAX * step_s * NS_PER_S:
-            return step_s * NS_PER_S
-    days = -(-duration_ns // (TICKS_MAX * _TICK_STEPS_S[-1] * NS_PER_S))
-    return days * _TICK_STEPS_S[-1] * NS_PER_S
+    """Return the first step of which there are at most `TICKS_MAX`, or whole days."""
+    least_s = -(-duration_ns // (TICKS_MAX * NS_PER_S))
+    days = -(-least_s // 86_400)
+    steps_s = (step_s for step_s in _TICK_STEPS_S if step_s >= least_s)
+    return next(steps_s, days * 86_400) * NS_PER_S
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str) -> str:
-    return (
-        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{height}" '
-        f'fill="{colour}"/>'
-    )
+def _box(x: float, y: float, width: float, height: float, fill: str) -> str:
+    size = f'width="{width:.1f}" height="{height}"'
+    return f'<rect x="{x:.1f}" y="{y}" {size} fill="{fill}"/>'
 
 
-def _line(
-    x1: float, y1: float, x2: float, y2: float, colour: str, *, dashed: bool = False
-) -> str:
-    dashes = ' stroke-dasharray="3,3"' if dashed else ""
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1}" x2="{x2:.1f}" y2="{y2}" stroke="{colour}"'
-        f"{dashes}/>"
-    )
+def _line(x: float, top: float, bottom: float, colour: str, look: str = "") -> str:
+    ends = f'x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}"'
+    return f'<line {ends} stroke="{colour}"{look}/>'
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "") -> str:

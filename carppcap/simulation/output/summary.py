@@ -117,11 +117,10 @@ def _table(hosts: Sequence[HostReport]) -> Iterator[str]:
         for host in hosts
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, kind, held, adverts, changes, rejected in rows:
-        yield (
-            f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {held:>{widths[2]}}  "
-            f"{adverts:>{widths[3]}}  {changes:>{widths[4]}}  {rejected}"
-        )
+    for *words, rejected in rows:
+        cells = zip(words, "<<>>>", widths[:-1], strict=True)
+        shown = [f"{word:{side}{width}}" for word, side, width in cells]
+        yield "  ".join([*shown, rejected])
 
 
 def _row(label: str, text: str) -> str:

@@ -137,11 +137,9 @@ _TOP: _Fields = {
     "node": None,
     "story": None,
 }
+_SHARES = ("loss", "duplicate", "reorder", "corrupt")
 _WIRE: _Fields = {
-    "loss": ("loss", parse_share),
-    "duplicate": ("duplicate", parse_share),
-    "reorder": ("reorder", parse_share),
-    "corrupt": ("corrupt", parse_share),
+    **{share: (share, parse_share) for share in _SHARES},
     "delay": ("delay_ns", parse_length),
     "jitter": ("jitter_ns", parse_length),
 }
@@ -165,7 +163,7 @@ def parse_document(document: Mapping[str, Any], where: str) -> Scenario:
         group = _table(document, "group")
         with located("group"):
             _fields(group, {"flags": None})
-            flags = _words(group, "flags")
+            flags = _flags(group)
         members = _members(_table(document, "node"), flags)
         names = tuple(member.name for member in members)
         story = parse_story(_lines(document), names, "story")
@@ -227,8 +225,10 @@ def _members(
             _check_name(name)
         with located(f"node.{name}"):
             fields = _fields(table, _NODE)
-            flags = group_flags, _words(table, "flags")
-            members.append(_member(name, flags, len(members), fields))
+            flags = group_flags, _flags(table)
+            with located("flags"):
+                settings = _settings(flags, len(members))
+            members.append(_member(name, settings, fields))
     return tuple(members)
 
 
@@ -243,14 +243,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _member(
-    name: str,
-    flags: Iterable[Sequence[str]],
-    number: int,
-    fields: Mapping[str, Any],
-) -> Member:
-    with located("flags"):
-        settings = _settings(flags, number)
+def _member(name: str, settings: Settings, fields: Mapping[str, Any]) -> Member:
     config = settings.virtual_host(INTERFACE)
     member = Member(
         name,
@@ -306,8 +299,8 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     return _text(document, "story").splitlines() if story else []
 
 
-def _words(table: Mapping[str, Any], key: str) -> list[str]:
-    return shlex.split(_text(table, key)) if key in table else []
+def _flags(table: Mapping[str, Any]) -> list[str]:
+    return shlex.split(_text(table, "flags")) if "flags" in table else []
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -25,6 +25,7 @@ lasts until the end.  `all` means all hosts.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn, assert_never
 
 from carppcap.election.config import DEMOTION_MAX
@@ -67,7 +68,6 @@ _PHRASES = {
 
 _LASTING_VERBS = {Verb.CRASH, Verb.KILL, Verb.STOP, Verb.PULL, Verb.STALL}
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
-_VERBS = {verb.value.partition(" ")[0]: verb for verb in Verb}
 _ALLOWED = ", ".join(
     [verb.value for verb in Verb]
     + ["demote", "undemote", "step clock of"]
@@ -226,17 +226,24 @@ class _Reader:
 
 
 def _parse_deed(reader: _Reader) -> Deed:
-    word = reader.peek()
-    if word not in _PARSERS and word not in _DISTURBANCES and word not in _VERBS:
+    if reader.peek() not in _PARSERS:
         reader.fail(_ALLOWED)
-    reader.word()
-    if word in _DISTURBANCES:
-        return _parse_disturbance(word, reader)
-    if word in _PARSERS:
-        return _PARSERS[word](reader)
-    if word == "step" and reader.expect("down", "clock") == "clock":
-        return _parse_clock(reader)
-    return Order(_VERBS[word], reader.hosts())
+    return _PARSERS[reader.word()](reader)
+
+
+def _parse_order(verb: Verb, reader: _Reader) -> Order:
+    return Order(verb, reader.hosts())
+
+
+def _parse_step(reader: _Reader) -> Order | StepClock:
+    if reader.expect("down", "clock") == "down":
+        return _parse_order(Verb.STEP_DOWN, reader)
+    reader.expect("of")
+    names = reader.hosts("by")
+    reader.expect("by")
+    text = reader.word()
+    length_ns = parse_length(text.lstrip("+-"))
+    return StepClock(names, -length_ns if text.startswith("-") else length_ns)
 
 
 def _parse_disturbance(word: str, reader: _Reader) -> Disturb:
@@ -262,15 +269,6 @@ def _parse_demotion(reader: _Reader) -> Demote:
     return Demote(names, by)
 
 
-def _parse_clock(reader: _Reader) -> StepClock:
-    reader.expect("of")
-    names = reader.hosts("by")
-    reader.expect("by")
-    text = reader.word()
-    length_ns = parse_length(text.lstrip("+-"))
-    return StepClock(names, -length_ns if text.startswith("-") else length_ns)
-
-
 def _parse_replay(reader: _Reader) -> Resend:
     return Resend(reader.host(), _parse_period(reader))
 
@@ -289,6 +287,9 @@ def _parse_period(reader: _Reader) -> Interval:
 
 
 _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
+    **{verb.value: partial(_parse_order, verb) for verb in Verb},
+    **{word: partial(_parse_disturbance, word) for word in _DISTURBANCES},
+    "step": _parse_step,
     "cut": _parse_cut,
     "demote": _parse_demotion,
     "undemote": lambda reader: Demote(reader.hosts(), None),
