@@ -92,7 +92,10 @@ def test_master_in_a_crash_loop(peer: str) -> str:
             lab.hosts[0].daemons[-1].kill()
             killed_ns = time.time_ns()
             again = lab.hosts[0].start(OURS, "-k 0")
-            time.sleep(0.6)
+            # A start takes longer on a busy machine; what it has to do is certain.
+            await_state(again, "BACKUP")
+            wait_for("the address to be free", lambda: lab.hosts[0] not in lab.holders)
+            time.sleep(0.3)
         await_rule(lab, lab.hosts[1], backup)
         await_adverts(lab, lab.hosts[1], 3)
 
