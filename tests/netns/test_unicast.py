@@ -234,6 +234,7 @@ def test_peer_that_appears_later(families: str) -> None:
         if families != "4":  # IPv6 addresses go with the link.
             other.add_address(other.address6)
         backup = other.start(OURS, f"{FAST_BACKUP} {_with_peers(one)}")
+        await_state(backup, "BACKUP")
         wait_for(
             "adverts to every peer",
             lambda: all(lab.wire.adverts(source) for source in one.addresses),
