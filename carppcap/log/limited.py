@@ -1,5 +1,7 @@
 """A log that repeats a line at most once a minute."""
 
+from collections.abc import Callable
+
 from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant, Interval
 
@@ -40,9 +42,20 @@ class LimitedLog:
         self._log = log
         self._limit = RateLimit(QUIET_PERIOD_NS)
 
-    def write(self, level: Level, at: Instant, key: object, text: str) -> None:
-        """Write `text`, unless a line with this `key` was written within a minute."""
+    def write(
+        self,
+        level: Level,
+        at: Instant,
+        key: object,
+        text: str | Callable[[], str],
+    ) -> None:
+        """Write `text`, unless a line with this `key` was written within a minute.
+
+        A text that can come with every frame of a flood is a function, so that the
+        suppressed ones need not be made.
+        """
         suppressed = self._limit.admit(key, at)
         if suppressed is not None:
             count = f" [{suppressed} more in between]" if suppressed else ""
-            self._log.write(level, text + count)
+            line = text if isinstance(text, str) else text()
+            self._log.write(level, line + count)

@@ -1,5 +1,7 @@
 """The log's lines about frames that were rejected, or that the replay guard found."""
 
+from functools import partial
+
 from carppcap.addresses import CARP_GROUP6, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
@@ -95,13 +97,7 @@ class Rejections:
             vrrp = datagram if reason is RejectReason.VRRP else None
             if vrrp is not None and vrrp.payload[1] == self._config.vhid:
                 level = Level.WARNING
-            text = _REASONS[reason].format(
-                source=rejection.source or "?",
-                ttl=datagram and datagram.ttl,
-                version=advert and advert.version,
-                expected=(rejection.digest_expected or b"")[:4].hex(),
-                found=advert and advert.digest[:4].hex(),
-            )
+            text = partial(_describe, rejection)
             self._limited.write(level, at, (reason, rejection.source), text)
         elif reason in _MISCONFIGURED and advert is not None and datagram is not None:
             # A proof costs a digest, so each sender is examined once a minute.
@@ -110,6 +106,18 @@ class Rejections:
                 self._config, advert
             ):
                 self._log.warning(_mismatch(self._config, advert, datagram))
+
+
+def _describe(rejection: Rejection) -> str:
+    """Return why a frame was no advert for us."""
+    advert, datagram = rejection.advert, rejection.datagram
+    return _REASONS[rejection.reason].format(
+        source=rejection.source or "?",
+        ttl=datagram and datagram.ttl,
+        version=advert and advert.version,
+        expected=(rejection.digest_expected or b"")[:4].hex(),
+        found=advert and advert.digest[:4].hex(),
+    )
 
 
 def _mismatch(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
