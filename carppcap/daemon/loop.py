@@ -105,12 +105,17 @@ class Daemon:
 
     def start(self) -> None:
         """Enter the election, listening."""
+        gc.collect()
+        gc.freeze()  # What start-up made stays, so later collections can skip it.
+        # The frames of a slow start take the room of the next advert, and a master is
+        # not to be counted as silent since the last of them.
+        for _ in range(READS_PER_TURN_MAX):
+            if not self._interface.read():
+                break
         now = now_ns()
         self._performer.handle(Start(), now)
         if not self._interface.usable:
             self._performer.handle(LinkDown(), now)
-        gc.collect()
-        gc.freeze()  # What start-up made stays, so later collections can skip it.
 
     def run(self) -> signal.Signals | None:
         """Take part until told to stop.

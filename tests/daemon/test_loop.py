@@ -431,6 +431,26 @@ def test_a_better_master(world: World) -> None:
     assert live.said("Non-preferred") == 0
 
 
+def test_frames_of_a_slow_start(world: World, recorded: list[RecordedGroup]) -> None:
+    """Adverts that came before the start do not count, and leave room for the next."""
+    live = Live("-r 200")
+    for _ in range(9):
+        world.send(ADVERT_OF_A_BETTER)
+        time.sleep(0.02)
+
+    def heard() -> int:
+        [group] = recorded
+        return sum(isinstance(step.event, AdvertReceived) for step in group.steps)
+
+    def play() -> None:
+        live.says(BACKUP)()
+        assert heard() == 0
+        world.send(ADVERT_OF_A_BETTER)
+        wait_for(lambda: heard() == 1, "the next advert")
+
+    live.run(play)
+
+
 @pytest.mark.parametrize("mode", ["detect", "enforce"])
 def test_an_old_advert(world: World, mode: str) -> None:
     """It is said, obeyed or not, and whoever sent it is told beyond what to count."""
