@@ -11,7 +11,7 @@ A message is a template and its values, so that the template can be translated w
 is shown; `str()` gives the English sentence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -61,3 +61,13 @@ def link_errors(template: str, **values: object) -> Iterator[None]:
         yield
     except OSError as error:
         raise LinkError(template, why=error.strerror, **values) from None
+
+
+@contextmanager
+def on_error(undo: Callable[[], object]) -> Iterator[None]:
+    """Call `undo` if the block raises an error, which goes on."""
+    try:
+        yield
+    except BaseException:
+        undo()
+        raise

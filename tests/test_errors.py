@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.errors import CarpError, ConfigError, LinkError, PasswordError
+from carppcap.errors import CarpError, ConfigError, LinkError, PasswordError, on_error
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_message_is_a_template_and_its_values() -> None:
 def test_braces_in_a_value_are_text() -> None:
     """Braces in a value are not part of the template."""
     assert str(LinkError("[{name}]", name="{0}{x}")) == "[{0}{x}]"
+
+
+def test_on_error() -> None:
+    """The call that undoes is made once, and only after an error."""
+    calls: list[str] = []
+    with on_error(lambda: calls.append("without")):
+        pass
+    with pytest.raises(OSError, match="no"), on_error(lambda: calls.append("with")):
+        raise OSError("no")
+
+    assert calls == ["with"]

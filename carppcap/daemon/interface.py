@@ -5,13 +5,14 @@ lose our address.  The capture is opened again where that is necessary, and the 
 host is told no more than `LinkDown`, `LinkUp` and `AddressesLost`.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp
-from carppcap.errors import LinkError
+from carppcap.errors import LinkError, on_error
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
     READ_TIMEOUT_MS,
@@ -60,63 +61,60 @@ class Interface:
         any_source6: bool = False,
     ) -> None:
         self._config = config
+        self._name = config.interface
         self._log = log
         self._ignore_link_state = ignore_link_state
         self._any_source6 = any_source6
-        self._sieve = WIDE
-        self._read_timeout_ms = (
-            READ_TIMEOUT_MS
-            if config.interval_ns >= NS_PER_S
-            else READ_TIMEOUT_SUBSECOND_MS
-        )
-        self._capture: LiveCapture | None = None
-        self._sources = [
-            source
-            for source in map(config.source_of, config.families)
-            if source is not None
-        ]
-        self._groups = _groups(config)
-        self._memberships: dict[Address, Membership] = {}
-        self._neighbours: Neighbours | None = None
-        self._holder: ProtocolHolder | None = None
-        self._opened_index = 0
-        self._failure = ""
+        subsecond = config.interval_ns < NS_PER_S
+        self._timeout_ms = READ_TIMEOUT_SUBSECOND_MS if subsecond else READ_TIMEOUT_MS
+        sources = map(config.source_of, config.families)
+        self._sources = [source for source in sources if source is not None]
         self._sources_seen: set[Address] = set()
-        self._reason = ""
+        self._groups = _groups(config)
+        # What is open while the interface is up, and closed by `_opened`.
+        self._opened = ExitStack()
+        self._opened_index = 0
+        self._sieve = WIDE
+        self._capture: LiveCapture | None = None
+        self._neighbours: Neighbours | None = None
+        self._joined: set[Address] = set()
+        self._failure = ""
+        self._trouble: str | None = None
         self.status = LinkStatus()
-        self.monitor = LinkMonitor(config.interface)
-        try:
+        # What stays open until `close`.
+        self._kept = ExitStack()
+        self.monitor = self._kept.enter_context(closing(LinkMonitor(self._name)))
+        self._kept.callback(self._close)
+        with on_error(self.close):
             self._begin()
-        except LinkError:
-            self.close()
-            raise
-        self.usable = self._is_usable()
-        if not self.usable:
-            self._log_unusable()
+        self._look_for_trouble()
 
     def _begin(self) -> None:
-        config = self._config
         self.status = self.monitor.status()
         if not self.status.exists:
             raise LinkError(
                 "Unable to open interface [{interface}]: no such interface",
-                interface=config.interface,
+                interface=self._name,
             )
-        self._sources_seen.update(self.status.addresses.intersection(self._sources))
         for source in self._sources:
-            if source not in self._sources_seen:
+            if source not in self.status.addresses:
                 self._log.warning(
-                    f"{source} is not an address of {config.interface} (--srcip)"
+                    f"{source} is not an address of {self._name} (--srcip)"
                 )
-        if config.peers:
-            self._holder = ProtocolHolder(*config.families)
+        if self._config.peers:
+            self._kept.enter_context(closing(ProtocolHolder(*self._config.families)))
         if self.status.up:
             self._open()
 
     @property
     def read_delay_ns(self) -> Interval:
         """The longest time that the kernel may hold back a frame."""
-        return 2 * self._read_timeout_ms * NS_PER_MS
+        return 2 * self._timeout_ms * NS_PER_MS
+
+    @property
+    def usable(self) -> bool:
+        """True if adverts can be exchanged."""
+        return self._trouble is None
 
     @property
     def mac(self) -> bytes:
@@ -130,9 +128,7 @@ class Interface:
 
     def descriptors(self) -> list[LinkMonitor | LiveCapture]:
         """Return what to wait for; call it each time, as it changes."""
-        if self._capture is None:
-            return [self.monitor]
-        return [self.monitor, self._capture]
+        return [self.monitor, self._capture] if self._capture else [self.monitor]
 
     def read(self) -> list[StampedFrame]:
         """Return the next frames; empty if the buffer is empty."""
@@ -152,11 +148,8 @@ class Interface:
         if sieve == self._sieve or self._capture is None:
             return
         bpf = filter_text(self._config, sieve)
-        try:
+        with self._failures_logged():
             self._capture.set_filter(bpf)
-        except LinkError as error:
-            self._warn_once(error)
-        else:
             self._sieve = sieve
             self._log.debug(f"BPF rule: [{bpf}]")
 
@@ -168,15 +161,13 @@ class Interface:
     def send(self, frame: bytes) -> None:
         """Put `frame` on the wire.  Raises `SendError`."""
         if self._capture is None:
-            raise SendError(
-                "{interface} is not there", interface=self._config.interface
-            )
+            raise SendError("{interface} is not there", interface=self._name)
         self._capture.send(frame)
 
     @property
     def forwards_ipv6(self) -> bool:
         """True if this host forwards IPv6 on the interface."""
-        path = f"/proc/sys/net/ipv6/conf/{self._config.interface}/forwarding"
+        path = f"/proc/sys/net/ipv6/conf/{self._name}/forwarding"
         try:
             with open(path, "rb") as file:
                 return file.read(1) != b"0"
@@ -185,61 +176,65 @@ class Interface:
 
     def next_hop_mac(self, peer: Address) -> bytes | None:
         """Return the MAC address for a frame to `peer`; None if not known yet."""
-        if self._neighbours is None:
-            return None
-        try:
-            return self._neighbours.mac_of(peer)
-        except LinkError as error:
-            self._warn_once(error)
-            return None
+        if self._neighbours is not None:
+            with self._failures_logged():
+                return self._neighbours.mac_of(peer)
+        return None
 
     def refresh(self) -> LinkNews:
         """Look at the interface again, and return what the virtual host must know."""
         self.monitor.drain()
-        before = self.status
-        try:
+        before, needs_retry = self.status, True
+        # The old status counts until the kernel answers again.
+        with self._failures_logged():
             self.status = self.monitor.status()
-        except LinkError as error:
-            # The old status counts until the kernel answers again.
-            self._warn_once(error)
-            return LinkNews((), needs_retry=True)
-        if self._opened_index != self.status.index:
-            self._close()
-        needs_retry = self._reopen()
-        self._sources_seen.update(self.status.addresses.intersection(self._sources))
+            needs_retry = self._reopen()
         lost_vips = self._lost_vips(before)
         return LinkNews((*self._link_event(before), *lost_vips), needs_retry)
 
     def _link_event(self, before: LinkStatus) -> tuple[LinkUp | LinkDown, ...]:
-        was_usable, self.usable = self.usable, self._is_usable()
+        was_usable = self.usable
+        self._look_for_trouble()
         if not self.usable:
-            self._log_unusable()
             return (LinkDown(),) if was_usable else ()
         if was_usable:
             self._log_lost_sources(before)
             return ()
-        self._reason = ""
-        self._log.warning(f"{self._config.interface} can be used again")
+        self._log.warning(f"{self._name} can be used again")
         return (LinkUp(),)
 
     def close(self) -> None:
         """Leave the group and close the capture."""
-        self._close()
-        if self._holder is not None:
-            self._holder.close()
-        self.monitor.close()
+        self._kept.close()
 
-    def _is_usable(self) -> bool:
+    def _look_for_trouble(self) -> None:
+        """Set `_trouble`, and log it unless it was logged last."""
+        self._sources_seen.update(self.status.addresses.intersection(self._sources))
+        logged, self._trouble = self._trouble, self._find_trouble()
+        if self._trouble and self._trouble != logged:
+            self._log.warning(f"{self._name} {self._trouble}")
+
+    def _find_trouble(self) -> str | None:
+        """Return why adverts cannot be exchanged, None if they can.
+
+        Empty if the interface could not be opened: that was logged then.
+        """
         if self._ignore_link_state:
-            return True
-        # One family is enough to take part; an address never seen is not lost.
-        lost = [source for source in self._sources_seen if self._has_lost(source)]
-        address_ok = not self._sources or len(lost) < len(self._sources)
-        is_open = self._capture is not None
-        return is_open and self.status.up and self.status.carrier and address_ok
+            return None
+        # One family is enough to take part.
+        all_lost = self._sources and all(map(self._has_lost, self._sources))
+        sources = ", ".join(map(str, self._sources))
+        troubles = (
+            (not self.status.exists, "is gone"),
+            (not self.status.up, "is down"),
+            (self._capture is None, ""),
+            (not self.status.carrier, "has no carrier"),
+            (all_lost, f"has lost our address {sources}"),
+        )
+        return next((trouble for is_so, trouble in troubles if is_so), None)
 
     def _has_lost(self, source: Address) -> bool:
-        if source in self.status.addresses:
+        if source in self.status.addresses or source not in self._sources_seen:
             return False
         # A card that was replaced has another link-local address, and the old one will
         # never return.
@@ -250,46 +245,47 @@ class Interface:
         )
 
     def _open(self) -> None:
-        config = self._config
         # Always wide at first: libpcap itself applies the first filter a while longer.
-        self._sieve, bpf = WIDE, filter_text(config)
-        self._capture = LiveCapture(config.interface, bpf, self._read_timeout_ms)
+        self._sieve, bpf = WIDE, filter_text(self._config)
+        capture = LiveCapture(self._name, bpf, self._timeout_ms)
+        self._capture = self._opened.enter_context(closing(capture))
         self._opened_index = self.status.index
         if not self.status.mac:
-            self._close()
             raise LinkError(
                 "Unable to find MAC address of [{interface}]: not Ethernet",
-                interface=config.interface,
+                interface=self._name,
             )
         mac = self.status.mac.hex(":")
         self._log.info(f"Local advertised ethernet address is [{mac}]")
         self._log.debug(f"BPF rule: [{bpf}]")
-        if config.peers:
-            self._neighbours = Neighbours(self.status.index)
-            for peer in config.peers:
+        if self._config.peers:
+            neighbours = Neighbours(self.status.index)
+            self._neighbours = self._opened.enter_context(closing(neighbours))
+            for peer in self._config.peers:
                 # Resolve it now, so that its MAC is known for the first advert.
                 self.next_hop_mac(peer)
         self._join()
 
     def _join(self) -> None:
+        """Join the groups that are not joined yet."""
         for group in self._groups:
-            if group in self._memberships:
+            if group in self._joined:
                 continue
-            try:
-                self._memberships[group] = Membership(group, self.status.index)
-            except LinkError as error:
-                # Adverts may arrive all the same: not every switch filters.
-                self._warn_once(error)
+            # Without it adverts may arrive all the same: not every switch filters.
+            with self._failures_logged():
+                membership = Membership(group, self.status.index)
+                self._opened.enter_context(closing(membership))
+                self._joined.add(group)
 
     def _reopen(self) -> bool:
         """Open what is not open and could be; True if that has to be tried again."""
-        try:
+        if self._opened_index != self.status.index:
+            self._close()
+        with self._failures_logged(), on_error(self._close):
             if self.status.up and self._capture is None:
                 self._open()
             elif self._lacks_group():
                 self._join()
-        except LinkError as error:
-            self._warn_once(error)
         is_deaf = self.status.up and self._capture is None
         needs_retry = is_deaf or self._lacks_group()
         if not needs_retry:
@@ -297,56 +293,35 @@ class Interface:
         return needs_retry
 
     def _lacks_group(self) -> bool:
-        return self._capture is not None and len(self._memberships) < len(self._groups)
+        return self._capture is not None and len(self._joined) < len(self._groups)
 
-    def _warn_once(self, error: LinkError) -> None:
-        if str(error) != self._failure:
-            self._log.warning(str(error))
-        self._failure = str(error)
+    @contextmanager
+    def _failures_logged(self) -> Iterator[None]:
+        """Log a `LinkError` of the block, unless it was logged last, and go on."""
+        try:
+            yield
+        except LinkError as error:
+            if str(error) != self._failure:
+                self._log.warning(str(error))
+            self._failure = str(error)
 
     def _close(self) -> None:
+        self._opened.close()
         self._opened_index = 0
-        while self._memberships:
-            self._memberships.popitem()[1].close()
-        if self._neighbours is not None:
-            self._neighbours.close()
-            self._neighbours = None
-        if self._capture is not None:
-            with suppress(LinkError):
-                self._capture.close()
-            self._capture = None
-
-    def _log_unusable(self) -> None:
-        """Log the reason, unless it was logged last."""
-        status, interface = self.status, self._config.interface
-        if not status.exists:
-            reason = f"{interface} is gone"
-        elif not status.up:
-            reason = f"{interface} is down"
-        elif self._capture is None:
-            reason = ""  # logged when it could not be opened
-        elif not status.carrier:
-            reason = f"{interface} has no carrier"
-        else:
-            sources = ", ".join(map(str, self._sources))
-            reason = f"{interface} has lost our address {sources}"
-        if reason != self._reason and reason:
-            self._log.warning(reason)
-        self._reason = reason
+        self._capture = self._neighbours = None
+        self._joined.clear()
 
     def _log_lost_sources(self, before: LinkStatus) -> None:
         """Log lost sources that one of the other family makes up for."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
-                self._log.warning(
-                    f"{self._config.interface} has lost our address {source}"
-                )
+                self._log.warning(f"{self._name} has lost our address {source}")
 
     def _lost_vips(self, before: LinkStatus) -> tuple[AddressesLost, ...]:
         gone = before.addresses - self.status.addresses
         lost = [vip for vip in self._config.vips if vip in gone]
         for vip in lost:
-            self._log.info(f"{vip} is no longer on {self._config.interface}")
+            self._log.info(f"{vip} is no longer on {self._name}")
         return (AddressesLost(),) if lost else ()
 
 

@@ -11,6 +11,7 @@ from carppcap.addresses import Address
 from carppcap.daemon.ipv6_source import with_source
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp
+from carppcap.errors import LinkError
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
@@ -172,6 +173,27 @@ def test_who_may_not_ask_says_so_once(
     assert subject.interface.next_hop_mac(LOWER) is None
     assert subject.interface.next_hop_mac(LOWER) is None
     assert subject.said() == [("WARNING", "Unable to have 10.1.1.4 resolved")]
+
+
+@pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
+def test_no_descriptor_for_the_neighbours(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interface is not used without them, and is opened again later."""
+
+    def refuse(*_: object) -> None:
+        raise LinkError("no descriptor")
+
+    subject.after("link delete a0")
+    with monkeypatch.context() as patched:
+        patched.setattr("carppcap.daemon.interface.Neighbours", refuse)
+        make_link()
+        assert LinkUp() not in subject.news()
+        assert subject.interface.refresh().needs_retry
+    wait_for(lambda: LinkUp() in subject.news())
+
+    ip("neighbour replace 10.1.1.4 lladdr 02:00:00:00:00:04 dev a0 nud reachable")
+    assert subject.interface.next_hop_mac(LOWER) == bytes.fromhex("020000000004")
 
 
 @pytest.mark.parametrize("subject", [config(interface="a0")], indirect=True)
