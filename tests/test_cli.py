@@ -111,14 +111,33 @@ def test_people_read_their_language_and_programs_english() -> None:
     assert run("--help", **GERMAN).stdout.startswith("Aufruf: carppcap [OPTIONEN]")
     refused = run(*COMPLETE, "--bogus", **GERMAN)
     assert refused.stderr == "carppcap: Unbekannte Option: --bogus (siehe --help)\n"
-    assert lines(run(*COMPLETE, **GERMAN)) == [
+    warnings = [
         "[WARNING] Warning: no script called when going up",
         "[WARNING] Warning: no script called when going down",
-        (
-            "[ERROR] Schnittstelle [nosuch0] kann nicht geöffnet werden: es gibt sie "
-            "nicht"
-        ),
     ]
+    english = "[ERROR] Unable to open interface [nosuch0]: no such interface"
+    assert lines(run(*COMPLETE, **GERMAN)) == [*warnings, english]
+
+    german = "Schnittstelle [nosuch0] kann nicht geöffnet werden: es gibt sie nicht"
+    shown = [STAMP.sub("", line) for line in on_a_terminal(*COMPLETE, **GERMAN)]
+    assert shown == [*warnings, f"[ERROR] {german}"]
+
+
+def on_a_terminal(*arguments: str, **variables: str) -> list[str]:
+    """Return the lines that the command prints on a terminal of its own."""
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        subprocess.run(
+            [*COMMAND, *arguments],
+            check=False,
+            timeout=20,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        return terminal.read(4096).decode().splitlines()
 
 
 def test_an_interface_of_our_own_needs_no_scripts() -> None:

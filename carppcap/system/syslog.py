@@ -4,9 +4,10 @@
     ucarp[6103]: [WARNING] text                     syslog
 
 Log watchers match these lines, so they keep ucarp's words and are English in every
-locale; only the error that ends the process is translated, for the terminal.  Nothing
-here ever blocks: a full log, or a terminal stopped with Ctrl-S, must not stop adverts.
-Lines that they cannot take are counted, and the count is logged later.
+locale; only the error that ends the process is translated, and only where standard
+error is a terminal.  Nothing here ever blocks: a full log, or a terminal stopped with
+Ctrl-S, must not stop adverts.  Lines that they cannot take are counted, and the count
+is logged later.
 """
 
 import os
@@ -97,8 +98,10 @@ class Log:
         self._write(level, text, text)
 
     def fatal(self, error: CarpError) -> None:
-        """Log what ends the process; the terminal shows it in the reader's language."""
-        self._write(Level.ERROR, translate_error(error), str(error))
+        """Log what ends the process; a terminal shows it in the reader's language."""
+        # Standard error may be a file or the journal, where watchers read.
+        text = translate_error(error) if os.isatty(2) else str(error)
+        self._write(Level.ERROR, text, str(error))
 
     def _write(self, level: Level, for_terminal: str, for_syslog: str) -> None:
         if self.terminal:

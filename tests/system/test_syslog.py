@@ -271,13 +271,20 @@ def test_a_full_syslog_does_not_block(daemon: Daemon, quiet: Log) -> None:
     assert after.endswith("[INFO] after")
 
 
+@pytest.mark.parametrize(
+    ("is_terminal", "reason"),
+    [(False, "Unable to go on: x"), (True, "Es geht nicht weiter: x")],
+)
 def test_every_locale_has_english_lines(
     daemon: Daemon,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    is_terminal: bool,
+    reason: str,
 ) -> None:
     """Programs match them; only a person reads why the process ended."""
     catalogues.compile_all()
+    monkeypatch.setattr("os.isatty", lambda _: is_terminal)
     german = i18n.load(i18n.DIRECTORY, ["de"])
     monkeypatch.setattr(i18n, "_catalogue", lambda: german)
 
@@ -292,5 +299,5 @@ def test_every_locale_has_english_lines(
     shown = capfd.readouterr().err.splitlines()
     assert [line.partition(": ")[2] for line in shown] == [
         "[WARNING] Unable to go on: {why}",
-        "[ERROR] Es geht nicht weiter: x",
+        f"[ERROR] {reason}",
     ]
