@@ -2,6 +2,7 @@
 
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS, Option
 from carppcap.system.process import PASSWORD_VARIABLE, hide_from_ps
 from carppcap.system.syslog import Log
+
+_BLANKS = b" \t"
 
 
 def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -> None:
@@ -54,4 +57,23 @@ def _read_passfile(path: str, log: Log) -> bytes:
         raise ConfigError(
             "error reading passfile {path}: unexpected end of file", path=path
         )
-    return parse_password(line.rstrip(b"\r\n"))
+    # As ucarp: up to the newline; every byte before it is part of the key.
+    password = line.partition(b"\n")[0]
+    _warn_of_invisible(password, path, log)
+    return parse_password(password)
+
+
+def _warn_of_invisible(password: bytes, path: str, log: Log) -> None:
+    """Warn of bytes that no editor shows and that a peer may not have in its key."""
+    text = password.removeprefix(BOM_UTF8).removesuffix(b"\r")
+    for is_there, what, remedy in (
+        (password.startswith(BOM_UTF8), "a byte order mark", r"1s/^\xef\xbb\xbf//"),
+        (password.endswith(b"\r"), "a carriage return", r"1s/\r$//"),
+        (text != text.lstrip(_BLANKS), "a blank at its beginning", r"1s/^[ \t]*//"),
+        (text != text.rstrip(_BLANKS), "a blank at its end", r"1s/[ \t]*$//"),
+    ):
+        if is_there:
+            log.warning(
+                f"Warning: the password in {path} contains {what}; if that is a "
+                f"mistake, on all hosts: sed -i '{remedy}' {path}"
+            )

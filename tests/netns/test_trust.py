@@ -43,6 +43,29 @@ def test_wrong_password_makes_two_masters(first: str, second: str) -> None:
 
 
 @mixed_pairs
+@pytest.mark.parametrize(
+    "content",
+    [b"love\r\n", b"\xef\xbb\xbflove", b" love \nhate\n"],
+    ids=["carriage return", "byte order mark", "blanks"],
+)
+def test_passfile_is_read_byte_for_byte(
+    first: str, second: str, content: bytes
+) -> None:
+    """Both have the same key, whatever an editor has left in the file."""
+    with Lab(2) as lab:
+        passfile = lab.directory / "vip.pwd"
+        passfile.write_bytes(content)
+
+        master, backup = start_group(
+            lab, (first, f"-o {passfile}"), (second, f"-o {passfile} -k 100 -r 1")
+        )
+        await_adverts(lab, lab.hosts[0], 3)
+
+        assert (master.state, backup.states) == ("MASTER", ["BACKUP"])
+        assert not backup.logged("Bad digest")
+
+
+@mixed_pairs
 def test_wrong_virtual_address_makes_two_masters(first: str, second: str) -> None:
     """The digest covers the address, so this looks like a wrong password."""
     with Lab(2) as lab:

@@ -1,6 +1,7 @@
 """The sources of the password, and where it must not remain."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,8 @@ def passfile(tmp_path: Path, content: bytes, mode: int = 0o600) -> str:
     [
         (b"love\n", b"love"),
         (b"love", b"love"),
-        (b"love\r\n", b"love"),
         (b"love\nand more\n", b"love"),
-        (b" lo ve \n", b" lo ve "),
+        (b"lo ve\n", b"lo ve"),
         (b"l\xf6ve\n", b"l\xf6ve"),
         (b"1234567890123456789\n", b"1234567890123456789"),
     ],
@@ -41,12 +41,61 @@ def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
     assert log.lines == []
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("content", "password", "found"),
+    [
+        (b"love\r\n", b"love\r", ["a carriage return"]),
+        (b"love\r", b"love\r", ["a carriage return"]),
+        (b"love \n", b"love ", ["a blank at its end"]),
+        (b"\tlove\n", b"\tlove", ["a blank at its beginning"]),
+        (BOM + b"love\n", BOM + b"love", ["a byte order mark"]),
+        (
+            BOM + b" love \r\n",
+            BOM + b" love \r",
+            [
+                "a byte order mark",
+                "a carriage return",
+                "a blank at its beginning",
+                "a blank at its end",
+            ],
+        ),
+        (b"lo\rve\n", b"lo\rve", []),
+    ],
+)
+def test_what_cannot_be_seen_in_a_passfile(
+    tmp_path: Path, content: bytes, password: bytes, found: list[str]
+) -> None:
+    """The key has it, as ucarp's, and one line each names it."""
+    log = MemoryLog()
+    path = passfile(tmp_path, content)
+
+    assert with_password(Settings(passfile=path), log).password == password
+    begin = f"Warning: the password in {path} contains "
+    assert [text.removeprefix(begin).split(";")[0] for text in log.texts] == found
+
+
+def test_the_remedies_for_what_cannot_be_seen(tmp_path: Path) -> None:
+    """The commands that the warnings name leave the password alone."""
+    log = MemoryLog()
+    path = passfile(tmp_path, BOM + b" love \r\n")
+    with_password(Settings(passfile=path), log)
+
+    for text in log.texts:
+        subprocess.run(text.partition("on all hosts: ")[2], shell=True, check=True)
+
+    assert Path(path).read_bytes() == b"love\n"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence", "status"),
     [
         (b"", "error reading passfile {}: unexpected end of file", 1),
         (b"\nlove\n", "You must supply a password (allowed: 1 to 19 bytes)", 1),
         (b"x" * 20, "Password too long: 20 bytes (allowed: 1 to 19)", 2),
+        (b"x" * 19 + b"\r\n", "Password too long: 20 bytes (allowed: 1 to 19)", 2),
         (b"x" * 5000, "Password too long: 4096 bytes (allowed: 1 to 19)", 2),
         (b"lo\0ve\n", "Password contains a zero byte (allowed: any other)", 2),
     ],
