@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from carppcap.errors import N_, ConfigError, LinkError
+from carppcap.errors import N_, ConfigError, link_errors
 from carppcap.options.command_line import split
-from carppcap.options.parsers import parse_number
+from carppcap.options.parsers import any_text, parse_number
 from carppcap.options.table import Option
 from carppcap.simulation.output.picture import draw
 from carppcap.simulation.output.records import (
@@ -27,7 +27,7 @@ from carppcap.simulation.output.records import (
 from carppcap.simulation.output.report import Report
 from carppcap.simulation.output.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.output.transcript import lines
-from carppcap.simulation.run import measure, run
+from carppcap.simulation.run import Run, measure, run
 from carppcap.simulation.scenario.document import MEMBERS_MAX, check, parse_document
 from carppcap.simulation.scenario.parts import Scenario
 from carppcap.simulation.scenario.quantities import located, parse_positive_length
@@ -49,10 +49,6 @@ _HERE = "command line"
 _WIRE = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
 
 _Parse = Callable[[str, str], Any]
-
-
-def _any(text: str, what: str) -> str:
-    return text
 
 
 def _up_to(low: int, high: int) -> _Parse:
@@ -83,7 +79,7 @@ def _sentence(text: str, what: str) -> str:
 
 
 def _row(
-    name: str, metavar: str, text: str, parse: _Parse | None = _any, field: str = ""
+    name: str, metavar: str, text: str, parse: _Parse | None = any_text, field: str = ""
 ) -> Option:
     short = {"debug": "D", "help": "h"}.get(name, "")
     return Option(short, name, field or name, parse, metavar, text, original=False)
@@ -146,8 +142,9 @@ class _Request:
 
 def simulate(arguments: Sequence[str]) -> int:
     """`carppcap simulate [FILE] [OPTIONS]`: the exit status, or a `CarpError`."""
-    own, daemon_flags = _divided(arguments)
-    given, words = split(own, ROWS)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given, words = split(arguments[:end], ROWS)
+    daemon_flags = arguments[end + 1 :]
     if len(words) > 1:
         raise ConfigError(
             "Unexpected argument: [{word}] (one scenario file only, see --help)",
@@ -164,20 +161,14 @@ def simulate(arguments: Sequence[str]) -> int:
     with suppress(ConfigError):  # reported below, with its place
         hide_passwords(flags)
     scenario = _scenario(request, flags)
-    runs = request.last("repeat")
-    if runs is None:
-        _once(scenario, request)
+    if request.all("repeat"):
+        shown = _often(scenario, request, partial(_command, given, words, daemon_flags))
     else:
-        _often(scenario, request, runs, partial(_command, arguments))
+        shown = _once(scenario, request)
+    for line in shown:
+        print(line)
     sys.stdout.flush()
     return 0
-
-
-def _divided(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return our own options, and those of the daemon after `--`."""
-    own = list(arguments)
-    end = own.index("--") if "--" in own else len(own)
-    return own[:end], own[end + 1 :]
 
 
 def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
@@ -237,44 +228,44 @@ def _read(path: str) -> dict[str, Any]:
 
     Raises `LinkError` for a file that cannot be read, `ConfigError` for its text.
     """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(SCENARIO_BYTES_MAX + 1)
-    except OSError as error:
-        raise LinkError(
-            "Unable to read {path}: {why}", path=path, why=error.strerror
-        ) from None
+    with (
+        link_errors("Unable to read {path}: {why}", path=path),
+        open(path, "rb") as file,
+    ):
+        content = file.read(SCENARIO_BYTES_MAX + 1)
     if len(content) > SCENARIO_BYTES_MAX:
         raise ConfigError("{path} is too long for a scenario", path=path)
     with located(path):
         return tomllib.loads(content.decode("utf-8"))
 
 
-def _once(scenario: Scenario, request: _Request) -> None:
-    seed, quiet = request.last("seed", SEED_DEFAULT), request.last("quiet")
-    result = run(scenario, seed)
-    _draw(scenario, seed, request)
+def _once(scenario: Scenario, request: _Request) -> Iterable[str]:
+    """Return the lines about one run, and draw it."""
+    result = run(scenario, request.last("seed", SEED_DEFAULT))
+    if request.all("svg"):
+        _draw(result, request.last("svg"))
+    entries = [] if request.last("quiet") else result.entries
     if request.last("json"):
-        records = [] if quiet else map(entry_record, result.entries)
-        _print_json([*records, summary_record(result.report)])
-        return
-    if not quiet:
-        _print([*lines(result.entries, verbose=bool(request.last("debug"))), ""])
-    _print(summary(scenario, result.report))
+        records = map(entry_record, entries)
+        return map(json.dumps, [*records, summary_record(result.report)])
+    told = lines(entries, verbose=bool(request.last("debug")))
+    gap = [] if request.last("quiet") else [""]
+    return chain(told, gap, summary(scenario, result.report))
 
 
 def _often(
-    scenario: Scenario, request: _Request, runs: int, command: Callable[[int], str]
-) -> None:
-    first = request.last("seed", SEED_DEFAULT)
+    scenario: Scenario, request: _Request, command: Callable[[int], str]
+) -> Iterable[str]:
+    """Return the lines about many runs, and draw the worst of them."""
+    first, runs = request.last("seed", SEED_DEFAULT), request.last("repeat")
     measured = _measure(scenario, range(first, first + runs), request.last("jobs"))
     reports = list(_progress(measured, runs))
-    _draw(scenario, worst_of(reports).seed, request)
+    if request.all("svg"):
+        _draw(run(scenario, worst_of(reports).seed), request.last("svg"))
     if request.last("json"):
         records = [] if request.last("quiet") else map(summary_record, reports)
-        _print_json([*records, distribution_record(reports)])
-    else:
-        _print(summary_of_many(reports, command))
+        return map(json.dumps, [*records, distribution_record(reports)])
+    return summary_of_many(reports, command)
 
 
 def _measure(
@@ -305,36 +296,25 @@ def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
     return bar
 
 
-def _draw(scenario: Scenario, seed: int, request: _Request) -> None:
-    path = request.last("svg")
-    if path is None:
-        return
-    result = run(scenario, seed)
-    picture = draw(scenario, result.entries, result.holders, result.report)
-    try:
-        with nullcontext(sys.stdout) if path == "-" else open(path, "w") as file:
-            file.write(picture)
-    except OSError as error:
-        raise LinkError(
-            "Unable to write {path}: {why}", path=path, why=error.strerror
-        ) from None
+def _draw(result: Run, path: str) -> None:
+    picture = draw(result.scenario, result.entries, result.holders, result.report)
+    with (
+        link_errors("Unable to write {path}: {why}", path=path),
+        nullcontext(sys.stdout) if path == "-" else open(path, "w") as file,
+    ):
+        file.write(picture)
 
 
-def _command(arguments: Sequence[str], seed: int) -> str:
+def _command(
+    given: Sequence[tuple[Option, str, str]],
+    words: Sequence[str],
+    daemon_flags: Sequence[str],
+    seed: int,
+) -> str:
     """Return the command line that shows one of many runs."""
-    own, flags = _divided(arguments)
-    given, words = split(own, ROWS)
+    shown = ["carppcap", "simulate", *words]
     for row, _, text in given:
         if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
-            words += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
-    words += ["--seed", str(seed), *(["--", *flags] if flags else [])]
-    return shlex.join(["carppcap", "simulate", *words])
-
-
-def _print(texts: Iterable[str]) -> None:
-    for text in texts:
-        print(text)
-
-
-def _print_json(records: Iterable[dict[str, Any]]) -> None:
-    _print(map(json.dumps, records))
+            shown += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
+    shown += ["--seed", str(seed), *(["--", *daemon_flags] if daemon_flags else [])]
+    return shlex.join(shown)
