@@ -11,13 +11,14 @@ from carppcap.simulation.scenario.document import PASSWORD_DEFAULT, VHID_DEFAULT
 from carppcap.simulation.scenario.parts import (
     INTERFACE,
     Cut,
-    Demote,
     Kind,
     Member,
+    Order,
     Quality,
     Scenario,
     Scene,
     Span,
+    Verb,
 )
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 from carppcap.wire.auth import Key
@@ -169,7 +170,9 @@ def _one_that_is_demoted(choices: Choices) -> Scenario:
     by = choices.one_of((1, 50, 200, 255))
     lasts_ns = choices.one_of((40, 60)) * NS_PER_S
     at_ns = DEMOTED_AT_NS + choices.between(0, 2_000) * NS_PER_MS
-    story = (Scene(Span(at_ns, at_ns), Demote((hosts[0].name,), by), lasts_ns),)
+    story = (
+        Scene(Span(at_ns, at_ns), Order(Verb.DEMOTE, (hosts[0].name,), by), lasts_ns),
+    )
     return until_quiet(Scenario(hosts, story, wire(choices, hosts)))
 
 
@@ -188,7 +191,7 @@ def a_demoted_master_is_replaced(run: Run) -> None:
     `mixed_groups_settle`.
     """
     (scene,) = run.scenario.story
-    assert isinstance(scene.deed, Demote)
+    assert isinstance(scene.deed, Order)
     hosts = run.scenario.members
     begins, lasts_ns = scene.at.low_ns, scene.lasts_ns or 0
     demoted, *peers = hosts
@@ -197,7 +200,7 @@ def a_demoted_master_is_replaced(run: Run) -> None:
     longest_ns = max(max(host.config.advbase for host in hosts) + 1, 0) * NS_PER_S
     bound = begins + max(map(groups.patience_ns, hosts)) + 2 * longest_ns
     bound += frames_ns(run.scenario)
-    can = {peer.name for peer in peers if _reacts(peer, demoted, scene.deed.by or 0)}
+    can = {peer.name for peer in peers if _reacts(peer, demoted, scene.deed.by)}
     now = masters_at(run, bound)
     while_demoted = [c for c in changes(run) if begins <= c.at < begins + lasts_ns]
     if can:

@@ -7,7 +7,6 @@ from carppcap.simulation.model.medium import REORDER_NS_MAX
 from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
-    Demote,
     Disturb,
     Kind,
     Member,
@@ -17,7 +16,6 @@ from carppcap.simulation.scenario.parts import (
     Scenario,
     Scene,
     Span,
-    StepClock,
     Verb,
 )
 from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
@@ -71,7 +69,9 @@ def _scene(
     member = choices.one_of(members)
     what = choices.between(0, 10)
     if what == 10 and member.kind is not Kind.UCARP:
-        return Scene(at, Demote((member.name,), choices.one_of((1, 100))), lasts_ns)
+        return Scene(
+            at, Order(Verb.DEMOTE, (member.name,), choices.one_of((1, 100))), lasts_ns
+        )
     if what < 5:
         allowed = [v for v in verbs if v in _OF_KERNELS or not member.kind.is_kernel]
         verb = choices.one_of(allowed)
@@ -82,7 +82,7 @@ def _scene(
     # ucarp uses the wall clock: set back, it is silent for as long.
     if what == 5 and clocks and member.kind is not Kind.UCARP:
         by_ns = choices.one_of((-3_600, -5, 5, 3_600)) * NS_PER_S
-        return Scene(at, StepClock((member.name,), by_ns))
+        return Scene(at, Order(Verb.STEP_CLOCK, (member.name,), by_ns))
     if what < 8 or not bad_wire:
         others = tuple(m.name for m in members if m is not member)
         both = choices.one_of((True, True, False))
@@ -121,7 +121,8 @@ def calm_at(scenario: Scenario) -> Instant:
     for scene in scenario.story:
         over = scene.at.high_ns + (scene.lasts_ns or 0)
         over += _echo_ns(scene.deed) if isinstance(scene.deed, Disturb) else 0
-        over += aftermath_ns if isinstance(scene.deed, Order) else 0
+        is_order = isinstance(scene.deed, Order) and scene.deed.verb in _ORDERS
+        over += aftermath_ns if is_order else 0
         calm = max(calm, over)
     return calm
 

@@ -3,7 +3,7 @@
 Future calls wait in a heap; time jumps from one to the next.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from typing import TypeAlias, assert_never
@@ -17,13 +17,12 @@ from carppcap.simulation.scenario.parts import (
     ATTACKER,
     STORY,
     Cut,
-    Demote,
+    Deed,
     Disturb,
     Order,
     Resend,
     Scenario,
     Scene,
-    StepClock,
     Verb,
 )
 from carppcap.units import Instant
@@ -40,6 +39,7 @@ _DO: dict[Verb, Callable[[Machine], None]] = {
     Verb.PULL: partial(Machine.set_link, up=False),
     Verb.PLUG: partial(Machine.set_link, up=True),
     Verb.STALL: Machine.stall,
+    Verb.UNDEMOTE: Machine.undemote,
 }
 _UNDO: dict[Verb, Callable[[Machine], None]] = {
     Verb.CRASH: Machine.start,
@@ -119,45 +119,30 @@ class Cluster:
 
     def _begin(self, scene: Scene) -> None:
         self.tell(STORY, Told(scene, over=False))
-        match scene.deed:
-            case Order(verb, names):
-                for machine in self._each(names):
-                    _DO[verb](machine)
-            case Demote(names, by):
-                for machine in self._each(names):
-                    machine.demote(by)
-            case StepClock(names, by_ns):
-                for machine in self._each(names):
-                    machine.step_clock(by_ns)
-            case Cut() | Disturb() as fault:
-                self._medium.add(fault)
-            case Resend() as attack:
-                self._resending.append(attack)
-                self._resend(attack, self._medium.overheard(attack.name))
-            case _:
-                assert_never(scene.deed)
+        self._act(scene.deed, over=False)
         if scene.lasts_ns is not None:
             end = partial(self._end, scene)
             self.call_at(self.now + scene.lasts_ns, Rank.STORY, end)
 
     def _end(self, scene: Scene) -> None:
         self.tell(STORY, Told(scene, over=True))
-        match scene.deed:
-            case Order(verb, names):
-                for machine in self._each(names):
-                    _UNDO[verb](machine)
-            case Demote(names, int(by)):
-                for machine in self._each(names):
-                    machine.demote(-by)
-            case Cut() | Disturb() as fault:
-                self._medium.remove(fault)
-            case Resend() as attack:
-                self._resending.remove(attack)
-            case _:
-                raise AssertionError("a stepped clock stays as it is")
+        self._act(scene.deed, over=True)
 
-    def _each(self, names: Iterable[str]) -> Iterator[Machine]:
-        return (self._machines[name] for name in names)
+    def _act(self, deed: Deed, *, over: bool) -> None:
+        """Do a deed, or undo it when it is `over`."""
+        match deed:
+            case Cut() | Disturb():
+                (self._medium.remove if over else self._medium.add)(deed)
+            case Resend() if over:
+                self._resending.remove(deed)
+            case Resend():
+                self._resending.append(deed)
+                self._resend(deed, self._medium.overheard(deed.name))
+            case Order():
+                for name in deed.names:
+                    _obey(self._machines[name], deed, over=over)
+            case _:
+                assert_never(deed)
 
     def _resend(self, attack: Resend, captured: bytes | None) -> None:
         """Send a frame, and again each `every_ns` until the attack ends."""
@@ -171,3 +156,15 @@ class Cluster:
             self._medium.send(ATTACKER, frame, self.now)
         again = partial(self._resend, attack, captured or latest)
         self.call_at(self.now + attack.every_ns, Rank.STORY, again)
+
+
+def _obey(machine: Machine, order: Order, *, over: bool) -> None:
+    """Let a machine do what it is told, or undo it when that is `over`."""
+    match order:
+        case Order(Verb.DEMOTE, by=by):
+            machine.demote(-by if over else by)
+        case Order(Verb.STEP_CLOCK, by=by_ns):
+            assert not over, "a stepped clock stays as it is"
+            machine.clock.step(by_ns)
+        case Order(verb):
+            (_UNDO if over else _DO)[verb](machine)

@@ -104,7 +104,7 @@ class Machine:
         self.has_address = False
         self._world = world
         self._dice = dice
-        self._clock = Clock(member.drift_ppm)
+        self.clock = Clock(member.drift_ppm)
         self._powered = False
         self._holds = False
         self._program: Program | None = None
@@ -155,11 +155,14 @@ class Machine:
         """Tell the process to step down."""
         self._tell(lambda program, now: program.step_down(now))
 
-    def demote(self, by: int | None) -> None:
-        """Add `by` to the demotion of the host, or end it all (None)."""
-        total = 0 if by is None else max(0, self._demoted_by + by)
-        self._demoted_by = total
+    def demote(self, by: int) -> None:
+        """Add `by` to the demotion of the host."""
+        self._demoted_by = total = max(0, self._demoted_by + by)
         self._tell(lambda program, now: program.demoted(total, now))
+
+    def undemote(self) -> None:
+        """End all demotion of the host."""
+        self.demote(-self._demoted_by)
 
     def set_link(self, *, up: bool) -> None:
         """Plug in the cable, or pull it."""
@@ -195,10 +198,6 @@ class Machine:
         for run, exit_code in outcomes:
             self._report_end(run, exit_code)
 
-    def step_clock(self, by_ns: Interval) -> None:
-        """Set the wall clock forward by `by_ns`."""
-        self._clock.step(by_ns)
-
     def arrive(self, frame: bytes) -> None:
         """Receive a frame from the medium."""
         is_for_another = not frame[0] & 1 and frame[:6] != self.mac
@@ -215,7 +214,7 @@ class Machine:
 
     def wall(self, now: Instant) -> Instant:
         """Return the wall clock at `now`."""
-        return self._clock.wall(now)
+        return self.clock.wall(now)
 
     def neighbour(self, address: Address) -> bytes | None:
         """Return the MAC of the host with this address."""
@@ -251,7 +250,7 @@ class Machine:
 
     def record(self, step: Step) -> None:
         """Tell of a step, with the instants of the simulation."""
-        due = None if step.deadline is None else self._clock.true(step.deadline)
+        due = None if step.deadline is None else self.clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
         self._world.tell(self.member.name, step)
@@ -267,7 +266,7 @@ class Machine:
     # Internals.
 
     def _local_now(self) -> Instant:
-        return self._clock.monotonic(self._world.now)
+        return self.clock.monotonic(self._world.now)
 
     def _new_ring(self) -> Ring:
         if self.member.kind is not Kind.CARPPCAP:
@@ -302,7 +301,7 @@ class Machine:
         deadline = self._program.deadline
         if deadline is None:
             return
-        at = max(self._clock.true(deadline), self._world.now)
+        at = max(self.clock.true(deadline), self._world.now)
         # A timer that is too early sets the next one; so one is enough.
         if self._armed is None or at < self._armed:
             self._armed = at

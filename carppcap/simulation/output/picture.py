@@ -6,23 +6,23 @@ one is right.  The scenes of the story are numbered, drawn where they happen, an
 listed below.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from carppcap.election.actions import SendAdvert, State, StateChanged
 from carppcap.node.groups import Step
 from carppcap.simulation.model.happenings import Entry, Running, Told
-from carppcap.simulation.output.report import Report, Tenure
+from carppcap.simulation.output.report import Report, Tenure, count_holders
 from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
-    Demote,
     Order,
     Resend,
     Scenario,
     Scene,
-    StepClock,
+    Verb,
 )
 from carppcap.simulation.scenario.quantities import format_length
 from carppcap.simulation.scenario.story import format_scene
@@ -49,16 +49,6 @@ _STYLE = (
 _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 86400)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A scene of the run; `until` None: it took no time."""
-
-    number: int
-    scene: Scene
-    since: Instant
-    until: Instant | None
-
-
 def draw(
     scenario: Scenario,
     entries: Sequence[Entry],
@@ -66,9 +56,13 @@ def draw(
     report: Report,
 ) -> str:
     """Return the picture of a run, a whole document."""
+    scenes = [
+        (entry.at, told.scene)
+        for entry in entries
+        if isinstance(told := entry.what, Told) and not told.over
+    ]
     canvas = _Canvas(scenario)
-    marks = _marks(entries, scenario.duration_ns)
-    height = canvas.bottom + ROW_HEIGHT * (len(marks) + 1) + 16
+    height = canvas.bottom + ROW_HEIGHT * (len(scenes) + 1) + 16
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="{_NAMESPACE}" {size}>',
@@ -76,10 +70,10 @@ def draw(
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         *canvas.head(report),
         *canvas.axis(),
-        *canvas.lanes(entries, tenures),
-        *canvas.totals(tenures, report),
-        *(part for mark in marks for part in canvas.fault(mark)),
-        *canvas.story(marks),
+        *canvas.states(entries),
+        *canvas.adverts(entries),
+        *canvas.tenures(tenures),
+        *canvas.story(scenes),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -90,13 +84,17 @@ class _Canvas:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._lanes = {m.name: number for number, m in enumerate(scenario.members)}
-        self.bottom = TOP + LANE_HEIGHT * (len(self._lanes) + 1) + 24
+        self._end = scenario.duration_ns
+        self._lanes = {
+            member.name: TOP + LANE_HEIGHT * number
+            for number, member in enumerate(scenario.members)
+        }
+        self._last_lane = TOP + LANE_HEIGHT * len(self._lanes)
+        self.bottom = self._last_lane + LANE_HEIGHT + 24
 
     def head(self, report: Report) -> Iterator[str]:
         """Yield title, figures and legend."""
-        title = self._scenario.title or "carppcap simulate"
-        yield _text(16, 26, title, "title")
+        yield _text(16, 26, self._scenario.title or "carppcap simulate", "title")
         figures = (
             f"seed {report.seed}  ·  available {100 * report.availability:.3f} %  ·  "
             f"nobody {report.nobody_ns / NS_PER_S:.3f} s  ·  "
@@ -104,79 +102,35 @@ class _Canvas:
         )
         yield _text(16, 46, figures, "small")
         x = WIDTH - RIGHT - 520.0
-        for label, colour in (
-            *((state.value, colour) for state, colour in COLOURS.items()),
-            ("holds the address", HELD),
-            ("nobody", NOBODY),
-            ("several", SEVERAL),
-        ):
+        colours = {state.value: colour for state, colour in COLOURS.items()}
+        colours |= {"holds the address": HELD, "nobody": NOBODY, "several": SEVERAL}
+        for label, colour in colours.items():
             yield _box(x, 37, 10, 10, colour)
             yield _text(x + 14, 46, label, "small")
             x += 30 + 6.4 * len(label)
 
     def axis(self) -> Iterator[str]:
         """Yield the time axis, in round numbers."""
-        duration_ns = self._scenario.duration_ns
-        step_ns = _tick_step(duration_ns)
         bottom = self.bottom - 20
-        for at in range(0, duration_ns + 1, step_ns):
+        for at in range(0, self._end + 1, _tick_step(self._end)):
             x = self._x(at)
             yield _line(x, TOP - 12, bottom, "#eee")
             yield _text(x, bottom + 14, format_length(at), "small", "middle")
 
-    def lanes(
-        self, entries: Sequence[Entry], tenures: Iterable[Tenure]
-    ) -> Iterator[str]:
-        """Yield states, adverts and tenures of each host."""
+    def states(self, entries: Iterable[Entry]) -> Iterator[str]:
+        """Yield the name of each host and its states."""
+        changes = _changes(entries)
         for member in self._scenario.members:
-            y = self._y(member.name)
+            y = self._lanes[member.name]
             yield _text(16, y + 13, member.name)
             yield _text(16, y + 27, member.kind.value, "small")
-        for name, state, since, until in _states(entries, self._scenario.duration_ns):
-            yield self._bar(self._y(name), since, until, BAR_HEIGHT, COLOURS[state])
-        yield from self._adverts(entries)
-        for held in tenures:
-            y = self._y(held.name) + BAR_HEIGHT + 3
-            yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
+            until_end = [*changes[member.name], (self._end, None)]
+            for (since, state), (until, _) in pairwise(until_end):
+                if state is not None and since < until:
+                    yield self._bar(y, since, until, BAR_HEIGHT, COLOURS[state])
 
-    def totals(self, tenures: Sequence[Tenure], report: Report) -> Iterator[str]:
-        """Yield how many hosts held the address."""
-        y = TOP + LANE_HEIGHT * len(self._lanes)
-        yield _text(16, y + 13, "the address")
-        for count, since, until in _counts(tenures, report):
-            colour = (NOBODY, HELD, SEVERAL)[min(count, 2)]
-            yield self._bar(y, since, until, BAR_HEIGHT, colour)
-
-    def fault(self, mark: _Mark) -> Iterator[str]:
-        """Yield a mark where a scene begins, and a band for as long as it lasts."""
-        x = self._x(mark.since)
-        names = _struck(mark.scene.deed)
-        rows = [self._y(name) for name in names] or [TOP]
-        if mark.until is not None:
-            width = self._x(mark.until) - x
-            height = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
-            for y in rows:
-                yield (
-                    f'<rect x="{x:.1f}" y="{y - 4}" width="{width:.1f}" '
-                    f'height="{height}" fill="{FAULT}" fill-opacity="0.16"/>'
-                )
-        for y in rows:
-            bottom = y + LANE_HEIGHT - 12
-            yield _line(x, y - 8, bottom, FAULT, ' stroke-dasharray="3,3"')
-            yield f'<circle cx="{x:.1f}" cy="{y - 10}" r="7" fill="{FAULT}"/>'
-            yield _text(x, y - 6, str(mark.number), "mark", "middle")
-
-    def story(self, marks: Sequence[_Mark]) -> Iterator[str]:
-        """Yield the sentences of all marks."""
-        for row, mark in enumerate(marks):
-            y = self.bottom + ROW_HEIGHT * (row + 1)
-            when = f"{mark.since / NS_PER_S:.3f} s"
-            yield f'<circle cx="26" cy="{y - 4}" r="7" fill="{FAULT}"/>'
-            yield _text(26, y, str(mark.number), "mark", "middle")
-            yield _text(LEFT - 10, y, when, "small", "end")
-            yield _text(LEFT, y, format_scene(mark.scene))
-
-    def _adverts(self, entries: Sequence[Entry]) -> Iterator[str]:
+    def adverts(self, entries: Iterable[Entry]) -> Iterator[str]:
+        """Yield a tick for each advert, unless there are too many."""
         sent = [
             entry
             for entry in entries
@@ -184,8 +138,43 @@ class _Canvas:
             and any(isinstance(action, SendAdvert) for action in entry.what.actions)
         ]
         for entry in sent if len(sent) <= ADVERTS_MAX else ():
-            x, y = self._x(entry.at), self._y(entry.name)
-            yield _line(x, y + 6, y + BAR_HEIGHT, "#0b3d0b")
+            y = self._lanes[entry.name]
+            yield _line(self._x(entry.at), y + 6, y + BAR_HEIGHT, "#0b3d0b")
+
+    def tenures(self, tenures: Sequence[Tenure]) -> Iterator[str]:
+        """Yield which hosts held the address, and how many of them."""
+        for held in tenures:
+            y = self._lanes[held.name] + BAR_HEIGHT + 3
+            yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
+        y = self._last_lane
+        yield _text(16, y + 13, "the address")
+        for count, since, until in count_holders(tenures, self._end):
+            colour = (NOBODY, HELD, SEVERAL)[min(count, 2)]
+            yield self._bar(y, since, until, BAR_HEIGHT, colour)
+
+    def story(self, scenes: Iterable[tuple[Instant, Scene]]) -> Iterator[str]:
+        """Yield each scene where it happens, and its sentence below."""
+        for number, (since, scene) in enumerate(scenes, start=1):
+            yield from self._fault(number, since, scene)
+            y = self.bottom + ROW_HEIGHT * number
+            yield from _mark(26, y, number)
+            yield _text(LEFT - 10, y, f"{since / NS_PER_S:.3f} s", "small", "end")
+            yield _text(LEFT, y, format_scene(scene))
+
+    def _fault(self, number: int, since: Instant, scene: Scene) -> Iterator[str]:
+        """Yield a mark where a scene begins, and a band for as long as it lasts."""
+        x = self._x(since)
+        names = _struck(scene.deed)
+        rows = [self._lanes[name] for name in names] or [TOP]
+        height = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
+        if scene.lasts_ns is not None or _stays(scene.deed):
+            width = self._x(min(since + (scene.lasts_ns or self._end), self._end)) - x
+            for y in rows:
+                yield _box(x, y - 4, width, height, FAULT, look=' fill-opacity="0.16"')
+        for y in rows:
+            bottom = y + LANE_HEIGHT - 12
+            yield _line(x, y - 8, bottom, FAULT, ' stroke-dasharray="3,3"')
+            yield from _mark(x, y - 6, number)
 
     def _bar(
         self, y: float, since: Instant, until: Instant, height: float, colour: str
@@ -195,77 +184,34 @@ class _Canvas:
         return _box(x, y, max(self._x(until) - x, 0.8), height, colour)
 
     def _x(self, at: Instant) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * at / self._scenario.duration_ns
-
-    def _y(self, name: str) -> int:
-        return TOP + LANE_HEIGHT * self._lanes[name]
+        return LEFT + (WIDTH - LEFT - RIGHT) * at / self._end
 
 
-def _states(
-    entries: Iterable[Entry], end: Instant
-) -> Iterator[tuple[str, State, Instant, Instant]]:
-    """Yield each state of each host, with its beginning and its end."""
-    current: dict[str, tuple[State, Instant]] = {}
+def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | None]]]:
+    """Return for each host when it came into which state; None: it runs no more."""
+    changes = defaultdict(list)
     for entry in entries:
         match entry.what:
             case Running(runs):
-                new = State.INIT if runs else None
+                changes[entry.name].append((entry.at, State.INIT if runs else None))
             case Step(actions=actions):
-                changes = [a.new for a in actions if isinstance(a, StateChanged)]
-                if not changes:
-                    continue
-                new = changes[-1]
-            case _:
-                continue
-        if entry.name in current:
-            state, since = current.pop(entry.name)
-            if since < entry.at:
-                yield entry.name, state, since, entry.at
-        if new is not None:
-            current[entry.name] = new, entry.at
-    for name, (state, since) in current.items():
-        yield name, state, since, end
+                changes[entry.name] += [
+                    (entry.at, action.new)
+                    for action in actions
+                    if isinstance(action, StateChanged)
+                ]
+    return changes
 
 
-def _counts(
-    tenures: Sequence[Tenure], report: Report
-) -> Iterator[tuple[int, Instant, Instant]]:
-    """Yield how many hosts held the address, from when to when."""
-    changes = [(held.since, 1) for held in tenures]
-    changes += [(held.until, -1) for held in tenures]
-    since, count = report.first_held_ns, 0
-    if since is None:
-        return
-    for at, change in sorted(changes):
-        if at > since:
-            yield count, since, at
-        since, count = at, count + change
-    if since < report.duration_ns:
-        yield count, since, report.duration_ns
-
-
-def _marks(entries: Iterable[Entry], end: Instant) -> list[_Mark]:
-    marks: list[_Mark] = []
-    for entry in entries:
-        if isinstance(entry.what, Told) and not entry.what.over:
-            scene = entry.what.scene
-            until = None if _is_momentary(scene.deed) else end
-            if scene.lasts_ns is not None:
-                until = min(entry.at + scene.lasts_ns, end)
-            marks.append(_Mark(len(marks) + 1, scene, entry.at, until))
-    return marks
-
-
-def _is_momentary(deed: Deed) -> bool:
-    """True if a deed takes no time."""
-    is_mending = isinstance(deed, Demote) and deed.by is None
-    return is_mending or isinstance(deed, Order | StepClock)
+def _stays(deed: Deed) -> bool:
+    """True if a deed has an effect until the end, unless it says for how long."""
+    return not isinstance(deed, Order) or deed.verb is Verb.DEMOTE
 
 
 def _struck(deed: Deed) -> tuple[str, ...]:
     """Return the hosts that a deed concerns; none for the medium."""
     match deed:
-        case Order(names=names) | Demote(names=names) | StepClock(names=names):
+        case Order(names=names):
             return names
         case Cut(senders, receivers):
             return tuple(dict.fromkeys((*senders, *receivers)))
@@ -283,14 +229,21 @@ def _tick_step(duration_ns: Interval) -> Interval:
     return next(steps_s, days * 86_400) * NS_PER_S
 
 
-def _box(x: float, y: float, width: float, height: float, fill: str) -> str:
+def _box(
+    x: float, y: float, width: float, height: float, fill: str, *, look: str = ""
+) -> str:
     size = f'width="{width:.1f}" height="{height}"'
-    return f'<rect x="{x:.1f}" y="{y}" {size} fill="{fill}"/>'
+    return f'<rect x="{x:.1f}" y="{y}" {size} fill="{fill}"{look}/>'
 
 
 def _line(x: float, top: float, bottom: float, colour: str, look: str = "") -> str:
     ends = f'x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}"'
     return f'<line {ends} stroke="{colour}"{look}/>'
+
+
+def _mark(x: float, y: float, number: int) -> Iterator[str]:
+    yield f'<circle cx="{x:.1f}" cy="{y - 4}" r="7" fill="{FAULT}"/>'
+    yield _text(x, y, str(number), "mark", "middle")
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "") -> str:

@@ -51,8 +51,6 @@ def summary_record(report: Report) -> dict[str, Any]:
     return {
         "kind": "summary",
         **asdict(report),
-        "fail_overs_ns": list(report.fail_overs_ns),
-        "hosts": [asdict(host) for host in report.hosts],
         "availability": report.availability,
     }
 

@@ -1,8 +1,9 @@
 """When each host held the address, and for how long it was not available."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 
 from carppcap.election.actions import SendAdvert, StateChanged
@@ -112,6 +113,22 @@ def distribution(values: Sequence[float]) -> Distribution | None:
     return Distribution(len(ranked), ranked[0], rank(0.5), rank(0.99), ranked[-1])
 
 
+def count_holders(
+    tenures: Sequence[Tenure], end: Instant
+) -> Iterator[tuple[int, Instant, Instant]]:
+    """Yield how many hosts hold the address, from when to when; first 1, last at `end`.
+
+    `tenures` are those of a run, and nothing is yielded without any.
+    """
+    changes = [(held.since, 1) for held in tenures]
+    changes += [(held.until, -1) for held in tenures]
+    count = 0
+    for (since, change), (until, _) in pairwise([*sorted(changes), (end, 0)]):
+        count += change
+        if since < until:
+            yield count, since, until
+
+
 class Ledger:
     """Accounts for a run, entry by entry."""
 
@@ -119,10 +136,6 @@ class Ledger:
         self.tenures: list[Tenure] = []
         self._hosts = {m.name: HostReport(m.name, m.kind.value) for m in members}
         self._since: dict[str, Instant] = {}
-        self._changed_at: Instant = 0
-        self._first_held_ns: Instant | None = None
-        self._nobody_ns: Interval = 0
-        self._several_ns: Interval = 0
         self._fail_overs_ns: list[Interval] = []
         self._lost_at: Instant | None = None
 
@@ -145,29 +158,26 @@ class Ledger:
 
     def close(self, seed: int, end: Instant) -> Report:
         """Return the report of the run, which ended at `end`."""
-        self._pass_time(end)
         self.tenures += [Tenure(name, at, end) for name, at in self._since.items()]
         for tenure in self.tenures:
             self._hosts[tenure.name].held_ns += tenure.length_ns
         for host in self._hosts.values():
             host.rejected = dict(sorted(host.rejected.items()))
+        periods = list(count_holders(self.tenures, end))
         return Report(
             seed=seed,
             duration_ns=end,
-            first_held_ns=self._first_held_ns,
-            nobody_ns=self._nobody_ns,
-            several_ns=self._several_ns,
+            first_held_ns=min((held.since for held in self.tenures), default=None),
+            nobody_ns=sum(until - since for n, since, until in periods if n == 0),
+            several_ns=sum(until - since for n, since, until in periods if n > 1),
             fail_overs_ns=tuple(self._fail_overs_ns),
             nobody_at_end=not self._since,
             hosts=tuple(self._hosts.values()),
         )
 
     def _note_holding(self, name: str, holds: bool, at: Instant) -> None:
-        self._pass_time(at)
         if holds:
             self._since[name] = at
-            if self._first_held_ns is None:
-                self._first_held_ns = at
             if self._lost_at is not None:
                 self._fail_overs_ns.append(at - self._lost_at)
                 self._lost_at = None
@@ -177,12 +187,3 @@ class Ledger:
             self._fail_overs_ns.append(0)
         else:
             self._lost_at = at
-
-    def _pass_time(self, now: Instant) -> None:
-        if self._first_held_ns is not None:
-            passed_ns = now - self._changed_at
-            if not self._since:
-                self._nobody_ns += passed_ns
-            elif len(self._since) > 1:
-                self._several_ns += passed_ns
-        self._changed_at = now

@@ -3,11 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
-from carppcap.simulation.output.report import (
-    HostReport,
-    Report,
-    distribution,
-)
+from carppcap.simulation.output.report import HostReport, Report, distribution
 from carppcap.simulation.scenario.parts import Scenario
 from carppcap.simulation.scenario.quantities import format_length
 from carppcap.units import NS_PER_S, Interval

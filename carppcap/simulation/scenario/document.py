@@ -40,8 +40,6 @@ from carppcap.simulation.scenario.parts import (
     ATTACKER,
     INTERFACE,
     STORY,
-    Deed,
-    Demote,
     Kind,
     Member,
     Order,
@@ -72,7 +70,7 @@ MEMBERS_MAX = 32
 DRIFT_MAX_PPM = 100_000
 
 _RESERVED = frozenset((ALL, STORY, ATTACKER, "and", "by", "from", "of", "to"))
-_NO_PROCESS = frozenset((Verb.KILL, Verb.STALL))
+_NO_PROCESS = (Verb.KILL, Verb.STALL)
 
 
 def _kind(text: str) -> Kind:
@@ -185,27 +183,27 @@ def check(scenario: Scenario) -> None:
                 at=format_length(scene.at.low_ns),
                 end=format_length(scenario.duration_ns),
             )
-        for name in getattr(scene.deed, "names", ()):
-            _check_deed(scene.deed, name, kinds[name])
+        if isinstance(scene.deed, Order):
+            for name in scene.deed.names:
+                _check_order(scene.deed.verb, name, kinds[name])
 
 
-def _check_deed(deed: Deed, name: str, kind: Kind) -> None:
-    match deed:
-        case Order(verb) if verb in _NO_PROCESS and kind.is_kernel:
-            raise ConfigError(
-                "{name} runs {kind}, so it has no process to {verb} "
-                "(allowed: crash, stop, pull)",
-                name=name,
-                kind=kind.value,
-                verb=verb.value,
-            )
-        case Demote() if kind is Kind.UCARP:
-            raise ConfigError(
-                "{name} runs {kind}, which knows no demotion (allowed: "
-                "carppcap and kernels)",
-                name=name,
-                kind=kind.value,
-            )
+def _check_order(verb: Verb, name: str, kind: Kind) -> None:
+    if verb in _NO_PROCESS and kind.is_kernel:
+        raise ConfigError(
+            "{name} runs {kind}, so it has no process to {verb} "
+            "(allowed: crash, stop, pull)",
+            name=name,
+            kind=kind.value,
+            verb=verb.value,
+        )
+    if verb in (Verb.DEMOTE, Verb.UNDEMOTE) and kind is Kind.UCARP:
+        raise ConfigError(
+            "{name} runs {kind}, which knows no demotion (allowed: "
+            "carppcap and kernels)",
+            name=name,
+            kind=kind.value,
+        )
 
 
 def _members(

@@ -114,30 +114,21 @@ class Verb(Enum):
     PULL = "pull"  # the carrier is lost
     PLUG = "plug"
     STALL = "stall"  # the process is stopped, as by SIGSTOP
+    DEMOTE = "demote"  # a poorer master (interface group, sysctl)
+    UNDEMOTE = "undemote"  # ends all demotion
+    STEP_CLOCK = "step clock of"  # the wall clock is set
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A verb, for each of some hosts."""
+    """A verb, for each of some hosts.
+
+    `by` is the demotion, 1 to 255, or the nanoseconds by which the clock goes forward.
+    """
 
     verb: Verb
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Demote:
-    """Demotion of hosts by 1 to 255; None ends all demotion."""
-
-    names: tuple[str, ...]
-    by: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StepClock:
-    """The wall clock is set forward by `by_ns`."""
-
-    names: tuple[str, ...]
-    by_ns: Interval
+    by: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +161,7 @@ class Resend:
     forged: tuple[int, int] | None = None
 
 
-Deed: TypeAlias = Order | Demote | StepClock | Cut | Disturb | Resend
+Deed: TypeAlias = Order | Cut | Disturb | Resend
 
 
 @dataclass(frozen=True, slots=True)

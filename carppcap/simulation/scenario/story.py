@@ -33,12 +33,10 @@ from carppcap.errors import ConfigError
 from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
-    Demote,
     Disturb,
     Order,
     Resend,
     Scene,
-    StepClock,
     Verb,
 )
 from carppcap.simulation.scenario.quantities import (
@@ -66,12 +64,12 @@ _PHRASES = {
 }
 """How the story says that a field of `Quality` has another value."""
 
-_LASTING_VERBS = {Verb.CRASH, Verb.KILL, Verb.STOP, Verb.PULL, Verb.STALL}
+_LASTING_VERBS = {
+    *(Verb.CRASH, Verb.KILL, Verb.STOP, Verb.PULL, Verb.STALL, Verb.DEMOTE)
+}
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
 _ALLOWED = ", ".join(
-    [verb.value for verb in Verb]
-    + ["demote", "undemote", "step clock of"]
-    + ["cut", *_DISTURBANCES, "replay", "rewrite"]
+    [*(verb.value for verb in Verb), "cut", *_DISTURBANCES, "replay", "rewrite"]
 )
 
 
@@ -103,26 +101,17 @@ def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
     deed = _parse_deed(reader)
     if reader.words:
         reader.fail("the end of the sentence")
-    if lasts_ns is not None and not _can_last(deed):
+    order = deed.verb if isinstance(deed, Order) else None
+    if lasts_ns is not None and order not in (None, *_LASTING_VERBS):
         raise ConfigError(
             "[{text}] happens at once and cannot last (leave out: for)", text=sentence
         )
-    if lasts_ns is None and isinstance(deed, Order) and deed.verb is Verb.STALL:
+    if lasts_ns is None and order is Verb.STALL:
         raise ConfigError(
             "[{text}] must say for how long (such as: for 5s stall alpha)",
             text=sentence,
         )
     return Scene(at, deed, lasts_ns)
-
-
-def _can_last(deed: Deed) -> bool:
-    match deed:
-        case Order(verb):
-            return verb in _LASTING_VERBS
-        case Demote(by=by):
-            return by is not None
-        case _:
-            return not isinstance(deed, StepClock)
 
 
 def format_scene(scene: Scene) -> str:
@@ -134,14 +123,10 @@ def format_scene(scene: Scene) -> str:
 def format_deed(deed: Deed) -> str:
     """Return the part of the sentence that says what is done."""
     match deed:
-        case Order(verb, names):
-            return f"{verb.value} {', '.join(names)}"
-        case Demote(names, None):
-            return f"undemote {', '.join(names)}"
-        case Demote(names, by):
-            return f"demote {', '.join(names)} by {by}"
-        case StepClock(names, by_ns):
-            return f"step clock of {', '.join(names)} by {format_length(by_ns)}"
+        case Order(verb, names, by):
+            amount = f"{by}" if verb is Verb.DEMOTE else format_length(by)
+            by_how_much = f" by {amount}" if verb in _AMOUNTS else ""
+            return f"{verb.value} {', '.join(names)}{by_how_much}"
         case Cut(senders, receivers, both):
             link = "from" if both else "to"
             return f"cut {', '.join(senders)} {link} {', '.join(receivers)}"
@@ -232,18 +217,29 @@ def _parse_deed(reader: _Reader) -> Deed:
 
 
 def _parse_order(verb: Verb, reader: _Reader) -> Order:
-    return Order(verb, reader.hosts())
+    if verb not in _AMOUNTS:
+        return Order(verb, reader.hosts())
+    names = reader.hosts("by")
+    reader.expect("by")
+    return Order(verb, names, _AMOUNTS[verb](reader))
 
 
-def _parse_step(reader: _Reader) -> Order | StepClock:
+def _parse_demotion(reader: _Reader) -> int:
+    (demotion,) = reader.numbers(r"(\d{1,3})", 1, f"1 to {DEMOTION_MAX}")
+    return demotion
+
+
+def _parse_signed_length(reader: _Reader) -> Interval:
+    text = reader.word()
+    length_ns = parse_length(text.lstrip("+-"))
+    return -length_ns if text.startswith("-") else length_ns
+
+
+def _parse_step(reader: _Reader) -> Order:
     if reader.expect("down", "clock") == "down":
         return _parse_order(Verb.STEP_DOWN, reader)
     reader.expect("of")
-    names = reader.hosts("by")
-    reader.expect("by")
-    text = reader.word()
-    length_ns = parse_length(text.lstrip("+-"))
-    return StepClock(names, -length_ns if text.startswith("-") else length_ns)
+    return _parse_order(Verb.STEP_CLOCK, reader)
 
 
 def _parse_disturbance(word: str, reader: _Reader) -> Disturb:
@@ -262,37 +258,31 @@ def _parse_cut(reader: _Reader) -> Cut:
     return Cut(senders, reader.hosts(), both)
 
 
-def _parse_demotion(reader: _Reader) -> Demote:
-    names = reader.hosts("by")
-    reader.expect("by")
-    (by,) = reader.numbers(r"(\d{1,3})", 1, f"1 to {DEMOTION_MAX}")
-    return Demote(names, by)
-
-
-def _parse_replay(reader: _Reader) -> Resend:
-    return Resend(reader.host(), _parse_period(reader))
-
-
-def _parse_rewriting(reader: _Reader) -> Resend:
-    name = reader.host()
-    reader.expect("to")
-    advbase, advskew = reader.numbers(
-        r"(\d{1,3})/(\d{1,3})", 0, "advbase/advskew, each 0 to 255, such as 0/1"
+def _parse_attack(reader: _Reader, *, forges: bool) -> Resend:
+    name, forged = reader.host(), None
+    if forges:
+        reader.expect("to")
+        advbase, advskew = reader.numbers(
+            r"(\d{1,3})/(\d{1,3})", 0, "advbase/advskew, each 0 to 255, such as 0/1"
+        )
+        forged = advbase, advskew
+    period_ns = (
+        parse_positive_length(reader.word()) if reader.skip("every") else NS_PER_S
     )
-    return Resend(name, _parse_period(reader), (advbase, advskew))
+    return Resend(name, period_ns, forged)
 
 
-def _parse_period(reader: _Reader) -> Interval:
-    return parse_positive_length(reader.word()) if reader.skip("every") else NS_PER_S
-
+_AMOUNTS: dict[Verb, Callable[[_Reader], int]] = {
+    Verb.DEMOTE: _parse_demotion,
+    Verb.STEP_CLOCK: _parse_signed_length,
+}
+"""The verbs that say by how much, and what reads that."""
 
 _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
     **{verb.value: partial(_parse_order, verb) for verb in Verb},
     **{word: partial(_parse_disturbance, word) for word in _DISTURBANCES},
     "step": _parse_step,
     "cut": _parse_cut,
-    "demote": _parse_demotion,
-    "undemote": lambda reader: Demote(reader.hosts(), None),
-    "replay": _parse_replay,
-    "rewrite": _parse_rewriting,
+    "replay": partial(_parse_attack, forges=False),
+    "rewrite": partial(_parse_attack, forges=True),
 }

@@ -13,7 +13,7 @@ from carppcap.node.groups import Step
 from carppcap.simulation.model.happenings import Told
 from carppcap.simulation.output.transcript import lines
 from carppcap.simulation.run import measure, run
-from carppcap.simulation.scenario.parts import Kind, Order, Scene, Span, StepClock, Verb
+from carppcap.simulation.scenario.parts import Kind, Order, Scene, Span, Verb
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import adverts, causes, changes, group, play
 
@@ -184,7 +184,7 @@ def test_a_story_is_told() -> None:
 
 def test_what_cannot_be_undone() -> None:
     """The language does not allow it; a scenario in code raises an error."""
-    scene = Scene(Span(0, 0), StepClock(("node1",), 5), lasts_ns=5)
+    scene = Scene(Span(0, 0), Order(Verb.STEP_CLOCK, ("node1",), 5), lasts_ns=5)
     scenario = group("carppcap")
     broken = type(scenario)(scenario.members, (scene,))
 

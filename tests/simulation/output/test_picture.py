@@ -57,7 +57,7 @@ def test_what_is_shown() -> None:
             group={"flags": "-P"},
         )
     )
-    init, backup, master = (bars(root, colour) for colour in COLOURS.values())
+    init, backup, master = (sorted(bars(root, colour)) for colour in COLOURS.values())
 
     assert len(init) == 0
     assert [since for since, _ in backup] == [0, 0, 40, 40.5]
