@@ -32,7 +32,7 @@ Observer: TypeAlias = Callable[[Entry], None]
 
 _DO: dict[Verb, Callable[[Machine], None]] = {
     Verb.CRASH: Machine.crash,
-    Verb.KILL: Machine.kill,
+    Verb.KILL: Machine.exit,
     Verb.STOP: Machine.stop,
     Verb.START: Machine.start,
     Verb.STEP_DOWN: Machine.step_down,

@@ -124,7 +124,8 @@ class Machine:
         self._powered = True
         self._show_holding()
         if self._program is None:
-            self._program = _PROGRAMS[self.member.kind](self.member, self, self._dice)
+            program = _PROGRAMS.get(self.member.kind, BsdHost)
+            self._program = program(self.member, self, self._dice)
             self._link_seen = self.link_up
             self._world.tell(self.member.name, Running(True))
             self._program.start(self._local_now())
@@ -134,13 +135,13 @@ class Machine:
 
     def crash(self) -> None:
         """Let the power fail."""
-        self.kill()
+        self.exit()
         self._runs.clear()
         self._powered = self.has_address = False
         self._show_holding()
 
-    def kill(self) -> None:
-        """Kill the process; its scripts and the address remain."""
+    def exit(self) -> None:
+        """End the process; its scripts and the address remain."""
         if self._program is not None:
             self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
@@ -207,8 +208,7 @@ class Machine:
         if self._stalled:
             self._ring.add(now, frame)
             return
-        self._program.frame_arrived(frame, now)
-        self._settle()
+        self._tell(lambda program, now: program.frame_arrived(frame, now))
 
     # What its program may ask of it (`system.System`).
 
@@ -259,10 +259,6 @@ class Machine:
         """Tell of a rejection."""
         self._world.tell(self.member.name, rejection)
 
-    def exit(self) -> None:
-        """End the process."""
-        self.kill()
-
     # Internals.
 
     def _local_now(self) -> Instant:
@@ -283,8 +279,7 @@ class Machine:
     def _notice_link(self) -> None:
         if self._program is not None and self._link_seen is not self.link_up:
             self._link_seen = self.link_up
-            self._program.link_changed(self._local_now())
-            self._settle()
+            self._tell(lambda program, now: program.link_changed(now))
 
     def _tell(self, call: Callable[[Program, Instant], None]) -> None:
         """Make a call now, or when the stopped process continues."""
@@ -345,7 +340,5 @@ class Machine:
 _PROGRAMS: dict[Kind, Callable[[Member, System, Dice], Program]] = {
     Kind.CARPPCAP: CarppcapHost,
     Kind.UCARP: UcarpHost,
-    Kind.FREEBSD: BsdHost,
-    Kind.NETBSD: BsdHost,
-    Kind.OPENBSD: BsdHost,
 }
+"""What runs on each kind of host; on all others a kernel."""

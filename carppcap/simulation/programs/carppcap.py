@@ -3,12 +3,7 @@
 from collections.abc import Iterable
 
 from carppcap.election import events
-from carppcap.election.actions import (
-    AnnounceAddresses,
-    SendAdvert,
-    SendHint,
-    State,
-)
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint, State
 from carppcap.election.config import DEMOTION_MAX
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.node.counter import CounterSequence
@@ -59,7 +54,7 @@ class CarppcapHost(Program):
         self.link_changed(now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Decode, judge, and pass to the core."""
+        """Let the node check a frame; carry out its step, or tell of the rejection."""
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):

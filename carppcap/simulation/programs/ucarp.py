@@ -17,7 +17,7 @@ for a script.  All of this was read in its source and measured on its binary:
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,7 +85,7 @@ class UcarpHost(Program):
         self._now: Instant = 0  # the wall clock, as it was when poll returned
         self._advert_at: Instant | None = None
         self._master_down_at: Instant | None = None
-        self._adverts_until_arp = -1
+        self._adverts_until_arp = 0
         self._main = self._run()
         self._wait = Wait(0)
 
@@ -109,7 +109,11 @@ class UcarpHost(Program):
 
     def wake(self, now: Instant) -> None:
         """The wait is over."""
-        self._go_on(now)
+        self._monotonic = now
+        try:
+            self._wait = next(self._main)
+        except StopIteration:
+            self._system.exit()
 
     def step_down(self, now: Instant) -> None:
         """SIGUSR2."""
@@ -124,19 +128,12 @@ class UcarpHost(Program):
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
         """Go on; ucarp ignores the exit code."""
-        self._go_on(now)
+        self.wake(now)
 
     def _signal(self, event: events.StepDown | events.Stop, now: Instant) -> None:
         self._signals.append(event)
         if self._wait.listens:
-            self._go_on(now)
-
-    def _go_on(self, now: Instant) -> None:
-        self._monotonic = now
-        try:
-            self._wait = next(self._main)
-        except StopIteration:
-            self._system.exit()
+            self.wake(now)
 
     def _run(self) -> Waiting:
         """`docarp`."""
@@ -145,11 +142,9 @@ class UcarpHost(Program):
         while True:
             has_carrier = self._system.link_up or self._member.ignore_link_state
             if not has_carrier:
-                self._advert_at = self._master_down_at = None
                 if self._state is State.MASTER:
-                    yield from self._become(
-                        State.BACKUP, Cause.LINK_DOWN, events.LinkDown()
-                    )
+                    down = events.LinkDown()
+                    yield from self._become(State.BACKUP, Cause.LINK_DOWN, down)
                 self._master_down_at, heard_carrier = None, False
                 yield Wait(self._monotonic + CARRIER_SLEEP_NS)
                 continue
@@ -159,9 +154,11 @@ class UcarpHost(Program):
                 self._tell(events.LinkUp(), [])
             if self._signals:
                 signal = self._signals.popleft()
-                yield from self._obey(signal)
                 if isinstance(signal, events.Stop):
+                    yield from self._become(State.INIT, Cause.SHUTDOWN, signal)
                     return
+                if self._state is State.MASTER:
+                    yield from self._become(State.BACKUP, Cause.STEP_DOWN, signal)
                 continue
             yield self._poll()
             self._now = self._system.wall(self._monotonic)
@@ -172,43 +169,23 @@ class UcarpHost(Program):
             if self._advert_is_due():
                 self._tell(events.Tick(), self._advert())
 
-    def _obey(self, signal: events.StepDown | events.Stop) -> Waiting:
-        is_master = self._state is State.MASTER
-        match signal:
-            case events.Stop() if is_master:
-                yield from self._become(State.INIT, Cause.SHUTDOWN, signal)
-            case events.Stop():
-                changed = StateChanged(self._state, State.INIT, Cause.SHUTDOWN)
-                self._state, self._master_down_at = State.INIT, None
-                self._tell(signal, [changed])
-            case events.StepDown(pause_ns) if is_master:
-                yield from self._become(
-                    State.BACKUP, Cause.STEP_DOWN, signal, pause_ns=pause_ns
-                )
-
     def _poll(self) -> Wait:
         """Until a frame, or for as long as a timer can wait, in whole milliseconds."""
-        config = self._config
-        if self._advert_at is None:
-            wait_ms = config.advbase * 1000 + config.advskew * 1000 // 256
-        else:
-            left_ns = self._advert_at - self._system.wall(self._monotonic)
-            wait_ms = left_ns // NS_PER_MS
+        wait_ns = self._config.interval_ns
+        if self._advert_at is not None:
+            wait_ns = self._advert_at - self._system.wall(self._monotonic)
         late_ns = WAKES_LATE_NS_MIN + self._dice.up_to(
             WAKES_LATE_NS_MAX - WAKES_LATE_NS_MIN
         )
-        wait_ns = max(1, wait_ms) * NS_PER_MS + late_ns
-        return Wait(self._monotonic + wait_ns, listens=True)
+        whole_ns = max(1, wait_ns // NS_PER_MS) * NS_PER_MS
+        return Wait(self._monotonic + whole_ns + late_ns, listens=True)
 
     def _is_down(self) -> bool:
-        due = self._master_down_at
-        return self._state is State.BACKUP and due is not None and self._now > due
+        return self._master_down_at is not None and self._now > self._master_down_at
 
     def _advert_is_due(self) -> bool:
-        if self._advert_at is None:
-            return False
-        left_ns = self._advert_at - self._now
-        return left_ns < 0 or left_ns // NS_PER_MS <= 1
+        due = self._advert_at
+        return due is not None and (due - self._now) // NS_PER_MS <= 1
 
     def _packet(self, frame: bytes) -> Waiting:
         """`packethandler`."""
@@ -255,24 +232,25 @@ class UcarpHost(Program):
         new: State,
         cause: Cause,
         event: events.Event,
-        last_words: list[Action] | None = None,
-        pause_ns: Interval = 0,
+        last_words: Iterable[Action] = (),
     ) -> Waiting:
         """`carp_set_state`, and for a BACKUP `carp_setrun` once the script is over."""
-        job = Job.ACQUIRE if new is State.MASTER else Job.RELEASE
         changed = StateChanged(self._state, new, cause)
+        is_neutral = cause is Cause.STARTUP and self._config.neutral
+        is_idle = cause is Cause.SHUTDOWN and self._state is not State.MASTER
         self._state = new
         self._advert_at = self._master_down_at = None
-        if cause is Cause.STARTUP and self._config.neutral:
+        if is_neutral:
             self._listen()
+        if is_neutral or is_idle:  # without a script
             self._tell(event, [changed])
             return
         script = AcquireAddresses() if new is State.MASTER else ReleaseAddresses()
-        self._tell(event, [*(last_words or []), changed, script])
-        self._system.run_script(job)
+        self._tell(event, [*last_words, changed, script])
+        self._system.run_script(Job.ACQUIRE if new is State.MASTER else Job.RELEASE)
         yield _SCRIPT
-        if pause_ns:
-            yield Wait(self._monotonic + pause_ns)
+        if cause is Cause.STEP_DOWN:
+            yield Wait(self._monotonic + STEP_DOWN_SLEEP_NS)
         if new is State.BACKUP:
             self._listen()
             self._tell(events.AddressesReleased(not self._system.has_address), [])
@@ -293,10 +271,8 @@ class UcarpHost(Program):
         config = self._config
         advert = SendAdvert(config.advbase, config.advskew, self._next_counter())
         actions: list[Action] = [advert]
-        if self._adverts_until_arp > 0:
-            self._adverts_until_arp -= 1
+        self._adverts_until_arp -= 1
         if self._adverts_until_arp == 0:
-            self._adverts_until_arp = -1
             actions.append(AnnounceAddresses())
         self._advert_at = self._now + config.interval_ns
         return actions

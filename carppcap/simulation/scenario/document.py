@@ -209,7 +209,6 @@ def _check_order(verb: Verb, name: str, kind: Kind) -> None:
 def _members(
     nodes: Mapping[str, Any], group_flags: Sequence[str]
 ) -> tuple[Member, ...]:
-    members: list[Member] = []
     with located("node"):
         if not 1 <= len(nodes) <= MEMBERS_MAX:
             raise ConfigError(
@@ -217,20 +216,14 @@ def _members(
                 count=len(nodes),
                 most=MEMBERS_MAX,
             )
-        tables = {name: _table(nodes, name) for name in nodes}
-    for name, table in tables.items():
-        with located("node"):
-            _check_name(name)
-        with located(f"node.{name}"):
-            fields = _fields(table, _NODE)
-            flags = group_flags, _flags(table)
-            with located("flags"):
-                settings = _settings(flags, len(members))
-            members.append(_member(name, settings, fields))
-    return tuple(members)
+        tables = {_checked_name(name): _table(nodes, name) for name in nodes}
+    return tuple(
+        _member(name, table, group_flags, number)
+        for number, (name, table) in enumerate(tables.items())
+    )
 
 
-def _check_name(name: str) -> None:
+def _checked_name(name: str) -> str:
     is_word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", name, re.ASCII)
     if is_word is None or name in _RESERVED:
         raise ConfigError(
@@ -239,23 +232,31 @@ def _check_name(name: str) -> None:
             name=name,
             reserved=", ".join(sorted(_RESERVED)),
         )
+    return name
 
 
-def _member(name: str, settings: Settings, fields: Mapping[str, Any]) -> Member:
-    config = settings.virtual_host(INTERFACE)
-    member = Member(
-        name,
-        config,
-        shutdown=settings.shutdown,
-        ignore_link_state=settings.ignore_link_state,
-        script_timeout_ns=settings.script_timeout_ns,
-        **fields,
-    )
-    if member.kind is Kind.UCARP and (len(config.vips) > 1 or config.source is None):
-        raise ConfigError(
-            "{kind} shares one address, of IPv4 (allowed: one -a)",
-            kind=member.kind.value,
+def _member(
+    name: str, table: Mapping[str, Any], group_flags: Sequence[str], number: int
+) -> Member:
+    with located(f"node.{name}"):
+        fields = _fields(table, _NODE)
+        flags = group_flags, _flags(table)
+        with located("flags"):
+            settings = _settings(flags, number)
+        member = Member(
+            name,
+            settings.virtual_host(INTERFACE),
+            shutdown=settings.shutdown,
+            ignore_link_state=settings.ignore_link_state,
+            script_timeout_ns=settings.script_timeout_ns,
+            **fields,
         )
+        is_plain = len(member.config.vips) == 1 and member.config.source is not None
+        if member.kind is Kind.UCARP and not is_plain:
+            raise ConfigError(
+                "{kind} shares one address, of IPv4 (allowed: one -a)",
+                kind=member.kind.value,
+            )
     return member
 
 
@@ -271,8 +272,7 @@ def _settings(flags: Iterable[Sequence[str]], number: int) -> Settings:
         words += others
     if words:
         raise ConfigError(
-            "unexpected word [{word}] (allowed: options of the daemon)",
-            word=words[0],
+            "unexpected word [{word}] (allowed: options of the daemon)", word=words[0]
         )
     skew = min(number * SKEW_STEP, ADVSKEW_MAX - 1)
     settings = Settings(**({"advskew": skew} | values))
@@ -294,15 +294,15 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
     story = document.get("story", "")
     if isinstance(story, list) and all(isinstance(line, str) for line in story):
         return story
-    return _text(document, "story").splitlines() if story else []
+    return _text(document, "story").splitlines()
 
 
 def _flags(table: Mapping[str, Any]) -> list[str]:
-    return shlex.split(_text(table, "flags")) if "flags" in table else []
+    return shlex.split(_text(table, "flags"))
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table[key]
+    value = table.get(key, "")
     if not isinstance(value, str):
         raise ConfigError(
             "{key} must be a text in quotes (got {value})", key=key, value=_shown(value)
