@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from textwrap import fill
 
@@ -81,7 +82,8 @@ def main() -> int:
         str(HERE / "test_replay_guard.py"),
     ]
     status = pytest.main(["-q", "--no-header", *files], plugins=[collector])
-    text = "\n".join(table(list(collector.rows.values())))
+    rows = "\n".join(table(list(collector.rows.values())))
+    text = f"Measured on {date.today().isoformat()}.\n\n{rows}"
     if "--write" in sys.argv[1:]:
         write_between(HERE / "README.rst", "survival", f"\n{text}\n\n")
     else:
