@@ -300,7 +300,9 @@ def test_the_daemon_imports_little() -> None:
 
     loaded = set(ended.stdout.split())
     assert "carppcap.daemon.loop" in loaded
-    assert loaded & set("asyncio http random uuid ssl argparse".split()) == set()
+    assert (
+        loaded & set("asyncio http random uuid ssl argparse gettext".split()) == set()
+    )
 
 
 class Started:

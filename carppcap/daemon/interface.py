@@ -7,7 +7,7 @@ host is told no more than `LinkDown`, `LinkUp` and `AddressesLost`.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
@@ -31,8 +31,7 @@ from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.decode import LinkType
 
 
-@dataclass(frozen=True, slots=True)
-class LinkNews:
+class LinkNews(NamedTuple):
     """What `Interface.refresh` has found.
 
     `needs_retry` tells that something failed which may work later, without any other

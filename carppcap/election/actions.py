@@ -1,9 +1,10 @@
 """Actions of a virtual host.  Perform those of a step in their order."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from carppcap.addresses import Address, Family
+from carppcap.election.plain import Plain
 
 
 class State(Enum):
@@ -29,8 +30,7 @@ class Cause(Enum):
     SHUTDOWN = "shutdown"
 
 
-@dataclass(frozen=True, slots=True)
-class SendAdvert:
+class SendAdvert(NamedTuple):
     """Sign and send an advert; report `SendSucceeded` or `SendFailed`.
 
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255.
@@ -44,8 +44,7 @@ class SendAdvert:
     family: Family = Family.IPV4
 
 
-@dataclass(frozen=True, slots=True)
-class SendHint:
+class SendHint(NamedTuple):
     """Tell `destination` which counter its adverts have to exceed.
 
     The replay guard asks for it after an advert that looks old.
@@ -55,30 +54,25 @@ class SendHint:
     destination: Address
 
 
-@dataclass(frozen=True, slots=True)
-class AcquireAddresses:
+class AcquireAddresses(Plain):
     """Run the up script without waiting for it; report `AddressesAcquired`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseAddresses:
+class ReleaseAddresses(Plain):
     """Run the down script without waiting for it; report `AddressesReleased`."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceAddresses:
+class AnnounceAddresses(Plain):
     """Announce the addresses to the neighbours (gratuitous ARP, unsolicited NA)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FamilySilent:
+class FamilySilent(NamedTuple):
     """Report that the master is heard, but no longer in `family`."""
 
     family: Family
 
 
-@dataclass(frozen=True, slots=True)
-class StateChanged:
+class StateChanged(NamedTuple):
     """Report a change of state that has happened: log it, count it, notify."""
 
     old: State

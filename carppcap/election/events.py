@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from carppcap.addresses import Address, Family
+from carppcap.election.plain import Plain
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 
 STALL_NS = 20 * NS_PER_MS
@@ -13,18 +14,15 @@ STEP_DOWN_PAUSE_NS = 3 * NS_PER_S
 """Pause after SIGUSR2, before we listen for a master again (`StepDown`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Plain):
     """The daemon begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Plain):
     """The daemon is told to end: release the addresses and say farewell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Plain):
     """Time has passed."""
 
 
@@ -57,18 +55,15 @@ class AdvertReceived:
         return advert_interval_ns(self.advbase, self.advskew)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(Plain):
     """The interface can carry frames again."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(Plain):
     """The interface is without carrier, down, gone, or lost our source address."""
 
 
-@dataclass(frozen=True, slots=True)
-class FramesLost:
+class FramesLost(Plain):
     """Frames were dropped before we could read them."""
 
 
@@ -86,8 +81,7 @@ class DemotionChanged:
     demotion: int
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceContested:
+class SequenceContested(Plain):
     """A peer took our last advert for an old one; the next has a higher counter."""
 
 
@@ -98,13 +92,11 @@ class ReplayRefused:
     interval_ns: Interval
 
 
-@dataclass(frozen=True, slots=True)
-class SendFailed:
+class SendFailed(Plain):
     """An advert could not be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendSucceeded:
+class SendSucceeded(Plain):
     """An advert left this host."""
 
 
@@ -122,8 +114,7 @@ class AddressesReleased:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AddressesLost:
+class AddressesLost(Plain):
     """An address was removed from its interface by another program."""
 
 

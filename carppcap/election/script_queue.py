@@ -5,8 +5,8 @@ changes back before a waiting script has started, neither of the two is run, bec
 the running one already ends where they would.  So at most one script waits.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Job(Enum):
@@ -16,8 +16,7 @@ class Job(Enum):
     RELEASE = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a job ended.
 
     `exit_code` is that of the script, the negative number of the signal that ended

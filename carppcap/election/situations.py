@@ -18,19 +18,18 @@ REPEAT_ANNOUNCE_AFTER = 2
 """Adverts between an announcement and its repetition (`sc_delayed_arp`)."""
 
 
-@dataclass(slots=True)
 class Idle:
     """INIT: not started yet, or stopped."""
 
-    state: ClassVar = State.INIT
+    state = State.INIT
     deadline: ClassVar[Instant | None] = None
 
 
-@dataclass(slots=True)
 class Backup:
     """What all BACKUPs have in common."""
 
-    state: ClassVar = State.BACKUP
+    __slots__ = ()
+    state = State.BACKUP
 
 
 @dataclass(slots=True)

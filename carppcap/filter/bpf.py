@@ -10,7 +10,7 @@ payload right after the fixed header, as libpcap does when it compares the proto
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
@@ -18,8 +18,7 @@ from carppcap.wire.decode import TTL
 from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Sieve:
+class Sieve(NamedTuple):
     """What the filter drops; by default nothing.
 
     A `narrow` one drops what `ingress` would refuse without looking at the digest.

@@ -28,8 +28,8 @@ Why every peer is heard and two masters never last:
 4. All of this ends with the flood, at the latest one pause later.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from carppcap.addresses import Address
 from carppcap.filter.bpf import WIDE, Sieve
@@ -63,15 +63,13 @@ FORGOTTEN_NS = 60 * NS_PER_S
 """A known sender that was silent for so long may be replaced by another."""
 
 
-@dataclass(frozen=True, slots=True)
-class FloodBegan:
+class FloodBegan(NamedTuple):
     """The filter was narrowed.  `rate` is useless frames a second."""
 
     rate: int
 
 
-@dataclass(frozen=True, slots=True)
-class FloodEnded:
+class FloodEnded(NamedTuple):
     """The filter is wide again.  `frames` of the flood were read meanwhile."""
 
     duration_ns: Interval

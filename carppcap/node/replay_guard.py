@@ -37,7 +37,7 @@ refused into the list of the probed alone.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
@@ -103,8 +103,7 @@ class Finding(Enum):
 REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A finding; `probe` is True if a refused advert may be a genuine master's.
 
     A master that went back in time repeats its counters, each of them once.

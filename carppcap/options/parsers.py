@@ -6,9 +6,9 @@ with that name in it.  No file is opened.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from carppcap.addresses import Address
 from carppcap.errors import ConfigError, PasswordError
@@ -28,8 +28,7 @@ FACILITIES = {
 NO_SYSLOG = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualAddress:
+class VirtualAddress(NamedTuple):
     """An address that a group shares, and its prefix length if given.
 
     The length is 0..32 for IPv4 and 0..128 for IPv6.

@@ -4,8 +4,7 @@ Parser, help, man page and tests read these rows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from carppcap.addresses import parse_ipv4
 from carppcap.election.config import (
@@ -21,8 +20,7 @@ from carppcap.errors import N_
 from carppcap.options import parsers as read
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option of the command line.
 
     `field` is the setting that it fills.  `parse` reads its value and is None for a

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.units import NS_PER_S, Instant, Interval
@@ -35,8 +36,7 @@ class _Running:
     overdue: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Postponed:
+class Postponed(NamedTuple):
     """A down script that could not be started yet; `why` is the error in words."""
 
     command: tuple[str, ...]

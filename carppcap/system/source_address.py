@@ -5,13 +5,12 @@ Kernels take the first address of the family on the interface that is not a virt
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from carppcap.addresses import Address
 
 
-@dataclass(frozen=True, slots=True)
-class LinkAddress:
+class LinkAddress(NamedTuple):
     """An address of an interface.
 
     `secondary` is one that goes when another does (IPv4), or a temporary one (IPv6);

@@ -5,9 +5,8 @@ raises.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from gettext import NullTranslations, translation
 from itertools import takewhile
 
 from carppcap.errors import CarpError
@@ -21,7 +20,7 @@ DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
 def translate(template: str) -> str:
     """Return `template` in the reader's language, its {placeholders} unfilled."""
     # The entry of the empty string is the header of a catalogue.
-    return _catalogue().gettext(template) if template else template
+    return _catalogue()(template) if template else template
 
 
 def translate_error(error: CarpError) -> str:
@@ -52,14 +51,16 @@ def _is_english(locale: str) -> bool:
 
 
 @cache
-def _catalogue() -> NullTranslations:
+def _catalogue() -> Callable[[str], str]:
     # Read once: a process keeps its language.
     return load(DIRECTORY, wanted_languages(os.environ))
 
 
-def load(directory: str, languages: list[str]) -> NullTranslations:
-    """Return the catalogues of `languages`, or one that leaves everything English."""
+def load(directory: str, languages: list[str]) -> Callable[[str], str]:
+    """Return what translates a message into the first of `languages` that we have."""
+    from gettext import translation  # noqa: PLC0415 - not for the daemon
+
     try:
-        return translation(DOMAIN, directory, languages, fallback=True)
+        return translation(DOMAIN, directory, languages, fallback=True).gettext
     except Exception:  # noqa: BLE001 - whatever is wrong with it, there is English
-        return NullTranslations()
+        return str

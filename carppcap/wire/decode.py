@@ -10,6 +10,7 @@ headers.
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from impacket.ImpactPacket import ARP, IP, Ethernet
 from impacket.IP6 import IP6
@@ -82,8 +83,7 @@ class Datagram:
     source_mac: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(NamedTuple):
     """A gratuitous ARP packet, or an unsolicited neighbour advertisement of IPv6.
 
     `address` is at `mac` from now on (RFC 5227, 3; RFC 4861, 7.2.6).

@@ -60,6 +60,9 @@ def test_events_are_values(event: Event) -> None:
 
     assert twin is not event
     assert (twin, hash(twin)) == (event, hash(event))
+    assert [other for other in EXAMPLES if type(other) is not type(event)] == [
+        other for other in EXAMPLES if other != event
+    ]
     assert not {field.name for field in fields(event)} & {"at", "now", "time"}
     for field in fields(event):
         with pytest.raises(FrozenInstanceError):
