@@ -5,7 +5,6 @@ from carppcap.election.actions import Cause
 from carppcap.election.advertiser import Advertiser
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.wire.header import BOW_OUT
 
 
 def is_too_slow(theirs: AdvertReceived, config: VirtualHostConfig) -> bool:
@@ -27,10 +26,8 @@ def reason_to_take_over(
         return Cause.DEMOTION
     # To one that is less demoted we would yield again at its next advert, and hosts
     # that answer a claim by a claim would never come to an end; unless it leaves.
-    is_farewell = theirs.advbase == theirs.advskew == BOW_OUT
-    if is_too_slow(theirs, config) and (
-        theirs.demotion >= ours.demotion or is_farewell
-    ):
+    may_replace = theirs.demotion >= ours.demotion or theirs.is_farewell
+    if may_replace and is_too_slow(theirs, config):
         return Cause.MASTER_TOO_SLOW
     return None
 

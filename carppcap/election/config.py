@@ -5,7 +5,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import CARP_GROUP, Address, Family
-from carppcap.errors import ConfigError
+from carppcap.errors import N_, ConfigError
 from carppcap.units import Interval, advert_interval_ns, master_down_interval_ns
 from carppcap.wire.auth import Key
 
@@ -100,23 +100,17 @@ class VirtualHostConfig(GroupSettings):
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ConfigError(
-                    "{name} must be between {low} and {high} (got {value})",
-                    name=name,
-                    low=low,
-                    high=high,
-                    value=value,
-                )
+                wrong = N_("{name} must be between {low} and {high} (got {value})")
+                raise ConfigError(wrong, name=name, low=low, high=high, value=value)
         if self.advbase == self.advskew == 0:
             raise ConfigError(
                 "You must supply an advertisement time base: --advbase and --advskew "
                 "cannot both be 0"
             )
-        if len(self.link_address) not in (0, 6):
-            raise ConfigError(
-                "A link-layer address has 6 bytes (got {length})",
-                length=len(self.link_address),
-            )
+        length = len(self.link_address)
+        if length not in (0, 6):
+            wrong = N_("A link-layer address has 6 bytes (got {length})")
+            raise ConfigError(wrong, length=length)
         if not self.group.is_multicast:
             raise ConfigError(
                 "{group} is not a multicast group (allowed: 224.0.0.0 to "

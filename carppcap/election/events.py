@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from carppcap.addresses import Address, Family
 from carppcap.election.plain import Plain
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
+from carppcap.wire.header import BOW_OUT
 
 STALL_NS = 20 * NS_PER_MS
 """A process that wakes up later than this was stopped or starved.  Frames dropped in
@@ -48,6 +49,11 @@ class AdvertReceived:
     def family(self) -> Family:
         """The family it was received in."""
         return Family.of(self.source)
+
+    @property
+    def is_farewell(self) -> bool:
+        """True if the sender leaves."""
+        return self.advbase == self.advskew == BOW_OUT
 
     @property
     def interval_ns(self) -> Interval:

@@ -211,10 +211,8 @@ class VirtualHost:
 
     def _master_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._families.note_advert(theirs.family, now)
-        ours, decides = (
-            self._advertiser,
-            self._families.decides_ties(theirs.family, now),
-        )
+        ours = self._advertiser
+        decides = self._families.decides_ties(theirs.family, now)
         is_lost_tie = decides and comparison.is_lost_tie(theirs, ours, self.config)
         if is_lost_tie:
             is_kept = self._ties.may_keep(theirs.source, theirs.counter)

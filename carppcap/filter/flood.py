@@ -68,6 +68,9 @@ class FloodBegan(NamedTuple):
 
     rate: int
 
+    def __str__(self) -> str:
+        return f"Flood: {self.rate} unrelated frames/s; narrowing the capture filter"
+
 
 class FloodEnded(NamedTuple):
     """The filter is wide again.  `frames` of the flood were read meanwhile."""
@@ -75,21 +78,20 @@ class FloodEnded(NamedTuple):
     duration_ns: Interval
     frames: int
 
+    def __str__(self) -> str:
+        return (
+            f"Flood over after {self.duration_ns / NS_PER_S:.1f} s and {self.frames} "
+            "frames read; widening the capture filter"
+        )
+
 
 class Stage(Enum):
-    """The filter that the kernel is to apply."""
+    """The filter that the kernel is to apply, and the useless frames that it may pass:
+    how many a second, and how many at once on top of that."""
 
-    WIDE = "wide"
-    NARROW = "narrow"
-    GLIMPSE = "glimpse"
-
-
-_TOO_MANY = {
-    Stage.WIDE: (READABLE_PER_S, READABLE_PER_S),
-    Stage.NARROW: (BEARABLE_PER_S, BACKLOG_MAX),
-    Stage.GLIMPSE: (1, GLIMPSE_FRAMES_MAX),
-}
-"""Useless frames a second, and how many at once on top of that."""
+    WIDE = (READABLE_PER_S, READABLE_PER_S)
+    NARROW = (BEARABLE_PER_S, BACKLOG_MAX)
+    GLIMPSE = (1, GLIMPSE_FRAMES_MAX)
 
 
 class Bucket:
@@ -134,7 +136,7 @@ class FloodGate:
         self._advert_at: Instant | None = None
         self._stage = Stage.WIDE
         self._stage_ends: Instant | None = None
-        self._bucket = Bucket(*_TOO_MANY[Stage.WIDE])
+        self._bucket = Bucket(*Stage.WIDE.value)
         self._pause_ns = PAUSE_NS_MIN
         self._slices = 1
         self._turn = 0
@@ -177,7 +179,7 @@ class FloodGate:
             case Stage.NARROW if overflows and self._slices < SLICES_MAX:
                 self._slices *= 2
                 self._turn_ends = now + self._turn_ns
-                self._bucket = Bucket(*_TOO_MANY[Stage.NARROW])
+                self._bucket = Bucket(*Stage.NARROW.value)
             case Stage.GLIMPSE if overflows or is_over:
                 self._end_glimpse(now, overflows)
         self._take_turns(now, waiting)
@@ -219,7 +221,7 @@ class FloodGate:
 
     def _enter(self, stage: Stage, ends: Instant) -> None:
         self._stage, self._stage_ends = stage, ends
-        self._bucket = Bucket(*_TOO_MANY[stage])
+        self._bucket = Bucket(*stage.value)
 
     def _take_turns(self, now: Instant, waiting: bool) -> None:
         """Set `sieve` and `deadline` to what follows from the stage."""

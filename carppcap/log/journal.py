@@ -23,8 +23,7 @@ from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
 from carppcap.system.syslog import Level, Log
-from carppcap.units import NS_PER_S, Instant
-from carppcap.wire.header import BOW_OUT
+from carppcap.units import Instant
 
 _REASONS = {
     (Cause.PREEMPTION, State.MASTER): "Putting MASTER down - preemption",
@@ -40,6 +39,12 @@ _REASONS = {
     ),
 }
 """Why the state changed, where ucarp or an administrator's watcher has words for it."""
+
+_REASSERT = (
+    "Non-preferred master advertising: reasserting control of VIP with another "
+    "gratuitous arp"
+)
+_PROBE = "Refused adverts may be genuine; probing the master before taking over"
 
 
 class Journal:
@@ -65,45 +70,29 @@ class Journal:
                 f"{self._addresses} was removed while this host is master: adding it "
                 "again"
             )
-        elif (
-            step.state is State.MASTER
-            and isinstance(step.event, AdvertReceived)
-            and AnnounceAddresses() in step.actions
-            # A farewell comes in each family, and the first one made us master.
-            and not step.event.advbase == step.event.advskew == BOW_OUT
-        ):
-            self._limited.write(
-                Level.WARNING,
-                step.at,
-                ("reassert", step.event.source),
-                "Non-preferred master advertising: reasserting control of VIP with "
-                "another gratuitous arp",
-            )
-        for action in step.actions:
-            if isinstance(action, FamilySilent):
-                self._limited.write(
-                    Level.WARNING,
-                    step.at,
-                    action,
-                    f"No adverts of the master over IPv{action.family.value} any more: "
-                    "a BSD kernel would take over",
-                )
-            # A master that sends and steps down says farewell; it does not probe.
-            elif (
-                isinstance(action, SendAdvert)
-                and step.state is State.BACKUP
-                and change is None
-            ):
-                self._limited.write(
-                    Level.NOTICE,
-                    step.at,
-                    "probe",
-                    "Refused adverts may be genuine; probing the master before taking "
-                    "over",
-                )
+        else:
+            self._log_actions(step)
         self._rejections.log_remark(step)
         if step.refusal is None:
             self._log_timeline(step)
+
+    def _log_actions(self, step: Step) -> None:
+        """Log the telling ones among the actions of a step that changes no state."""
+        advert = step.event if isinstance(step.event, AdvertReceived) else None
+        for action in step.actions:
+            match action:
+                case FamilySilent(family):
+                    text = (
+                        f"No adverts of the master over IPv{family.value} any more: a "
+                        "BSD kernel would take over"
+                    )
+                    self._limited.write(Level.WARNING, step.at, action, text)
+                case SendAdvert() if step.state is State.BACKUP:
+                    self._limited.write(Level.NOTICE, step.at, "probe", _PROBE)
+                # A farewell comes in each family, and the first one made us master.
+                case AnnounceAddresses() if advert and not advert.is_farewell:
+                    key = ("reassert", advert.source)
+                    self._limited.write(Level.WARNING, step.at, key, _REASSERT)
 
     def _log_timeline(self, step: Step) -> None:
         if self._log.is_debugging:
@@ -138,17 +127,8 @@ class Journal:
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
         """Log that the capture filter was narrowed, or widened again."""
-        if isinstance(news, FloodBegan):
-            text = (
-                f"Flood: {news.rate} unrelated frames/s; narrowing the capture filter"
-            )
-        else:
-            text = (
-                f"Flood over after {news.duration_ns / NS_PER_S:.1f} s and "
-                f"{news.frames} frames read; widening the capture filter"
-            )
         # A flood may exhaust the keys of rejections, but not those of this log.
-        self._limited.write(Level.WARNING, at, type(news), text)
+        self._limited.write(Level.WARNING, at, type(news), str(news))
 
     def frames_lost(self, at: Instant) -> None:
         """Log that the kernel dropped frames while this process did not run."""

@@ -43,11 +43,7 @@ class LimitedLog:
         self._limit = RateLimit(QUIET_PERIOD_NS)
 
     def write(
-        self,
-        level: Level,
-        at: Instant,
-        key: object,
-        text: str | Callable[[], str],
+        self, level: Level, at: Instant, key: object, text: str | Callable[[], str]
     ) -> None:
         """Write `text`, unless a line with this `key` was written within a minute.
 

@@ -86,11 +86,8 @@ class Rejections:
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
         """Log why a frame moved nothing, unless it concerns other groups only."""
-        reason, advert, datagram = (
-            rejection.reason,
-            rejection.advert,
-            rejection.datagram,
-        )
+        reason, datagram = rejection.reason, rejection.datagram
+        advert = rejection.advert
         if reason in _REASONS:
             level = _LEVELS.get(reason, Level.WARNING)
             # A VRRP router of our number has the virtual MAC of the kernels, too.

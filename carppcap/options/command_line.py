@@ -13,6 +13,9 @@ from carppcap.options.parsers import encode, merge_virtual_addresses
 from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS, Option
 
+Given = tuple[Option, str, str]
+"""An option of a command line: its row, its name as given, the text of its value."""
+
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
     """Return the settings, and the words that belong to no option.
@@ -63,12 +66,12 @@ def passwords(
 
 def split(
     arguments: Sequence[str], rows: Sequence[Option]
-) -> tuple[list[tuple[Option, str, str]], list[str]]:
-    """Return each option as (row, name as given, value text), and the other words.
+) -> tuple[list[Given], list[str]]:
+    """Return each option that is given, and the other words.
 
     Raises `ConfigError` for options that are unknown, ambiguous or incomplete.
     """
-    given: list[tuple[Option, str, str]] = []
+    given: list[Given] = []
     words: list[str] = []
     rest = deque(arguments)
     while rest:
@@ -85,9 +88,7 @@ def split(
     return given, words
 
 
-def _long(
-    word: str, rest: deque[str], rows: Sequence[Option]
-) -> tuple[Option, str, str]:
+def _long(word: str, rest: deque[str], rows: Sequence[Option]) -> Given:
     abbreviation, equals, text = word[2:].partition("=")
     row = _find_long(abbreviation, rows)
     name = f"--{row.long}"
@@ -98,9 +99,7 @@ def _long(
     return row, name, text
 
 
-def _bundle(
-    word: str, rest: deque[str], rows: Sequence[Option]
-) -> Iterator[tuple[Option, str, str]]:
+def _bundle(word: str, rest: deque[str], rows: Sequence[Option]) -> Iterator[Given]:
     for position, letter in enumerate(word[1:], start=2):
         name = f"-{letter}"
         row = next((row for row in rows if row.short == letter), None)
@@ -126,7 +125,7 @@ def _find_long(name: str, rows: Sequence[Option]) -> Option:
     meant = [row for row in rows if row.long.startswith(name)]
     # An abbreviation that is unique among ucarp's options means that option: --no is
     # --nomcast, whatever options we add.
-    meant = [row for row in meant if row.original] or meant
+    meant = [row for row in meant if row.ucarp] or meant
     if not meant:
         raise ConfigError("Unknown option: {name} (see --help)", name=f"--{name}")
     if len(meant) > 1:

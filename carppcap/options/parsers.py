@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from carppcap.addresses import Address
-from carppcap.errors import ConfigError, PasswordError
+from carppcap.errors import N_, ConfigError, PasswordError
 from carppcap.units import NS_PER_S, Interval
 from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
@@ -38,9 +38,7 @@ class VirtualAddress(NamedTuple):
     prefix: int | None = None
 
     def __str__(self) -> str:
-        if self.prefix is None:
-            return str(self.address)
-        return f"{self.address}/{self.prefix}"
+        return f"{self.address}" + ("" if self.prefix is None else f"/{self.prefix}")
 
 
 def parse_number(text: str, what: str, low: int, high: int) -> int:
@@ -54,13 +52,8 @@ def parse_number(text: str, what: str, low: int, high: int) -> int:
     elif re.fullmatch(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[1-9][0-9]{0,9}|0)", text, re.ASCII):
         number = int(text, 0)
     if number is None or not low <= number <= high:
-        raise ConfigError(
-            "Invalid number: [{text}] for {what} (allowed: {low} to {high})",
-            text=text,
-            what=what,
-            low=low,
-            high=high,
-        )
+        wrong = N_("Invalid number: [{text}] for {what} (allowed: {low} to {high})")
+        raise ConfigError(wrong, text=text, what=what, low=low, high=high)
     return number
 
 
@@ -116,11 +109,10 @@ def parse_peers(text: str, what: str) -> tuple[Address, ...]:
 
 def _checked_host(address: Address, what: str) -> Address:
     if not is_host(address):
-        raise ConfigError(
-            "{address} for {what} is no address that a host can have on a network",
-            address=address,
-            what=what,
+        wrong = N_(
+            "{address} for {what} is no address that a host can have on a network"
         )
+        raise ConfigError(wrong, address=address, what=what)
     return address
 
 
@@ -136,12 +128,8 @@ def _virtual_address(text: str, what: str) -> VirtualAddress:
         return VirtualAddress(address)
     most = address.max_prefixlen
     if not re.fullmatch("[0-9]{1,3}", length, re.ASCII) or int(length) > most:
-        raise ConfigError(
-            "Invalid prefix length: [{text}] for {what} (allowed: 0 to {most})",
-            text=text,
-            what=what,
-            most=most,
-        )
+        wrong = N_("Invalid prefix length: [{text}] for {what} (allowed: 0 to {most})")
+        raise ConfigError(wrong, text=text, what=what, most=most)
     return VirtualAddress(address, int(length))
 
 
@@ -215,12 +203,9 @@ def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
         try:
             return choices(text.lower())
         except ValueError:
-            raise ConfigError(
-                "Unknown word: [{text}] for {what} (allowed: {words})",
-                text=text,
-                what=what,
-                words=", ".join(member.value for member in choices),
-            ) from None
+            words = ", ".join(member.value for member in choices)
+            wrong = N_("Unknown word: [{text}] for {what} (allowed: {words})")
+            raise ConfigError(wrong, text=text, what=what, words=words) from None
 
     return parse
 

@@ -4,11 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from carppcap.addresses import ANY, CARP_GROUP, Address, Family, kernel_mac
-from carppcap.election.config import (
-    GroupSettings,
-    SourceMac,
-    VirtualHostConfig,
-)
+from carppcap.election.config import GroupSettings, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
 from carppcap.options.parsers import VirtualAddress
 from carppcap.units import Interval

@@ -25,7 +25,7 @@ class Option(NamedTuple):
 
     `field` is the setting that it fills.  `parse` reads its value and is None for a
     flag.  `help` is the line of --help, `detail` what the man page says beyond it.
-    `original` is True if ucarp has the option too: its abbreviations win over ours.
+    `ucarp` is True if ucarp has the option too: its abbreviations win over ours.
     """
 
     short: str
@@ -34,7 +34,7 @@ class Option(NamedTuple):
     parse: Callable[[str, str], Any] | None
     metavar: str
     help: str
-    original: bool = True
+    ucarp: bool = True
     detail: str = ""
 
 
@@ -59,18 +59,18 @@ OPTIONS = (
     Option("m", "mcastip", "group", parse_ipv4, "IP", N_("multicast group of the adverts (default 224.0.0.18)"), detail="The same on all hosts."),
     Option("B", "daemonize", "daemonize", None, "", N_("go to the background once everything works"), detail="The command returns at that moment, or with the exit status of what went wrong. From then on the log goes to syslog only."),
     Option("f", "facility", "facility", read.facility, "NAME", N_("syslog facility (default daemon), or none")),
-    Option("", "syslog", "facility", read.facility, "NAME", N_("the same as --facility"), original=False, detail="The documentation of ucarp has this name, its program has not."),
+    Option("", "syslog", "facility", read.facility, "NAME", N_("the same as --facility"), ucarp=False, detail="The documentation of ucarp has this name, its program has not."),
     Option("D", "debug", "debug", None, "", N_("log every event and its result"), detail="Rejected frames are logged, too."),
-    Option("", "script-timeout", "script_timeout_ns", read.seconds, "SECONDS", N_("kill a script that runs longer, 0 to 86400 seconds (default 0: never)"), original=False, detail="Every process of its session is killed with it."),
-    Option("", "pidfile", "pidfile", read.plain_text, "FILE", N_("keep the process id in FILE while running"), original=False),
-    Option("", "no-farewell", "no_farewell", None, "", N_("stop without a farewell to the peers"), original=False, detail="They wait for their master-down interval, as after a crash."),
-    Option("", "peer", "peers", read.parse_peers, "IP", N_("send adverts to this host instead of the multicast group; several as with --addr"), original=False, detail="For networks without multicast. Adverts then come from the MAC of the interface. Name every other host of the group, in each family that has a virtual address. Not together with --mcastip or --nomcast."),
-    Option("", "source-mac", "source_mac", read.choice(SourceMac), "KIND", N_("source MAC of adverts: virtual (as ucarp, default), bsd (as kernels) or real (the interface's)"), original=False, detail="The virtual MAC is 00:00:5e:00:00:vhid and that of the BSDs 00:00:5e:00:01:vhid. The real one is for hypervisors that drop every other. With --vmac the default is bsd, and with --peer it is always real."),
-    Option("", "lladdr", "link_address", read.parse_mac, "MAC", N_("MAC that was set by hand on the carp interfaces of the group's OpenBSD hosts"), original=False, detail="They sign it along with the addresses."),
-    Option("", "vmac", "vmac", None, "", N_("let a virtual MAC move with the addresses, as kernels do"), original=False, detail="While this host is master, the addresses are on an interface of their own with the MAC 00:00:5e:00:01:vhid, so that neighbours need not learn another MAC at a hand-over. Needs the Python package pyroute2."),
-    Option("", "demotion", "demotion", read.number(0, DEMOTION_MAX), "N", N_("added to the skew and sent in adverts, 0 to 255 (default 0); lower is preferred"), original=False, detail="How much worse a master this host is than it could be. The skew grows to 240 at most. To carppcap and OpenBSD the host with the lower demotion is preferred, whatever the skews, even without --preempt."),
-    Option("", "replay-guard", "replay_guard", read.choice(GuardMode), "MODE", N_("what to do about adverts that are sent again: off, detect or enforce (default)"), original=False, detail="The mode off obeys them, as ucarp and kernels do; detect logs and obeys them; enforce logs and ignores them. Senders with a constant counter, as OpenBSD has it, are recognised and exempt; the log says so. A carppcap whose clock went back over a restart is told so by the host that refused its advert, and goes on from there."),
+    Option("", "script-timeout", "script_timeout_ns", read.seconds, "SECONDS", N_("kill a script that runs longer, 0 to 86400 seconds (default 0: never)"), ucarp=False, detail="Every process of its session is killed with it."),
+    Option("", "pidfile", "pidfile", read.plain_text, "FILE", N_("keep the process id in FILE while running"), ucarp=False),
+    Option("", "no-farewell", "no_farewell", None, "", N_("stop without a farewell to the peers"), ucarp=False, detail="They wait for their master-down interval, as after a crash."),
+    Option("", "peer", "peers", read.parse_peers, "IP", N_("send adverts to this host instead of the multicast group; several as with --addr"), ucarp=False, detail="For networks without multicast. Adverts then come from the MAC of the interface. Name every other host of the group, in each family that has a virtual address. Not together with --mcastip or --nomcast."),
+    Option("", "source-mac", "source_mac", read.choice(SourceMac), "KIND", N_("source MAC of adverts: virtual (as ucarp, default), bsd (as kernels) or real (the interface's)"), ucarp=False, detail="The virtual MAC is 00:00:5e:00:00:vhid and that of the BSDs 00:00:5e:00:01:vhid. The real one is for hypervisors that drop every other. With --vmac the default is bsd, and with --peer it is always real."),
+    Option("", "lladdr", "link_address", read.parse_mac, "MAC", N_("MAC that was set by hand on the carp interfaces of the group's OpenBSD hosts"), ucarp=False, detail="They sign it along with the addresses."),
+    Option("", "vmac", "vmac", None, "", N_("let a virtual MAC move with the addresses, as kernels do"), ucarp=False, detail="While this host is master, the addresses are on an interface of their own with the MAC 00:00:5e:00:01:vhid, so that neighbours need not learn another MAC at a hand-over. Needs the Python package pyroute2."),
+    Option("", "demotion", "demotion", read.number(0, DEMOTION_MAX), "N", N_("added to the skew and sent in adverts, 0 to 255 (default 0); lower is preferred"), ucarp=False, detail="How much worse a master this host is than it could be. The skew grows to 240 at most. To carppcap and OpenBSD the host with the lower demotion is preferred, whatever the skews, even without --preempt."),
+    Option("", "replay-guard", "replay_guard", read.choice(GuardMode), "MODE", N_("what to do about adverts that are sent again: off, detect or enforce (default)"), ucarp=False, detail="The mode off obeys them, as ucarp and kernels do; detect logs and obeys them; enforce logs and ignores them. Senders with a constant counter, as OpenBSD has it, are recognised and exempt; the log says so. A carppcap whose clock went back over a restart is told so by the host that refused its advert, and goes on from there."),
     Option("h", "help", "help", None, "", N_("show this help"), detail="So does a call without any option."),
-    Option("", "version", "version", None, "", N_("show the version"), original=False),
+    Option("", "version", "version", None, "", N_("show the version"), ucarp=False),
 )  # fmt: skip
 """Every option, in the order of the help text."""

@@ -36,7 +36,7 @@ REPLAY_OPTIONS = (
         None,
         "",
         N_("one JSON object per line instead of text"),
-        original=False,
+        ucarp=False,
     ),
     Option(
         "",
@@ -45,7 +45,7 @@ REPLAY_OPTIONS = (
         plain_text,
         "FILE",
         N_("store the frames that would have been sent in FILE, a .pcap"),
-        original=False,
+        ucarp=False,
     ),
 )
 

@@ -82,7 +82,7 @@ def _row(
     name: str, metavar: str, text: str, parse: _Parse | None = any_text, field: str = ""
 ) -> Option:
     short = {"debug": "D", "help": "h"}.get(name, "")
-    return Option(short, name, field or name, parse, metavar, text, original=False)
+    return Option(short, name, field or name, parse, metavar, text, ucarp=False)
 
 
 def _verb(verb: str, text: str) -> Option:

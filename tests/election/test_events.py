@@ -79,6 +79,15 @@ def test_interval_of_an_advert(advbase: int, advskew: int, expected_ns: int) -> 
     assert AdvertReceived(PEER, advbase, advskew, 1).interval_ns == expected_ns
 
 
+@pytest.mark.parametrize(
+    ("advbase", "advskew", "expected"),
+    [(255, 255, True), (255, 254, False), (254, 255, False), (1, 1, False)],
+)
+def test_farewell(advbase: int, advskew: int, expected: bool) -> None:
+    """Only 255/255, the longest interval, says that the sender leaves."""
+    assert AdvertReceived(PEER, advbase, advskew, 1).is_farewell is expected
+
+
 def test_adverts_are_verified_unless_said_otherwise() -> None:
     """Only a reader of captures without the password says otherwise."""
     assert AdvertReceived(PEER, 1, 0, 1).verified

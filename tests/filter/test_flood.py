@@ -411,3 +411,13 @@ def test_whatever_comes(
     assert kinds == [FloodBegan, FloodEnded] * (len(kinds) // 2) + [FloodBegan] * (
         len(kinds) % 2
     )
+
+
+def test_news_as_the_log_has_them() -> None:
+    """Both lines begin with the same word, for whoever searches the log."""
+    assert str(FloodBegan(rate=12_345)) == (
+        "Flood: 12345 unrelated frames/s; narrowing the capture filter"
+    )
+    assert str(FloodEnded(duration_ns=2_360_000_000, frames=4_711)) == (
+        "Flood over after 2.4 s and 4711 frames read; widening the capture filter"
+    )

@@ -533,8 +533,8 @@ def accepts(arguments: list[str]) -> bool:
 @pytest.mark.skipif(not os.path.exists(UCARP), reason="not installed: ucarp")
 def test_ucarp_takes_what_we_take() -> None:
     """Every option and abbreviation of ucarp's is accepted by it, too."""
-    ours = {row.long for row in OPTIONS if not row.original}
-    known = [row for row in OPTIONS if row.original and row.long != "help"]
+    ours = {row.long for row in OPTIONS if not row.ucarp}
+    known = [row for row in OPTIONS if row.ucarp and row.long != "help"]
     # -m is in its documentation but not in its code; -o would be read at once.
     spelt = [
         [spelling if spelling != "/etc/pass" else "/etc/hostname" for spelling in words]
