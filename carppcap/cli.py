@@ -18,6 +18,7 @@ from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.options.command_line import parse
 from carppcap.options.parsers import FACILITIES
 from carppcap.options.settings import Settings
+from carppcap.system.lock import sole_daemon
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
@@ -25,6 +26,7 @@ from carppcap.system.process import (
     become_daemon,
     end_by_signal,
     fill_standard_streams,
+    set_process_name,
 )
 from carppcap.system.syslog import Log
 from carppcap.text.help import usage
@@ -87,6 +89,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
         raise ConfigError(
             "Unexpected argument: [{word}] (options only, see --help)", word=words[0]
         )
+    set_process_name(name)
     log = Log(name, debug=settings.debug, facility=FACILITIES.get(settings.facility))
     verdict = None
     try:
@@ -95,7 +98,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             # Report what is wrong with the options before there is a second process.
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
-        return _run(settings, log, verdict)
+        return _run(name, settings, log, verdict)
     except CarpError as error:
         log.fatal(error)
         if verdict is not None:
@@ -107,8 +110,8 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
         raise
 
 
-def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
-    """Run the daemon; report to `verdict`, if given, that it has started."""
+def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:
+    """Run the daemon as `name`; report to `verdict`, if given, that it has started."""
     # Imported late, so that help and errors come at once.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
     from carppcap.daemon.loop import Daemon  # noqa: PLC0415
@@ -120,7 +123,10 @@ def _run(settings: Settings, log: Log, verdict: Verdict | None) -> int:
         log.info(f"Using [{interface}] as a network interface")
     config = with_source(settings.virtual_host(interface), log)
     _warn(settings, log)
+    # What starts ucarp relies on it that the one before ended with its interface.
+    take_over = name == UCARP_NAME
     with (
+        sole_daemon(interface, config.vhid, log, take_over=take_over),
         closing(Daemon(settings, config, log)) as daemon,
         PidFile(settings.pidfile) if settings.pidfile else nullcontext(),
     ):

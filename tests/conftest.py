@@ -1,9 +1,11 @@
 """Which tests can run here, and surroundings that are the same for all of them."""
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Generator
 from functools import cache
 
@@ -25,6 +27,9 @@ def pytest_configure() -> None:
     os.environ["LC_ALL"] = "C.UTF-8"
     os.environ.pop("LANGUAGE", None)
     os.environ.pop("CARPPCAP_PASS", None)
+    if os.geteuid() != 0:  # Then locks are not in /run, and this may not be there.
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="carppcap-run-")
+        atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"])
     # A shell ignores them in what it runs in the background, and so would every
     # program that a test starts and then ends by one of them.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):

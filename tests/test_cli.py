@@ -450,6 +450,26 @@ def test_background(tmp_path: Path) -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 @pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])
+def test_a_second_daemon(tmp_path: Path, background: list[str]) -> None:
+    """It says in one line which process serves the group, which goes on."""
+    daemon = Started(tmp_path, *FAST)
+    daemon.says(BACKUP)
+
+    second = run(*COMPLETE, *SCRIPTS, "-i", "a0", *background)
+    other_group = run(*COMPLETE, *SCRIPTS, "-i", "a0", "-v", "8", "--pidfile=/")
+
+    daemon.says("Switching to state: MASTER")
+    daemon.process.terminate()
+    daemon.process.wait(20)
+    assert second.returncode == 2
+    words = "[ERROR] Another daemon serves a0 id 7 already: process"
+    assert lines(second) == [f"{words} {daemon.process.pid}"]
+    assert lines(other_group) == ["[ERROR] Unable to write /: Is a directory"]
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])
 def test_a_pid_file_that_cannot_be_written(background: list[str]) -> None:
     """Without its pid file the daemon does not start."""
     ended = run(

@@ -22,6 +22,12 @@ def fill_standard_streams() -> None:
     os.close(null)
 
 
+def set_process_name(name: str) -> None:
+    """Be `name` to pgrep(1), and not the interpreter; the kernel keeps 15 bytes."""
+    with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
+        file.write(name)
+
+
 def hide_from_ps(secrets: Iterable[bytes]) -> None:
     """Overwrite `secrets` in the arguments and the environment that `ps` shows.
 
@@ -88,9 +94,11 @@ def become_daemon() -> Verdict:
     """
     reading, writing = os.pipe()
     with link_errors("Unable to get in background: {why}"):
-        if os.fork() != 0:
+        if (child := os.fork()) != 0:
             os.close(writing)
             verdict = os.read(reading, 1)
+            # It has ended; left to init it would be a second process of our name.
+            os.waitpid(child, 0)
             # No verdict means that the child died.
             os._exit(verdict[0] if verdict else 2)
         os.close(reading)

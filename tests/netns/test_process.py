@@ -3,14 +3,17 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.netns.daemons import PROGRAMS, UCARP, environment
+from carppcap.wire.header import BOW_OUT
+from tests.netns.daemons import PROGRAMS, UCARP, Daemon, environment
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.scenes import (
     IS_OURS_TESTED,
+    ORIGINAL,
     OURS,
     any_program,
     await_adverts,
@@ -123,45 +126,160 @@ def _install_as_ucarp(host: Host) -> None:
     host.run("mount", "--bind", str(stand_in), UCARP)
 
 
+def _ifup(host: Host, **stanza: str) -> None:
+    """What ifupdown does with a stanza of interfaces(5) behind the address."""
+    defaults = {
+        "IFACE": "eth0",
+        "IF_ADDRESS": host.address,
+        "IF_UCARP_VID": "7",
+        "IF_UCARP_VIP": host.lab.vip,
+        "IF_UCARP_PASSWORD": "love",
+        "IF_UCARP_ADVBASE": "1",
+        "IF_UCARP_DEADRATIO": "2",
+        "IF_UCARP_UPSCRIPT": str(host.lab.up),
+        "IF_UCARP_DOWNSCRIPT": str(host.lab.down),
+    }
+    called = subprocess.run(
+        host.command([str(DEBIAN_HOOK)]),
+        check=False,
+        timeout=40,
+        env=environment() | defaults | stanza,
+    )
+    assert called.returncode == 0
+
+
+def _pids(host: Host, name: str = "ucarp") -> list[str]:
+    """The processes of that name in the network of `host`."""
+    where = ("--ns", str(host.namespace.pid), "--nslist", "net")
+    found = host.run("pgrep", "--exact", *where, name, check=False)
+    return found.stdout.split()
+
+
+debian_only = pytest.mark.skipif(
+    not DEBIAN_HOOK.exists(), reason="no hook of Debian's package here"
+)
+
+
+@debian_only
 @any_program
 def test_debian_hook(program: str) -> None:
     """ifupdown calls it with the stanza in the environment, and starts either of us."""
-    if not DEBIAN_HOOK.exists():
-        pytest.skip("no hook of Debian's package here")
-    stanza = {
-        "IFACE": "eth0",
-        "IF_UCARP_VID": "7",
-        "IF_UCARP_PASSWORD": "love",
-        "IF_UCARP_MASTER": "yes",
-        "IF_UCARP_ADVSKEW": "12",
-        "IF_UCARP_ADVBASE": "1",
-        "IF_UCARP_DEADRATIO": "2",
-        "IF_UCARP_XPARAM": "rack4",
-    }
     with Lab(1) as lab:
         [host] = lab.hosts
         if program == OURS and IS_OURS_TESTED:
             _install_as_ucarp(host)
         notes = lab.directory / "notes"
-        stanza |= {
-            "IF_ADDRESS": host.address,
-            "IF_UCARP_VIP": lab.vip,
-            "IF_UCARP_UPSCRIPT": str(lab.script("up", notes=notes)),
-            "IF_UCARP_DOWNSCRIPT": str(lab.down),
-        }
 
-        called = subprocess.run(
-            host.command([str(DEBIAN_HOOK)]),
-            check=False,
-            timeout=20,
-            env=environment() | stanza,
+        _ifup(
+            host,
+            IF_UCARP_MASTER="yes",
+            IF_UCARP_ADVSKEW="12",
+            IF_UCARP_XPARAM="rack4",
+            IF_UCARP_UPSCRIPT=str(lab.script("up", notes=notes)),
         )
-        assert called.returncode == 0
         await_adverts(lab, host, 3)
 
         assert notes.read_text().split()[1:] == ["eth0", lab.vip, "rack4"]
         assert {a.advskew for a in lab.wire.adverts()} == {12}
         assert lab.holders == (host,)
+
+
+@debian_only
+@any_program
+@pytest.mark.parametrize("goes_down", [True, False], ids=["ifdown", "no ifdown"])
+def test_any_number_of_ifups_is_one_daemon(program: str, goes_down: bool) -> None:
+    """The hook starts one each time, and nothing ends the one before but itself."""
+    if program != OURS and not goes_down:
+        pytest.skip("a promise that ucarp does not make")
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        if program == OURS and IS_OURS_TESTED:
+            _install_as_ucarp(host)
+        for skew in (1, 2, 3):
+            _ifup(host, IF_UCARP_ADVSKEW=str(skew))
+            await_adverts(lab, host, 2)
+            if goes_down and skew < 3:
+                host.delete_address()
+                host.link_down()
+                time.sleep(1)
+                host.add_address()
+                host.link_up()
+                host.await_link()
+        since_ns = time.time_ns()
+        await_adverts(lab, host, 4)
+
+        assert len(_pids(host)) == 1
+        assert {a.advskew for a in lab.wire.adverts(since_ns=since_ns)} == {3}
+        assert lab.holders == (host,)
+
+
+@debian_only
+@only_ours
+def test_a_second_ifup_of_a_master_beside_ucarp() -> None:
+    """The first daemon leaves gently, so that the peer is the only master at once."""
+    with Lab(2) as lab:
+        host, other = lab.hosts
+        _install_as_ucarp(host)
+        _ifup(host, IF_UCARP_ADVSKEW="1")
+        wait_for("a master", lambda: lab.holders == (host,))
+        peer = other.start(ORIGINAL, "-k 100")
+        await_state(peer, "BACKUP")
+        await_adverts(lab, host, 2)
+
+        _ifup(host, IF_UCARP_ADVSKEW="2")
+
+        await_rule(lab, other, peer, adverts=4)
+        assert len(_pids(host)) == 1
+        assert (BOW_OUT, BOW_OUT) in {
+            (advert.advbase, advert.advskew) for advert in lab.wire.adverts()
+        }
+
+
+FINDERS = [
+    "pgrep -x {name}",
+    "pidof -x {name}",
+    "killall -0 {name}",
+    "start-stop-daemon --status --name {name}",
+    "start-stop-daemon --status --pidfile {pidfile}",
+    "start-stop-daemon --status --name {name} --pidfile {pidfile}",
+    "pgrep -F {pidfile}",
+]
+"""What carppcap(8) names."""
+
+BLIND = ["pidof {name}", "start-stop-daemon --status --exec {path} --pidfile {pidfile}"]
+"""They look at the program, which is Python."""
+
+
+@only_ours
+@pytest.mark.parametrize("name", ["ucarp", "carppcap"])
+@pytest.mark.parametrize("background", [True, False])
+def test_commands_that_find_it(name: str, background: bool) -> None:
+    """By its name or by its pid file."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        pidfile = lab.directory / "x.pid"
+        flags = f"-i eth0 -s {host.address} -v 7 -p love -a {lab.vip} -f none"
+        command = [*flags.split(), "--pidfile", str(pidfile)]
+        if name == "ucarp":
+            _install_as_ucarp(host)
+        run = [UCARP] if name == "ucarp" else PROGRAMS[OURS]
+        if background:
+            host.run(*run, *command, "-B")
+        else:
+            daemon = Daemon(name, host.command([*run, *command]), lab.directory / "log")
+            host.daemons.append(daemon)
+            await_state(daemon, "BACKUP")
+        assert _pids(host, name) == pidfile.read_text().split()
+
+        def finds(command: str) -> bool:
+            words = command.format(name=name, path=UCARP, pidfile=pidfile).split()
+            return host.run(*words, check=False).returncode == 0
+
+        # On a command line `-m` stands between the interpreter and the module.
+        named = [line for line in FINDERS if name == "ucarp" or "pidof" not in line]
+        assert {line: finds(line) for line in named + BLIND} == (
+            dict.fromkeys(named, True) | dict.fromkeys(BLIND, False)
+        )
 
 
 @any_program

@@ -135,6 +135,48 @@ def test_background(tmp_path: Path, code: str, status: int) -> None:
         assert streams[2] != "/dev/null"
 
 
+REAPED = """
+import ctypes, os, sys, time
+from carppcap.system.process import become_daemon
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+if os.fork() == 0:
+    verdict = become_daemon()
+    verdict.report(0)
+    os._exit(0)
+for _ in range(2):
+    print(os.wait()[0] > 0)
+try:
+    os.wait()
+except ChildProcessError:
+    print("no more")
+"""
+
+
+def test_background_leaves_one_process() -> None:
+    """An init that is slow to reap shows no second one of our name."""
+    ended = python(REAPED)
+
+    assert ended.stdout.splitlines() == ["True", "True", "no more"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("ucarp", "ucarp"), ("longer than it can be", "longer than it ")],
+)
+def test_process_name(name: str, shown: str) -> None:
+    """As pgrep(1) sees it."""
+    ended = python(
+        "import sys\n"
+        "from carppcap.system.process import set_process_name\n"
+        "set_process_name(sys.argv[1])\n"
+        "print(open('/proc/self/comm').read(), end='')\n",
+        name,
+    )
+
+    assert ended.stdout == f"{shown}\n"
+
+
 def test_a_parent_that_was_killed() -> None:
     """The process that started us was killed meanwhile; we live on."""
     reading, writing = os.pipe()

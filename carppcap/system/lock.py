@@ -1,0 +1,202 @@
+"""One daemon for each group of a host, by a lock that ends with the process.
+
+    /run/carppcap/NETNS-DEVICE-VHID        "PID START", locked by flock(2)
+
+Two daemons of one group on one host do not hear each other, and each would take the
+address from under the other.  The directory belongs to the user of the daemon alone:
+whatever every user can open, such as an abstract socket, every user can hold.
+"""
+
+import errno
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+
+from carppcap.errors import LinkError
+from carppcap.system.syslog import Log
+
+RUN = "/run"
+
+PATIENCE_S = (10.0, 5.0)
+"""How long a holder may take to leave: after the first request to, and after the
+second, which kills a script that hangs."""
+
+_POLL_S = 0.02
+_NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lock; `start` tells it from a later one of its pid.
+
+    `start` counts clock ticks since boot (proc(5), starttime).
+    """
+
+    pid: int
+    start: int
+
+    @classmethod
+    def read(cls, text: bytes) -> "Holder | None":
+        """Return the holder that `text` names; None if it names none that lives."""
+        with suppress(ValueError, OSError):
+            pid, start = map(int, text.split()[:2])
+            if start == _start_of(pid):
+                return cls(pid, start)
+        return None
+
+    def ask_to_leave(self) -> None:
+        """Send SIGTERM, unless the process has ended or belongs to another user."""
+        with suppress(OSError, ValueError):
+            process = os.pidfd_open(self.pid)
+            try:
+                # Compared after the descriptor was opened, which from then on means
+                # this process, whichever gets its pid next.
+                if self.start == _start_of(self.pid) and _is_of_our_user(self.pid):
+                    signal.pidfd_send_signal(process, signal.SIGTERM)
+            finally:
+                os.close(process)
+
+
+class GroupLock:
+    """The lock of one group; `interface` may be an alias, as eth0:1 is of eth0.
+
+    Raises `OSError` if there is no directory for it that is ours alone.
+    """
+
+    def __init__(self, interface: str, vhid: int) -> None:
+        device = interface.partition(":")[0].replace("/", "_")[:_NAME_LENGTH_MAX]
+        network = os.stat("/proc/self/ns/net").st_ino
+        directory = _open_directory()
+        try:
+            # Closed on exec: a script that outlives us must not hold the lock.
+            self._file = os.open(
+                f"{network}-{device}-{vhid}",
+                os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+                dir_fd=directory,
+            )
+        finally:
+            os.close(directory)
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another process holds it."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        with suppress(OSError):  # A full disk hides only who holds the lock.
+            text = f"{os.getpid()} {_start_of(os.getpid())}\n".encode()
+            # In this order, so that it is never empty.
+            os.ftruncate(self._file, os.pwrite(self._file, text, 0))
+        return True
+
+    def holder(self) -> Holder | None:
+        """Return the process that holds the lock; None if there is none, or none yet.
+
+        Nor if it cannot be told: that of another PID namespace.
+        """
+        return Holder.read(os.pread(self._file, 64, 0))
+
+    def close(self) -> None:
+        """Release the lock.  The file stays: another process may wait for it."""
+        os.close(self._file)
+
+
+@contextmanager
+def sole_daemon(
+    interface: str, vhid: int, log: Log, *, take_over: bool
+) -> Iterator[None]:
+    """Be the only daemon of a group in this network namespace during the context.
+
+    With `take_over`, a daemon that is there is asked to leave, and waited for.  Without
+    a directory for the lock there is but a warning.  Raises `LinkError`.
+    """
+    group = f"{interface} id {vhid}"
+    lock = _open_lock(interface, vhid, log)
+    with nullcontext() if lock is None else closing(lock):
+        if lock is None or lock.acquire() or (take_over and _take(lock, group, log)):
+            yield
+            return
+        holder = _await_holder(lock)
+        raise LinkError(
+            "Another daemon serves {group} already: process {pid}",
+            group=group,
+            pid="?" if holder is None else holder.pid,
+        )
+
+
+def _open_lock(interface: str, vhid: int, log: Log) -> GroupLock | None:
+    try:
+        return GroupLock(interface, vhid)
+    except OSError as error:
+        log.warning(
+            f"Warning: a second daemon for {interface} id {vhid} would not be "
+            f"noticed: {error.filename}: {error.strerror}"
+        )
+        return None
+
+
+def _take(lock: GroupLock, group: str, log: Log) -> bool:
+    """Ask the holder to leave; True once the lock is ours."""
+    for patience_s in PATIENCE_S:
+        asked: Holder | None = None
+        until_s = time.monotonic() + patience_s
+        while time.monotonic() < until_s:
+            holder = lock.holder()
+            if holder is not None and holder != asked:
+                log.info(f"Taking over {group} from process {holder.pid}")
+                holder.ask_to_leave()
+                asked = holder
+            if lock.acquire():
+                return True
+            time.sleep(_POLL_S)
+    return False
+
+
+def _await_holder(lock: GroupLock) -> Holder | None:
+    """Return the holder, which may have taken the lock this very moment."""
+    until_s = time.monotonic() + 10 * _POLL_S
+    while (holder := lock.holder()) is None and time.monotonic() < until_s:
+        time.sleep(_POLL_S)
+    return holder
+
+
+def _open_directory() -> int:
+    """Return a descriptor of the directory of locks, which is made if need be.
+
+    Raises `OSError`, `PermissionError` if others could hold a lock in it.
+    """
+    user = os.geteuid()
+    base = RUN
+    # Not ours even for root, where root is that of a user namespace.
+    if os.stat(base).st_uid != user:
+        given = os.environ.get("XDG_RUNTIME_DIR", "")
+        base = given if os.path.isabs(given) else f"{RUN}/user/{user}"
+    path = f"{base}/carppcap"
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    status = os.fstat(directory)
+    if status.st_uid != user or status.st_mode & 0o022:
+        os.close(directory)
+        raise PermissionError(errno.EPERM, "other users can write to it", path)
+    return directory
+
+
+def _start_of(pid: int) -> int:
+    """Return the start of a process, in clock ticks since boot.  Raises `OSError`."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        # proc(5) counts from 1, and the first two fields are cut off.
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def _is_of_our_user(pid: int) -> bool:
+    """True if a process runs as our user.  Raises `OSError`."""
+    # The owner of the directory in /proc is root for a process with capabilities.
+    with open(f"/proc/{pid}/status", "rb") as file:
+        user = next(line for line in file if line.startswith(b"Uid:")).split()[2]
+    return int(user) == os.geteuid()
