@@ -17,12 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from carppcap.addresses import Address
 from carppcap.daemon.interface import Interface
 from carppcap.daemon.vips import Vips
-from carppcap.election.actions import (
-    AnnounceAddresses,
-    SendAdvert,
-    SendHint,
-    State,
-)
+from carppcap.election.actions import AnnounceAddresses, State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
     STEP_DOWN_PAUSE_NS,
@@ -38,7 +33,7 @@ from carppcap.filter.flood import FloodGate
 from carppcap.filter.prefilter import ForgeryTest
 from carppcap.log.journal import Journal
 from carppcap.node import counter
-from carppcap.node.egress import Egress
+from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.outcomes import stall_news
@@ -271,9 +266,7 @@ class Daemon:
 
     # What the performer asks for (`performer.Driver`).
 
-    def transmit(
-        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
-    ) -> bool:
+    def transmit(self, action: Sending, at: Instant) -> bool:
         """Send the frames of `action`; True if all of them left."""
         if isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._interface.forwards_ipv6

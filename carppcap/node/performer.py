@@ -4,16 +4,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
-from carppcap.election.actions import (
-    AcquireAddresses,
-    AnnounceAddresses,
-    FamilySilent,
-    ReleaseAddresses,
-    SendAdvert,
-    SendHint,
-    StateChanged,
-)
+from carppcap.election import actions
 from carppcap.election.events import Event, SendFailed, SendSucceeded
+from carppcap.node.egress import Sending
 from carppcap.node.groups import Group, GroupEvent, Step
 from carppcap.units import Instant
 
@@ -21,9 +14,7 @@ from carppcap.units import Instant
 class Driver(Protocol):
     """What carries out the actions of a group."""
 
-    def transmit(
-        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
-    ) -> bool:
+    def transmit(self, action: Sending, at: Instant) -> bool:
         """Send the frames of `action`; True if all of them left."""
 
     def record(self, step: Step) -> None:
@@ -59,21 +50,21 @@ class Performer:
         feedback: list[Event] = []
         for action in step.actions:
             match action:
-                case SendAdvert():
+                case actions.SendAdvert():
                     sent = self._driver.transmit(action, step.at)
                     feedback.append(SendSucceeded() if sent else SendFailed())
-                case SendHint() | AnnounceAddresses():
+                case actions.SendHint() | actions.AnnounceAddresses():
                     self._driver.transmit(action, step.at)
-                case AcquireAddresses() | ReleaseAddresses():
+                case actions.AcquireAddresses() | actions.ReleaseAddresses():
                     pass  # below
-                case StateChanged() | FamilySilent():
+                case actions.StateChanged() | actions.FamilySilent():
                     pass  # for the log
                 case _:
                     assert_never(action)
         self._driver.record(step)
         for action in step.actions:
-            if isinstance(action, AcquireAddresses):
+            if isinstance(action, actions.AcquireAddresses):
                 feedback.extend(self._driver.acquire(step))
-            elif isinstance(action, ReleaseAddresses):
+            elif isinstance(action, actions.ReleaseAddresses):
                 feedback.extend(self._driver.release(step))
         return feedback

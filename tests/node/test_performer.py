@@ -4,12 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from carppcap.election.actions import (
-    AnnounceAddresses,
-    SendAdvert,
-    SendHint,
-    State,
-)
+from carppcap.election.actions import SendHint, State
 from carppcap.election.events import (
     AddressesAcquired,
     AddressesReleased,
@@ -19,6 +14,7 @@ from carppcap.election.events import (
     Start,
     Tick,
 )
+from carppcap.node.egress import Sending
 from carppcap.node.groups import Group, Step
 from carppcap.node.performer import Performer
 from carppcap.node.timeline import format_action, format_event
@@ -33,9 +29,7 @@ class FakeDriver:
         self._sends = sends
         self._at_once = at_once
 
-    def transmit(
-        self, action: SendAdvert | SendHint | AnnounceAddresses, at: int
-    ) -> bool:
+    def transmit(self, action: Sending, at: int) -> bool:
         self.deeds.append(format_action(action) or "hint")
         return self._sends
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from carppcap.election import events
-from carppcap.election.actions import AnnounceAddresses, SendAdvert, SendHint, State
+from carppcap.election.actions import State
 from carppcap.election.config import DEMOTION_MAX
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.node.counter import CounterSequence
-from carppcap.node.egress import Egress
+from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Group, Node, Step
 from carppcap.node.outcomes import addresses_news, stall_news
 from carppcap.node.performer import Performer
@@ -124,10 +124,8 @@ class CarppcapHost(Program):
 
     # What the performer asks for (`performer.Driver`).
 
-    def transmit(
-        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
-    ) -> bool:
-        """Put the frames of `action` on the wire; always True."""
+    def transmit(self, action: Sending, at: Instant) -> bool:
+        """Send the frames of `action`; return True."""
         self._send(action)
         return True
 
