@@ -1,10 +1,10 @@
-"""The tools beside the daemon, from their command lines on."""
+"""The command `carppcap replay`: its options, its output and its exit status."""
 
 import os
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace as changed
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
@@ -17,7 +17,7 @@ from carppcap.options.command_line import parse_values
 from carppcap.options.parsers import plain_text
 from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS, Option
-from carppcap.replay.report import JsonReport, Report, TextReport
+from carppcap.replay.report import Report
 from carppcap.replay.run import FrameSource, Replay
 from carppcap.replay.statistics import explain
 from carppcap.system.capture import FileCapture, StampedFrame
@@ -29,29 +29,14 @@ from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, decode
 
 REPLAY_OPTIONS = (
-    Option(
-        "",
-        "json",
-        "json",
-        None,
-        "",
-        N_("one JSON object per line instead of text"),
-        ucarp=False,
-    ),
-    Option(
-        "",
-        "write",
-        "write",
-        plain_text,
-        "FILE",
-        N_("store the frames that would have been sent in FILE, a .pcap"),
-        ucarp=False,
-    ),
-)
+    Option("", "json", "json", None, "", N_("one JSON object per line instead of text"), ucarp=False),
+    Option("", "write", "write", plain_text, "FILE", N_("store the frames that would have been sent in FILE, a .pcap"), ucarp=False),
+)  # fmt: skip
+"""The options of a replay that the daemon has not."""
 
 LOSES_TIES = IPv4Address("255.255.255.255")
 LOSES_TIES6 = IPv6Address((1 << 128) - 1)
-"""Who we are without --srcip: nobody ranks behind it, and nobody can be it."""
+"""Our address without --srcip: no host can have it, and it loses every tie."""
 
 _IGNORED = frozenset(
     """
@@ -59,16 +44,20 @@ _IGNORED = frozenset(
     script_timeout_ns pidfile no_farewell version
     """.split()
 )
-"""Settings without a meaning here."""
+"""Settings of the daemon that have no effect on a replay."""
 
 PROGRESS_BYTES_MIN = 4 * 1024 * 1024
-"""Smaller files are done before anybody has read a progress bar."""
+"""Size of the shortest file with a progress bar; smaller ones are read at once."""
 
 _RECORD_HEADER_LENGTH = 16
 
 
 def replay(arguments: Sequence[str]) -> int:
-    """`carppcap replay FILE [OPTIONS]`: the exit status, or a `CarpError`."""
+    """Run `carppcap replay` with these arguments; return its exit status.
+
+    Raises `ConfigError` if they are wrong, and `LinkError` if the file cannot be read
+    to its end, after a report on what could be read.
+    """
     rows = (*REPLAY_OPTIONS, *OPTIONS)
     values, words = parse_values(arguments, rows)
     hide_passwords(arguments, rows)
@@ -81,63 +70,72 @@ def replay(arguments: Sequence[str]) -> int:
     if len(words) != 1:
         raise ConfigError("You must supply one capture file to replay (see --help)")
     settings = with_password(settings, Log("carppcap", debug=False, facility=None))
-    broken_off = _replay(settings, words[0], output, as_json=as_json)
-    sys.stdout.flush()
-    if broken_off is not None:
-        raise broken_off
+    _replay(settings, words[0], output, as_json=as_json)
     return 0
 
 
 def _replay(
     settings: Settings, path: str, output: str | None, *, as_json: bool
-) -> LinkError | None:
-    """Replay one file; what broke it off."""
+) -> None:
     vhid, family = _group(settings, path)
     capture = FileCapture(path)
     if output is not None and os.path.exists(output) and os.path.samefile(path, output):
         raise ConfigError("{path} cannot be read and written at once", path=path)
     config = _config(settings, path, vhid, family)
     with closing(_Progress(capture, path)) as progress:
-        report = (JsonReport if as_json else TextReport)(progress.write)
+        report = Report(progress.write, as_json=as_json)
         _say_guesses(report, settings, config)
         with closing(FileInjector(output)) if output else nullcontext() as injector:
             run = Replay(config, progress, report, injector, verbose=settings.debug)
-            broken_off = run.run()
+            error = run.run()
         if settings.password is not None:
             config = changed(config, key=Key(settings.password))
         for sentence in explain(config, run.statistics):
             report.write_note(sentence)
-    return broken_off
+    sys.stdout.flush()
+    if error is not None:
+        raise error
 
 
 def _group(settings: Settings, path: str) -> tuple[int, Family]:
-    """The vhid that counts, and the family to assume where nothing else tells.
+    """Return the vhid to replay for, and the family to assume if no option tells it.
 
-    Raises `LinkError` if the file had to tell the vhid, and could not.
+    Both are those of the first advert in the file, unless options tell them.  Raises
+    `LinkError` if there is no advert and no --vhid.
     """
-    if settings.vhid is not None and (settings.vips or _known_sources(settings)):
-        return settings.vhid, Family.IPV4
-    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
-        if settings.vhid is not None:
-            return settings.vhid, Family.IPV4
+    vhid = settings.vhid
+    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
+    if is_pipe and vhid is None:
         raise ConfigError("{path} can be read only once: say --vhid", path=path)
+    knows_family = is_pipe or settings.vips or _known_sources(settings)
+    if vhid is None:
+        found = _first_advert(path, vhid)
+        if found is None:
+            raise LinkError(
+                "{path}: no CARP advert in it (--vhid replays it all the same)",
+                path=path,
+            )
+        return found
+    if not knows_family:
+        with suppress(LinkError):  # The replay raises it, after what could be read.
+            return _first_advert(path, vhid) or (vhid, Family.IPV4)
+    return vhid, Family.IPV4
+
+
+def _first_advert(path: str, vhid: int | None) -> tuple[int, Family] | None:
+    """Return vhid and family of the first advert, with this `vhid` if it is not None.
+
+    Raises `LinkError` if the file cannot be read, or breaks off before an advert.
+    """
     capture = FileCapture(path)
-    try:
-        while frames := capture.read():
-            for _, frame in frames:
-                datagram = decode(frame, capture.link_type)
-                if isinstance(datagram, Datagram):
-                    vhid = plausible_vhid(datagram)
-                    if vhid is not None and settings.vhid in (None, vhid):
-                        return vhid, Family.of(datagram.source)
-    except LinkError:
-        if settings.vhid is None:
-            raise  # Else that is said after what could be replayed.
-    if settings.vhid is not None:
-        return settings.vhid, Family.IPV4
-    raise LinkError(
-        "{path}: no CARP advert in it (--vhid replays it all the same)", path=path
-    )
+    while frames := capture.read():
+        for _, frame in frames:
+            datagram = decode(frame, capture.link_type)
+            if isinstance(datagram, Datagram):
+                found = plausible_vhid(datagram)
+                if found is not None and vhid in (None, found):
+                    return found, Family.of(datagram.source)
+    return None
 
 
 def _known_sources(settings: Settings) -> list[Address]:
@@ -169,22 +167,17 @@ def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) 
             which = f" of IPv{family.value}" if len(config.families) > 1 else ""
             we = config.source_of(family)
             report.write_note(f"no --srcip{which}: we are {we}, which loses every tie")
-    missing = [
-        name
-        for name, value in (
-            ("password", settings.password),
-            ("--addr", settings.vips or None),
-        )
-        if value is None
-    ]
+    missing = ["password"] if settings.password is None else []
+    if not settings.vips:
+        missing.append("--addr")
     if missing:
         report.write_note(f"no {' and no '.join(missing)}: adverts cannot be verified")
 
 
 class _Progress:
-    """A capture that shows how much of it was read, where somebody may look.
+    """A capture with a bar that shows how much of it was read.
 
-    That takes a long file, a terminal and tqdm.
+    Without tqdm or a terminal, and for a short file, there is no bar.
     """
 
     def __init__(self, capture: FileCapture, path: str) -> None:
@@ -193,7 +186,7 @@ class _Progress:
         self._bar = _bar(os.stat(path).st_size)
 
     def read(self) -> list[StampedFrame]:
-        """What the capture has."""
+        """Return the next frames, and move the bar on."""
         frames = self._capture.read()
         if self._bar is not None:
             self._bar.update(
@@ -202,13 +195,13 @@ class _Progress:
         return frames
 
     def write(self, line: str) -> None:
-        """Print `line` above the bar."""
+        """Print `line`, above the bar."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.clear()
         print(line)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 

@@ -1,4 +1,4 @@
-"""One capture file, and what a host would have done in its place.
+"""The replay of one capture to one virtual host.
 
     file ──> decode ──> node ──> actions ──> report, file
 
@@ -13,28 +13,16 @@ from itertools import cycle
 from typing import Protocol
 
 from carppcap.addresses import Address
-from carppcap.election.actions import (
-    AnnounceAddresses,
-    SendAdvert,
-    SendHint,
-)
+from carppcap.election import events
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import (
-    AddressesAcquired,
-    AddressesReleased,
-    AdvertReceived,
-    Event,
-    SendSucceeded,
-    Start,
-)
 from carppcap.errors import LinkError
 from carppcap.node.counter import CounterSequence
-from carppcap.node.egress import Egress
+from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.performer import Performer
 from carppcap.node.timeline import is_quiet
-from carppcap.replay.report import End, Report
+from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
@@ -87,31 +75,32 @@ class Replay:
         self._node = Node([config], lambda: CounterSequence(0, 0, lambda: 0))
         self._group = self._node.group(config.interface, config.vhid)
         self._performer = Performer(self._group, self)
+        source = config.source or config.source6
+        assert source is not None  # `command` has chosen one
         self._egress = Egress(
             config,
-            invented_mac(config),
+            invented_mac(source),
             draw_ip_id=cycle(range(1, 1 << 16)).__next__,
-            mac_of=_invented_mac_of,
+            mac_of=invented_mac,
         )
         self._now: Instant = 0
         self._first_ns = 0
-        self._frames = 0
 
     def run(self) -> LinkError | None:
-        """Replay the whole capture; return what broke it off, or None."""
+        """Replay the capture; return the error that ended it early, or None."""
         broken_off = None
-        self._performer.handle(Start(), self._now)
+        self._performer.handle(events.Start(), self._now)
         try:
             while frames := self._capture.read():
-                if self._frames == 0:
+                if self.statistics.frames == 0:
                     self._first_ns = frames[0][0]
-                self._frames += len(frames)
+                self.statistics.frames += len(frames)
                 for stamp_ns, frame in frames:
                     self._receive(stamp_ns, frame)
         except LinkError as error:
             broken_off = error
         self._pass_time(self._now + 1)
-        self._report.write_summary(self._end(), self.statistics)
+        self._report.write_summary(self._now, self._group, self.statistics)
         return broken_off
 
     def _pass_time(self, until: Instant) -> None:
@@ -145,60 +134,40 @@ class Replay:
             self.statistics.count_rejection(outcome)
             self._report.write_rejection(outcome, self._now)
         elif outcome is not None:
-            if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
+            if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:
                 assert isinstance(datagram, Datagram)
                 self.statistics.count_advert(outcome.vhid, outcome.event, datagram)
             self._performer.perform(outcome)
 
     # What the performer asks for (`performer.Driver`).
 
-    def transmit(
-        self, action: SendAdvert | SendHint | AnnounceAddresses, at: Instant
-    ) -> bool:
-        """Write the frames of `action`, if they are asked for; always True."""
+    def transmit(self, action: Sending, at: Instant) -> bool:
+        """Write the frames of `action` if there is an injector; return True."""
         if self._injector is not None:
             for frame in self._egress.frames(action):
                 self._injector.send(frame, self._first_ns + at)
         return True
 
     def record(self, step: Step) -> None:
-        """Report a step, unless nothing came of it, and count it."""
-        # That an advert left is not worth a line.
-        is_told = self._verbose and step.event != SendSucceeded()
+        """Count a step, and report it unless it is quiet."""
+        # Even a verbose report does not say that an advert could be sent.
+        is_told = self._verbose and step.event != events.SendSucceeded()
         if is_told or not is_quiet(step):
             self._report.write_step(step)
         self.statistics.count_step(step)
 
-    def acquire(self, step: Step) -> Iterable[Event]:
+    def acquire(self, step: Step) -> Iterable[events.Event]:
         """Return that the addresses were acquired."""
-        return (AddressesAcquired(ok=True),)
+        return (events.AddressesAcquired(ok=True),)
 
-    def release(self, step: Step) -> Iterable[Event]:
+    def release(self, step: Step) -> Iterable[events.Event]:
         """Return that the addresses were released."""
-        return (AddressesReleased(ok=True),)
-
-    def _end(self) -> End:
-        return End(
-            at=self._now,
-            interface=self._config.interface,
-            vhid=self._config.vhid,
-            families=self._config.families,
-            state=self._group.state,
-            deadline=self._group.deadline,
-            frames=self._frames,
-        )
+        return (events.AddressesReleased(ok=True),)
 
 
-def _invented_mac_of(peer: Address) -> bytes:
-    # A capture does not tell where a peer is; what matters is that there is a frame.
-    return b"\x02\x00" + peer.packed[-4:]
+def invented_mac(address: Address) -> bytes:
+    """Return 02:00 and the last four bytes of `address`: a locally administered MAC.
 
-
-def invented_mac(config: VirtualHostConfig) -> bytes:
-    """Return 02:00 and the last four bytes of --srcip, a locally administered MAC.
-
-    A capture does not tell which MAC address we would have had.
+    A capture does not tell which MAC a host would have sent from, or has.
     """
-    source = config.source or config.source6
-    assert source is not None  # `command` has chosen one
-    return _invented_mac_of(source)
+    return b"\x02\x00" + address.packed[-4:]

@@ -1,6 +1,6 @@
-"""Who sent what, what was refused, and which flag is wrong.
+"""The counts of a replay, by sender, and the flags that do not fit the capture.
 
-A fold over steps and rejections.  Its memory is bounded however long the run is.
+The memory for them is bounded, however long the capture is.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from carppcap.wire.decode import Announcement, Datagram
 
 SENDERS_MAX = 256
 ANNOUNCED_MAX = 256
-"""Limits, because forged addresses could fill the memory; others are not listed."""
+"""How many senders and announcements are kept: forged ones could fill the memory."""
 
 _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP)
 """Rejections that a wrong flag of ours may cause."""
@@ -30,8 +30,8 @@ _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP
 class Sender:
     """What one address sent for one vhid.
 
-    `rank` is advbase, advskew and demotion of its last accepted advert, `sample` the
-    first datagram that could tell why others were not.
+    `rank` is advbase, advskew and demotion of its last accepted advert.  `sample` is
+    its first datagram that may show a wrong flag of ours (see `explain`).
     """
 
     source: Address
@@ -44,9 +44,10 @@ class Sender:
 
 
 class Statistics:
-    """The counts of a run."""
+    """The counts of a replay.  `frames` is counted by whoever reads the capture."""
 
     def __init__(self) -> None:
+        self.frames = 0
         self.transitions = 0
         self.rejected: Counter[RejectReason] = Counter()
         self.remarks: Counter[Finding] = Counter()
@@ -56,16 +57,14 @@ class Statistics:
 
     @property
     def senders(self) -> list[Sender]:
-        """All senders, by address and vhid."""
+        """All senders that are kept, by address and vhid."""
         order = sorted(self._senders, key=lambda key: (*key[:2], key[2] or 0))
         return [self._senders[key] for key in order]
 
     @property
     def accepted(self) -> int:
         """The number of adverts that reached the virtual host."""
-        return self._others.accepted + sum(
-            sender.accepted for sender in self._senders.values()
-        )
+        return sum(s.accepted for s in (self._others, *self._senders.values()))
 
     def count_step(self, step: Step) -> None:
         """Count changes of state, findings and refused adverts."""

@@ -12,11 +12,10 @@ import pcapy
 from carppcap.election.config import VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.node.counter import CounterSequence
-from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection
-from carppcap.node.timeline import format_rejection, format_step, is_quiet
+from carppcap.node.groups import Group, Step
+from carppcap.node.timeline import format_step, is_quiet
 from carppcap.replay import run as replay
-from carppcap.replay.report import End, JsonReport, TextReport
+from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics, explain
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.units import NS_PER_S, NS_PER_US
@@ -73,25 +72,20 @@ class _Frames:
         return frames
 
 
-class _Record:
+class _Record(Report):
     """A report as a list of lines: everything but quiet steps."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-
-    def write_note(self, text: str) -> None:
-        self.lines.append(text)
+        super().__init__(self.lines.append)
 
     def write_step(self, step: Step) -> None:
         if not is_quiet(step):
             self.lines.append(f"{format_step(step)}  {step.actions}")
 
-    def write_rejection(self, rejection: Rejection, at: int) -> None:
-        self.lines.append(format_rejection(rejection, at))
-
-    def write_summary(self, end: End, statistics: Statistics) -> None:
-        totals = (end, statistics.accepted, statistics.rejected, statistics.senders)
-        self.lines.append(f"end  ({totals})")
+    def write_summary(self, at: int, group: Group, statistics: Statistics) -> None:
+        super().write_summary(at, group, statistics)
+        self.lines.append(f"samples  {statistics.senders}")
 
 
 def check_stream(data: bytes) -> object:
@@ -169,7 +163,7 @@ def check_file(data: bytes) -> object:
     if len(frames) > FRAMES_MAX:
         return "many"
     lines: list[str] = []
-    report = (TextReport if len(data) % 2 else JsonReport)(lines.append)
+    report = Report(lines.append, as_json=len(data) % 2 == 0)
     run = replay.Replay(STRANGER, FileCapture(_file(data)), report)
     broken_off = _limited(run)
     lines += explain(STRANGER, run.statistics)

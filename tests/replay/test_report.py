@@ -1,23 +1,32 @@
-"""What a replay tells, for people and for programs."""
+"""The report of a replay, as text and as JSON."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from carppcap.addresses import Family
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.events import AdvertReceived, Start
-from carppcap.node.groups import Step
+from carppcap.node.groups import Group, Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
-from carppcap.replay.report import End, JsonReport, Report, TextReport
+from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import Advert
-from tests.builders import GROUP, HIGHER, LOWER, config, ns, payload
+from tests.builders import (
+    GROUP,
+    HIGHER,
+    LOWER,
+    OURS6,
+    VIP,
+    VIP6,
+    config,
+    ns,
+    numbers,
+    payload,
+)
 
 STARTED = Step(
     ns(0),
@@ -45,11 +54,23 @@ REJECTED = Rejection(
 NAMELESS = Rejection(RejectReason.BADLEN)
 
 
-def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
-    """A run with one of everything."""
+def group(*, started: bool = False) -> Group:
+    """Return the group of 10.1.1.5 with an address of each family.
+
+    Once started it is a backup, whose deadline is at 4 s.
+    """
+    host = Group(config(source6=OURS6, vips=(VIP, VIP6)), numbers())
+    if started:
+        host.handle(Start(), ns(1))
+    return host
+
+
+def told(*, as_json: bool) -> list[str]:
+    """Return the report of a run with one item of each kind."""
     lines: list[str] = []
-    report = make(lines.append)
+    report = Report(lines.append, as_json=as_json)
     statistics = Statistics()
+    statistics.frames = 12
     report.write_note("grüß dich")
     for step in (STARTED, HEARD):
         statistics.count_step(step)
@@ -61,29 +82,26 @@ def told(make: Callable[[Callable[[str], None]], Report]) -> list[str]:
         statistics.count_rejection(rejection)
     report.write_rejection(REJECTED, ns(2))
     report.write_rejection(NAMELESS, ns(2.5))
-    report.write_summary(
-        End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, ns(4), 12), statistics
-    )
+    report.write_summary(ns(3), group(started=True), statistics)
     return lines
 
 
-def test_remarks_of_the_guard() -> None:
-    """Of adverts that were obeyed all the same."""
+def test_obeyed_adverts_with_a_finding_are_counted_as_remarks() -> None:
+    """The findings are those of the replay guard with --replay-guard=detect."""
     remarked = replace(HEARD, finding=Finding.REPLAY)
     lines: list[str] = []
     records: list[str] = []
-    end = End(ns(3), "eth0", 7, tuple(Family), State.BACKUP, None, 2)
-    for report in (TextReport(lines.append), JsonReport(records.append)):
+    for report in (Report(lines.append), Report(records.append, as_json=True)):
         statistics = Statistics()
         for step in (HEARD, remarked, remarked):
             statistics.count_step(step)
         report.write_step(remarked)
-        report.write_summary(end, statistics)
+        report.write_summary(ns(3), group(), statistics)
 
     assert lines == [
         "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified replay",
-        "3.000000  vhid 7  BACKUP  end of capture",
-        "total  frames 2  accepted 0  rejected 0  transitions 0",
+        "3.000000  vhid 7  INIT  end of capture",
+        "total  frames 0  accepted 0  rejected 0  transitions 0",
         "obeyed, but remarked on  2 (replay 2)",
     ]
     step_, summary = map(json.loads, records)
@@ -91,8 +109,8 @@ def test_remarks_of_the_guard() -> None:
 
 
 def test_text() -> None:
-    """The timeline, and closing lines that align with it."""
-    assert told(TextReport) == [
+    """The report is the timeline, then a line for each sender and one of totals."""
+    assert told(as_json=False) == [
         "note: grüß dich",
         "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.000000",
         "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified",
@@ -106,8 +124,8 @@ def test_text() -> None:
 
 
 def test_json() -> None:
-    """One object a line, with the keys that the module promises."""
-    records: list[dict[str, Any]] = [json.loads(line) for line in told(JsonReport)]
+    """Each line is one object, with the keys that the docstring of the module lists."""
+    records: list[dict[str, Any]] = [json.loads(line) for line in told(as_json=True)]
 
     assert records == [
         {"kind": "note", "text": "grüß dich"},
@@ -202,17 +220,16 @@ def test_json() -> None:
         (Defect.FOREIGN, None),
     ],
 )
-def test_sender_without_a_vhid(
+def test_sender_of_a_frame_that_is_too_short_for_a_vhid(
     datagram: Datagram | Defect, expected: str | None
 ) -> None:
-    """A frame too short for one still has an address."""
+    """The sender is listed by its address, with - for the vhid."""
     statistics, lines = Statistics(), list[str]()
     verdict = Ingress([config()]).check(datagram)
     if isinstance(verdict, Rejection):
         statistics.count_rejection(verdict)
 
-    end = End(0, "eth0", 7, (Family.IPV4,), State.INIT, None, 0)
-    TextReport(lines.append).write_summary(end, statistics)
+    Report(lines.append).write_summary(0, group(), statistics)
 
     assert lines[0] == "0.000000  vhid 7  INIT  end of capture"
     assert lines[1:-1] == ([] if expected is None else [expected])

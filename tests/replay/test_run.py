@@ -12,7 +12,7 @@ from carppcap.addresses import Address
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.errors import LinkError
 from carppcap.node.counter import join
-from carppcap.replay.report import TextReport
+from carppcap.replay.report import Report
 from carppcap.replay.run import TICKS_PER_GAP_MAX, Replay, invented_mac
 from carppcap.replay.statistics import SENDERS_MAX
 from carppcap.system.capture import FileCapture, StampedFrame
@@ -37,7 +37,7 @@ from tests.timelines import FIXTURES
 EPOCH_NS = 1_700_000_000 * NS_PER_S
 
 
-SILENT = TextReport(list[str]().append)
+SILENT = Report(list[str]().append)
 
 
 class ListCapture:
@@ -85,7 +85,7 @@ def lines_of(
 ) -> list[str]:
     lines: list[str] = []
     source = ListCapture(frames, **capture)
-    Replay(host, source, TextReport(lines.append), verbose=verbose).run()
+    Replay(host, source, Report(lines.append), verbose=verbose).run()
     return lines
 
 
@@ -167,7 +167,7 @@ def test_an_absurd_gap_ends_it() -> None:
     capture = ListCapture([at(0, ADVERT), at(40, ADVERT), at(last, ADVERT)])
     lines: list[str] = []
 
-    broken_off = Replay(HOST, capture, TextReport(lines.append)).run()
+    broken_off = Replay(HOST, capture, Report(lines.append)).run()
 
     assert str(broken_off) == (
         "No frame for 1500001.000000 s, 40.000000 s after the first: too long a gap"
@@ -190,8 +190,8 @@ def test_what_breaks_off_is_told_after_what_was_read() -> None:
     whole: list[str] = []
     part: list[str] = []
 
-    assert Replay(HOST, ListCapture(frames), TextReport(whole.append)).run() is None
-    broken = Replay(HOST, ListCapture(frames, error=error), TextReport(part.append))
+    assert Replay(HOST, ListCapture(frames), Report(whole.append)).run() is None
+    broken = Replay(HOST, ListCapture(frames, error=error), Report(part.append))
     assert broken.run() is error
 
     assert part == whole
@@ -309,8 +309,8 @@ def test_what_would_have_been_sent() -> None:
     assert kinds == ["Datagram", "Defect", "Datagram", "Datagram"]
     announcement = decode_announcement(injector.sent[1][1], LinkType.ETHERNET)
     assert announcement is not None
-    assert (announcement.address, announcement.mac) == (VIP, invented_mac(HOST))
-    assert invented_mac(HOST).hex(":") == "02:00:0a:01:01:05"
+    assert (announcement.address, announcement.mac) == (VIP, invented_mac(OURS))
+    assert invented_mac(OURS).hex(":") == "02:00:0a:01:01:05"
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_more_senders_than_are_remembered() -> None:
     frames = [at(i / 256, ADVERT, source) for i, source in enumerate(sources * 2)]
 
     lines: list[str] = []
-    run = Replay(HOST, ListCapture(frames), TextReport(lines.append))
+    run = Replay(HOST, ListCapture(frames), Report(lines.append))
     run.run()
 
     assert f"accepted {2 * len(sources)}  rejected 0" in lines[-1]
@@ -393,7 +393,7 @@ def told_of(path: Path) -> list[str]:
         advskew=150,
     )
     lines: list[str] = []
-    assert Replay(host, FileCapture(str(path)), TextReport(lines.append)).run() is None
+    assert Replay(host, FileCapture(str(path)), Report(lines.append)).run() is None
     return lines
 
 
