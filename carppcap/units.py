@@ -42,3 +42,8 @@ def format_seconds(duration_ns: int) -> str:
     sign = "-" if duration_ns < 0 else ""
     whole_us = abs(duration_ns) // NS_PER_US
     return f"{sign}{whole_us // 1_000_000}.{whole_us % 1_000_000:06d}"
+
+
+def earliest(*instants: Instant | None) -> Instant | None:
+    """Return the earliest of these instants, of which None stands for "never"."""
+    return min((each for each in instants if each is not None), default=None)

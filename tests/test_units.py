@@ -70,3 +70,12 @@ def test_format_seconds_keeps_whole_microseconds(duration_us: int) -> None:
     text = units.format_seconds(duration_us * units.NS_PER_US)
 
     assert int(text.replace(".", "")) == duration_us
+
+
+@pytest.mark.parametrize(
+    ("instants", "expected"),
+    [((), None), ((None, None), None), ((3, None, -2, 0), -2)],
+)
+def test_earliest(instants: tuple[int | None, ...], expected: int | None) -> None:
+    """None stands for "never"."""
+    assert units.earliest(*instants) == expected

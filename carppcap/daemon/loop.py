@@ -44,7 +44,7 @@ from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
-from carppcap.units import NS_PER_S, Instant
+from carppcap.units import NS_PER_S, Instant, earliest
 from carppcap.wire.decode import decode
 
 LOOK_AGAIN_NS = NS_PER_S
@@ -130,22 +130,18 @@ class Daemon:
     def _is_finished(self) -> bool:
         if self._ended_by is not None:
             return True
-        return self._stopping and self._group.state is State.INIT and self._vips.idle
+        is_init = self._group.state is State.INIT
+        return self._stopping and is_init and self._vips.scripts.idle
 
     def _wait(self) -> bool:
         """Sleep until something happens or is due; True if the link has news."""
-        deadlines = [
-            deadline
-            for deadline in (
-                self._node.deadline,
-                self._flood.deadline,
-                self._vips.deadline,
-                self._look_again_at,
-            )
-            if deadline is not None
-        ]
+        self._wake_by = earliest(
+            self._node.deadline,
+            self._flood.deadline,
+            self._vips.scripts.deadline,
+            self._look_again_at,
+        )
         timeout_s = None
-        self._wake_by = min(deadlines, default=None)
         if self._wake_by is not None:
             timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
         inputs = [self._signals, *self._interface.descriptors()]
@@ -244,11 +240,11 @@ class Daemon:
     def _stop(self, now: Instant) -> None:
         """Leave gently; if asked again, do not wait for a script that hangs."""
         if self._stopping:
-            self._vips.kill()
+            self._vips.scripts.kill()
             return
         self._stopping = True
         self._performer.handle(Stop(), now)
-        self._journal.waiting_for(self._vips.command)
+        self._journal.waiting_for(self._vips.scripts.command)
 
     def _tend_scripts(self, now: Instant) -> None:
         # An event may request a script whose outcome is there at once.

@@ -8,7 +8,7 @@ CARPPCAP_PREVIOUS_STATE  the same: where it comes from
 CARPPCAP_CAUSE           a word of `Cause`, or address_lost
 """
 
-from carppcap.election.actions import Cause, State, StateChanged
+from carppcap.election.actions import Cause, State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, StepDown
 from carppcap.node.groups import Step
@@ -29,9 +29,9 @@ def group_env(config: VirtualHostConfig) -> dict[str, str]:
 
 def step_env(step: Step) -> dict[str, str]:
     """Return the variables of a script that `step` has asked for."""
-    for action in step.actions:
-        if isinstance(action, StateChanged):
-            return _change_env(action.old, action.new, action.cause.value)
+    change = step.change
+    if change is not None:
+        return _change_env(change.old, change.new, change.cause.value)
     if isinstance(step.event, AddressesLost):
         return _change_env(State.MASTER, State.MASTER, ADDRESS_LOST)
     # A master that leaves gently first releases its addresses, then changes its state.

@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
 class Vips:
     """The addresses of one virtual host.
 
-    `held` gives every address of this machine, or None if that is not known.  Call
-    `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
+    `held` returns every address of this machine, or None if they are not known.  Call
+    `tend` when a child has ended, and at `scripts.deadline`.  Raises `ConfigError` or
     `LinkError` if an interface of our own is wanted and cannot be made.
     """
 
@@ -48,28 +48,13 @@ class Vips:
         arguments = [config.interface, str(config.vips[0])]
         if settings.xparam is not None:
             arguments.append(settings.xparam)
-        self._scripts = ScriptRunner(
+        self.scripts = ScriptRunner(
             settings.upscript,
             settings.downscript,
             arguments,
             settings.script_timeout_ns,
             group_env(config),
         )
-
-    @property
-    def deadline(self) -> Instant | None:
-        """The instant at which to `tend` even if no child has ended."""
-        return self._scripts.deadline
-
-    @property
-    def idle(self) -> bool:
-        """True if no script runs or waits."""
-        return self._scripts.idle
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The script that runs, with its arguments; or empty."""
-        return self._scripts.command
 
     @property
     def is_lost(self) -> bool:
@@ -101,11 +86,11 @@ class Vips:
 
     def tend(self, now: Instant) -> list[AddressesNews]:
         """Kill, retry and reap scripts; return what follows from their ends."""
-        self._scripts.meet_deadline(now)
-        self._scripts.reap(now)
+        self.scripts.meet_deadline(now)
+        self.scripts.reap(now)
         news = []
-        while self._scripts.outcomes:
-            outcome = self._scripts.outcomes.popleft()
+        while self.scripts.outcomes:
+            outcome = self.scripts.outcomes.popleft()
             # Without an up script, `acquire` has told already.
             is_old = self._interface is not None and outcome.job is Job.ACQUIRE
             if not is_old or outcome.command:
@@ -113,25 +98,21 @@ class Vips:
         self._say_started()
         return news
 
-    def kill(self) -> None:
-        """Kill the script that runs."""
-        self._scripts.kill()
-
     def close(self) -> None:
         """Close what was opened; the addresses stay where they are."""
         if self._interface is not None:
             self._interface.close()
-        self._scripts.close()
+        self.scripts.close()
 
     def _request(self, job: Job, step: Step) -> None:
-        self._scripts.request(job, step.at, step_env(step))
+        self.scripts.request(job, step.at, step_env(step))
         self._say_started()
 
     def _say_started(self) -> None:
-        while self._scripts.started:
-            self._journal.script_started(self._scripts.started.popleft())
-        while self._scripts.postponed:
-            postponed = self._scripts.postponed.popleft()
+        while self.scripts.started:
+            self._journal.script_started(self.scripts.started.popleft())
+        while self.scripts.postponed:
+            postponed = self.scripts.postponed.popleft()
             self._journal.script_postponed(postponed.command, postponed.why)
 
     def _ended(self, outcome: Outcome) -> AddressesNews:

@@ -12,7 +12,7 @@ are folds over steps and rejections; the core calls none of them.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from carppcap.election.actions import Action, SendHint, State
+from carppcap.election.actions import Action, SendHint, State, StateChanged
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.election.events import (
     AdvertReceived,
@@ -31,7 +31,7 @@ from carppcap.node.ingress import (
     RejectReason,
 )
 from carppcap.node.replay_guard import REFUSED, Finding, Guard
-from carppcap.units import Instant, Interval
+from carppcap.units import Instant, Interval, earliest
 from carppcap.wire.decode import Datagram, Defect
 
 GroupEvent = Event | HintReceived
@@ -58,6 +58,11 @@ class Step:
     deadline: Instant | None
     finding: Finding | None = None
     refused: bool = False
+
+    @property
+    def change(self) -> StateChanged | None:
+        """The change of state; None without one.  No step has two."""
+        return next((a for a in self.actions if isinstance(a, StateChanged)), None)
 
     @property
     def refusal(self) -> Refusal | None:
@@ -190,8 +195,7 @@ class Node:
     @property
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has something to do."""
-        deadlines = (group.deadline for group in self._groups.values())
-        return min((due for due in deadlines if due is not None), default=None)
+        return earliest(*(group.deadline for group in self._groups.values()))
 
     def group(self, interface: str, vhid: int) -> Group:
         """Return one group."""

@@ -41,7 +41,7 @@ from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.wire import header
-from carppcap.wire.auth import Authenticator, Verifier
+from carppcap.wire.auth import Verifier
 from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
 
@@ -148,9 +148,7 @@ class Ingress:
         if reason is not None:
             return Rejection(reason, datagram, advert)
         assert door is not None  # or it would have been BADVHID
-        if is_hint:
-            return door.authenticate_hint(datagram, advert)
-        return door.authenticate(datagram, advert)
+        return door.authenticate(datagram, advert, is_hint)
 
 
 class _Door:
@@ -169,17 +167,27 @@ class _Door:
             self._verifier = Verifier(*signed)
             self._hint_verifier = Verifier(*signed, type=header.TYPE_HINT)
 
-    def authenticate(self, datagram: Datagram, advert: Advert) -> Entrant | Rejection:
-        """Return the event of `advert` if its digest is right."""
-        verifier = self._verifier
-        form = None if verifier is None else _form(verifier, datagram, advert)
-        if verifier is not None and form is None:
-            if header.is_vrrp_v2_with_seven_addresses(
-                datagram.payload, datagram.source.packed
-            ):
-                return Rejection(RejectReason.VRRP, datagram)
-            expected = verifier.usual.digest(advert.counter)
-            return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
+    def authenticate(
+        self, datagram: Datagram, advert: Advert, is_hint: bool
+    ) -> Entrant | Rejection | None:
+        """Return the event of an advert or a hint if its digest is right.
+
+        Without a key an advert is taken for genuine, and for a hint None is returned.
+        """
+        verifier = self._hint_verifier if is_hint else self._verifier
+        form = None
+        if verifier is not None:
+            form = verifier.find(advert.counter, advert.digest, datagram.source_mac)
+            if form is None:
+                if header.is_vrrp_v2_with_seven_addresses(
+                    datagram.payload, datagram.source.packed
+                ):
+                    return Rejection(RejectReason.VRRP, datagram)
+                expected = verifier.usual.digest(advert.counter)
+                return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
+        if is_hint:
+            hint = advert.vhid, HintReceived(advert.counter)
+            return None if verifier is None else hint
         event = AdvertReceived(
             source=datagram.source,
             advbase=advert.advbase,
@@ -191,25 +199,6 @@ class _Door:
             mac=datagram.source_mac,
         )
         return advert.vhid, event
-
-    def authenticate_hint(
-        self, datagram: Datagram, hint: Advert
-    ) -> Entrant | Rejection | None:
-        """Return the event of `hint` if its digest is right; None without a key."""
-        verifier = self._hint_verifier
-        if verifier is None:
-            return None
-        if _form(verifier, datagram, hint) is None:
-            expected = verifier.usual.digest(hint.counter)
-            return Rejection(RejectReason.BADAUTH, datagram, hint, expected)
-        return hint.vhid, HintReceived(hint.counter)
-
-
-def _form(
-    verifier: Verifier, datagram: Datagram, advert: Advert
-) -> Authenticator | None:
-    """Return how it is signed; None if no peer would sign it so."""
-    return verifier.find(advert.counter, advert.digest, datagram.source_mac)
 
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:

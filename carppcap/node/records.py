@@ -1,13 +1,11 @@
 """Steps and rejections as objects of JSON, for replay and simulation."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from carppcap.election.actions import StateChanged
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Refusal, Rejection
-from carppcap.node.timeline import format_action, format_cause
+from carppcap.node.timeline import action_words, format_cause
 from carppcap.units import Instant
 
 
@@ -22,12 +20,12 @@ def step_record(step: Step) -> dict[str, Any]:
         "vhid": step.vhid,
         "event": format_cause(step),
         "state": step.state.value,
-        "actions": list(_action_words(step)),
+        "actions": action_words(step),
         "next_ns": step.deadline,
     }
-    for action in step.actions:
-        if isinstance(action, StateChanged):
-            record |= {"old_state": action.old.value, "cause": action.cause.value}
+    change = step.change
+    if change is not None:
+        record |= {"old_state": change.old.value, "cause": change.cause.value}
     if isinstance(step.event, AdvertReceived):
         record |= {
             "event": "advert",
@@ -53,7 +51,3 @@ def rejection_record(rejection: Rejection | Refusal, at: Instant) -> dict[str, A
         "source": None if source is None else str(source),
         "vhid": rejection.vhid,
     }
-
-
-def _action_words(step: Step) -> Iterable[str]:
-    return filter(None, map(format_action, step.actions))

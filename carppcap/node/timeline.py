@@ -9,34 +9,7 @@ Times are seconds since the start of the run.
 from typing import assert_never
 
 from carppcap.addresses import Family
-from carppcap.election.actions import (
-    AcquireAddresses,
-    Action,
-    AnnounceAddresses,
-    FamilySilent,
-    ReleaseAddresses,
-    SendAdvert,
-    SendHint,
-    StateChanged,
-)
-from carppcap.election.events import (
-    AddressesAcquired,
-    AddressesLost,
-    AddressesReleased,
-    AdvertReceived,
-    DemotionChanged,
-    FramesLost,
-    LinkDown,
-    LinkUp,
-    ReplayRefused,
-    SendFailed,
-    SendSucceeded,
-    SequenceContested,
-    Start,
-    StepDown,
-    Stop,
-    Tick,
-)
+from carppcap.election import actions, events
 from carppcap.node.groups import GroupEvent, Step
 from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
 from carppcap.units import Instant, format_seconds
@@ -51,20 +24,19 @@ def format_step(step: Step, origin: Instant = 0) -> str:
     """Return the line of a step, without its end."""
     if step.refusal is not None:
         return format_rejection(step.refusal, step.at, origin)
-    change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
+    change = step.change
     if change is None:
         state, why = step.state.value, format_cause(step)
     else:
         state = f"{change.old.value} -> {change.new.value}"
         why = change.cause.value
-        if isinstance(step.event, AdvertReceived):
+        if isinstance(step.event, events.AdvertReceived):
             why = f"{why} by {format_event(step.event)}"
     if step.finding is not None:
         why = f"{why} {step.finding.value}"
-    columns = [f"{format_seconds(step.at - origin)}", f"vhid {step.vhid}", state, why]
-    actions = [word for word in map(format_action, step.actions) if word]
-    if actions:
-        columns.append(" ".join(actions))
+    columns = [format_seconds(step.at - origin), f"vhid {step.vhid}", state, why]
+    if words := action_words(step):
+        columns.append(" ".join(words))
     if step.deadline is not None:
         columns.append(f"next {format_seconds(step.deadline - origin)}")
     return "  ".join(columns)
@@ -79,53 +51,58 @@ def format_cause(step: Step) -> str:
 def format_event(event: GroupEvent) -> str:
     """Return an event in a word or a few."""
     match event:
-        case AdvertReceived():
+        case events.AdvertReceived():
             mark = "" if event.verified else " unverified"
             rank = format_rank(event.advbase, event.advskew, event.demotion)
             return f"advert {rank} from {event.source}{mark}"
-        case AddressesAcquired(ok):
+        case events.AddressesAcquired(ok):
             return "acquired" if ok else "acquire_failed"
-        case AddressesReleased(ok):
+        case events.AddressesReleased(ok):
             return "released" if ok else "release_failed"
-        case StepDown(pause_ns):
+        case events.StepDown(pause_ns):
             return f"step_down {format_seconds(pause_ns)}"
-        case DemotionChanged(demotion):
+        case events.DemotionChanged(demotion):
             return f"demotion {demotion}"
         case _:
             return _EVENT_WORDS[type(event)]
 
 
 _EVENT_WORDS: dict[type, str] = {
-    Start: "start",
-    Stop: "stop",
-    Tick: "tick",
-    LinkUp: "link_up",
-    LinkDown: "link_down",
-    FramesLost: "frames_lost",
-    AddressesLost: "addresses_lost",
-    ReplayRefused: "replay_refused",
-    SequenceContested: "sequence_contested",
+    events.Start: "start",
+    events.Stop: "stop",
+    events.Tick: "tick",
+    events.LinkUp: "link_up",
+    events.LinkDown: "link_down",
+    events.FramesLost: "frames_lost",
+    events.AddressesLost: "addresses_lost",
+    events.ReplayRefused: "replay_refused",
+    events.SequenceContested: "sequence_contested",
     HintReceived: "sequence_contested",
-    SendFailed: "send_failed",
-    SendSucceeded: "send_succeeded",
+    events.SendFailed: "send_failed",
+    events.SendSucceeded: "send_succeeded",
 }
 
 
-def format_action(action: Action) -> str:
+def action_words(step: Step) -> list[str]:
+    """Return the actions of a step in a word each, except those without a word."""
+    return [word for word in map(format_action, step.actions) if word]
+
+
+def format_action(action: actions.Action) -> str:
     """Return an action in a word; empty where the line says it in another way."""
     match action:
-        case SendAdvert(advbase, advskew, _, demotion, family):
+        case actions.SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"
             return f"{word} {format_rank(advbase, advskew, demotion)}"
-        case AcquireAddresses():
+        case actions.AcquireAddresses():
             return "acquire"
-        case ReleaseAddresses():
+        case actions.ReleaseAddresses():
             return "release"
-        case AnnounceAddresses():
+        case actions.AnnounceAddresses():
             return "announce"
-        case FamilySilent(family):
+        case actions.FamilySilent(family):
             return f"silent_ipv{family.value}"
-        case StateChanged() | SendHint():
+        case actions.StateChanged() | actions.SendHint():
             return ""
         case _:
             assert_never(action)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
-from carppcap.election.actions import StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.node.groups import Step
@@ -68,7 +67,7 @@ class Statistics:
 
     def count_step(self, step: Step) -> None:
         """Count changes of state, findings and refused adverts."""
-        self.transitions += sum(isinstance(a, StateChanged) for a in step.actions)
+        self.transitions += step.change is not None
         if step.refusal is not None:
             self._count_rejection(step.refusal)
         elif step.finding is not None:

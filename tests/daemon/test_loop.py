@@ -175,7 +175,7 @@ class Live:
 
     def _no_script_runs(self) -> bool:
         # A daemon that is killed leaves its script alone, as the original does.
-        scripts = self.daemon._vips._scripts
+        scripts = self.daemon._vips.scripts
         scripts.reap(0)
         scripts.outcomes.clear()
         return scripts.idle

@@ -142,14 +142,14 @@ def test_what_a_script_has_done(
 def test_without_scripts_it_is_done_at_once() -> None:
     """Nothing to wait for."""
     subject = Subject()
-    before = subject.vips.idle
+    before = subject.vips.scripts.idle
     assert subject.vips.acquire(STEP) == []
-    waiting = subject.vips.idle
+    waiting = subject.vips.scripts.idle
     assert subject.vips.tend(0) == [AddressesAcquired(True)]
 
-    assert (before, waiting, subject.vips.idle) == (True, False, True)
-    assert subject.vips.command == ()
-    assert subject.vips.deadline is None
+    assert (before, waiting, subject.vips.scripts.idle) == (True, False, True)
+    assert subject.vips.scripts.command == ()
+    assert subject.vips.scripts.deadline is None
     assert not subject.vips.is_lost
 
 
@@ -161,7 +161,7 @@ def test_a_script_gets_the_first_address(
     up = script(f'echo "$* $CARPPCAP_ADDRESSES $CARPPCAP_STATE" >{notes}')
     subject = Subject(up, xparam="x y")
     subject.vips.acquire(STEP)
-    assert subject.vips.command == (up, "eth0", "10.1.1.252", "x y")
+    assert subject.vips.scripts.command == (up, "eth0", "10.1.1.252", "x y")
     subject.outcome()
 
     assert notes.read_text() == "eth0 10.1.1.252 x y 10.1.1.252/24 10.1.1.4 MASTER\n"
@@ -172,9 +172,9 @@ def test_a_script_that_hangs_can_be_killed(script: Callable[[str], str]) -> None
     """Who is asked twice to leave does not wait."""
     subject = Subject(down=script("exec sleep 60"))
     subject.vips.release(STEP)
-    assert not subject.vips.idle
+    assert not subject.vips.scripts.idle
 
-    subject.vips.kill()
+    subject.vips.scripts.kill()
 
     subject.held = frozenset(VIPS)
     assert subject.outcome() == [AddressesReleased(False)]
@@ -228,7 +228,7 @@ def test_an_interface_that_cannot_be_made(fake: type[FakeInterface]) -> None:
     fake.fails = "acquire"
 
     assert subject.vips.acquire(STEP) == [AddressesAcquired(False)]
-    assert subject.vips.idle
+    assert subject.vips.scripts.idle
     assert not subject.vips.is_lost
     assert subject.log.lines == [("ERROR", "no room for macvlan")]
 

@@ -236,7 +236,7 @@ MUTANTS = (
     _ingress("peers of one family are peers of both", "any(Family.of(peer) is family for peer in config.peers)", "bool(config.peers)"),
     _ingress("no checksum", "if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_adverts_of_peers_are_accepted"),
     _ingress("no header checksum", "if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):", "if not header.has_valid_checksum(datagram.payload):", "only_adverts_of_peers_are_accepted"),
-    _ingress("any password", "if verifier is not None and form is None:", "if False:", "only_adverts_of_peers_are_accepted"),
+    _ingress("any password", "            if form is None:\n", "            if False:\n", "only_adverts_of_peers_are_accepted"),
     _auth("the scope is signed", 'b"\\0\\0" + vip.packed[4:]', "vip.packed[2:]"),
     _auth("link-local addresses are signed always", "if link_local or not is_local", "if True"),
     _auth("a virtual MAC is signed", " and not source_mac.startswith(_VIRTUAL_MACS)", ""),
@@ -254,7 +254,7 @@ MUTANTS = (
     _scripts("forgets the waiting job", "self.running, self.waiting = self.waiting, None", "self.running, self.waiting = None, None", "acquire_and_release_alternate"),
     _scripts("two scripts at once", "        if self.running is None:\n", "        if True:\n", "acquire_and_release_alternate"),
     _node("trusts its own counter", "if self._host.is_own(advert.counter):", "if False:"),
-    _node("sleeps until the last", "return min((due", "return max((due"),
+    Mutant("sleeps until the last", "units.py", "return min((each", "return max((each", (), ("test_units.py",)),
     # Floods.
     _flood("narrow for ever", "case Stage.NARROW if is_over and self._may_look(now, waiting):", "case Stage.NARROW if False:"),
     _flood("one turn for ever", "self._turn += 1", "pass"),
