@@ -17,6 +17,7 @@ from carppcap.options import parsers as values
 from carppcap.replay import run as replay_run
 from carppcap.wire import decode as frames
 from carppcap.wire import header as advert
+from carppcap.wire.auth import Verifier
 from carppcap.wire.decode import Defect
 from tests.fuzz import mutation
 from tests.fuzz.__main__ import HEADINGS, Job, Result, plan, table
@@ -121,12 +122,10 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
         ("verdicts", hmac, "compare_digest", lambda one, other: one[:1] == other[:1]),
         (
             "verdicts",
-            ingress,
-            "_form",
-            lambda verifier, _, sent: (
-                verifier.usual
-                if verifier.usual.verify(sent.counter, sent.digest)
-                else None
+            Verifier,
+            "find",
+            lambda self, counter, digest, _: (
+                self.usual if self.usual.verify(counter, digest) else None
             ),
         ),
         ("verdicts", advert, "pseudo_checksum", lambda *_: 0),
