@@ -1,4 +1,4 @@
-"""Groups that note what comes in, and are run again from that alone."""
+"""Groups that record their events, so that a test can run them again."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ _MAKERS_OF_COUNTERS = (node_counter, replay_run, simulated)
 
 
 class RecordedCounter(CounterSequence):
-    """A counter that notes its start values."""
+    """A counter sequence that records its start values."""
 
     def __init__(self, wall_ns: int, now: int, draw_id: Callable[[], int]) -> None:
         self.wall_ns, self.began_at = wall_ns, now
@@ -30,7 +30,7 @@ class RecordedCounter(CounterSequence):
 
 
 class RecordedGroup(Group):
-    """A group that notes its steps."""
+    """A group that records its steps."""
 
     made: list["RecordedGroup"]
 
@@ -47,10 +47,10 @@ class RecordedGroup(Group):
 
 
 def record(monkeypatch: pytest.MonkeyPatch) -> list[RecordedGroup]:
-    """From now on keep a record of every group that is made; return the list."""
+    """From now on record every group that is made; return the list of them."""
 
     class Recorded(RecordedGroup):
-        """One list for each test."""
+        """A class of its own for each test, so that each has its own list."""
 
         made: list[RecordedGroup] = []  # noqa: RUF012 - it is what is wanted
 
@@ -61,7 +61,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> list[RecordedGroup]:
 
 
 def run_again(recorded: RecordedGroup) -> None:
-    """Assert that the events of a record lead to its steps once more."""
+    """Assert that the events of a record lead to its steps again."""
     start = recorded.started_with
     ids = iter(start.ids)
     counter = CounterSequence(start.wall_ns, start.began_at, ids.__next__)

@@ -1,4 +1,4 @@
-"""From actions to frames: signed, numbered, addressed."""
+"""The frames that actions become: their addresses, digests and numbers."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -47,8 +47,8 @@ def egress(host: VirtualHostConfig) -> Egress:
     return Egress(host, NIC_MAC, count(0x1001).__next__)
 
 
-def test_advert_as_the_original_sends_it() -> None:
-    """Every byte of the frame, the digest apart, which has vectors of its own."""
+def test_an_advert_has_the_bytes_that_ucarp_sends() -> None:
+    """Compare every byte except the digest, which tests/wire/test_auth.py compares."""
     digest = Authenticator(Key(b"love"), 7, [VIP]).digest(0x1122334455667788)
 
     (frame,) = egress(config()).frames(SendAdvert(1, 100, 0x1122334455667788))
@@ -61,8 +61,8 @@ def test_advert_as_the_original_sends_it() -> None:
     assert body[8:] == bytes.fromhex("1122334455667788") + digest
 
 
-def test_advert_over_ipv6() -> None:
-    """To its own group, the digest over the addresses of both families."""
+def test_an_advert_over_ipv6() -> None:
+    """It goes to the IPv6 group; its digest covers the addresses of both families."""
     digest = Authenticator(Key(b"love"), 7, [VIP6, VIP]).digest(5)
 
     (frame,) = egress(BOTH).frames(
@@ -77,8 +77,8 @@ def test_advert_over_ipv6() -> None:
     assert frame[62:] == (5).to_bytes(8, "big") + digest
 
 
-def test_both_families_say_the_same() -> None:
-    """But for the checksum there is nothing of the family in an advert."""
+def test_adverts_of_both_families_have_the_same_payload() -> None:
+    """Nothing in the 36 bytes of an advert depends on its family."""
     over_ipv4, over_ipv6 = (
         egress(BOTH).frames(SendAdvert(1, 0, 5, family=family))[0] for family in Family
     )
@@ -89,7 +89,7 @@ def test_both_families_say_the_same() -> None:
 
 @pytest.mark.parametrize("family", Family)
 def test_no_advert_without_an_address_to_send_it_from(family: Family) -> None:
-    """The family is without a source; the other one is not touched."""
+    """No advert leaves in the family without a source address, one in the other."""
     without = {
         Family.IPV4: replace(BOTH, source=None),
         Family.IPV6: replace(BOTH, source6=None),
@@ -111,7 +111,7 @@ def test_no_advert_without_an_address_to_send_it_from(family: Family) -> None:
     ],
 )
 def test_source_mac(source_mac: SourceMac, family: Family, expected: str) -> None:
-    """As told, for the adverts of both families; announcements are another matter."""
+    """--source-mac applies to adverts of both families, and not to announcements."""
     out = egress(replace(BOTH, source_mac=source_mac))
 
     (frame,) = out.frames(SendAdvert(1, 0, 5, family=family))
@@ -121,8 +121,8 @@ def test_source_mac(source_mac: SourceMac, family: Family, expected: str) -> Non
 
 
 @pytest.mark.parametrize("source_mac", SourceMac)
-def test_unicast(source_mac: SourceMac) -> None:
-    """A frame for each peer of the family, from our real MAC to the next hop's."""
+def test_each_peer_gets_a_frame_of_its_own(source_mac: SourceMac) -> None:
+    """It goes from the MAC of our interface to that of the peer or of a router."""
     next_hops = {LOWER: PEER_MAC, AFAR: ROUTER_MAC, LOWER6: PEER_MAC}
     host = replace(BOTH, peers=(LOWER, HIGHER, LOWER6, AFAR), source_mac=source_mac)
     out = Egress(host, NIC_MAC, count(0x1001).__next__, next_hops.get)
@@ -145,8 +145,8 @@ def test_unicast(source_mac: SourceMac) -> None:
     assert [to_peer[18:20].hex(), to_afar[18:20].hex()] == ["1001", "1002"]
 
 
-def test_a_family_without_a_peer_keeps_to_its_group() -> None:
-    """Peers of IPv4 do not silence IPv6, where OpenBSD knows of no peers."""
+def test_a_family_without_peers_uses_its_group() -> None:
+    """With peers in IPv4 alone, adverts over IPv6 go to the group."""
     host = replace(BOTH, peers=(LOWER,))
     out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
     sent = [out.frames(SendAdvert(1, 0, 5, family=family)) for family in Family]
@@ -157,8 +157,8 @@ def test_a_family_without_a_peer_keeps_to_its_group() -> None:
     ]
 
 
-def test_where_peers_are_is_asked_each_time() -> None:
-    """One may be resolved later, or move; until it is known nothing is sent."""
+def test_the_mac_of_a_peer_is_asked_for_each_time() -> None:
+    """It may be known later, or change.  While it is unknown, the peer gets nothing."""
     known: list[bytes | None] = [None, PEER_MAC, ROUTER_MAC]
     out = Egress(config(peers=(LOWER,)), NIC_MAC, lambda: 1, lambda _: known.pop(0))
     sent = [out.frames(SendAdvert(1, 0, 5)) for _ in range(3)]
@@ -169,8 +169,8 @@ def test_where_peers_are_is_asked_each_time() -> None:
     assert egress(config(peers=(LOWER,))).frames(SendAdvert(1, 0, 5)) == []
 
 
-def test_a_link_address_is_signed() -> None:
-    """As OpenBSD does that was given one by hand; link-local addresses are not."""
+def test_a_mac_that_was_set_by_hand_is_signed() -> None:
+    """The digest covers --lladdr, but no link-local address, as on OpenBSD."""
     link_address = bytes.fromhex("020102030405")
     vips = (VIP6, IPv6Address("fe80::1"))
     host = config(source6=OURS6, vips=vips, link_address=link_address)
@@ -194,10 +194,10 @@ def test_a_link_address_is_signed() -> None:
         ),
     ],
 )
-def test_destination(
+def test_destination_of_an_advert(
     changes: dict[str, Any], destination_mac: str, destination: str
 ) -> None:
-    """With --nomcast only Ethernet broadcasts; the IP destination stays the group."""
+    """--nomcast changes the destination MAC to broadcast, and leaves the IP address."""
     (frame,) = egress(config(**changes)).frames(SendAdvert(1, 0, 1))
 
     assert frame[:6].hex() == destination_mac
@@ -205,7 +205,7 @@ def test_destination(
 
 
 def test_each_datagram_draws_an_ip_id() -> None:
-    """One number for each advert, none for an announcement."""
+    """An advert draws one number; announcements draw none."""
     out = egress(replace(BOTH, vips=(VIP,)))
     ids = []
     for _ in range(3):
@@ -216,8 +216,8 @@ def test_each_datagram_draws_an_ip_id() -> None:
     assert ids == [0x1001, 0x1002, 0x1003]
 
 
-def test_announcement_names_the_interface() -> None:
-    """One announcement for each address, in their order, from the interface."""
+def test_announcements_name_the_mac_of_the_interface() -> None:
+    """There is one for each virtual address, in their order."""
     out = egress(config(vips=(VIP, LOWER6, HIGHER)))
 
     announced = [
@@ -228,8 +228,8 @@ def test_announcement_names_the_interface() -> None:
     assert announced == [Announcement(vip, NIC_MAC) for vip in (VIP, LOWER6, HIGHER)]
 
 
-def test_announcement_of_a_virtual_mac_that_moves_along() -> None:
-    """It is in the announcement and on the frame, whatever adverts come from."""
+def test_announcements_of_a_virtual_mac_that_moves() -> None:
+    """With --vmac they name the virtual MAC and come from it, unlike adverts."""
     mac = bytes.fromhex(KERNEL_MAC)
     out = egress(replace(BOTH, vmac=True))
     frames = out.frames(AnnounceAddresses())
@@ -241,8 +241,8 @@ def test_announcement_of_a_virtual_mac_that_moves_along() -> None:
     assert advert[6:12].hex() == VIRTUAL_MAC
 
 
-def test_a_router_announces_itself_as_one() -> None:
-    """As long as it is one; in IPv4 there is nothing to say."""
+def test_announcements_over_ipv6_tell_whether_we_are_a_router() -> None:
+    """The router flag of IPv6 is as `is_router` says; IPv4 has no such flag."""
     out = egress(config(vips=(VIP, VIP6)))
     before = out.frames(AnnounceAddresses())
     out.is_router = True
@@ -252,8 +252,8 @@ def test_a_router_announces_itself_as_one() -> None:
     assert [frame[58] for frame in (before[1], after[1])] == [0x20, 0xA0]
 
 
-def test_link_local_addresses_are_signed_for_those_who_sign_them() -> None:
-    """FreeBSD accepts nothing else, OpenBSD may accept nothing but the other."""
+def test_link_local_addresses_are_signed_as_the_last_verified_sender_does() -> None:
+    """The digest of FreeBSD covers them, and that of OpenBSD does not."""
     host = config(vips=(VIP6, IPv6Address("fe80::252")), source6=OURS6)
     out = egress(host)
     without = Authenticator(Key(b"love"), 7, host.vips).digest(5)
@@ -273,7 +273,7 @@ def test_link_local_addresses_are_signed_for_those_who_sign_them() -> None:
     ]  # fmt: skip
 
 
-def test_the_interface_may_change_its_address() -> None:
+def test_the_interface_may_change_its_mac() -> None:
     """The next announcement has the new one."""
     out = egress(config())
     out.nic_mac = bytes.fromhex("020000000099")
@@ -297,10 +297,10 @@ ACTIONS = st.builds(
 
 
 @given(ACTIONS, st.integers(1, 255), st.booleans())
-def test_a_peer_reads_what_we_say(
+def test_a_peer_accepts_our_adverts(
     action: SendAdvert, vhid: int, is_unicast: bool
 ) -> None:
-    """Through the whole codec and the digest, farewells included."""
+    """Whatever the action, a peer decodes the frame to the same values."""
     host = replace(BOTH, vhid=vhid, peers=(LOWER, LOWER6) if is_unicast else ())
     out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
     peer = replace(BOTH, vhid=vhid, source=LOWER, source6=LOWER6)
@@ -328,7 +328,7 @@ def test_a_peer_reads_what_we_say(
     ids=str,
 )
 def test_a_hint(to: Address, group: Address, mac: str) -> None:
-    """An advert of type 2, to one host, in a frame for all; nobody else believes it."""
+    """It is an advert of type 2 to one host, in a frame to the group."""
     (frame,) = egress(BOTH).frames(SendHint(77, to))
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)
@@ -347,7 +347,7 @@ def test_a_hint(to: Address, group: Address, mac: str) -> None:
 
 
 def test_a_hint_to_a_peer() -> None:
-    """By the way that adverts take; a host that is no peer is told nothing."""
+    """It is sent as adverts to that peer are; a host that is no peer gets none."""
     host = config(peers=(LOWER,))
     out = Egress(host, NIC_MAC, lambda: 1, lambda _: PEER_MAC)
 
@@ -357,12 +357,12 @@ def test_a_hint_to_a_peer() -> None:
 
 
 def test_no_hint_without_an_address_to_send_it_from() -> None:
-    """Nor into a family that is not ours."""
+    """There is none in a family in which we have no source address."""
     assert egress(config()).frames(SendHint(77, LOWER6)) == []
 
 
-def test_without_a_password_the_shape_is_still_right() -> None:
-    """A replay shows what would have been sent, which nobody can verify."""
+def test_without_a_password_adverts_have_a_digest_that_no_host_accepts() -> None:
+    """A replay without --pass can still write the adverts that it would have sent."""
     (frame,) = egress(config(key=None)).frames(SendAdvert(1, 0, 5))
     readers = {
         key: Ingress([config(source=LOWER, key=key)]) for key in (None, Key(b"love"))

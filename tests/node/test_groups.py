@@ -1,4 +1,4 @@
-"""Several virtual hosts on one machine: who is meant, and who is due next."""
+"""Several groups on one machine: routing, deadlines, the replay guard and hints."""
 
 from itertools import count
 from typing import Any
@@ -53,8 +53,8 @@ def received(vhid: int, *, counter: int = 900) -> Datagram:
     return Datagram(LOWER, GROUP, 255, True, body)
 
 
-def test_a_step_tells_everything() -> None:
-    """Event, actions in order, and the state and deadline after them."""
+def test_a_step_has_event_actions_state_and_deadline() -> None:
+    """State and deadline are those after the event."""
     node = Node([ONE], numbers)
 
     step = node.group("eth0", 1).handle(Start(), ns(5))
@@ -69,15 +69,15 @@ def test_a_step_tells_everything() -> None:
     assert (step.state, step.deadline) == (State.BACKUP, ns(8))
 
 
-def test_without_hosts_nothing_is_due() -> None:
-    """And before they start, neither."""
+def test_nothing_is_due_before_the_start() -> None:
+    """There is no deadline without a group, or before any of them has started."""
     assert Node([], numbers).deadline is None
     assert Node([ONE], numbers).deadline is None
     assert Node([ONE], numbers).tick(ns(100)) == []
 
 
-def test_the_earliest_deadline_counts() -> None:
-    """Each host has its own; the node answers with the first."""
+def test_the_deadline_of_a_node_is_the_earliest_of_its_groups() -> None:
+    """It moves on when the group that had it stops."""
     node = started()
     assert node.deadline == ns(3)
 
@@ -88,8 +88,8 @@ def test_the_earliest_deadline_counts() -> None:
     assert node.deadline == ns(8)
 
 
-def test_tick_wakes_those_that_are_due() -> None:
-    """Exactly at its deadline or later, and nobody else."""
+def test_tick_is_passed_to_the_groups_that_are_due() -> None:
+    """A group is due at its deadline and later."""
     node = started()
 
     assert node.tick(ns(3) - 1) == []
@@ -105,8 +105,8 @@ def test_tick_wakes_those_that_are_due() -> None:
     assert {s.state for s in late} == {State.MASTER}
 
 
-def test_one_vhid_on_two_interfaces_is_two_hosts() -> None:
-    """The interface is part of the name."""
+def test_one_vhid_on_two_interfaces_is_two_groups() -> None:
+    """An advert on one interface does not reach the group on the other."""
     node = started()
 
     step = node.receive("eth1", received(1), ns(2.5))
@@ -116,8 +116,8 @@ def test_one_vhid_on_two_interfaces_is_two_hosts() -> None:
     assert node.deadline == ns(3)
 
 
-def test_a_group_can_be_asked_directly() -> None:
-    """It is the one that the steps tell of."""
+def test_a_group_has_the_state_and_deadline_of_its_last_step() -> None:
+    """`Node.group` returns it."""
     node = started()
     step = node.group("eth0", 2).handle(LinkDown(), ns(2))
 
@@ -127,8 +127,8 @@ def test_a_group_can_be_asked_directly() -> None:
     assert (group.state, group.deadline) == (step.state, step.deadline)
 
 
-def test_receive_finds_the_host() -> None:
-    """By the vhid of the advert."""
+def test_an_advert_is_passed_to_the_group_of_its_vhid() -> None:
+    """The step names that group."""
     node = started()
 
     step = node.receive("eth0", received(2), ns(2))
@@ -139,8 +139,8 @@ def test_receive_finds_the_host() -> None:
     assert node.group("eth0", 2).state is State.BACKUP
 
 
-def test_receive_passes_rejections_on() -> None:
-    """Nothing moves, and the caller learns why."""
+def test_receive_returns_the_rejection_of_a_frame() -> None:
+    """No deadline changes; for a foreign frame None is returned."""
     node = started()
     unknown = node.receive("eth0", received(3), ns(2))
 
@@ -153,8 +153,8 @@ def test_receive_passes_rejections_on() -> None:
     assert node.deadline == ns(3)
 
 
-def test_an_echo_is_known_by_its_counter() -> None:
-    """Even from another address: a bridge or a router sent our advert back."""
+def test_our_own_advert_is_recognised_by_its_counter() -> None:
+    """It may come from another address, if a bridge or a router sends it back."""
     node = started()
     (step,) = node.tick(ns(3))
     sent = step.actions[1]
@@ -170,8 +170,8 @@ def test_an_echo_is_known_by_its_counter() -> None:
     assert isinstance(other_host, Step)
 
 
-def test_whoever_shares_our_id_makes_us_draw_another() -> None:
-    """But not who only repeats what we have sent."""
+def test_we_draw_another_id_when_a_peer_has_ours() -> None:
+    """An echo of our own adverts does not make us do so."""
     drawn = count(5)
     node = Node([ONE], lambda: CounterSequence(0, ns(0), drawn.__next__))
     node.group("eth0", 1).handle(Start(), ns(0))
@@ -204,7 +204,7 @@ LATE = 1000 * UNITS_PER_S + 100_000
 
 
 def guarded(mode: GuardMode = GuardMode.ENFORCE, **changes: Any) -> Node:
-    """A backup since 0 s, until 3 s."""
+    """Return a node whose only group is a backup since 0 s, with a deadline at 3 s."""
     host = config(vhid=1, replay_guard=mode, **changes)
     node = Node([host], lambda: CounterSequence(WALL_S * NS_PER_S, ns(0), lambda: 9))
     node.group("eth0", 1).handle(Start(), ns(0))
@@ -212,7 +212,7 @@ def guarded(mode: GuardMode = GuardMode.ENFORCE, **changes: Any) -> Node:
 
 
 def heard(node: Node, counter: int, second: float, **changes: Any) -> str:
-    """What became of an advert with this counter, in a word."""
+    """Return what became of an advert with this counter, in a word or two."""
     body = payload(config(vhid=1), counter, **changes)
     datagram = Datagram(LOWER, GROUP, 255, True, body, bytes(6))
     outcome = node.receive("eth0", datagram, ns(second))
@@ -237,8 +237,8 @@ def deadline(node: Node) -> float:
     return node.deadline / NS_PER_S
 
 
-def test_a_replay_moves_nothing() -> None:
-    """Nor does it with other claims, nor an old one."""
+def test_replays_are_refused() -> None:
+    """So are adverts sent again with other claims, and adverts that are too old."""
     node = guarded()
 
     assert heard(node, join(LATE, 3), 1) == "obeyed"
@@ -249,8 +249,8 @@ def test_a_replay_moves_nothing() -> None:
     assert node.group("eth0", 1).state is State.BACKUP
 
 
-def test_where_it_is_only_to_be_detected() -> None:
-    """All is obeyed, and the log is told."""
+def test_in_mode_detect_replays_are_reported_and_obeyed() -> None:
+    """Each one puts off the deadline, and its step has the finding."""
     node = guarded(GuardMode.DETECT)
 
     assert heard(node, join(LATE, 3), 1) == "obeyed"
@@ -261,8 +261,8 @@ def test_where_it_is_only_to_be_detected() -> None:
     assert deadline(node) == 5.5
 
 
-def test_where_it_is_off() -> None:
-    """There is none."""
+def test_in_mode_off_replays_are_obeyed() -> None:
+    """Their steps have no finding."""
     node = guarded(GuardMode.OFF)
 
     assert [heard(node, join(LATE, 3), second) for second in (1, 2)] == ["obeyed"] * 2
@@ -270,8 +270,8 @@ def test_where_it_is_off() -> None:
     assert deadline(node) == 5.5
 
 
-def test_without_a_password_nothing_is_a_replay() -> None:
-    """Anybody can make what nobody can check."""
+def test_without_a_password_replays_are_obeyed() -> None:
+    """An attacker can then make new adverts, so it is no use to refuse old ones."""
     node = guarded(key=None)
     datagram = received(1)
 
@@ -282,7 +282,7 @@ def test_without_a_password_nothing_is_a_replay() -> None:
 
 
 def test_a_sender_that_repeats_its_counter_is_obeyed() -> None:
-    """And named, once."""
+    """One step has the finding that the counter is constant."""
     node = guarded()
     found = [heard(node, 900, second) for second in range(6)]
     changed = [heard(node, 900, 6, advskew=9), heard(node, 900, 7, advskew=9)]
@@ -292,8 +292,8 @@ def test_a_sender_that_repeats_its_counter_is_obeyed() -> None:
     assert deadline(node) == 10
 
 
-def test_who_goes_back_in_time_is_asked_before_it_counts_as_dead() -> None:
-    """The original, put back to an earlier state, sends the same numbers again."""
+def test_a_sender_that_repeats_old_counters_is_probed_before_a_take_over() -> None:
+    """A ucarp that was put back to an older snapshot sends its counters again."""
     node = guarded()
     for second, counter in enumerate((11, 12, 13, 14)):
         assert heard(node, counter, second) == "obeyed"
@@ -305,8 +305,8 @@ def test_who_goes_back_in_time_is_asked_before_it_counts_as_dead() -> None:
     assert (question.state, deadline(node)) == (State.BACKUP, 7.25)
 
 
-def test_one_replay_over_and_over_delays_nothing() -> None:
-    """But for one question, of 1.25 of its intervals."""
+def test_a_replay_delays_a_take_over_by_one_probe() -> None:
+    """However often it is sent, the delay is 1.25 of its intervals."""
     node = guarded()
     for second, counter in enumerate((11, 12, 13, 14)):
         assert heard(node, counter, second) == "obeyed"
@@ -318,8 +318,8 @@ def test_one_replay_over_and_over_delays_nothing() -> None:
 
 
 @pytest.mark.parametrize("old", [join(LATE, 3), 11])
-def test_what_was_asked_about_is_not_asked_again(old: int) -> None:
-    """Nor are adverts of our own kind, whose sender is told instead."""
+def test_there_is_no_probe_for_a_counter_that_was_probed_or_is_marked(old: int) -> None:
+    """The sender of a marked counter gets a hint instead."""
     node = guarded()
     for second, counter in enumerate((old, 12, join(LATE + 1, 3))):
         assert heard(node, counter, second) == "obeyed"
@@ -331,8 +331,8 @@ def test_what_was_asked_about_is_not_asked_again(old: int) -> None:
     assert claim.state is State.MASTER
 
 
-def test_our_own_adverts_come_back_long_after() -> None:
-    """When the core has forgotten them, the guard has not."""
+def test_our_own_adverts_are_refused_long_after() -> None:
+    """The replay guard remembers them for longer than the virtual host does."""
     node = guarded(advskew=1)
     sent = [
         action.counter
@@ -351,7 +351,7 @@ def test_our_own_adverts_come_back_long_after() -> None:
 
 
 def hint_to(counter: int, destination: Address, **changes: Any) -> Datagram:
-    """As a peer sends it."""
+    """Return a hint as a peer sends it."""
     sender = Egress(config(vhid=1, source=LOWER, **changes), bytes(6), lambda: 1)
     (frame,) = sender.frames(SendHint(counter, destination))
     datagram = decode(frame, LinkType.ETHERNET)
@@ -360,8 +360,8 @@ def hint_to(counter: int, destination: Address, **changes: Any) -> Datagram:
 
 
 @pytest.mark.parametrize("mode", [GuardMode.DETECT, GuardMode.ENFORCE])
-def test_who_lags_behind_is_told(mode: GuardMode) -> None:
-    """What its adverts have to be beyond; a few times a second at the most."""
+def test_the_sender_of_a_stale_advert_gets_a_hint(mode: GuardMode) -> None:
+    """It says what the next counter has to exceed; there is at most one each 0.25 s."""
     node = guarded(mode)
     stale = Datagram(
         LOWER, GROUP, 255, True, payload(config(vhid=1), join(5, 3)), bytes(6)
@@ -378,8 +378,8 @@ def test_who_lags_behind_is_told(mode: GuardMode) -> None:
     assert hints == [(floor,), (), (floor,)]
 
 
-def test_a_master_that_is_told_adverts_at_once() -> None:
-    """With a higher number; told again, it does not."""
+def test_a_master_adverts_at_once_after_a_hint() -> None:
+    """The counter is beyond that of the hint; the same hint again has no effect."""
     node = guarded()
     (step,) = node.tick(ns(3))
     assert step.state is State.MASTER
@@ -395,8 +395,8 @@ def test_a_master_that_is_told_adverts_at_once() -> None:
     assert (again.actions, again.refused, again.refusal) == ((), True, None)
 
 
-def test_a_backup_that_is_told_says_nothing() -> None:
-    """It will, when it is a master."""
+def test_a_backup_sends_nothing_after_a_hint() -> None:
+    """Its first advert as a master has a counter beyond that of the hint."""
     node = guarded(GuardMode.OFF)
 
     told = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(1))
@@ -407,8 +407,8 @@ def test_a_backup_that_is_told_says_nothing() -> None:
     assert sent.counter == join(LATE + 1 + 2 * UNITS_PER_S, 9)
 
 
-def test_what_is_said_to_others_moves_nobody() -> None:
-    """Nor to the ids of others."""
+def test_hints_without_effect() -> None:
+    """They are for an id that is not ours, for another host, or forged."""
     node = guarded()
 
     other_id = node.receive("eth0", hint_to(join(LATE, 8), OURS), ns(1))

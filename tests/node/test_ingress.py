@@ -1,4 +1,4 @@
-"""The doorkeeper: what is let in, what is named and refused, what is not ours."""
+"""Which frames are accepted, and why others are rejected."""
 
 import json
 from dataclasses import replace
@@ -110,8 +110,8 @@ def reason(verdict: object) -> RejectReason | None:
         ),
     ],
 )
-def test_rejected(changes: dict[str, Any], expected: RejectReason) -> None:
-    """One fault, one name."""
+def test_rejected_in_ipv4(changes: dict[str, Any], expected: RejectReason) -> None:
+    """A frame with one fault is rejected for the reason of that fault."""
     datagram = replace(GOOD, **changes)
 
     verdict = INGRESS.check(datagram)
@@ -163,7 +163,7 @@ def test_rejected(changes: dict[str, Any], expected: RejectReason) -> None:
     ],
 )
 def test_rejected_in_ipv6(changes: dict[str, Any], expected: RejectReason) -> None:
-    """The same faults have the same names, but there is no sum of the header."""
+    """The reasons are those of IPv4; an IPv6 header has no checksum."""
     datagram = replace(GOOD6, **changes)
 
     verdict = INGRESS6.check(datagram)
@@ -184,10 +184,10 @@ def test_rejected_in_ipv6(changes: dict[str, Any], expected: RejectReason) -> No
         (BOTH, replace(GOOD, destination=GROUP6, payload=payload(BOTH)), False),
     ],
 )
-def test_a_vhid_is_known_where_it_has_addresses(
+def test_a_vhid_is_unknown_in_a_family_without_addresses(
     host: VirtualHostConfig, datagram: Datagram, accepted: bool
 ) -> None:
-    """In a family without one an advert is for nobody, and be its digest good."""
+    """An advert in that family is BADVHID, although its digest is right."""
     verdict = Ingress([host]).check(datagram)
 
     if accepted:
@@ -233,7 +233,7 @@ NOT_OK = RejectReason.WRONG_GROUP
         pytest.param(BOTH, LOWER, OURS, 64, RejectReason.BADTTL, id="no-peers"),
     ],
 )
-def test_unicast(
+def test_adverts_of_peers(
     *,
     host: VirtualHostConfig,
     source: Address,
@@ -241,7 +241,7 @@ def test_unicast(
     ttl: int,
     expected: RejectReason | None,
 ) -> None:
-    """With peers our own address is a destination too, and a peer may be routed."""
+    """With --peer they may be addressed to us; those of a peer may be routed."""
     datagram = Datagram(source, destination, ttl, True, payload(host))
 
     verdict = Ingress([host]).check(datagram)
@@ -250,8 +250,8 @@ def test_unicast(
     assert isinstance(verdict, tuple) == (expected is None)
 
 
-def test_a_peer_of_one_group_is_none_of_another() -> None:
-    """Its adverts for a group without peers must come from this segment."""
+def test_a_peer_of_one_group_is_no_peer_of_another() -> None:
+    """Its adverts for a group without peers must have a TTL of 255."""
     second = replace(BOTH, vhid=8)
     ingress = Ingress([UNICAST, second])
     routed = Datagram(LOWER, GROUP, 64, True, payload(second))
@@ -268,10 +268,10 @@ LOCAL_VIPS = (VIP6, IPv6Address("fe80::252"))
 @pytest.mark.parametrize("link_local", [False, True])
 @pytest.mark.parametrize("ours", [b"", MAC, bytes(range(6))])
 @pytest.mark.parametrize("source_mac", [None, MAC])
-def test_forms_of_a_digest(
+def test_every_form_of_a_digest_is_accepted(
     lladdr: bytes, link_local: bool, ours: bytes, source_mac: bytes | None
 ) -> None:
-    """What OpenBSD and FreeBSD sign differently is accepted in every form."""
+    """Kernels differ in whether they sign link-local addresses and the MAC."""
     host = replace(HOST6, vips=LOCAL_VIPS, link_address=ours)
     signer = Authenticator(Key(PASSWORD), 7, LOCAL_VIPS, lladdr, link_local=link_local)
     body = payload(host, 42, digest=signer.digest(42))
@@ -300,7 +300,7 @@ CHECKS_IN_ORDER: list[tuple[RejectReason, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("first", range(len(CHECKS_IN_ORDER)))
 def test_the_first_fault_names_the_rejection(first: int) -> None:
-    """With this fault and all that are looked for later, this one is named."""
+    """A frame with several faults is rejected for the one that is checked first."""
     expected = CHECKS_IN_ORDER[first][0]
     faults: dict[str, Any] = {}
     for _, fault in CHECKS_IN_ORDER[first:]:
@@ -326,8 +326,10 @@ def test_the_first_fault_names_the_rejection(first: int) -> None:
         ),
     ],
 )
-def test_order_of_the_shapes(changes: dict[str, Any], expected: RejectReason) -> None:
-    """Our own frames first, then VRRP by its shape, then the length."""
+def test_order_of_the_first_checks(
+    changes: dict[str, Any], expected: RejectReason
+) -> None:
+    """They are: our own address, the shape of VRRP, the length, the TTL."""
     datagram = replace(replace(GOOD, payload=vrrp_v2(3)), **changes)
 
     assert reason(INGRESS.check(datagram)) is expected
@@ -339,8 +341,8 @@ HINT = Datagram(
 """A peer tells us something."""
 
 
-def test_a_hint_is_heard() -> None:
-    """With its own type, a digest over that type, and our address."""
+def test_a_hint_is_accepted() -> None:
+    """It has type 2, a digest that covers the type, and our address as destination."""
     assert INGRESS.check(HINT) == (7, HintReceived(42))
 
 
@@ -363,7 +365,7 @@ def test_a_hint_is_heard() -> None:
     ],
 )
 def test_rejected_hints(changes: dict[str, Any], expected: RejectReason) -> None:
-    """By the same names; no advert is a hint, and no hint an advert."""
+    """The reasons are those of adverts; the digest of an advert does not fit a hint."""
     verdict = INGRESS.check(replace(HINT, **changes))
 
     assert isinstance(verdict, Rejection)
@@ -373,15 +375,15 @@ def test_rejected_hints(changes: dict[str, Any], expected: RejectReason) -> None
         assert verdict.digest_expected == expects.digest(42)
 
 
-def test_type_2_to_the_group_is_an_advert_like_any_other() -> None:
-    """Kernels do not look at the type either."""
+def test_an_advert_to_the_group_may_have_type_2() -> None:
+    """Kernels do not check the type either."""
     verdict = INGRESS.check(replace(GOOD, payload=payload(HOST, 42, type=2)))
 
     assert isinstance(verdict, tuple)
 
 
 def test_a_hint_for_a_host_with_peers() -> None:
-    """The address is one for adverts, too: its type tells."""
+    """Adverts come to the same address; the type tells them apart."""
     unicast = Ingress([config(peers=(LOWER,))])
 
     assert unicast.check(HINT) == (7, HintReceived(42))
@@ -389,13 +391,13 @@ def test_a_hint_for_a_host_with_peers() -> None:
     assert isinstance(unicast.check(replace(GOOD, destination=OURS)), tuple)
 
 
-def test_without_a_password_hints_say_nothing() -> None:
-    """Anybody could give them."""
+def test_without_a_password_hints_are_ignored() -> None:
+    """Any host can send them then."""
     assert Ingress([config(key=None)]).check(HINT) is None
 
 
-def test_own_source_wins_over_everything() -> None:
-    """A looped frame is ours however it comes back, in every spelling of ours."""
+def test_frames_from_an_address_of_any_of_our_groups_are_own() -> None:
+    """The group that they claim to be for does not matter."""
     second = config(vhid=9, source=HIGHER)
     ingress = Ingress([HOST, second])
 
@@ -404,8 +406,8 @@ def test_own_source_wins_over_everything() -> None:
 
 
 @pytest.mark.parametrize("defect", [Defect.TRUNCATED, Defect.FRAGMENT])
-def test_defects_count_as_bad_length(defect: Defect) -> None:
-    """There is nothing to say of them but that they came."""
+def test_frames_that_cannot_be_decoded_are_badlen(defect: Defect) -> None:
+    """The rejection has neither source nor vhid."""
     verdict = INGRESS.check(defect)
 
     assert verdict == Rejection(RejectReason.BADLEN)
@@ -413,13 +415,13 @@ def test_defects_count_as_bad_length(defect: Defect) -> None:
     assert (verdict.source, verdict.vhid) == (None, None)
 
 
-def test_foreign_frames_are_no_news() -> None:
-    """They are not even counted."""
+def test_frames_of_other_protocols_are_not_rejected() -> None:
+    """None is returned for them, so that they are not counted."""
     assert INGRESS.check(Defect.FOREIGN) is None
 
 
-def test_a_rejection_knows_what_could_be_read() -> None:
-    """Source and vhid for the log, and the digest that would have fitted."""
+def test_a_rejection_has_what_could_be_read_of_the_frame() -> None:
+    """It has source and vhid, and for BADAUTH the digest that would have been right."""
     signer = Authenticator(Key(PASSWORD), 7, [VIP])
     forged = INGRESS.check(replace(GOOD, payload=payload(HOST, 42, digest=bytes(20))))
     short = INGRESS.check(replace(GOOD, payload=b""))
@@ -435,7 +437,7 @@ def test_a_rejection_knows_what_could_be_read() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(frame(BODY), id="as-the-original"),
+        pytest.param(frame(BODY), id="as-ucarp-sends-it"),
         pytest.param(frame(BODY + bytes(8)), id="eight-trailing-bytes"),
         pytest.param(frame(BODY) + bytes(6), id="ethernet-padding"),
         pytest.param(frame(payload(HOST, 42, type=2)), id="type-2"),
@@ -451,8 +453,8 @@ def test_a_rejection_knows_what_could_be_read() -> None:
         pytest.param(frame(BODY, source=VIP), id="source-is-the-vip"),
     ],
 )
-def test_what_a_kernel_accepts_we_accept(raw: bytes) -> None:
-    """The frames injected into a BSD kernel in its capture, but for the group."""
+def test_frames_that_a_bsd_kernel_accepts(raw: bytes) -> None:
+    """They were injected into a NetBSD kernel (fixtures/netbsd-injected)."""
     verdict = INGRESS.check(decode_frame(raw, LinkType.ETHERNET))
 
     assert isinstance(verdict, tuple)
@@ -476,13 +478,13 @@ def test_what_a_kernel_accepts_we_accept(raw: bytes) -> None:
         ),
     ],
 )
-def test_what_a_kernel_refuses_we_refuse(raw: bytes, expected: RejectReason) -> None:
-    """And under the same name."""
+def test_frames_that_a_bsd_kernel_rejects(raw: bytes, expected: RejectReason) -> None:
+    """The reason has the name of the counter that the kernel increments."""
     assert reason(INGRESS.check(decode_frame(raw, LinkType.ETHERNET))) is expected
 
 
-def test_the_event_repeats_the_advert() -> None:
-    """Whatever the digest does not cover is reported as it came."""
+def test_the_event_has_the_values_of_the_advert() -> None:
+    """Values that the digest does not cover are passed on unchanged."""
     body = payload(HOST, 2**64 - 1, advbase=255, advskew=254, demotion=253)
 
     assert INGRESS.check(replace(GOOD, payload=body)) == (
@@ -491,8 +493,8 @@ def test_the_event_repeats_the_advert() -> None:
     )
 
 
-def test_without_a_password_all_is_unverified() -> None:
-    """A capture can be read by whoever lacks the password, and says so."""
+def test_without_a_password_adverts_are_accepted_as_unverified() -> None:
+    """A capture can be replayed without the password."""
     ingress = Ingress([config(key=None)])
     body = payload(HOST, 42, password=b"whatever")
 
@@ -502,8 +504,8 @@ def test_without_a_password_all_is_unverified() -> None:
     )
 
 
-def test_each_host_has_its_own_password_and_group() -> None:
-    """Two groups on one link do not open each other's door."""
+def test_each_group_has_its_own_password_and_destination() -> None:
+    """An advert with those of another group on the link is rejected."""
     second = config(
         vhid=8, key=Key(b"hate"), group=OTHER_GROUP, vips=(VIP, HIGHER), advbase=2
     )
@@ -525,10 +527,10 @@ def test_each_host_has_its_own_password_and_group() -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_frames_of_the_vectors(vector: dict[str, Any]) -> None:
-    """Whole frames of four implementations, as they would be on the wire.
+def test_frames_of_four_implementations_are_accepted(vector: dict[str, Any]) -> None:
+    """They come from fixtures/vectors, and include unicast and link-local addresses.
 
-    One of OpenBSD with a MAC set by hand is told by where it comes from.
+    A MAC that was set by hand on OpenBSD is known from the frame or from --lladdr.
     """
     sources: dict[int, Address] = {
         4: IPv4Address("192.0.2.2"),
@@ -578,8 +580,8 @@ def test_frames_of_the_vectors(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("count", range(1, 21))
 @pytest.mark.parametrize("vrid", [7, 8], ids=["our-number", "another"])
 @pytest.mark.parametrize("kind", ["v2", "v2-password", "v2-bare", "v3", "v3-ipv6"])
-def test_routers_next_door(count: int, vrid: int, kind: str) -> None:
-    """VRRP makes no noise, also where a router uses the number of our group."""
+def test_adverts_of_vrrp_routers(count: int, vrid: int, kind: str) -> None:
+    """They are VRRP even if their number is the vhid of our group."""
     body = {
         "v2": lambda: vrrp_v2(count, vrid=vrid),
         "v2-password": lambda: vrrp_v2(count, vrid=vrid, auth=b"secret\0\0"),
@@ -609,7 +611,7 @@ CHANGES = st.lists(
 
 
 def is_authentic(raw: bytes, host: VirtualHostConfig) -> bool:
-    """Whether counter and digest of a frame belong together, found independently."""
+    """True if the digest of a frame belongs to its counter; `Verifier` is not used."""
     datagram = decode_frame(raw, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)
     counter = int.from_bytes(datagram.payload[8:16], "big")
@@ -621,7 +623,7 @@ def is_authentic(raw: bytes, host: VirtualHostConfig) -> bool:
 def test_only_authentic_frames_are_accepted(
     changes: list[tuple[int, int]], cut: int, tail: bytes
 ) -> None:
-    """Whatever is done to a frame, it is an event, a rejection or not ours."""
+    """However a frame is changed, it is accepted only if its digest is right."""
     raw = bytearray(frame(BODY))
     for index, value in changes:
         raw[index % len(raw)] = value
@@ -647,8 +649,8 @@ def test_only_authentic_frames_are_accepted(
         payload=st.binary(max_size=50) | st.binary(max_size=9).map(BODY.__add__),
     )
 )
-def test_any_datagram_has_a_verdict(datagram: Datagram) -> None:
-    """Random payloads are never let in, and a good one only if all else is good."""
+def test_only_a_faultless_datagram_is_accepted(datagram: Datagram) -> None:
+    """Any other is rejected."""
     verdict = INGRESS.check(datagram)
 
     assert verdict is not None

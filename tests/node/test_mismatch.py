@@ -1,4 +1,4 @@
-"""Which flag does not fit, by proof."""
+"""The flag that differs between us and the sender of an advert."""
 
 from ipaddress import IPv4Address, IPv6Address
 
@@ -40,7 +40,7 @@ def advert(vhid: int = 7, password: bytes = b"love", vips: object = (VIP,)) -> A
 
 
 def signed_for_all(*vips: Address, link_address: bytes = b"") -> Advert:
-    """By a kernel that signs link-local addresses, or the MAC of its interface."""
+    """Return an advert of a kernel that signs link-local addresses, or its MAC."""
     signer = Authenticator(Key(b"love"), 7, vips, link_address, link_local=True)
     return Advert(7, 1, 0, 5, signer.digest(5))
 
@@ -140,18 +140,18 @@ TOGETHER = [
         ),
     ],
 )
-def test_find_misfit(
+def test_find_mismatch(
     host: VirtualHostConfig,
     sent: Advert,
     announced: list[Announcement],
     expected: tuple[Mismatch, tuple[Address, ...]],
 ) -> None:
-    """One flag changed, and the digest on the wire comes out."""
+    """The flag is named with which the digest of the advert comes out."""
     assert find_mismatch(host, sent, announced) == expected
 
 
-def test_ours_under_another_vhid() -> None:
-    """Only who knows the password and the address can sign so."""
+def test_is_signed_for_ours_with_another_vhid() -> None:
+    """True only with our password and our addresses."""
     assert is_signed_for_ours(config(), advert(8))
     assert not is_signed_for_ours(config(), advert(8, b"hate"))
     assert not is_signed_for_ours(config(), advert(8, vips=(NINE,)))
@@ -210,12 +210,12 @@ BODY = payload(config(), 5)
     ],
 )
 def test_plausible_vhid(datagram: Datagram, expected: int | None) -> None:
-    """What it takes to be an advert, but for the digest."""
+    """It is None unless all checks but that of the digest are passed."""
     assert plausible_vhid(datagram) == expected
 
 
-def test_the_key_of_a_kernel_counts_too() -> None:
-    """Nothing here depends on how long the password is."""
+def test_a_key_of_20_bytes() -> None:
+    """Kernels can have one; a password has 19 bytes at most."""
     host = config(key=Key(b"k" * 20))
     signer = Authenticator(Key(b"k" * 20), 8, (VIP,))
 

@@ -1,4 +1,4 @@
-"""What a virtual host is told of scripts that ended and of time that was lost."""
+"""The events that follow from the end of a script and from a stall."""
 
 import pytest
 
@@ -33,13 +33,13 @@ NONE = frozenset({OURS})
         (-9, ALL, True, False),
     ],
 )
-def test_how_a_script_ended(
+def test_a_script_that_failed_may_have_done_its_work(
     exit_code: int | None,
     held: frozenset[Address] | None,
     acquired: bool,
     released: bool,
 ) -> None:
-    """A script may fail and yet have done its work, or find it done."""
+    """What counts then is whether the addresses are on this host."""
     up = Outcome(Job.ACQUIRE, ("script",), exit_code)
     down = Outcome(Job.RELEASE, ("script",), exit_code)
 
@@ -48,8 +48,10 @@ def test_how_a_script_ended(
 
 
 @pytest.mark.parametrize(("held", "ok"), [(None, False), (ONE, False), (NONE, True)])
-def test_an_interface_that_is_stuck(held: frozenset[Address] | None, ok: bool) -> None:
-    """A down script that succeeds is no proof then."""
+def test_a_down_script_succeeds_while_the_interface_is_stuck(
+    held: frozenset[Address] | None, ok: bool
+) -> None:
+    """The addresses count as released only if none is on this host."""
     down = Outcome(Job.RELEASE, ("script",), 0)
 
     assert addresses_news(down, BOTH, held, is_stuck=True) == AddressesReleased(ok)
@@ -65,8 +67,8 @@ def test_an_interface_that_is_stuck(held: frozenset[Address] | None, ok: bool) -
         (1, None, STALL_NS + 1, None),
     ],
 )
-def test_a_stall(
+def test_a_stall_is_reported_if_frames_were_lost(
     lost: int, due: int | None, late_ns: int, expected: FramesLost | None
 ) -> None:
-    """Frames were lost, and the wake-up was late."""
+    """There is no event unless the wake-up was late, too."""
     assert stall_news(lost, due, 5 + late_ns) == expected

@@ -1,4 +1,4 @@
-"""Carrying out steps: in which order, and what is passed back."""
+"""The order in which actions are carried out, and the events that follow."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ from tests.builders import LOWER, config, ns, numbers
 
 
 class FakeDriver:
-    """Notes what it is asked for, in order."""
+    """A driver that records what it is asked for, in order."""
 
     def __init__(self, *, sends: bool = True, at_once: bool = True) -> None:
         self.deeds: list[str] = []
@@ -45,8 +45,8 @@ class FakeDriver:
         return [AddressesReleased(True)] if self._at_once else []
 
 
-def test_frames_then_the_log_then_scripts_then_what_came_of_them() -> None:
-    """As a host becomes master."""
+def test_order_of_frames_log_scripts_and_following_events() -> None:
+    """Each step is recorded after its frames and before its scripts."""
     driver = FakeDriver()
     performer = Performer(Group(config(), numbers()), driver)
     performer.handle(Start(), ns(0))
@@ -66,8 +66,8 @@ def test_frames_then_the_log_then_scripts_then_what_came_of_them() -> None:
 
 
 @pytest.mark.parametrize("sends", [True, False])
-def test_what_came_of_sending(sends: bool) -> None:
-    """Three failures make a poor master, which shows in its interval."""
+def test_the_group_is_told_whether_an_advert_left(sends: bool) -> None:
+    """After three failures in a row it has the interval of a suppressed host."""
     driver = FakeDriver(sends=sends, at_once=False)
     group = Group(config(), numbers())
     performer = Performer(group, driver)
@@ -81,7 +81,7 @@ def test_what_came_of_sending(sends: bool) -> None:
 
 
 def test_a_hint_is_sent() -> None:
-    """And is not reported back."""
+    """No event follows from it."""
     driver = FakeDriver()
     performer = Performer(Group(config(), numbers()), driver)
     step = Step(0, "eth0", 7, Tick(), (SendHint(5, LOWER),), State.BACKUP, None)

@@ -1,6 +1,6 @@
-"""The promise: a group that is run again from its events does the same again.
+"""A group that is run again from its events takes the same steps.
 
-The daemon's part is in `tests/daemon/test_loop.py`, where every test keeps it.
+Every test of `tests/daemon/test_loop.py` checks this for the group of the daemon.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ at 50s step down node1
 
 
 def kinds(recorded: list[RecordedGroup]) -> Counter[str]:
-    """How many of what there is to be seen in steps."""
+    """Return how many steps of each kind there are."""
     found: Counter[str] = Counter()
     for group in recorded:
         for step in group.steps:
@@ -42,8 +42,8 @@ def kinds(recorded: list[RecordedGroup]) -> Counter[str]:
     return found
 
 
-def test_a_group_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adverts refused, hints to peers and from peers, changes of state."""
+def test_a_group_with_steps_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are refused adverts, hints sent and received, and changes of state."""
     recorded = record(monkeypatch)
     play("carppcap", "carppcap", story=STORY, group={"flags": "-P -z"})
 
@@ -58,8 +58,10 @@ def test_a_group_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", [AdvertReceived, HintReceived])
-def test_no_event_may_be_left_out(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
-    """Or the record proves nothing: without one of them it comes out otherwise."""
+def test_without_events_of_one_kind_the_steps_differ(
+    monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    """The steps depend on these events, so that `run_again` proves something."""
     recorded = record(monkeypatch)
     play("carppcap", "carppcap", story=STORY, group={"flags": "-P -z"})
     for group in recorded:
@@ -73,7 +75,7 @@ def test_no_event_may_be_left_out(monkeypatch: pytest.MonkeyPatch, kind: type) -
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("law", LAWS)
 def test_simulated_groups(monkeypatch: pytest.MonkeyPatch, law: str, seed: int) -> None:
-    """Every carppcap host of a random cluster, in all kinds of weather."""
+    """Every carppcap host of random clusters with random faults is run again."""
     recorded = record(monkeypatch)
     scenario, run_seed = LAWS[law].trial(Seeded(Random(f"again {law} {seed}")))
     run(scenario, run_seed)
@@ -86,7 +88,7 @@ def test_simulated_groups(monkeypatch: pytest.MonkeyPatch, law: str, seed: int) 
 
 @pytest.mark.parametrize("case", CASES)
 def test_captures(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    """What a replay makes of the adverts of others."""
+    """The groups of a replay are run again for each capture in fixtures."""
     recorded = record(monkeypatch)
     actual(case)
 

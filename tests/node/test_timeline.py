@@ -1,4 +1,4 @@
-"""The one format in which steps are read and compared."""
+"""The lines of a timeline."""
 
 from dataclasses import replace
 from ipaddress import IPv6Address
@@ -87,20 +87,20 @@ ACTIONS: list[tuple[Action, str]] = [
 
 
 def test_every_event_and_action_has_a_word() -> None:
-    """The tables here leave none out."""
+    """The tables of these tests have every class of events and actions."""
     assert {type(event) for event, _ in EVENTS} == set(get_args(GroupEvent))
     assert {type(action) for action, _ in ACTIONS} == set(get_args(Action))
 
 
 @pytest.mark.parametrize(("event", "expected"), EVENTS, ids=[w for _, w in EVENTS])
 def test_format_event(event: Event, expected: str) -> None:
-    """A word, or a few where the event carries more."""
+    """It is a word, or a few if the event has values."""
     assert timeline.format_event(event) == expected
 
 
 @pytest.mark.parametrize(("action", "expected"), ACTIONS, ids=[w for _, w in ACTIONS])
 def test_format_action(action: Action, expected: str) -> None:
-    """A word; the change of state has a column of its own."""
+    """It is a word; it is empty for a change of state, which has its own column."""
     assert timeline.format_action(action) == expected
 
 
@@ -170,12 +170,12 @@ REMARKED = replace(
     ],
 )  # fmt: skip
 def test_format_step(line: Step, expected: str) -> None:
-    """Two spaces between columns, none left empty."""
+    """Columns are separated by two spaces; empty ones are left out."""
     assert timeline.format_step(line) == expected
 
 
 def test_times_count_from_the_origin() -> None:
-    """Instant and deadline alike."""
+    """Both the instant and the deadline do so."""
     line = timeline.format_step(step(LinkUp()), origin=ns(2.5))
 
     assert line == "0.500000  vhid 7  MASTER  link_up  next 1.500000"
@@ -192,13 +192,15 @@ def test_times_count_from_the_origin() -> None:
     ],
     ids=["no-action", "an-action", "a-remark", "a-refusal", "a-late-hint"],
 )
-def test_is_quiet(line: Step, expected: bool) -> None:
-    """A step without actions can be left out of a timeline, unless it was odd."""
+def test_a_step_without_actions_and_finding_is_quiet(
+    line: Step, expected: bool
+) -> None:
+    """A step that refused an advert is not."""
     assert timeline.is_quiet(line) is expected
 
 
-def test_what_the_guard_remarks_on() -> None:
-    """In a word, behind the event."""
+def test_a_finding_of_the_replay_guard_follows_the_event() -> None:
+    """It is one word."""
     expected = "3.000000  vhid 7  MASTER  advert 1/9 from 10.1.1.4 repeating  next"
     assert timeline.format_step(REMARKED).startswith(expected)
 
@@ -224,7 +226,7 @@ def test_what_the_guard_remarks_on() -> None:
     ],
 )
 def test_format_rejection(changes: dict[str, object], expected: str) -> None:
-    """What could be read of the frame, and why it moved nothing."""
+    """The line has the reason, and what could be read of the frame."""
     fields = {"ttl": 255, "header_ok": True, "payload": payload(config())} | changes
     rejection = Ingress([config()]).check(Datagram(LOWER, GROUP, **fields))  # type: ignore[arg-type]
 
@@ -233,7 +235,7 @@ def test_format_rejection(changes: dict[str, object], expected: str) -> None:
 
 
 def test_format_rejection_of_a_defect() -> None:
-    """A frame of which nothing could be read has neither source nor vhid."""
+    """A frame that could not be read has neither a source nor a vhid."""
     rejection = Rejection(RejectReason.BADLEN)
 
     line = timeline.format_rejection(rejection, ns(1))

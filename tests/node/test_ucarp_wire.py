@@ -1,6 +1,6 @@
-"""One test for each rule of the original about the wire.
+"""One test for each rule of ucarp about the wire.
 
-The docstrings name their sources as those in `test_original` do.
+The docstrings name their sources as those in `election.test_ucarp_rules` do.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def reason(verdict: object) -> RejectReason | None:
     return verdict.reason if isinstance(verdict, Rejection) else None
 
 
-def test_own_frames_are_never_heard() -> None:
+def test_our_own_frames_are_rejected() -> None:
     """Behaviour: capture filter "src host not SRCIP"."""
     assert reason(judged(config(), source=OURS)) is RejectReason.OWN
 
@@ -35,7 +35,7 @@ def test_own_frames_are_never_heard() -> None:
 def test_the_order_of_the_checks() -> None:
     """Behaviour: length, TTL, version, vhid, group, checksum, digest.
 
-    A frame with every fault is mended one by one, and each time names the next.
+    The faults of a frame are corrected one by one; it is rejected for the next one.
     """
     host = config()
     broken: dict[str, Any] = {"ttl": 1, "destination": OURS, "header_ok": False}
@@ -61,8 +61,8 @@ def test_the_order_of_the_checks() -> None:
 @pytest.mark.parametrize(
     "changes", [{"type": 2}, {"authlen": 9}, {"demotion": 255}], ids=str
 )
-def test_type_authlen_and_pad_are_not_looked_at(changes: dict[str, Any]) -> None:
-    """Protocol, header: nobody checks type or authlen; the pad is ignored."""
+def test_type_authlen_and_pad_are_not_checked(changes: dict[str, Any]) -> None:
+    """Protocol, header: no implementation checks type, authlen or the pad byte."""
     assert isinstance(judged(config(), payload=payload(config(), **changes)), tuple)
 
 
@@ -77,7 +77,7 @@ def test_a_counter_need_not_grow() -> None:
     assert all(isinstance(verdict, tuple) for verdict in verdicts)
 
 
-def test_adverts_leave_as_the_original_sends_them() -> None:
+def test_adverts_have_the_headers_that_ucarp_sends() -> None:
     """Protocol, envelope: TTL 255, low delay, DF, source 00:00:5e:00:00:vhid."""
     (frame,) = Egress(config(vhid=42), NIC_MAC, lambda: 0).frames(SendAdvert(1, 0, 1))
 

@@ -1,4 +1,4 @@
-"""`carppcap replay`, from its command line to its exit status."""
+"""The command `carppcap replay`: its output and its exit status."""
 
 import json
 import os
@@ -38,15 +38,15 @@ def replay(*words: str | Path) -> int:
 
 
 def told(capsys: Output, *words: str | Path) -> str:
-    """What a replay prints that ends well and without a complaint."""
+    """Return what a replay prints that succeeds without a complaint."""
     assert replay(*words) == 0
     out, err = capsys.readouterr()
     assert err == ""
     return out
 
 
-def test_help_names_every_option_that_counts(capsys: Output) -> None:
-    """Those of a daemon's that are ignored here stay out of it."""
+def test_help_lists_the_options_that_have_an_effect(capsys: Output) -> None:
+    """Options of the daemon that a replay ignores are left out."""
     out = told(capsys, "--help")
 
     shown = {row.long for row in (*REPLAY_OPTIONS, *OPTIONS) if f"--{row.long}" in out}
@@ -66,10 +66,10 @@ def test_help_names_every_option_that_counts(capsys: Output) -> None:
         ("netbsd-ipv6", "-s fd00:1::9 -v 44 -a fd00:1::fc -a fd00:1::9/64", 21),
     ],
 )
-def test_a_bystander_believes_everybody(
+def test_a_host_that_always_loses_accepts_every_advert(
     capsys: Output, case: str, flags: str, accepted: int
 ) -> None:
-    """Every frame of protocol 112 in the file counts, as tcpdump counts them."""
+    """The number of adverts is what tcpdump counts in the file."""
     capture = FIXTURES / case / "capture.pcap"
     lines = told(
         capsys, capture, "-s", "10.1.1.9", "-p", "pw1", "-k", "254", *flags.split()
@@ -115,10 +115,10 @@ def test_a_bystander_believes_everybody(
         ),
     ],
 )
-def test_who_we_are_in_ipv6(
+def test_guessed_source_addresses_and_vhid(
     capsys: Output, case: str, flags: str, notes: list[str]
 ) -> None:
-    """What is not said is taken from the addresses, and else from the file."""
+    """The family is that of --addr or --srcip, or else of the first advert."""
     capture = FIXTURES / case / "capture.pcap"
     lines = told(capsys, capture, *flags.split()).splitlines()
 
@@ -130,10 +130,10 @@ def test_who_we_are_in_ipv6(
 @pytest.mark.parametrize(
     ("flags", "complete"), [("-v 9", True), ("-v 9 -s 10.9.0.3", True), ("", False)]
 )
-def test_a_file_that_is_cut_off_before_it_tells(
+def test_a_file_that_is_cut_off_before_its_first_advert(
     tmp_path: Path, capsys: Output, flags: str, complete: bool
 ) -> None:
-    """Who named the vhid is shown all that is readable, and then told."""
+    """With --vhid a report precedes the error; without it there is only the error."""
     path = tmp_path / "file"
     path.write_bytes(captures.pcap([(0, bytes(60)), (1, bytes(60))])[:-1])
 
@@ -144,13 +144,13 @@ def test_a_file_that_is_cut_off_before_it_tells(
     assert err.startswith(f"carppcap: {path}: ")
 
 
-def test_options_are_sorted_from_words(capsys: Output) -> None:
-    """The file may stand anywhere, as with `getopt_long`."""
+def test_options_may_precede_or_follow_the_file(capsys: Output) -> None:
+    """`getopt_long` allows the same."""
     assert told(capsys, *FLAGS, CAPTURE) == told(capsys, CAPTURE, *FLAGS)
 
 
-def test_a_daemon_s_command_line_can_be_pasted(capsys: Output) -> None:
-    """What means nothing to a replay changes nothing, and nothing is run or written."""
+def test_options_of_the_daemon_are_accepted_and_ignored(capsys: Output) -> None:
+    """The output does not change; no script is run and no file is written."""
     ignored = (
         "-B -z -S -f local0 --pidfile=/nonexistent/pid --script-timeout 5 -x word "
         "--upscript=/nonexistent/up -d /nonexistent/down --no-farewell"
@@ -161,8 +161,8 @@ def test_a_daemon_s_command_line_can_be_pasted(capsys: Output) -> None:
     )
 
 
-def test_debug_tells_quiet_steps(capsys: Output) -> None:
-    """Every line of the short answer, and more."""
+def test_debug_prints_quiet_steps_too(capsys: Output) -> None:
+    """The other lines are the same as without --debug."""
     short = told(capsys, CAPTURE, *FLAGS).splitlines()
     long = told(capsys, CAPTURE, *FLAGS, "-D").splitlines()
 
@@ -196,8 +196,10 @@ def test_debug_tells_quiet_steps(capsys: Output) -> None:
     ],
     ids=["nothing", "no password", "no address"],
 )
-def test_what_is_missing_is_said(capsys: Output, flags: str, notes: list[str]) -> None:
-    """And adverts are believed all the same, with a mark."""
+def test_missing_options_are_named(
+    capsys: Output, flags: str, notes: list[str]
+) -> None:
+    """Adverts that cannot be verified are accepted, and marked as unverified."""
     lines = told(capsys, CAPTURE, *flags.split()).splitlines()
 
     assert [line for line in lines if line.startswith("note:")] == notes
@@ -214,7 +216,7 @@ def test_what_is_missing_is_said(capsys: Output, flags: str, notes: list[str]) -
     ],
 )
 def test_a_wrong_flag_is_named(capsys: Output, flags: str, note: str) -> None:
-    """The last of two contradicting options holds, so these spoil one each."""
+    """Of an option given twice the last one counts, so each case has one wrong flag."""
     at = FLAGS.index("-a")  # of which all hold
     kept = FLAGS[:at] + FLAGS[at + 2 :] if flags.startswith("-a") else FLAGS
     lines = told(capsys, CAPTURE, *kept, *flags.split()).splitlines()
@@ -223,8 +225,8 @@ def test_a_wrong_flag_is_named(capsys: Output, flags: str, note: str) -> None:
     assert lines[-1].startswith(f"note: adverts from 10.9.0.2 {note}")
 
 
-def test_json_tells_the_same(capsys: Output) -> None:
-    """One object for each line of the timeline."""
+def test_json_has_an_object_for_each_line_of_the_timeline(capsys: Output) -> None:
+    """The instants are the same."""
     case = FIXTURES / "netbsd-injected" / "capture.pcap"
     flags = "-s 10.1.1.5 -v 42 -p pw1 -a 10.1.1.252 -k 150".split()
     text = told(capsys, case, *flags).splitlines()
@@ -243,8 +245,10 @@ def test_json_tells_the_same(capsys: Output) -> None:
     assert {r["interface"] for r in records if "interface" in r} == {"capture.pcap"}
 
 
-def test_write(capsys: Output, tmp_path: Path) -> None:
-    """What we would have sent, when we would have, the same in every run."""
+def test_write_stores_the_frames_that_would_have_been_sent(
+    capsys: Output, tmp_path: Path
+) -> None:
+    """Their stamps are those of the timeline; two runs write the same file."""
     files = [tmp_path / "one.pcap", tmp_path / "two.pcap"]
     outputs = {told(capsys, CAPTURE, *FLAGS, "-k0", "--write", file) for file in files}
 
@@ -267,7 +271,7 @@ def test_write(capsys: Output, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["pcap", "pcapng"])
 def test_a_file_that_breaks_off(capsys: Output, tmp_path: Path, form: str) -> None:
-    """Wherever in its last record: first all that could be read, then one line."""
+    """All complete records are reported, then there is one line of error."""
     records = captures.read(CAPTURE)
     write = captures.pcap if form == "pcap" else captures.pcapng
     shorter, whole = write(records[:-1]), write(records)
@@ -290,8 +294,10 @@ def test_a_file_that_breaks_off(capsys: Output, tmp_path: Path, form: str) -> No
     st.lists(st.tuples(st.integers(0, 2_500), st.integers(1, 255)), max_size=8),
     st.booleans(),
 )
-def test_any_damage_to_a_file(damage: list[tuple[int, int]], has_vhid: bool) -> None:
-    """Bytes flipped anywhere, headers and stamps too: an answer, or one line."""
+def test_a_file_with_random_damage(
+    damage: list[tuple[int, int]], has_vhid: bool
+) -> None:
+    """There is either a report or one line of error, whichever bytes are changed."""
     spoilt = bytearray(CAPTURE.read_bytes())
     for position, flipped in damage:
         spoilt[position % len(spoilt)] ^= flipped
@@ -319,10 +325,10 @@ def test_any_damage_to_a_file(damage: list[tuple[int, int]], has_vhid: bool) -> 
         (captures.pcap([]), "no CARP advert in it"),
     ],
 )
-def test_a_file_that_is_no_use(
+def test_a_file_that_cannot_be_replayed(
     capsys: Output, tmp_path: Path, content: bytes | None, complaint: str
 ) -> None:
-    """One line that names it, and exit status 2."""
+    """One line names the file and the reason; the exit status is 2."""
     path = tmp_path / "file"
     if content is not None:
         path.write_bytes(content)
@@ -337,7 +343,7 @@ def test_a_file_that_is_no_use(
 
 
 def test_a_name_that_is_not_utf8(capsys: Output, tmp_path: Path) -> None:
-    """The same; the name is shown as far as it can be."""
+    """One line of error shows the name with escapes; the exit status is 2."""
     path = tmp_path / os.fsdecode(b"\xff.pcap")
     path.write_bytes(CAPTURE.read_bytes())
 
@@ -349,7 +355,7 @@ def test_a_name_that_is_not_utf8(capsys: Output, tmp_path: Path) -> None:
 
 
 def test_a_directory(capsys: Output, tmp_path: Path) -> None:
-    """The same."""
+    """One line of error names it; the exit status is 2."""
     assert replay(tmp_path, "-v", "7") == 2
     assert capsys.readouterr() == ("", f"carppcap: {tmp_path}: is a directory\n")
 
@@ -367,7 +373,7 @@ def test_a_directory(capsys: Output, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_command_line(capsys: Output, words: str, complaint: str) -> None:
-    """One line, exit status 1, and no file is touched."""
+    """There is one line of error, the exit status is 1, and no file is changed."""
     before = CAPTURE.read_bytes()
 
     assert replay(*words.split()) == 1
@@ -379,8 +385,8 @@ def test_a_wrong_command_line(capsys: Output, words: str, complaint: str) -> Non
     assert CAPTURE.read_bytes() == before
 
 
-def test_write_where_nothing_can_be_written(capsys: Output, tmp_path: Path) -> None:
-    """Said before anything is replayed."""
+def test_write_to_a_file_that_cannot_be_made(capsys: Output, tmp_path: Path) -> None:
+    """The error comes before anything is replayed."""
     assert replay(CAPTURE, *FLAGS, "--write", tmp_path / "no" / "where.pcap") == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -390,7 +396,7 @@ def test_write_where_nothing_can_be_written(capsys: Output, tmp_path: Path) -> N
 def test_password_from_file_and_environment(
     capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the daemon reads it."""
+    """The output is the same as with --pass."""
     expected = told(capsys, CAPTURE, *FLAGS)
     rest = "-s 10.9.0.3 -v 7 -a 10.9.0.100 -k 200".split()
     passfile = tmp_path / "pass"
@@ -402,8 +408,8 @@ def test_password_from_file_and_environment(
     assert told(capsys, CAPTURE, *rest) == expected
 
 
-def test_a_pipe_can_be_replayed_but_not_searched(tmp_path: Path) -> None:
-    """It can be read only once, so the vhid must be given."""
+def test_a_pipe_needs_a_vhid(tmp_path: Path) -> None:
+    """It can be read only once, so there is no search for the first advert."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     command = [sys.executable, "-m", "carppcap", "replay", str(path)]
@@ -422,7 +428,7 @@ def test_a_pipe_can_be_replayed_but_not_searched(tmp_path: Path) -> None:
 
 
 def test_a_pipe_that_breaks_off(tmp_path: Path) -> None:
-    """As a file that does."""
+    """All complete records are reported, then there is one line of error."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
 
@@ -440,8 +446,8 @@ def test_a_pipe_that_breaks_off(tmp_path: Path) -> None:
     assert err.count("\n") == 1
 
 
-def test_a_reader_that_has_seen_enough() -> None:
-    """`carppcap replay ... | head -1` ends without a complaint."""
+def test_a_reader_that_closes_the_pipe() -> None:
+    """`carppcap replay ... | head -1` ends without an error message."""
     reading, writing = os.pipe()
     os.close(reading)
 
@@ -458,9 +464,9 @@ def test_a_reader_that_has_seen_enough() -> None:
 
 
 def on_a_terminal(path: Path, stdout: int | None = subprocess.PIPE) -> tuple[str, str]:
-    """What a replay writes to its stdout, and what to the terminal that is its stderr.
+    """Return what a replay writes to stdout, and to the terminal that is its stderr.
 
-    With `stdout` None that goes to the terminal as well.
+    With `stdout` None, stdout is the terminal as well.
     """
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
@@ -483,14 +489,14 @@ def on_a_terminal(path: Path, stdout: int | None = subprocess.PIPE) -> tuple[str
     return out or "", shown.decode()
 
 
-def told_apart(path: Path) -> str:
-    """What a replay writes to a stderr that is no terminal."""
+def stderr_of(path: Path) -> str:
+    """Return what a replay writes to a stderr that is not a terminal."""
     command = [sys.executable, "-m", "carppcap", "replay", str(path), "-v", "7"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
-def test_a_long_file_shows_its_progress(tmp_path: Path) -> None:
-    """On a terminal, and only there; a short one is over too soon."""
+def test_progress_is_shown_for_a_long_file(tmp_path: Path) -> None:
+    """There is a bar only on a terminal, and none for a short file."""
     pytest.importorskip("tqdm")
     long, short = tmp_path / "long.pcap", tmp_path / "short.pcap"
     record = captures.read(CAPTURE)[0]
@@ -505,7 +511,7 @@ def test_a_long_file_shows_its_progress(tmp_path: Path) -> None:
     assert "%|" in shown
     assert "total  frames 71  accepted 0" in out
     assert on_a_terminal(short)[1] == ""
-    assert told_apart(long) == ""
+    assert stderr_of(long) == ""
 
     _, shown = on_a_terminal(long, stdout=None)
 

@@ -1,4 +1,4 @@
-"""A capture through the node: time, feedback, what would have been sent."""
+"""The replay of a capture: its clock, its steps and the frames that it would send."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -41,7 +41,7 @@ SILENT = Report(list[str]().append)
 
 
 class ListCapture:
-    """Frames from a list, a few at a time; it may end badly."""
+    """A capture of frames in a list; at the end it may raise `error`."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ListCapture:
 
 
 class ListInjector:
-    """Keeps what would have been sent."""
+    """An injector that keeps the frames in a list."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, bytes]] = []
@@ -90,7 +90,7 @@ def lines_of(
 
 
 def timeline(lines: list[str]) -> list[str]:
-    """Without the closing lines."""
+    """Return the lines without the closing ones."""
     return [line for line in lines if line[0].isdigit()]
 
 
@@ -108,7 +108,7 @@ TAKE_OVER = """\
 
 
 def test_time_passes_from_deadline_to_deadline() -> None:
-    """Between two frames 5.5 s apart: a take-over, and the adverts of a master."""
+    """Between frames 5.5 s apart a backup takes over and sends adverts."""
     frames = [at(0, ADVERT), at(5.5, ADVERT)]
 
     assert timeline(lines_of(HOST, frames)) == [
@@ -123,25 +123,25 @@ def test_time_passes_from_deadline_to_deadline() -> None:
 @pytest.mark.parametrize(
     ("second", "takes_over"), [(3.5, False), (3.5 + 1 / 256, True)]
 )
-def test_a_frame_goes_before_a_deadline_of_its_instant(
+def test_a_frame_is_handled_before_a_deadline_at_its_instant(
     second: float, takes_over: bool
 ) -> None:
-    """And after every earlier one."""
+    """An advert at the end of the master-down interval prevents a take-over."""
     lines = lines_of(HOST, [at(0, ADVERT), at(second, ADVERT)])
 
     assert any("master_down" in line for line in lines) is takes_over
 
 
-def test_so_it_does_when_earlier_deadlines_have_passed() -> None:
-    """The master of 3.5 s was to advertise at 5 s, and yields instead."""
+def test_a_frame_is_handled_before_a_later_deadline_of_a_master() -> None:
+    """A master since 3.5 s would send an advert at 5 s, and yields to one instead."""
     lines = lines_of(HOST, [at(0, ADVERT), at(5, ADVERT)])
 
     assert not any("tick" in line for line in lines)
     assert any("better_master" in line for line in lines)
 
 
-def test_the_last_frame_is_the_end() -> None:
-    """A deadline of its instant is still met, no later one."""
+def test_a_replay_ends_with_the_last_frame() -> None:
+    """A deadline at its instant is met, no later one."""
     foreign = (EPOCH_NS + ns(3.5), b"\xff" * 60)
 
     lines = timeline(lines_of(HOST, [at(0, ADVERT), foreign]))
@@ -153,7 +153,7 @@ def test_the_last_frame_is_the_end() -> None:
 
 
 def test_time_never_runs_backwards() -> None:
-    """A stamp from before the last one counts as that one's."""
+    """A frame with an earlier stamp than the one before counts as of its instant."""
     frames = [at(1, ADVERT), at(3, ADVERT), at(0, payload(HOST, 5, advskew=255))]
 
     lines = timeline(lines_of(HOST, frames))
@@ -161,7 +161,7 @@ def test_time_never_runs_backwards() -> None:
     assert lines[-1].startswith("2.000000  vhid 7  BACKUP  end of capture")
 
 
-def test_an_absurd_gap_ends_it() -> None:
+def test_a_gap_of_many_adverts_ends_a_replay() -> None:
     """A stamp in another century would make millions of lines."""
     last = 40 + 1.5 * TICKS_PER_GAP_MAX + 1
     capture = ListCapture([at(0, ADVERT), at(40, ADVERT), at(last, ADVERT)])
@@ -175,16 +175,16 @@ def test_an_absurd_gap_ends_it() -> None:
     assert lines[-3] == "40.000000  vhid 7  BACKUP  end of capture  next 43.500000"
 
 
-def test_nothing_at_all() -> None:
-    """An empty capture has a beginning and an end."""
+def test_an_empty_capture() -> None:
+    """The timeline has a first and a last line."""
     assert timeline(lines_of(HOST, [])) == [
         "0.000000  vhid 7  INIT -> BACKUP  startup  release  next 3.500000",
         "0.000000  vhid 7  BACKUP  end of capture  next 3.500000",
     ]
 
 
-def test_what_breaks_off_is_told_after_what_was_read() -> None:
-    """The readable part is as if the file ended there."""
+def test_a_capture_that_breaks_off_is_reported_up_to_there() -> None:
+    """The report is that of a capture which ends there; the error is returned."""
     frames = [at(0, ADVERT), at(1, ADVERT)]
     error = LinkError("broken")
     whole: list[str] = []
@@ -197,8 +197,8 @@ def test_what_breaks_off_is_told_after_what_was_read() -> None:
     assert part == whole
 
 
-def test_verbose_tells_quiet_steps_too() -> None:
-    """All but that an advert left."""
+def test_verbose_reports_quiet_steps_too() -> None:
+    """It leaves out only that an advert was sent."""
     frames = [at(0, ADVERT), at(1, ADVERT), at(5, b"")]
 
     lines = timeline(lines_of(HOST, frames, verbose=True))
@@ -209,7 +209,7 @@ def test_verbose_tells_quiet_steps_too() -> None:
 
 
 def test_rejections_and_foreign_frames() -> None:
-    """The former are told with their reason, the latter are only counted."""
+    """A rejection is a line of the timeline; foreign frames are only counted."""
     frames = [
         at(0, ADVERT),
         at(0.25, payload(HOST, 8, password=b"hate")),
@@ -230,7 +230,7 @@ def test_rejections_and_foreign_frames() -> None:
 
 
 def test_an_advert_of_ours_that_returns() -> None:
-    """What we would have sent, heard from somewhere: known by its counter."""
+    """An advert that this host would have sent is recognised by its counter."""
     injector = ListInjector()
     host = replace(HOST, key=Key(b"love"))
     first = [at(0, ADVERT), at(4, b"")]
@@ -244,8 +244,8 @@ def test_an_advert_of_ours_that_returns() -> None:
 
 
 @pytest.mark.parametrize("mode", GuardMode)
-def test_adverts_that_come_again(mode: GuardMode) -> None:
-    """They are refused, or remarked on; a host without a guard knows nothing of it."""
+def test_adverts_that_are_sent_again(mode: GuardMode) -> None:
+    """They are refused or remarked on, as --replay-guard says."""
     host = replace(HOST, key=Key(b"love"), replay_guard=mode)
     bodies = [payload(config(), counter) for counter in (1, 2, 1, 1)]
     lines = lines_of(host, [at(n, body) for n, body in enumerate(bodies)])
@@ -267,7 +267,7 @@ def test_adverts_that_come_again(mode: GuardMode) -> None:
 
 
 def test_hints_in_a_capture() -> None:
-    """One to us says how far peers had heard us; it moves nobody."""
+    """A hint to us raises our counter; it changes neither state nor deadline."""
     host = replace(HOST, key=Key(b"love"))
     signer = Authenticator(Key(b"love"), 7, [VIP], type=2)
     frames = [at(0, ADVERT)]
@@ -284,7 +284,7 @@ def test_hints_in_a_capture() -> None:
 
 
 def test_small_counters_of_others_are_not_ours() -> None:
-    """A peer that counts from 0 meets none of those that we drew as a master."""
+    """A peer that counts from 0 sends no counter that this host has drawn."""
     worse = [payload(config(advskew=200), counter) for counter in range(64)]
     frames = [at(0, ADVERT), at(200, b"")]
     frames += [at(200 + i / 256, body) for i, body in enumerate(worse)]
@@ -294,8 +294,8 @@ def test_small_counters_of_others_are_not_ours() -> None:
     assert "accepted 65  rejected 1 (badlen 1)" in lines[-1]
 
 
-def test_what_would_have_been_sent() -> None:
-    """Stamped as the capture is, from a MAC that tells our address."""
+def test_stamps_and_macs_of_the_frames_that_would_have_been_sent() -> None:
+    """Stamps are on the clock of the capture; MACs are made from our address."""
     injector = ListInjector()
     capture = ListCapture([at(0, ADVERT), at(5.5, ADVERT)])
 
@@ -326,10 +326,10 @@ def test_what_would_have_been_sent() -> None:
     ],
     ids=["IPv6", "both", "peers"],
 )
-def test_where_it_would_have_been_sent(
+def test_addresses_of_the_adverts_that_would_have_been_sent(
     changes: dict[str, Any], sources: list[Address], destinations: list[str]
 ) -> None:
-    """The first adverts, in the families of our addresses, to the group or to peers."""
+    """There is one in each family of our addresses, to the group or to each peer."""
     injector = ListInjector()
     foreign = bytes(60)
     frames = [(EPOCH_NS, foreign), (EPOCH_NS + ns(4), foreign)]
@@ -342,8 +342,8 @@ def test_where_it_would_have_been_sent(
     assert [str(found.destination) for found in adverts] == destinations
 
 
-def test_one_capture_one_output() -> None:
-    """Counters and IP ids too."""
+def test_two_replays_of_a_capture_send_the_same_frames() -> None:
+    """This includes counters and IP ids."""
 
     def sent() -> list[tuple[int, bytes]]:
         injector = ListInjector()
@@ -355,8 +355,8 @@ def test_one_capture_one_output() -> None:
     assert len({frame for _, frame in sent()}) > 10
 
 
-def test_more_senders_than_are_remembered() -> None:
-    """Forged sources by the thousand are still judged, one by one."""
+def test_more_senders_than_are_listed() -> None:
+    """Adverts of all of them are judged and counted."""
     sources = [IPv4Address(0x0A020000 + i) for i in range(SENDERS_MAX + 44)]
     frames = [at(i / 256, ADVERT, source) for i, source in enumerate(sources * 2)]
 
@@ -398,8 +398,10 @@ def told_of(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_same_in_every_wrapping(tmp_path: Path, variant: str) -> None:
-    """File formats and link types change nothing of the timeline."""
+def test_file_format_and_link_type_do_not_change_the_report(
+    tmp_path: Path, variant: str
+) -> None:
+    """The capture is rewritten in each of them."""
     write, link_type, change = VARIANTS[variant]
     whole = captures.read(FIXTURES / "netbsd-injected" / "capture.pcap")
     records = list(filter(captures.is_ipv4, whole))

@@ -1,4 +1,4 @@
-"""Counting, in bounded memory, and saying what does not fit."""
+"""The counts of a replay, and the sentences on flags that do not fit."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -37,7 +37,7 @@ HOST = config()
 
 
 def statistics_of(host: VirtualHostConfig, *datagrams: Datagram | Defect) -> Statistics:
-    """What a replay counts of these, announcements of both addresses included."""
+    """Return what a replay counts of these datagrams and an announcement of `VIP`."""
     statistics, ingress = Statistics(), Ingress([host])
     for datagram in datagrams:
         verdict = ingress.check(datagram)
@@ -64,7 +64,7 @@ def sent(
 
 
 def test_remarks_are_counted() -> None:
-    """What was obeyed, and yet odd."""
+    """These are findings on adverts that were obeyed."""
     event = AdvertReceived(LOWER, 1, 0, 5)
     odd = Step(0, "eth0", 7, event, (), State.BACKUP, None, Finding.REPLAY)
     statistics = Statistics()
@@ -76,7 +76,7 @@ def test_remarks_are_counted() -> None:
 
 
 def test_refused_adverts_are_counted() -> None:
-    """With their senders, and not as remarks; one of ours under no vhid."""
+    """They count for their senders, and not as remarks; our own have no vhid."""
     event = AdvertReceived(LOWER, 1, 0, 5)
     own = Step(0, "eth0", 7, event, (), State.BACKUP, None, refused=True)
     statistics = Statistics()
@@ -91,7 +91,7 @@ def test_refused_adverts_are_counted() -> None:
 
 
 def test_counts_by_sender_and_reason() -> None:
-    """In order of address and vhid; frames without a sender count as well."""
+    """Senders are in the order of address and vhid; a truncated frame has no sender."""
     other = config(vhid=8, advskew=3)
     statistics = statistics_of(
         HOST,
@@ -120,7 +120,7 @@ def test_counts_by_sender_and_reason() -> None:
 
 
 def test_senders_of_both_families() -> None:
-    """IPv4 first; equal numbers do not make two addresses one."""
+    """IPv4 is first; addresses of two families with one number are two senders."""
     alike = IPv6Address(int(LOWER))
     both = config(source6=OURS6, vips=(VIP, VIP6))
     statistics = statistics_of(
@@ -134,8 +134,8 @@ def test_senders_of_both_families() -> None:
     assert [sender.accepted for sender in statistics.senders] == [1, 1, 1]
 
 
-def test_counts_transitions() -> None:
-    """And nothing else that a step may hold."""
+def test_changes_of_state_are_counted() -> None:
+    """Other actions are not."""
     statistics = Statistics()
     changed = StateChanged(State.INIT, State.BACKUP, Cause.STARTUP)
     for actions in ((changed, ReleaseAddresses()), (), (ReleaseAddresses(),)):
@@ -147,7 +147,7 @@ def test_counts_transitions() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Senders beyond the limit are still counted, though not by name."""
+    """Senders beyond the limit are counted, but not listed."""
     statistics = Statistics()
     event = AdvertReceived(LOWER, 1, 0, 5)
     for number in range(SENDERS_MAX + 7):
@@ -269,7 +269,7 @@ ELSEWHERE = config(vips=(OTHER_VIP,))
 def test_explain(
     host: VirtualHostConfig, datagrams: list[Datagram | Defect], expected: str
 ) -> None:
-    """One sentence for each sender whom a flag of ours shuts out."""
+    """There is one sentence for each sender that a flag of ours shuts out."""
     statistics = statistics_of(host, *datagrams)
     statistics.note_announcement(Announcement(OTHER_VIP6, MAC))
 
@@ -301,7 +301,7 @@ ANY = config(vips=(), key=None)
 def test_explain_without_an_address(
     key: Key | None, password: bytes, expected: str
 ) -> None:
-    """What was believed unverified can still be tried with the password."""
+    """The password is tried on adverts that were accepted as unverified."""
     statistics = statistics_of(ANY, sent(password=password))
 
     assert statistics.senders[0].accepted == 1
@@ -309,7 +309,7 @@ def test_explain_without_an_address(
 
 
 def test_explain_several_addresses() -> None:
-    """They are named together."""
+    """One sentence names all addresses that the sender has signed."""
     pair = config(vips=(VIP, OTHER_VIP))
     statistics = statistics_of(HOST, sent(pair))
     statistics.note_announcement(Announcement(OTHER_VIP, MAC))
