@@ -6,8 +6,7 @@ import os
 import shlex
 import sys
 import tomllib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,17 +17,18 @@ from carppcap.errors import N_, ConfigError, link_errors
 from carppcap.options.command_line import split
 from carppcap.options.parsers import any_text, parse_number
 from carppcap.options.table import Option
+from carppcap.simulation.output import records
 from carppcap.simulation.output.picture import draw
-from carppcap.simulation.output.records import (
-    distribution_record,
-    entry_record,
-    summary_record,
-)
-from carppcap.simulation.output.report import Report
+from carppcap.simulation.output.report import Report, Run
 from carppcap.simulation.output.summary import summary, summary_of_many, worst_of
 from carppcap.simulation.output.transcript import lines
-from carppcap.simulation.run import Run, measure, run
-from carppcap.simulation.scenario.document import MEMBERS_MAX, check, parse_document
+from carppcap.simulation.run import measure, run
+from carppcap.simulation.scenario.document import (
+    MEMBERS_MAX,
+    WIRE,
+    check,
+    parse_document,
+)
 from carppcap.simulation.scenario.parts import Scenario
 from carppcap.simulation.scenario.quantities import located, parse_positive_length
 from carppcap.simulation.scenario.story import parse_scene
@@ -46,7 +46,6 @@ SCENARIO_BYTES_MAX = 1024 * 1024
 PROGRESS_RUNS_MIN = 10
 
 _HERE = "command line"
-_WIRE = ("loss", "delay", "jitter", "duplicate", "reorder", "corrupt")
 
 _Parse = Callable[[str, str], Any]
 
@@ -128,44 +127,53 @@ ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The command line: a scenario file, if any, and the values of each option."""
+    """The command line: options with text and value, other words, daemon options."""
 
-    path: str | None
-    values: Mapping[str, list[Any]]
+    given: Sequence[tuple[Option, str, Any]]
+    words: Sequence[str]
+    daemon_flags: Sequence[str]
 
     def all(self, field: str) -> list[Any]:
-        return self.values.get(field, [])
+        return [value for row, _, value in self.given if row.field == field]
 
     def last(self, field: str, default: Any = None) -> Any:
-        return self.values[field][-1] if field in self.values else default
+        return next(reversed(self.all(field)), default)
+
+    def command(self, seed: int) -> str:
+        """Return the command line that shows one of many runs."""
+        words = ["carppcap", "simulate", *self.words]
+        for row, text, _ in self.given:
+            if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
+                words += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
+        words += ["--seed", str(seed)]
+        return shlex.join(
+            [*words, "--", *self.daemon_flags] if self.daemon_flags else words
+        )
 
 
 def simulate(arguments: Sequence[str]) -> int:
     """`carppcap simulate [FILE] [OPTIONS]`: the exit status, or a `CarpError`."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given, words = split(arguments[:end], ROWS)
-    daemon_flags = arguments[end + 1 :]
     if len(words) > 1:
         raise ConfigError(
             "Unexpected argument: [{word}] (one scenario file only, see --help)",
             word=words[1],
         )
-    values = defaultdict(list)
-    for row, name, text in given:
-        values[row.field].append(True if row.parse is None else row.parse(text, name))
-    request = _Request(words[0] if words else None, values)
+    read = [
+        (row, text, row.parse is None or row.parse(text, name))
+        for row, name, text in given
+    ]
+    request = _Request(read, words, arguments[end + 1 :])
     if request.last("help") or not arguments:
         print(simulate_usage(ROWS), flush=True)
         return 0
-    flags = [*chain.from_iterable(request.all("flags")), *daemon_flags]
+    flags = [*chain.from_iterable(request.all("flags")), *request.daemon_flags]
     with suppress(ConfigError):  # reported below, with its place
         hide_passwords(flags)
     scenario = _scenario(request, flags)
-    if request.all("repeat"):
-        shown = _often(scenario, request, partial(_command, given, words, daemon_flags))
-    else:
-        shown = _once(scenario, request)
-    for line in shown:
+    shown = _often if request.all("repeat") else _once
+    for line in shown(scenario, request):
         print(line)
     sys.stdout.flush()
     return 0
@@ -179,7 +187,7 @@ def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
         group["flags"] = f"{group.get('flags', '')} {shlex.join(flags)}"
     wire = document.setdefault("wire", {})
     if isinstance(wire, dict):
-        wire |= {key: request.last(key) for key in _WIRE if request.all(key)}
+        wire |= {key: request.last(key) for key in WIRE if request.all(key)}
     if request.all("duration"):
         document["duration"] = request.last("duration")
     scenario = parse_document(document, where)
@@ -196,13 +204,14 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
     """Return the document of the file, or one of the hosts asked for; and its place."""
     nodes, node = request.last("nodes"), request.all("node")
     kinds = request.last("kinds", [])
-    if request.path is not None:
+    if request.words:
+        (path,) = request.words
         if nodes or kinds or node:
             raise ConfigError(
                 "{path} names the hosts (leave out: --nodes, --node, --kinds)",
-                path=request.path,
+                path=path,
             )
-        return _read(request.path), request.path
+        return _read(path), path
     given = max(len(kinds), len(node))
     count = nodes or given or NODES_DEFAULT
     if given > count:
@@ -246,32 +255,29 @@ def _once(scenario: Scenario, request: _Request) -> Iterable[str]:
         _draw(result, request.last("svg"))
     entries = [] if request.last("quiet") else result.entries
     if request.last("json"):
-        records = map(entry_record, entries)
-        return map(json.dumps, [*records, summary_record(result.report)])
-    told = lines(entries, verbose=bool(request.last("debug")))
+        told = map(records.entry_record, entries)
+        return map(json.dumps, [*told, records.summary_record(result.report)])
+    story = lines(entries, verbose=bool(request.last("debug")))
     gap = [] if request.last("quiet") else [""]
-    return chain(told, gap, summary(scenario, result.report))
+    return chain(story, gap, summary(scenario, result.report))
 
 
-def _often(
-    scenario: Scenario, request: _Request, command: Callable[[int], str]
-) -> Iterable[str]:
+def _often(scenario: Scenario, request: _Request) -> Iterable[str]:
     """Return the lines about many runs, and draw the worst of them."""
     first, runs = request.last("seed", SEED_DEFAULT), request.last("repeat")
-    measured = _measure(scenario, range(first, first + runs), request.last("jobs"))
+    measured = _measure(scenario, range(first, first + runs), request.last("jobs", 0))
     reports = list(_progress(measured, runs))
     if request.all("svg"):
         _draw(run(scenario, worst_of(reports).seed), request.last("svg"))
     if request.last("json"):
-        records = [] if request.last("quiet") else map(summary_record, reports)
-        return map(json.dumps, [*records, distribution_record(reports)])
-    return summary_of_many(reports, command)
+        told = [] if request.last("quiet") else reports
+        each = map(records.summary_record, told)
+        return map(json.dumps, [*each, records.distribution_record(reports)])
+    return summary_of_many(reports, request.command)
 
 
-def _measure(
-    scenario: Scenario, seeds: Sequence[int], jobs: int | None
-) -> Iterator[Report]:
-    """Yield the report of each seed, in their order, from `jobs` processes."""
+def _measure(scenario: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
+    """Yield the report of each seed, in their order, from `jobs` processes (0: one a core)."""
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
     if jobs == 1:
         yield from map(partial(measure, scenario), seeds)
@@ -297,24 +303,9 @@ def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
 
 
 def _draw(result: Run, path: str) -> None:
-    picture = draw(result.scenario, result.entries, result.holders, result.report)
+    picture = draw(result)
     with (
         link_errors("Unable to write {path}: {why}", path=path),
         nullcontext(sys.stdout) if path == "-" else open(path, "w") as file,
     ):
         file.write(picture)
-
-
-def _command(
-    given: Sequence[tuple[Option, str, str]],
-    words: Sequence[str],
-    daemon_flags: Sequence[str],
-    seed: int,
-) -> str:
-    """Return the command line that shows one of many runs."""
-    shown = ["carppcap", "simulate", *words]
-    for row, _, text in given:
-        if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
-            shown += [f"--{row.long}", text] if row.parse else [f"--{row.long}"]
-    shown += ["--seed", str(seed), *(["--", *daemon_flags] if daemon_flags else [])]
-    return shlex.join(shown)

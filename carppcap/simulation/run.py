@@ -1,33 +1,9 @@
 """Run a scenario with the real core and codec, in virtual time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from carppcap.node.groups import Step
 from carppcap.simulation.model.cluster import Cluster
 from carppcap.simulation.model.happenings import Entry
-from carppcap.simulation.output.report import Ledger, Report, Tenure
+from carppcap.simulation.output.report import Ledger, Report, Run
 from carppcap.simulation.scenario.parts import Scenario
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What happened in one run: `entries` in their order, and what follows."""
-
-    scenario: Scenario
-    seed: int
-    entries: Sequence[Entry]
-    holders: Sequence[Tenure]
-    report: Report
-
-    @property
-    def steps(self) -> list[tuple[str, Step]]:
-        """Every step of every host, with the name of the host."""
-        return [
-            (entry.name, entry.what)
-            for entry in self.entries
-            if isinstance(entry.what, Step)
-        ]
 
 
 def run(scenario: Scenario, seed: int = 0) -> Run:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.document import PASSWORD_DEFAULT, VHID_DEFAULT
 from carppcap.simulation.scenario.parts import (
     INTERFACE,

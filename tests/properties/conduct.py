@@ -21,7 +21,7 @@ from carppcap.node.groups import Step
 from carppcap.node.ingress import HintReceived
 from carppcap.simulation.model.clocks import Clock
 from carppcap.simulation.model.happenings import Running
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import Kind, Member, Quality, Scenario, Verb
 from carppcap.units import NS_PER_S, Instant, Interval, advert_interval_ns

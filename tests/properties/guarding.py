@@ -8,7 +8,7 @@ from carppcap.node.counter import split
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.happenings import Entry, Told
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import (
     AT_ONCE,
@@ -30,6 +30,7 @@ from tests.properties.groups import with_config
 from tests.properties.law import Law, on
 from tests.properties.reading import adverts
 from tests.properties.settling import expect_one_master
+from tests.simulation.groups import every_step
 
 DURATION_NS = 30 * NS_PER_S
 _COUNTING = (Kind.UCARP, Kind.FREEBSD, Kind.NETBSD)
@@ -80,7 +81,7 @@ def the_guard_never_disturbs_honest_hosts(run: Run) -> None:
 
 def _has_twins(run: Run) -> bool:
     owners: dict[int, str] = {}
-    for name, step in run.steps:
+    for name, step in every_step(run):
         for advert in adverts(step):
             stamp = split(advert.counter)
             if stamp is not None and owners.setdefault(stamp[1], name) != name:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from carppcap.simulation.run import Run, run
+from carppcap.simulation.output.report import Run
+from carppcap.simulation.run import run
 from carppcap.simulation.scenario.parts import Scenario
 from tests.properties.choices import Choices
 from tests.properties.reading import tail

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
 from carppcap.node.groups import Step
 from carppcap.simulation.model.happenings import Entry, Running
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.output.transcript import format_entry
-from carppcap.simulation.run import Run
 from carppcap.simulation.scenario.parts import Kind, Member
 from carppcap.units import Instant
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
 from carppcap.election.events import AddressesAcquired, AddressesReleased
 from carppcap.simulation.model.happenings import Entry
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.parts import Order, Scenario, Script, Verb
 from carppcap.units import NS_PER_MS, NS_PER_S
 from tests.properties import faults, groups

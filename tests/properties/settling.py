@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from carppcap.election.actions import State
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.parts import (
     Cut,
     Kind,

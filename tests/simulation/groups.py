@@ -3,7 +3,9 @@
 from typing import Any
 
 from carppcap.election.actions import SendAdvert, StateChanged
-from carppcap.simulation.run import Run, run
+from carppcap.node.groups import Step
+from carppcap.simulation.output.report import Run
+from carppcap.simulation.run import run
 from carppcap.simulation.scenario.document import parse_document
 from carppcap.simulation.scenario.parts import Scenario
 from carppcap.units import NS_PER_S
@@ -28,11 +30,20 @@ def play(*kinds: str, seed: int = 1, **rest: Any) -> Run:
     return run(group(*kinds, **rest), seed)
 
 
+def every_step(result: Run) -> list[tuple[str, Step]]:
+    """Return every step of every host, with the name of the host."""
+    return [
+        (entry.name, entry.what)
+        for entry in result.entries
+        if isinstance(entry.what, Step)
+    ]
+
+
 def changes(result: Run, name: str) -> list[tuple[float, str]]:
     """When one host changed its state, in seconds, and what it became."""
     return [
         (step.at / NS_PER_S, f"{action.new.value} {action.cause.value}")
-        for host, step in result.steps
+        for host, step in every_step(result)
         if host == name
         for action in step.actions
         if isinstance(action, StateChanged)
@@ -43,7 +54,7 @@ def adverts(result: Run, name: str) -> list[tuple[float, SendAdvert]]:
     """When one host sent what, in seconds."""
     return [
         (step.at / NS_PER_S, action)
-        for host, step in result.steps
+        for host, step in every_step(result)
         if host == name
         for action in step.actions
         if isinstance(action, SendAdvert)

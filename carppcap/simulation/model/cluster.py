@@ -8,47 +8,34 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import TypeAlias, assert_never
 
-from carppcap.addresses import Address
 from carppcap.simulation.model.happenings import Entry, Happening, Told
 from carppcap.simulation.model.machine import Machine, Rank
 from carppcap.simulation.model.medium import Medium, forge
+from carppcap.simulation.scenario import parts
 from carppcap.simulation.scenario.chance import Dice
-from carppcap.simulation.scenario.parts import (
-    ATTACKER,
-    STORY,
-    Cut,
-    Deed,
-    Disturb,
-    Order,
-    Resend,
-    Scenario,
-    Scene,
-    Verb,
-)
+from carppcap.simulation.scenario.parts import Order, Scenario, Scene, Verb
 from carppcap.units import Instant
 
 Observer: TypeAlias = Callable[[Entry], None]
 """Called with all that happens, in its order."""
 
-_DO: dict[Verb, Callable[[Machine], None]] = {
-    Verb.CRASH: Machine.crash,
-    Verb.KILL: Machine.exit,
-    Verb.STOP: Machine.stop,
-    Verb.START: Machine.start,
-    Verb.STEP_DOWN: Machine.step_down,
-    Verb.PULL: partial(Machine.set_link, up=False),
-    Verb.PLUG: partial(Machine.set_link, up=True),
-    Verb.STALL: Machine.stall,
-    Verb.UNDEMOTE: Machine.undemote,
+_Act: TypeAlias = Callable[[Machine], None]
+
+_ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
+    Verb.CRASH: (Machine.crash, Machine.start),
+    Verb.KILL: (Machine.exit, Machine.start),
+    Verb.STOP: (Machine.stop, Machine.start),
+    Verb.START: (Machine.start, None),
+    Verb.STEP_DOWN: (Machine.step_down, None),
+    Verb.PULL: (
+        partial(Machine.set_link, up=False),
+        partial(Machine.set_link, up=True),
+    ),
+    Verb.PLUG: (partial(Machine.set_link, up=True), None),
+    Verb.STALL: (Machine.stall, Machine.resume),
+    Verb.UNDEMOTE: (Machine.undemote, None),
 }
-_UNDO: dict[Verb, Callable[[Machine], None]] = {
-    Verb.CRASH: Machine.start,
-    Verb.KILL: Machine.start,
-    Verb.STOP: Machine.start,
-    Verb.PULL: partial(Machine.set_link, up=True),
-    Verb.STALL: Machine.resume,
-}
-"""What ends a verb that lasts."""
+"""What a verb does to a host, and what ends it if it lasts."""
 
 
 class Cluster:
@@ -66,7 +53,7 @@ class Cluster:
             member.name: Machine(member, number, self, dice.fork(f"host {member.name}"))
             for number, member in enumerate(scenario.members, start=1)
         }
-        self._neighbours = {
+        self.neighbours = {
             address: self._machines[member.name].mac
             for member in scenario.members
             for address in (member.config.source, member.config.source6)
@@ -75,7 +62,7 @@ class Cluster:
         self._medium = Medium(
             self._machines, scenario.quality, dice.fork("wire"), self._deliver
         )
-        self._resending: list[Resend] = []
+        self._resending: list[parts.Resend] = []
 
     def run(self) -> None:
         """Run from the start to the end of the duration."""
@@ -99,10 +86,6 @@ class Cluster:
         self._serial += 1
         heappush(self._heap, (at, rank, self._serial, call))
 
-    def neighbour(self, address: Address) -> bytes | None:
-        """Return the MAC of the host with this address; None without one."""
-        return self._neighbours.get(address)
-
     def transmit(self, name: str, frame: bytes) -> None:
         """Send a frame of a host."""
         self._medium.send(name, frame, self.now)
@@ -118,24 +101,24 @@ class Cluster:
         self.call_at(at, Rank.FRAME, arrive)
 
     def _begin(self, scene: Scene) -> None:
-        self.tell(STORY, Told(scene, over=False))
+        self.tell(parts.STORY, Told(scene, over=False))
         self._act(scene.deed, over=False)
         if scene.lasts_ns is not None:
             end = partial(self._end, scene)
             self.call_at(self.now + scene.lasts_ns, Rank.STORY, end)
 
     def _end(self, scene: Scene) -> None:
-        self.tell(STORY, Told(scene, over=True))
+        self.tell(parts.STORY, Told(scene, over=True))
         self._act(scene.deed, over=True)
 
-    def _act(self, deed: Deed, *, over: bool) -> None:
+    def _act(self, deed: parts.Deed, *, over: bool) -> None:
         """Do a deed, or undo it when it is `over`."""
         match deed:
-            case Cut() | Disturb():
+            case parts.Cut() | parts.Disturb():
                 (self._medium.remove if over else self._medium.add)(deed)
-            case Resend() if over:
+            case parts.Resend() if over:
                 self._resending.remove(deed)
-            case Resend():
+            case parts.Resend():
                 self._resending.append(deed)
                 self._resend(deed, self._medium.overheard(deed.name))
             case Order():
@@ -144,17 +127,17 @@ class Cluster:
             case _:
                 assert_never(deed)
 
-    def _resend(self, attack: Resend, captured: bytes | None) -> None:
+    def _resend(self, attack: parts.Resend, captured: bytes | None) -> None:
         """Send a frame, and again each `every_ns` until the attack ends."""
         if attack not in self._resending:
             return
         latest = self._medium.overheard(attack.name)
-        frame = captured or latest
+        captured = frame = captured or latest
         if attack.forged is not None and latest is not None:
             frame = forge(latest, *attack.forged)
         if frame is not None:
-            self._medium.send(ATTACKER, frame, self.now)
-        again = partial(self._resend, attack, captured or latest)
+            self._medium.send(parts.ATTACKER, frame, self.now)
+        again = partial(self._resend, attack, captured)
         self.call_at(self.now + attack.every_ns, Rank.STORY, again)
 
 
@@ -167,4 +150,6 @@ def _obey(machine: Machine, order: Order, *, over: bool) -> None:
             assert not over, "a stepped clock stays as it is"
             machine.clock.step(by_ns)
         case Order(verb):
-            (_UNDO if over else _DO)[verb](machine)
+            act = _ACTS[verb][over]
+            assert act is not None, f"{verb.value} cannot be undone"
+            act(machine)

@@ -4,7 +4,7 @@ It holds the virtual address, as far as others are concerned, while the address 
 configured, the host is powered and its cable is plugged in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
@@ -44,12 +44,11 @@ class World(Protocol):
     """What a host needs of its surroundings."""
 
     now: Instant
+    neighbours: Mapping[Address, bytes]
+    """The MAC of each host, by its own addresses."""
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
         """Call `call` at a true instant."""
-
-    def neighbour(self, address: Address) -> bytes | None:
-        """Return the MAC of the host with this address of its own."""
 
     def transmit(self, name: str, frame: bytes) -> None:
         """Put a frame on the wire."""
@@ -204,11 +203,10 @@ class Machine:
         is_for_another = not frame[0] & 1 and frame[:6] != self.mac
         if self._program is None or not self.link_up or is_for_another:
             return
-        now = self._local_now()
         if self._stalled:
-            self._ring.add(now, frame)
-            return
-        self._tell(lambda program, now: program.frame_arrived(frame, now))
+            self._ring.add(self._local_now(), frame)
+        else:
+            self._tell(lambda program, now: program.frame_arrived(frame, now))
 
     # What its program may ask of it (`system.System`).
 
@@ -218,7 +216,7 @@ class Machine:
 
     def neighbour(self, address: Address) -> bytes | None:
         """Return the MAC of the host with this address."""
-        return self._world.neighbour(address)
+        return self._world.neighbours.get(address)
 
     def send(self, frame: bytes) -> None:
         """Send a frame if the cable is plugged in."""

@@ -14,16 +14,8 @@ from itertools import pairwise
 from carppcap.election.actions import SendAdvert, State, StateChanged
 from carppcap.node.groups import Step
 from carppcap.simulation.model.happenings import Entry, Running, Told
-from carppcap.simulation.output.report import Report, Tenure, count_holders
-from carppcap.simulation.scenario.parts import (
-    Cut,
-    Deed,
-    Order,
-    Resend,
-    Scenario,
-    Scene,
-    Verb,
-)
+from carppcap.simulation.output.report import Report, Run, Tenure, count_holders
+from carppcap.simulation.scenario.parts import Scenario, Scene
 from carppcap.simulation.scenario.quantities import format_length
 from carppcap.simulation.scenario.story import format_scene
 from carppcap.units import NS_PER_S, Instant, Interval
@@ -49,30 +41,25 @@ _STYLE = (
 _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 86400)
 
 
-def draw(
-    scenario: Scenario,
-    entries: Sequence[Entry],
-    tenures: Sequence[Tenure],
-    report: Report,
-) -> str:
+def draw(run: Run) -> str:
     """Return the picture of a run, a whole document."""
     scenes = [
         (entry.at, told.scene)
-        for entry in entries
+        for entry in run.entries
         if isinstance(told := entry.what, Told) and not told.over
     ]
-    canvas = _Canvas(scenario)
+    canvas = _Canvas(run.scenario)
     height = canvas.bottom + ROW_HEIGHT * (len(scenes) + 1) + 16
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="{_NAMESPACE}" {size}>',
         f"<style>{_STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        *canvas.head(report),
+        *canvas.head(run.report),
         *canvas.axis(),
-        *canvas.states(entries),
-        *canvas.adverts(entries),
-        *canvas.tenures(tenures),
+        *canvas.states(run.entries),
+        *canvas.adverts(run.entries),
+        *canvas.tenures(run.holders),
         *canvas.story(scenes),
         "</svg>",
     ]
@@ -163,15 +150,13 @@ class _Canvas:
 
     def _fault(self, number: int, since: Instant, scene: Scene) -> Iterator[str]:
         """Yield a mark where a scene begins, and a band for as long as it lasts."""
-        x = self._x(since)
-        names = _struck(scene.deed)
-        rows = [self._lanes[name] for name in names] or [TOP]
+        x, until = self._x(since), scene.until(since, self._end)
+        names = scene.deed.names
         height = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
-        if scene.lasts_ns is not None or _stays(scene.deed):
-            width = self._x(min(since + (scene.lasts_ns or self._end), self._end)) - x
-            for y in rows:
+        for y in [self._lanes[name] for name in names] or [TOP]:
+            if until is not None:
+                width = self._x(until) - x
                 yield _box(x, y - 4, width, height, FAULT, look=' fill-opacity="0.16"')
-        for y in rows:
             bottom = y + LANE_HEIGHT - 12
             yield _line(x, y - 8, bottom, FAULT, ' stroke-dasharray="3,3"')
             yield from _mark(x, y - 6, number)
@@ -201,24 +186,6 @@ def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | 
                     if isinstance(action, StateChanged)
                 ]
     return changes
-
-
-def _stays(deed: Deed) -> bool:
-    """True if a deed has an effect until the end, unless it says for how long."""
-    return not isinstance(deed, Order) or deed.verb is Verb.DEMOTE
-
-
-def _struck(deed: Deed) -> tuple[str, ...]:
-    """Return the hosts that a deed concerns; none for the medium."""
-    match deed:
-        case Order(names=names):
-            return names
-        case Cut(senders, receivers):
-            return tuple(dict.fromkeys((*senders, *receivers)))
-        case Resend(name):
-            return (name,)
-        case _:
-            return ()
 
 
 def _tick_step(duration_ns: Interval) -> Interval:

@@ -10,7 +10,7 @@ from carppcap.election.actions import SendAdvert, StateChanged
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.happenings import Entry, Holding
-from carppcap.simulation.scenario.parts import Member
+from carppcap.simulation.scenario.parts import Member, Scenario
 from carppcap.units import Instant, Interval
 
 
@@ -21,11 +21,6 @@ class Tenure:
     name: str
     since: Instant
     until: Instant
-
-    @property
-    def length_ns(self) -> Interval:
-        """The length of the tenure."""
-        return self.until - self.since
 
 
 @dataclass(slots=True)
@@ -61,16 +56,11 @@ class Report:
     hosts: tuple[HostReport, ...]
 
     @property
-    def counted_ns(self) -> Interval:
-        """The time from the first holder to the end."""
-        return self.duration_ns - (self.first_held_ns or 0)
-
-    @property
     def availability(self) -> float:
         """The share of the counted time in which the address was held, 0 to 1."""
         if self.first_held_ns is None:
             return 0.0
-        return 1.0 - self.nobody_ns / self.counted_ns
+        return 1.0 - self.nobody_ns / (self.duration_ns - self.first_held_ns)
 
     @property
     def harm_ns(self) -> Interval:
@@ -79,15 +69,16 @@ class Report:
             return self.duration_ns
         return self.nobody_ns + self.several_ns
 
-    @property
-    def transitions(self) -> int:
-        """Changes of state of all hosts."""
-        return sum(host.transitions for host in self.hosts)
 
-    @property
-    def adverts(self) -> int:
-        """Adverts of all hosts, without those of attackers."""
-        return sum(host.adverts for host in self.hosts)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What happened in one run: `entries` in their order, and what follows."""
+
+    scenario: Scenario
+    seed: int
+    entries: Sequence[Entry]
+    holders: Sequence[Tenure]
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +151,7 @@ class Ledger:
         """Return the report of the run, which ended at `end`."""
         self.tenures += [Tenure(name, at, end) for name, at in self._since.items()]
         for tenure in self.tenures:
-            self._hosts[tenure.name].held_ns += tenure.length_ns
+            self._hosts[tenure.name].held_ns += tenure.until - tenure.since
         for host in self._hosts.values():
             host.rejected = dict(sorted(host.rejected.items()))
         periods = list(count_holders(self.tenures, end))

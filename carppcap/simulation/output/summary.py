@@ -72,8 +72,8 @@ def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
         ("more than one held it (s)", _in_s(r.several_ns for r in reports), 3),
         ("a fail-over (s)", _in_s(fail_overs), 3),
         ("fail-overs", [len(report.fail_overs_ns) for report in reports], 0),
-        ("changes of state", [report.transitions for report in reports], 0),
-        ("adverts sent", [report.adverts for report in reports], 0),
+        ("changes of state", [sum(h.transitions for h in r.hosts) for r in reports], 0),
+        ("adverts sent", [sum(host.adverts for host in r.hosts) for r in reports], 0),
     ]
 
 

@@ -13,13 +13,7 @@ from carppcap.election.events import Tick
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step, is_quiet
-from carppcap.simulation.model.happenings import (
-    Entry,
-    Happening,
-    Holding,
-    Running,
-    Told,
-)
+from carppcap.simulation.model.happenings import Entry, Holding, Running, Told
 from carppcap.simulation.scenario.story import format_scene
 from carppcap.units import format_seconds
 
@@ -27,7 +21,7 @@ from carppcap.units import format_seconds
 def lines(entries: Iterable[Entry], *, verbose: bool = False) -> Iterator[str]:
     """Yield the lines of a run; routine steps and adverts only if `verbose`."""
     for entry in entries:
-        if verbose or not _is_routine(entry.what):
+        if verbose or not _is_routine(entry):
             yield format_entry(entry)
 
 
@@ -50,10 +44,11 @@ def format_entry(entry: Entry) -> str:
     return f"{when}  {entry.name}  {rest}"
 
 
-def _is_routine(what: Happening) -> bool:
-    if not isinstance(what, Step):
-        return isinstance(what, Running)
-    is_due_advert = isinstance(what.event, Tick) and all(
-        isinstance(action, SendAdvert) for action in what.actions
+def _is_routine(entry: Entry) -> bool:
+    step = entry.what
+    if not isinstance(step, Step):
+        return isinstance(step, Running)
+    is_due_advert = isinstance(step.event, Tick) and all(
+        isinstance(action, SendAdvert) for action in step.actions
     )
-    return is_due_advert or is_quiet(what)
+    return is_due_advert or is_quiet(step)

@@ -25,12 +25,11 @@ from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     SendAdvert,
-    SendHint,
     State,
     StateChanged,
 )
 from carppcap.election.config import DEMOTION_MAX, SourceMac
-from carppcap.node.egress import Egress
+from carppcap.node.egress import Egress, Sending
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.simulation.programs.bsd_ingress import BsdIngress
 from carppcap.simulation.programs.system import Program, System, datagram_of
@@ -59,9 +58,7 @@ class BsdHost(Program):
     """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
-        egress = kernel_egress(
-            member, system.mac, lambda: dice.bits(16), system.neighbour
-        )
+        egress = kernel_egress(member, system.mac, dice.ip_id, system.neighbour)
         super().__init__(member, system, dice, egress)
         self._kind = member.kind
         self._advert_at: Instant | None = None
@@ -241,19 +238,16 @@ class BsdHost(Program):
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
         """`carp_prepare_ad`, family by family."""
-        is_openbsd = self._kind is Kind.OPENBSD
+        demotion = self._demotion if self._kind is Kind.OPENBSD else 0
         return [
-            SendAdvert(
-                advbase,
-                advskew,
-                self._cookie if is_openbsd else self._next_counter(),
-                self._demotion if is_openbsd else 0,
-                family,
-            )
+            SendAdvert(advbase, advskew, self._next_counter(), demotion, family)
             for family in self._config.families
         ]
 
-    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+    def _next_counter(self) -> int:
+        return self._cookie if self._kind is Kind.OPENBSD else super()._next_counter()
+
+    def _send(self, action: Sending) -> None:
         """Send the frames of `action`; the second announcement is ARP only."""
         is_second = action == AnnounceAddresses() and self._adverts_until_arp == 0
         for frame in self._egress.frames(action):

@@ -24,9 +24,7 @@ class CarppcapHost(Program):
     """One `Node` with one virtual host, and the part of the shell that matters here."""
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
-        egress = Egress(
-            member.config, system.mac, lambda: dice.bits(16), system.neighbour
-        )
+        egress = Egress(member.config, system.mac, dice.ip_id, system.neighbour)
         super().__init__(member, system, dice, egress)
         # Made at the start, when the clock is read.
         self._node: Node

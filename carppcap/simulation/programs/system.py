@@ -5,16 +5,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from carppcap.addresses import Address
-from carppcap.election.actions import (
-    Action,
-    AnnounceAddresses,
-    SendAdvert,
-    SendHint,
-    State,
-)
+from carppcap.election.actions import Action, AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import Event
 from carppcap.election.script_queue import Job
-from carppcap.node.egress import Egress
+from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.scenario.chance import Dice
@@ -117,7 +111,7 @@ class Program:
         `due` was the deadline when it was stopped.
         """
 
-    def _send(self, action: SendAdvert | SendHint | AnnounceAddresses) -> None:
+    def _send(self, action: Sending) -> None:
         for frame in self._egress.frames(action):
             self._system.send(frame)
 

@@ -73,7 +73,7 @@ class UcarpHost(Program):
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
         config = member.config
-        egress = Egress(config, system.mac, lambda: dice.bits(16))
+        egress = Egress(config, system.mac, dice.ip_id)
         super().__init__(member, system, dice, egress)
         assert config.source is not None  # ucarp has IPv4 only
         self._source = config.source

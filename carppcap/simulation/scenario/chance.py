@@ -34,6 +34,10 @@ class Dice:
         self._state = (self._state + _GAMMA) & _MASK
         return _mix(self._state) >> (64 - count)
 
+    def ip_id(self) -> int:
+        """Return the 16-bit identification of an IPv4 datagram."""
+        return self.bits(16)
+
     def happens(self, chance: float) -> bool:
         """True with the probability `chance`, 0 to 1."""
         return self.bits(53) < chance * (1 << 53)

@@ -36,27 +36,9 @@ from carppcap.options.command_line import parse_values
 from carppcap.options.parsers import VirtualAddress
 from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS
-from carppcap.simulation.scenario.parts import (
-    ATTACKER,
-    INTERFACE,
-    STORY,
-    Kind,
-    Member,
-    Order,
-    Quality,
-    Scenario,
-    Script,
-    Span,
-    Verb,
-)
-from carppcap.simulation.scenario.quantities import (
-    format_length,
-    located,
-    parse_length,
-    parse_positive_length,
-    parse_share,
-    parse_span,
-)
+from carppcap.simulation.scenario import parts, quantities
+from carppcap.simulation.scenario.parts import Kind, Member, Order, Scenario, Verb
+from carppcap.simulation.scenario.quantities import located
 from carppcap.simulation.scenario.story import ALL, parse_story
 from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
@@ -69,7 +51,9 @@ SKEW_STEP = 100
 MEMBERS_MAX = 32
 DRIFT_MAX_PPM = 100_000
 
-_RESERVED = frozenset((ALL, STORY, ATTACKER, "and", "by", "from", "of", "to"))
+_RESERVED = frozenset(
+    (ALL, parts.STORY, parts.ATTACKER, "and", "by", "from", "of", "to")
+)
 _NO_PROCESS = (Verb.KILL, Verb.STALL)
 
 
@@ -84,8 +68,8 @@ def _kind(text: str) -> Kind:
         ) from None
 
 
-def _start(text: str) -> Span | None:
-    return None if text == "never" else parse_span(text)
+def _start(text: str) -> parts.Span | None:
+    return None if text == "never" else quantities.parse_span(text)
 
 
 def _drift(text: str) -> int:
@@ -100,15 +84,15 @@ def _drift(text: str) -> int:
     return int(match[1])
 
 
-def parse_script(text: str) -> Script:
+def parse_script(text: str) -> parts.Script:
     """Return the script of `200ms, exit 1, address first`, or of `none`.
 
     Raises `ConfigError`.
     """
     if text.strip() == "none":
-        return Script(exit_code=None)
+        return parts.Script(exit_code=None)
     length, *remarks = (part.strip() for part in text.split(","))
-    script = Script(parse_length(length))
+    script = parts.Script(quantities.parse_length(length))
     for remark in remarks:
         match = re.fullmatch(r"exit (\d{1,3})", remark, re.ASCII)
         if remark == "address first":
@@ -124,25 +108,25 @@ def parse_script(text: str) -> Script:
     return script
 
 
-_Fields: TypeAlias = Mapping[str, tuple[str, Callable[[str], Any]] | None]
-"""The keys of a table: the field and the parser of each; None: not a field."""
+_Table: TypeAlias = Mapping[str, Any]
+"""A table as TOML reads it."""
+
+_Fields: TypeAlias = Mapping[str, tuple[str, Callable[[str], Any]]]
+"""The keys of a table: the field and the parser of each."""
 
 _TOP: _Fields = {
     "title": ("title", str),
-    "duration": ("duration_ns", parse_positive_length),
-    "group": None,
-    "wire": None,
-    "node": None,
-    "story": None,
+    "duration": ("duration_ns", quantities.parse_positive_length),
 }
+_PARTS = ("group", "wire", "node", "story")
 _SHARES = ("loss", "duplicate", "reorder", "corrupt")
-_WIRE: _Fields = {
-    **{share: (share, parse_share) for share in _SHARES},
-    "delay": ("delay_ns", parse_length),
-    "jitter": ("jitter_ns", parse_length),
+WIRE: _Fields = {
+    **{share: (share, quantities.parse_share) for share in _SHARES},
+    "delay": ("delay_ns", quantities.parse_length),
+    "jitter": ("jitter_ns", quantities.parse_length),
 }
 _NODE: _Fields = {
-    "flags": None,
+    "flags": ("flags", str),
     "kind": ("kind", _kind),
     "start": ("start", _start),
     "up_script": ("up", parse_script),
@@ -151,23 +135,23 @@ _NODE: _Fields = {
 }
 
 
-def parse_document(document: Mapping[str, Any], where: str) -> Scenario:
+def parse_document(document: _Table, where: str) -> Scenario:
     """Return the scenario of a document, which is in the file `where`.
 
     Raises `ConfigError` for all that is wrong with it.
     """
     with located(where):
-        fields = _fields(document, _TOP)
+        fields = _fields(document, _TOP, _PARTS)
         group = _table(document, "group")
         with located("group"):
-            _fields(group, {"flags": None})
-            flags = _flags(group)
+            _fields(group, {}, ("flags",))
+            flags = shlex.split(_text(group, "flags"))
         members = _members(_table(document, "node"), flags)
         names = tuple(member.name for member in members)
-        story = parse_story(_lines(document), names, "story")
+        story = parse_story(_lines(document), names)
         wire = _table(document, "wire")
         with located("wire"):
-            quality = Quality(**_fields(wire, _WIRE))
+            quality = parts.Quality(**_fields(wire, WIRE))
         scenario = Scenario(members, story, quality, **fields)
         check(scenario)
     return scenario
@@ -180,8 +164,8 @@ def check(scenario: Scenario) -> None:
         if scene.at.low_ns >= scenario.duration_ns:
             raise ConfigError(
                 "the story goes on at {at}, but the run ends at {end}",
-                at=format_length(scene.at.low_ns),
-                end=format_length(scenario.duration_ns),
+                at=quantities.format_length(scene.at.low_ns),
+                end=quantities.format_length(scenario.duration_ns),
             )
         if isinstance(scene.deed, Order):
             for name in scene.deed.names:
@@ -206,9 +190,7 @@ def _check_order(verb: Verb, name: str, kind: Kind) -> None:
         )
 
 
-def _members(
-    nodes: Mapping[str, Any], group_flags: Sequence[str]
-) -> tuple[Member, ...]:
+def _members(nodes: _Table, group_flags: Sequence[str]) -> tuple[Member, ...]:
     with located("node"):
         if not 1 <= len(nodes) <= MEMBERS_MAX:
             raise ConfigError(
@@ -235,17 +217,15 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _member(
-    name: str, table: Mapping[str, Any], group_flags: Sequence[str], number: int
-) -> Member:
+def _member(name: str, table: _Table, flags: Sequence[str], number: int) -> Member:
     with located(f"node.{name}"):
         fields = _fields(table, _NODE)
-        flags = group_flags, _flags(table)
+        own_flags = shlex.split(fields.pop("flags", ""))
         with located("flags"):
-            settings = _settings(flags, number)
+            settings = _settings((flags, own_flags), number)
         member = Member(
             name,
-            settings.virtual_host(INTERFACE),
+            settings.virtual_host(parts.INTERFACE),
             shutdown=settings.shutdown,
             ignore_link_state=settings.ignore_link_state,
             script_timeout_ns=settings.script_timeout_ns,
@@ -262,46 +242,40 @@ def _member(
 
 def _settings(flags: Iterable[Sequence[str]], number: int) -> Settings:
     """Return the settings of all `flags`; later options replace earlier ones."""
-    values: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     words: list[str] = []
     for part in flags:
         said, others = parse_values(part, OPTIONS)
         if "password" in said:
-            values.pop("passfile", None)
-        values |= said
+            given.pop("passfile", None)
+        given |= said
         words += others
     if words:
         raise ConfigError(
             "unexpected word [{word}] (allowed: options of the daemon)", word=words[0]
         )
-    skew = min(number * SKEW_STEP, ADVSKEW_MAX - 1)
-    settings = Settings(**({"advskew": skew} | values))
-    password = settings.password or PASSWORD_DEFAULT
-    if settings.passfile is not None:  # One file, one password.
-        name = settings.passfile.encode("utf-8", "surrogateescape")
-        password = name[-PASSWORD_LENGTH_MAX:]
-    return replace(
-        settings,
-        vhid=settings.vhid or VHID_DEFAULT,
-        source=settings.source or FIRST_ADDRESS + number,
-        source6=settings.source6 or FIRST_ADDRESS6 + number,
-        addresses=settings.addresses or (VirtualAddress(VIP_DEFAULT),),
-        password=password,
-    )
+    if "passfile" in given:  # One file, one password.
+        name = given["passfile"].encode("utf-8", "surrogateescape")
+        given["password"] = name[-PASSWORD_LENGTH_MAX:]
+    defaults: dict[str, Any] = {
+        "vhid": VHID_DEFAULT,
+        "source": FIRST_ADDRESS + number,
+        "source6": FIRST_ADDRESS6 + number,
+        "addresses": (VirtualAddress(VIP_DEFAULT),),
+        "password": PASSWORD_DEFAULT,
+        "advskew": min(number * SKEW_STEP, ADVSKEW_MAX - 1),
+    }
+    return Settings(**(defaults | given))
 
 
-def _lines(document: Mapping[str, Any]) -> list[str]:
+def _lines(document: _Table) -> list[str]:
     story = document.get("story", "")
     if isinstance(story, list) and all(isinstance(line, str) for line in story):
         return story
     return _text(document, "story").splitlines()
 
 
-def _flags(table: Mapping[str, Any]) -> list[str]:
-    return shlex.split(_text(table, "flags"))
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
+def _text(table: _Table, key: str) -> str:
     value = table.get(key, "")
     if not isinstance(value, str):
         raise ConfigError(
@@ -318,25 +292,27 @@ def _shown(value: object) -> str:
         return "an endless number"
 
 
-def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _table(document: _Table, key: str) -> _Table:
     value = document.get(key, {})
     if not isinstance(value, Mapping):
         raise ConfigError("[{key}] must be a table", key=key)
     return value
 
 
-def _fields(table: Mapping[str, Any], known: _Fields) -> dict[str, Any]:
-    """Return the fields that `table` gives, each read by its parser."""
+def _fields(
+    table: _Table, known: _Fields, others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the fields that `table` gives; the keys of `others` are left out."""
     fields = {}
     for key in table:
-        if key not in known:
-            raise ConfigError(
-                "unknown key [{key}] (allowed: {keys})", key=key, keys=", ".join(known)
-            )
-        field = known[key]
-        if field is not None:
-            name, parse = field
+        if key in known:
+            name, parse = known[key]
             text = _text(table, key)
             with located(key):
                 fields[name] = parse(text)
+        elif key not in others:
+            keys = ", ".join([*known, *others])
+            raise ConfigError(
+                "unknown key [{key}] (allowed: {keys})", key=key, keys=keys
+            )
     return fields

@@ -5,11 +5,11 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from carppcap.election.config import VirtualHostConfig
 from carppcap.simulation.scenario.chance import Dice
-from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Interval
+from carppcap.units import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Interval
 
 INTERFACE = "eth0"
 """The name of the interface of every simulated host."""
@@ -139,6 +139,11 @@ class Cut:
     receivers: tuple[str, ...]
     both: bool = True
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys((*self.senders, *self.receivers)))
+
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
@@ -146,6 +151,7 @@ class Disturb:
 
     field: str
     value: float | Interval
+    names: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +166,14 @@ class Resend:
     every_ns: Interval = NS_PER_S
     forged: tuple[int, int] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The host whose adverts are sent again."""
+        return (self.name,)
+
 
 Deed: TypeAlias = Order | Cut | Disturb | Resend
+"""What the story does; `names` are the hosts it concerns, none for the whole medium."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,15 @@ class Scene:
     at: Span
     deed: Deed
     lasts_ns: Interval | None = None
+
+    def until(self, since: Instant, end: Instant) -> Instant | None:
+        """Return when it is over in a run that ends at `end`; None: at once."""
+        if self.lasts_ns is not None:
+            return min(since + self.lasts_ns, end)
+        is_momentary = (
+            isinstance(self.deed, Order) and self.deed.verb is not Verb.DEMOTE
+        )
+        return None if is_momentary else end
 
 
 @dataclass(frozen=True, slots=True)

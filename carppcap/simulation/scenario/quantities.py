@@ -76,10 +76,9 @@ def parse_share(text: str) -> float:
 def format_length(length_ns: Interval) -> str:
     """Return the length in the largest of s, ms, us without a fraction, as `-5s`."""
     sign = "-" if length_ns < 0 else ""
-    for unit in ("s", "ms"):
-        if length_ns % _UNITS[unit] == 0:
-            return f"{sign}{abs(length_ns) // _UNITS[unit]}{unit}"
-    return f"{sign}{abs(length_ns) // NS_PER_US}us"
+    whole = (unit for unit in ("s", "ms") if length_ns % _UNITS[unit] == 0)
+    unit = next(whole, "us")
+    return f"{sign}{abs(length_ns) // _UNITS[unit]}{unit}"
 
 
 def format_share(share: float) -> str:

@@ -64,28 +64,23 @@ _PHRASES = {
 }
 """How the story says that a field of `Quality` has another value."""
 
-_LASTING_VERBS = {
-    *(Verb.CRASH, Verb.KILL, Verb.STOP, Verb.PULL, Verb.STALL, Verb.DEMOTE)
-}
+_MOMENTARY = (Verb.START, Verb.STEP_DOWN, Verb.PLUG, Verb.UNDEMOTE, Verb.STEP_CLOCK)
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
 _ALLOWED = ", ".join(
     [*(verb.value for verb in Verb), "cut", *_DISTURBANCES, "replay", "rewrite"]
 )
 
 
-def parse_story(
-    lines: Iterable[str], names: Sequence[str], where: str
-) -> tuple[Scene, ...]:
+def parse_story(lines: Iterable[str], names: Sequence[str]) -> tuple[Scene, ...]:
     """Return the scenes of a text, in which `#` begins a comment.
 
-    `names` are the hosts there are; `where` is the place of the text.  Raises
-    `ConfigError`.
+    `names` are the hosts there are.  Raises `ConfigError` with the number of the line.
     """
     scenes = []
     for number, line in enumerate(lines, start=1):
         sentence = line.partition("#")[0].strip()
         if sentence:
-            with located(f"{where}, line {number}"):
+            with located(f"story, line {number}"):
                 scenes.append(parse_scene(sentence, names))
     return tuple(scenes)
 
@@ -98,11 +93,13 @@ def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
     lasts_ns: Interval | None = None
     if reader.skip("for"):
         lasts_ns = parse_positive_length(reader.word())
-    deed = _parse_deed(reader)
+    if reader.peek() not in _PARSERS:
+        reader.fail(_ALLOWED)
+    deed = _PARSERS[reader.word()](reader)
     if reader.words:
         reader.fail("the end of the sentence")
     order = deed.verb if isinstance(deed, Order) else None
-    if lasts_ns is not None and order not in (None, *_LASTING_VERBS):
+    if lasts_ns is not None and order in _MOMENTARY:
         raise ConfigError(
             "[{text}] happens at once and cannot last (leave out: for)", text=sentence
         )
@@ -208,12 +205,6 @@ class _Reader:
             self.skip("and")
             hosts.append(self.host())
         return tuple(dict.fromkeys(hosts))
-
-
-def _parse_deed(reader: _Reader) -> Deed:
-    if reader.peek() not in _PARSERS:
-        reader.fail(_ALLOWED)
-    return _PARSERS[reader.word()](reader)
 
 
 def _parse_order(verb: Verb, reader: _Reader) -> Order:

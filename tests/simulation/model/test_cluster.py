@@ -15,7 +15,7 @@ from carppcap.simulation.output.transcript import lines
 from carppcap.simulation.run import measure, run
 from carppcap.simulation.scenario.parts import Kind, Order, Scene, Span, Verb
 from carppcap.units import NS_PER_S
-from tests.simulation.groups import adverts, causes, changes, group, play
+from tests.simulation.groups import adverts, causes, changes, every_step, group, play
 
 SCENARIOS = Path(__file__).parents[3] / "fixtures" / "simulations"
 EVERY_KIND = [kind.value for kind in Kind]
@@ -72,11 +72,11 @@ def test_what_is_measured_is_what_is_seen() -> None:
 def test_steps_are_in_order_and_end_in_time() -> None:
     """And each carries the name of its host."""
     result = play("carppcap", "ucarp", "netbsd", duration="30s")
-    instants = [step.at for _, step in result.steps]
+    instants = [step.at for _, step in every_step(result)]
 
     assert instants == sorted(instants)
     assert instants[-1] < 30 * NS_PER_S
-    assert {name for name, _ in result.steps} == {"node1", "node2", "node3"}
+    assert {name for name, _ in every_step(result)} == {"node1", "node2", "node3"}
 
 
 def test_a_frame_is_handled_before_a_deadline_at_the_same_instant() -> None:
@@ -146,7 +146,7 @@ def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
         result = play("carppcap", "carppcap", story=story, group=group)
         heard = Counter(
             step.event.counter
-            for name, step in result.steps
+            for name, step in every_step(result)
             if name == "node2" and isinstance(step.event, AdvertReceived)
         )
         assert max(heard.values()) == repeated
@@ -200,4 +200,4 @@ def test_orders_by_hand() -> None:
 
     assert result.seed == result.report.seed == 5
     assert [tenure.name for tenure in result.holders] == ["node1", "node2"]
-    assert all(isinstance(step, Step) for _, step in result.steps)
+    assert all(isinstance(step, Step) for _, step in every_step(result))

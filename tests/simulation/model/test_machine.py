@@ -6,7 +6,7 @@ from carppcap.election.events import LinkDown
 from carppcap.simulation.model.happenings import Running
 from carppcap.simulation.model.machine import Ring
 from carppcap.units import NS_PER_S
-from tests.simulation.groups import causes, changes, play, several_s
+from tests.simulation.groups import causes, changes, every_step, play, several_s
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_frame_that_arrives_without_a_cable_is_lost() -> None:
         "carppcap", "netbsd", story="at 20.1s pull node2", wire={"delay": "300ms"}
     )
 
-    last = [step for name, step in result.steps if name == "node2"][-1]
+    last = [step for name, step in every_step(result) if name == "node2"][-1]
     assert (last.at, last.event) == (20_100_000_000, LinkDown())
 
 
@@ -105,7 +105,9 @@ def test_only_its_own_script_is_killed() -> None:
         group={"flags": "--script-timeout 1"},
         node={"node1": {"up_script": "5s", "down_script": "999s"}},
     )
-    released = [step.at for _, step in result.steps if "Released" in str(step.event)]
+    released = [
+        step.at for _, step in every_step(result) if "Released" in str(step.event)
+    ]
 
     assert released[:2] == [1_000_000_000, 6_000_000_000]
     assert result.holders[0].since == 8_000_000_000
@@ -174,13 +176,19 @@ def test_a_script_that_ends_during_a_stall() -> None:
         story="at 4s for 5s stall node1",
         node={"node1": {"up_script": "3s"}},
     )
-    told = [step for _, step in result.steps if "Acquired" in type(step.event).__name__]
+    told = [
+        step
+        for _, step in every_step(result)
+        if "Acquired" in type(step.event).__name__
+    ]
 
     assert result.report.first_held_ns == 6_000_000_000
     assert [step.at for step in told] == [9_000_000_000]
     # As in the daemon, what is due comes before it.
     late = [
-        type(step.event).__name__ for _, step in result.steps if step.at == 9 * NS_PER_S
+        type(step.event).__name__
+        for _, step in every_step(result)
+        if step.at == 9 * NS_PER_S
     ]
     assert late == ["Tick", "SendSucceeded", "AddressesAcquired"]
 
@@ -189,7 +197,7 @@ def test_two_stalls_are_over_when_both_are() -> None:
     """SIGSTOP twice, and the later SIGCONT counts."""
     story = "at 20s for 5s stall node1\nat 22s for 6s stall node1"
     result = play("carppcap", story=story)
-    silent = [step.at for _, step in result.steps if 20e9 < step.at < 28e9]
+    silent = [step.at for _, step in every_step(result) if 20e9 < step.at < 28e9]
 
     assert silent == []
 
@@ -209,7 +217,7 @@ def test_drift(drift: str, expected_s: float) -> None:
     """Ten percent fast or slow, in the true time of the simulation."""
     result = play("carppcap", node={"node1": {"drift": drift}})
     up = changes(result, "node1")[1][0]
-    steps = [step for _, step in result.steps]
+    steps = [step for _, step in every_step(result)]
 
     assert up == pytest.approx(expected_s, abs=0.001)
     assert all(step.deadline is None or step.deadline > step.at for step in steps)

@@ -16,7 +16,7 @@ from carppcap.simulation.output.picture import (
     WIDTH,
     draw,
 )
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from tests.simulation.groups import play
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,8 +25,7 @@ SCALE = (WIDTH - LEFT - RIGHT) / 60
 
 
 def picture(result: Run) -> ET.Element:
-    text = draw(result.scenario, result.entries, result.holders, result.report)
-    return ET.fromstring(text)
+    return ET.fromstring(draw(result))
 
 
 def bars(root: ET.Element, colour: str) -> list[tuple[float, float]]:

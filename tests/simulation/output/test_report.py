@@ -68,7 +68,6 @@ def test_what_follows_from_the_accounts() -> None:
     """Availability counts from the first holder; harm is whatever went wrong."""
     found = report((20, "node1", True), (60, "node1", False), (70, "node2", True))
 
-    assert found.counted_ns == 80
     assert found.availability == 1 - 10 / 80
     assert found.harm_ns == 10
     assert [member.held_ns for member in found.hosts] == [40, 30]
@@ -93,7 +92,6 @@ def test_tenures() -> None:
     ledger.close(1, 9)
 
     assert ledger.tenures == [Tenure("node1", 1, 3), Tenure("node2", 4, 9)]
-    assert [tenure.length_ns for tenure in ledger.tenures] == [2, 5]
 
 
 def test_counters() -> None:
@@ -112,7 +110,6 @@ def test_counters() -> None:
     assert (one.adverts, one.transitions) == (0, 0)
     assert (two.adverts, two.transitions, two.rejected) == (2, 1, {})
     assert one.rejected == {"badsum": 1, "own": 2}
-    assert (found.adverts, found.transitions) == (2, 1)
 
 
 @pytest.mark.parametrize(

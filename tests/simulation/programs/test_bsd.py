@@ -6,13 +6,14 @@ import pytest
 
 from carppcap.addresses import Family
 from carppcap.election.actions import AnnounceAddresses
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import (
     adverts,
     causes,
     changes,
+    every_step,
     fail_over_s,
     nobody_s,
     play,
@@ -58,7 +59,9 @@ def test_a_tick_more_between_adverts(kind: str, expected_s: float) -> None:
 def test_a_new_master_speaks_at_once(kind: str) -> None:
     """Advert and ARP in the step that makes it MASTER, and it answers from then on."""
     result = play(kind)
-    step = next(step for _, step in result.steps if AnnounceAddresses() in step.actions)
+    step = next(
+        step for _, step in every_step(result) if AnnounceAddresses() in step.actions
+    )
 
     assert [type(action).__name__ for action in step.actions] == [
         "StateChanged",
@@ -296,7 +299,7 @@ def test_a_second_announcement(kind: str) -> None:
     result = play(kind)
     announced = [
         step.at / NS_PER_S
-        for _, step in result.steps
+        for _, step in every_step(result)
         if AnnounceAddresses() in step.actions
     ]
 

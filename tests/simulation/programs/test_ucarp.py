@@ -7,11 +7,12 @@ import pytest
 
 from carppcap.election.actions import AnnounceAddresses, SendAdvert
 from carppcap.election.events import AddressesAcquired
-from carppcap.simulation.run import Run
+from carppcap.simulation.output.report import Run
 from tests.simulation.groups import (
     adverts,
     causes,
     changes,
+    every_step,
     fail_over_s,
     nobody_s,
     play,
@@ -208,12 +209,12 @@ def test_the_last_octet_of_the_address_decides_a_tie(
     goes = {"node1": "node2", "node2": "node1"}[stays]
     yielded = next(
         step
-        for host, step in result.steps
+        for host, step in every_step(result)
         if host == goes and step.actions and "better_master" in str(step.actions)
     )
     heard = [
         step
-        for host, step in result.steps
+        for host, step in every_step(result)
         if host == stays
         and step.at > yielded.at
         and AnnounceAddresses() in step.actions
@@ -228,7 +229,7 @@ def test_the_last_octet_of_the_address_decides_a_tie(
 def test_script_then_arp_then_advert() -> None:
     """The claim waits for the up script; ARP again two adverts later."""
     result = play("ucarp", node={"node1": {"up_script": "2s"}})
-    steps = [step for _, step in result.steps if step.actions]
+    steps = [step for _, step in every_step(result) if step.actions]
     up, claim, second, third = steps[1:5]
 
     assert [type(action).__name__ for action in up.actions] == [

@@ -93,11 +93,11 @@ def test_a_story_is_a_text() -> None:
         "at 2s start alpha",
     ]
 
-    scenes = parse_story(lines, NAMES, "file: story")
+    scenes = parse_story(lines, NAMES)
 
     assert [format_scene(scene) for scene in scenes] == ["crash alpha", "start alpha"]
-    with pytest.raises(ConfigError, match=r"^file: story, line 5: \[at 3s\]"):
-        parse_story([*lines, "at 3s"], NAMES, "file: story")
+    with pytest.raises(ConfigError, match=r"^story, line 5: \[at 3s\]"):
+        parse_story([*lines, "at 3s"], NAMES)
 
 
 @pytest.mark.parametrize(
