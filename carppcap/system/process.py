@@ -109,6 +109,21 @@ def become_daemon() -> Verdict:
     return Verdict(writing)
 
 
+def reap_orphans(spare: int | None) -> None:
+    """As process 1 of a container, reap what scripts have left behind.
+
+    The child `spare`, which may end at any time, is left to its `Popen`.
+    """
+    if os.getpid() != 1:
+        return
+    ended = os.WEXITED | os.WNOHANG
+    with suppress(ChildProcessError):
+        while (child := os.waitid(os.P_ALL, 0, ended | os.WNOWAIT)) is not None:
+            if child.si_pid == spare:
+                return  # The others have their turn when it has been waited for.
+            os.waitid(os.P_PID, child.si_pid, ended)
+
+
 class PidFile:
     """A file with the process id, while the process runs.
 

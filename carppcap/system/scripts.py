@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
+from carppcap.system.process import reap_orphans
 from carppcap.units import NS_PER_S, Instant, Interval
 
 RETRY_NS = NS_PER_S
@@ -118,6 +119,7 @@ class ScriptRunner:
         """Collect the outcome of a script that has ended, and start the next one."""
         running = self._running
         if running is None or (exit_code := running.process.poll()) is None:
+            reap_orphans(spare=None if running is None else running.process.pid)
             return
         self._running = None
         self.outcomes.append(

@@ -282,6 +282,29 @@ def test_commands_that_find_it(name: str, background: bool) -> None:
         )
 
 
+@only_ours
+def test_process_1_reaps_what_its_scripts_left_behind() -> None:
+    """In a container there is no other init; its own script is waited for as ever."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        script = lab.script("up", fails=True)
+        lines = script.read_text().splitlines()
+        lines[1:1] = ["for each in 1 2 3; do (sleep 0.$each &); done"]
+        script.write_text("\n".join(lines))
+        alone = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+        daemon = host.start(OURS, "-r 1 -D", up=script, before=alone)
+        wait_for("the script", lambda: daemon.logged("The up script failed"))
+        [process_1] = _children(daemon.pid)
+
+        wait_for("the end of what it left", lambda: not _children(process_1))
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that this one has to wait for, zombies among them."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
 @any_program
 def test_fedora_unit(program: str) -> None:
     """Settings in vip-common.conf and vip-001.conf, the password in vip-001.pwd."""

@@ -200,6 +200,36 @@ def test_no_more_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         become_daemon()
 
 
+REAP = """
+import os, subprocess, sys
+from carppcap.system.process import reap_orphans
+def children():
+    with open("/proc/thread-self/children") as file:
+        return [int(word) for word in file.read().split()]
+pid = int(sys.argv[1]) or os.getpid()
+os.getpid = lambda: pid
+ended = [subprocess.Popen(["sh", "-c", f"exit {code}"]) for code in (3, 4)]
+running = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+for process in ended:
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+left, own = ended
+reap_orphans(spare=own.pid)
+print(left.pid in children(), own.poll())
+reap_orphans(spare=None)
+running.stdin.close()
+print(running.wait())
+reap_orphans(spare=None)
+"""
+
+
+@pytest.mark.parametrize(("pid", "is_left"), [(1, False), (0, True)])
+def test_what_scripts_left_behind(pid: int, is_left: bool) -> None:
+    """Process 1 reaps it, and nothing else; others have an init for that."""
+    ended = python(REAP, str(pid))
+
+    assert (ended.stdout, ended.stderr) == (f"{is_left} 4\n0\n", "")
+
+
 def test_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is there for as long as we are, wherever we go meanwhile."""
     monkeypatch.chdir(tmp_path)
