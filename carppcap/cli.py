@@ -7,6 +7,7 @@
 Run under the name `ucarp`, it is the daemon and nothing else.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -99,15 +100,20 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
         return _run(name, settings, log, verdict)
-    except CarpError as error:
-        log.fatal(error)
+    except (CarpError, MemoryError) as error:
+        why = error if isinstance(error, CarpError) else _out_of_memory()
+        log.fatal(why)
         if verdict is not None:
-            verdict.report(error.exit_status)
-        return error.exit_status
+            verdict.report(why.exit_status)
+        return why.exit_status
     except Exception as error:
         # In the background the traceback goes nowhere.
         log.error(f"Unable to go on: {error!r}")
         raise
+
+
+def _out_of_memory() -> LinkError:
+    return LinkError("Unable to go on: {why}", why=os.strerror(errno.ENOMEM))
 
 
 def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:

@@ -513,6 +513,25 @@ def test_a_mistake_of_ours(
     assert "[ERROR] Unable to go on: ZeroDivisionError(" in capfd.readouterr().err
 
 
+class Starved:
+    """A daemon without memory."""
+
+    def __init__(self, *arguments: object) -> None:
+        raise MemoryError
+
+
+def test_out_of_memory(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line and status 2, as for all that the machine does not give us."""
+    monkeypatch.setattr("carppcap.daemon.loop.Daemon", Starved)
+
+    assert main([*COMPLETE, *SCRIPTS]) == 2
+
+    [line] = capfd.readouterr().err.splitlines()
+    assert STAMP.sub("", line) == "[ERROR] Unable to go on: Cannot allocate memory"
+
+
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 def test_the_first_interface(tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ from carppcap.wire.decode import decode
 LOOK_AGAIN_NS = NS_PER_S
 """Time until something is tried again that the kernel had no room for."""
 
+MEMORY_RESERVE_BYTES = 1 << 20
+"""Address space for the last down script when no other is left; it is never touched."""
+
 READS_PER_TURN_MAX = 256
 """In batches: more than the ring holds, so that all older frames were read."""
 
@@ -92,6 +95,7 @@ class Daemon:
             settings, config, self._journal, self._addresses_of_this_machine
         )
         self._performer = Performer(self._group, self)
+        self._memory_reserve = bytes(MEMORY_RESERVE_BYTES)
         self._ended_by: signal.Signals | None = None
         self._stopping = False
         self._dropped = 0
@@ -115,10 +119,17 @@ class Daemon:
     def run(self) -> signal.Signals | None:
         """Take part until told to stop.
 
-        Return the signal to end by, or None to exit with status 0.
+        Return the signal to end by, or None to exit with status 0.  After an exception
+        the addresses are no longer on this host.
         """
-        while not self._is_finished():
-            self._turn(self._wait())
+        try:
+            while not self._is_finished():
+                self._turn(self._wait())
+        except Exception:
+            # A peer takes the address over as soon as we are silent.
+            self._memory_reserve = b""
+            self._vips.abandon()
+            raise
         return self._ended_by
 
     def close(self) -> None:

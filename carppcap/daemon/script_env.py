@@ -37,7 +37,7 @@ def step_env(step: Step) -> dict[str, str]:
     # A master that leaves gently first releases its addresses, then changes its state.
     if isinstance(step.event, StepDown):
         return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
-    return _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
+    return SHUTDOWN_ENV
 
 
 def _change_env(old: State, new: State, cause: str) -> dict[str, str]:
@@ -46,3 +46,7 @@ def _change_env(old: State, new: State, cause: str) -> dict[str, str]:
         "CARPPCAP_PREVIOUS_STATE": old.value,
         "CARPPCAP_CAUSE": cause,
     }
+
+
+SHUTDOWN_ENV = _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
+"""The variables of the down script of a master that leaves."""

@@ -4,10 +4,11 @@ Our own interface (`--vmac`) takes a moment and a script any time, so the interf
 set before the script is started.
 """
 
+import time
 from collections.abc import Callable
 
 from carppcap.addresses import Address
-from carppcap.daemon.script_env import group_env, step_env
+from carppcap.daemon.script_env import SHUTDOWN_ENV, group_env, step_env
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired
 from carppcap.election.script_queue import Job, Outcome
@@ -16,8 +17,14 @@ from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.node.outcomes import AddressesNews, addresses_news
 from carppcap.options.settings import Settings
+from carppcap.system.clock import now_ns
 from carppcap.system.scripts import ScriptRunner
-from carppcap.units import Instant
+from carppcap.units import NS_PER_S, Instant
+
+ABANDON_NS = 5 * NS_PER_S
+"""How long a script may take when the daemon cannot go on; no adverts are sent."""
+
+_POLL_S = 0.02
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
@@ -44,6 +51,7 @@ class Vips:
         self._held = held
         self._interface = _own_interface(config)
         self._wants_interface = False
+        self._is_requested = False
         self._is_stuck = False
         arguments = [config.interface, str(config.vips[0])]
         if settings.xparam is not None:
@@ -67,6 +75,7 @@ class Vips:
 
     def acquire(self, step: Step) -> list[AddressesNews]:
         """Take the addresses, as `step` asks; return what is known at once."""
+        self._is_requested = True
         news: list[AddressesNews] = []
         if self._interface is not None:
             try:
@@ -83,6 +92,7 @@ class Vips:
         """Let go of the addresses, as `step` asks."""
         self._drop_interface()
         self._request(Job.RELEASE, step)
+        self._is_requested = False
 
     def tend(self, now: Instant) -> list[AddressesNews]:
         """Kill, retry and reap scripts; return what follows from their ends."""
@@ -97,6 +107,25 @@ class Vips:
                 news.append(self._ended(outcome))
         self._say_started()
         return news
+
+    def abandon(self) -> None:
+        """Let go of the addresses and wait for it, as the daemon cannot go on.
+
+        What was requested last decides: the state may say something else in the middle
+        of a step.  A script that takes longer than `ABANDON_NS` is killed.
+        """
+        if self._is_requested:
+            try:
+                self._drop_interface()
+            finally:
+                self.scripts.request(Job.RELEASE, now_ns(), SHUTDOWN_ENV)
+            self._say_started()
+        for _ in Job:  # The up script may have to end first.
+            until = now_ns() + ABANDON_NS
+            while not self.scripts.idle and now_ns() < until:
+                time.sleep(_POLL_S)
+                self.tend(now_ns())
+            self.scripts.kill()
 
     def close(self) -> None:
         """Close what was opened; the addresses stay where they are."""

@@ -408,6 +408,55 @@ def test_scripts_are_told_why(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "up", "trigger"),
+    [
+        pytest.param("transmit", ADD, b"", id="periodic advert"),
+        pytest.param("record", ADD, ADVERT_OF_A_BETTER, id="on its way to BACKUP"),
+        pytest.param("transmit", f"sleep 1; {ADD}", b"", id="up script runs"),
+        pytest.param("transmit", f"{ADD}; sleep 1000", b"", id="up script hangs"),
+    ],
+)
+def test_out_of_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: str, up: str, trigger: bytes
+) -> None:
+    """In the middle of a step: the address goes, as a peer is about to take it."""
+    monkeypatch.setattr("carppcap.daemon.vips.ABANDON_NS", 2 * 10**9)
+    live = Live(f"-u {world.script('up', up)} -d {world.down}")
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        live.run(
+            live.says(MASTER),
+            lambda: wait_for(lambda: "sleep 1;" in up or world.has_address()),
+            lambda: wait_for(lambda: "up" in world.ran),
+            lambda: monkeypatch.setattr(live.daemon, place, fail),
+            lambda: world.send(trigger or FORGED),
+        )
+
+    assert world.ran == ["down", "up", "down"]
+    assert not world.has_address()
+
+
+def test_out_of_memory_as_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to let go of."""
+    live = Live(f"-u {world.up} -d {world.down} -r 100")
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        live.run(
+            live.says(BACKUP),
+            lambda: monkeypatch.setattr(live.daemon, "_read_frames", fail),
+            lambda: world.send(ADVERT_OF_A_BETTER),
+        )
+
+    assert world.ran == ["down"]
+
+
 def test_without_scripts(world: World) -> None:
     """Somebody else sees to the address; we announce at once."""
     live = Live("-z")

@@ -194,6 +194,26 @@ def test_an_interface_of_our_own(fake: type[FakeInterface]) -> None:
     assert fake.deeds[1:] == ["acquire", "release", "close"]
 
 
+@pytest.mark.parametrize("is_master", [True, False])
+def test_abandoning(fake: type[FakeInterface], tmp_path: Path, is_master: bool) -> None:
+    """What was taken is let go of, and only that."""
+    down = tmp_path / "down"
+    down.write_text(f"#!/bin/sh\necho $CARPPCAP_STATE >{tmp_path}/told\n")
+    down.chmod(0o755)
+    subject = Subject(down=str(down), vmac=True)
+    if is_master:
+        subject.vips.acquire(STEP)
+
+    subject.vips.abandon()
+
+    assert fake.deeds[1:] == ["acquire", "release"] * is_master
+    assert subject.vips.scripts.idle
+    told = tmp_path / "told"
+    assert (told.read_text() if is_master else told.exists()) == (
+        "INIT\n" if is_master else False
+    )
+
+
 def test_an_up_script_after_our_own_interface(
     fake: type[FakeInterface], script: Callable[[str], str]
 ) -> None:
