@@ -27,7 +27,7 @@ def pytest_configure() -> None:
     os.environ["LC_ALL"] = "C.UTF-8"
     os.environ.pop("LANGUAGE", None)
     os.environ.pop("CARPPCAP_PASS", None)
-    if os.geteuid() != 0:  # Then locks are not in /run, and this may not be there.
+    if os.stat("/run").st_uid != os.geteuid():  # Then locks are not there.
         os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="carppcap-run-")
         atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"])
     # A shell ignores them in what it runs in the background, and so would every
