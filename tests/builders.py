@@ -173,10 +173,18 @@ def advertisement(
     return ipv6(message, **fields)
 
 
-def vrrp_v2(addresses: int, *, vrid: int = 7, auth: bytes | None = bytes(8)) -> bytes:
+def vrrp_v2(
+    addresses: int,
+    *,
+    vrid: int = 7,
+    auth: bytes | None = bytes(8),
+    auth_type: int | None = None,
+) -> bytes:
     """A VRRP version 2 advert (RFC 3768, 5.1); `auth` None leaves the field out."""
     listed = b"".join(bytes((10, 1, 1, last)) for last in range(1, addresses + 1))
-    head = bytes((0x21, vrid, 100, addresses, 0 if auth in (None, bytes(8)) else 1, 1))
+    if auth_type is None:
+        auth_type = 0 if auth in (None, bytes(8)) else 1
+    head = bytes((0x21, vrid, 100, addresses, auth_type, 1))
     rest = listed + (auth or b"")
     return head + checksum(head + b"\0\0" + rest).to_bytes(2, "big") + rest
 

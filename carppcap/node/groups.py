@@ -206,7 +206,7 @@ class Node:
     ) -> Step | Rejection | None:
         """Pass a decoded frame to the group that it is for.
 
-        None: it is not of this protocol, or a hint that proves nothing.
+        None: it is of another protocol or VLAN, or a hint that proves nothing.
         """
         verdict = self._ingress[interface].check(datagram)
         if verdict is None or isinstance(verdict, Rejection):

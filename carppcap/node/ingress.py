@@ -13,6 +13,9 @@ has a name of its own, mostly that of a counter of the BSD kernels:
     8. checksums              BADSUM
     9. digest                 BADAUTH      other password, other addresses, or forged
 
+A frame of a VLAN comes before them all, and leaves no trace: it is for the interface of
+that VLAN, of which there may be another group.
+
 Whether an advert was sent before is checked last, by `groups.Group`: OWN by its
 counter, REPLAY, TAMPERED, STALE.
 
@@ -42,7 +45,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.wire import header
 from carppcap.wire.auth import Verifier
-from carppcap.wire.decode import TTL, Datagram, Defect
+from carppcap.wire.decode import TTL, UNTAGGED, Datagram, Defect
 from carppcap.wire.header import Advert
 
 
@@ -123,12 +126,14 @@ class Ingress:
     def check(self, datagram: Datagram | Defect) -> Entrant | Rejection | None:
         """Return an event for one of our groups, or why there is none.
 
-        None: it is not of this protocol, or a hint that proves nothing.
+        None: it is of another protocol or VLAN, or a hint that proves nothing.
         """
         if datagram is Defect.FOREIGN:
             return None
         if isinstance(datagram, Defect):
             return Rejection(RejectReason.BADLEN)
+        if datagram.vlan != UNTAGGED:
+            return None
         source = datagram.source.packed
         if source in self._own_sources:
             return Rejection(RejectReason.OWN, datagram)
@@ -178,13 +183,13 @@ class _Door:
         form = None
         if verifier is not None:
             form = verifier.find(advert.counter, advert.digest, datagram.source_mac)
-            if form is None:
-                if header.is_vrrp_v2_with_seven_addresses(
-                    datagram.payload, datagram.source.packed
-                ):
-                    return Rejection(RejectReason.VRRP, datagram)
-                expected = verifier.usual.digest(advert.counter)
-                return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
+        if form is None and header.is_vrrp_v2_with_seven_addresses(
+            datagram.payload, datagram.source.packed
+        ):
+            return Rejection(RejectReason.VRRP, datagram)
+        if verifier is not None and form is None:
+            expected = verifier.usual.digest(advert.counter)
+            return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
         if is_hint:
             hint = advert.vhid, HintReceived(advert.counter)
             return None if verifier is None else hint

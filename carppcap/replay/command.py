@@ -20,17 +20,19 @@ from carppcap.options.table import OPTIONS, Option
 from carppcap.replay.report import Report
 from carppcap.replay.run import FrameSource, Replay
 from carppcap.replay.statistics import explain
+from carppcap.replay.vlans import parse_vlan, vlan_name
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.system.inject import FileInjector
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.syslog import Log
 from carppcap.text.help import replay_usage
 from carppcap.wire.auth import Key
-from carppcap.wire.decode import Datagram, decode
+from carppcap.wire.decode import UNTAGGED, Datagram, Vlan, decode
 
 REPLAY_OPTIONS = (
     Option("", "json", "json", None, "", N_("one JSON object per line instead of text"), ucarp=False),
     Option("", "write", "write", plain_text, "FILE", N_("store the frames that would have been sent in FILE, a .pcap"), ucarp=False),
+    Option("", "vlan", "vlan", parse_vlan, "ID", N_("the VLAN to replay: 1 to 4094, OUTER.INNER, or untagged"), ucarp=False),
 )  # fmt: skip
 """The options of a replay that the daemon has not."""
 
@@ -62,6 +64,7 @@ def replay(arguments: Sequence[str]) -> int:
     values, words = parse_values(arguments, rows)
     hide_passwords(arguments, rows)
     as_json, output = values.pop("json", False), values.pop("write", None)
+    vlan = values.pop("vlan", None)
     settings = Settings(**values)
     if settings.help or not arguments:
         shown = [row for row in rows if row.field not in _IGNORED]
@@ -70,14 +73,19 @@ def replay(arguments: Sequence[str]) -> int:
     if len(words) != 1:
         raise ConfigError("You must supply one capture file to replay (see --help)")
     settings = with_password(settings, Log("carppcap", debug=False, facility=None))
-    _replay(settings, words[0], output, as_json=as_json)
+    _replay(settings, words[0], output, vlan, as_json=as_json)
     return 0
 
 
 def _replay(
-    settings: Settings, path: str, output: str | None, *, as_json: bool
+    settings: Settings,
+    path: str,
+    output: str | None,
+    told_vlan: Vlan | None,
+    *,
+    as_json: bool,
 ) -> None:
-    vhid, family = _group(settings, path)
+    vhid, family, vlan = _group(settings, path, told_vlan)
     capture = FileCapture(path)
     if output is not None and os.path.exists(output) and os.path.samefile(path, output):
         raise ConfigError("{path} cannot be read and written at once", path=path)
@@ -85,45 +93,58 @@ def _replay(
     with closing(_Progress(capture, path)) as progress:
         report = Report(progress.write, as_json=as_json)
         _say_guesses(report, settings, config)
+        if told_vlan is None and vlan != UNTAGGED:
+            report.write_note(
+                f"no --vlan: taking {vlan_name(vlan)}, the first with vhid {vhid}"
+            )
         with closing(FileInjector(output)) if output else nullcontext() as injector:
-            run = Replay(config, progress, report, injector, verbose=settings.debug)
+            run = Replay(
+                config, progress, report, injector, vlan=vlan, verbose=settings.debug
+            )
             error = run.run()
         if settings.password is not None:
             config = changed(config, key=Key(settings.password))
         for sentence in explain(config, run.statistics):
             report.write_note(sentence)
+        if on_vlans := run.vlans.note():
+            report.write_note(on_vlans)
     sys.stdout.flush()
     if error is not None:
         raise error
 
 
-def _group(settings: Settings, path: str) -> tuple[int, Family]:
-    """Return the vhid to replay for, and the family to assume if no option tells it.
+def _group(
+    settings: Settings, path: str, vlan: Vlan | None
+) -> tuple[int, Family, Vlan]:
+    """Return the vhid to replay for, the family if no option tells it, and the VLAN.
 
-    Both are those of the first advert in the file, unless options tell them.  Raises
+    They are those of the first advert in the file, unless options tell them.  Raises
     `LinkError` if there is no advert and no --vhid.
     """
     vhid = settings.vhid
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     if is_pipe and vhid is None:
         raise ConfigError("{path} can be read only once: say --vhid", path=path)
-    knows_family = is_pipe or settings.vips or _known_sources(settings)
     if vhid is None:
-        found = _first_advert(path, vhid)
+        found = _first_advert(path, vhid, vlan)
         if found is None:
             raise LinkError(
                 "{path}: no CARP advert in it (--vhid replays it all the same)",
                 path=path,
             )
         return found
-    if not knows_family:
+    told = vhid, Family.IPV4, UNTAGGED if vlan is None else vlan
+    knows_family = settings.vips or _known_sources(settings)
+    if not is_pipe and (vlan is None or not knows_family):
         with suppress(LinkError):  # The replay raises it, after what could be read.
-            return _first_advert(path, vhid) or (vhid, Family.IPV4)
-    return vhid, Family.IPV4
+            return _first_advert(path, vhid, vlan) or told
+    return told
 
 
-def _first_advert(path: str, vhid: int | None) -> tuple[int, Family] | None:
-    """Return vhid and family of the first advert, with this `vhid` if it is not None.
+def _first_advert(
+    path: str, vhid: int | None, vlan: Vlan | None
+) -> tuple[int, Family, Vlan] | None:
+    """Return vhid, family and VLAN of the first advert with these, if not None.
 
     Raises `LinkError` if the file cannot be read, or breaks off before an advert.
     """
@@ -131,10 +152,10 @@ def _first_advert(path: str, vhid: int | None) -> tuple[int, Family] | None:
     while frames := capture.read():
         for _, frame in frames:
             datagram = decode(frame, capture.link_type)
-            if isinstance(datagram, Datagram):
+            if isinstance(datagram, Datagram) and vlan in (None, datagram.vlan):
                 found = plausible_vhid(datagram)
                 if found is not None and vhid in (None, found):
-                    return found, Family.of(datagram.source)
+                    return found, Family.of(datagram.source), datagram.vlan
     return None
 
 

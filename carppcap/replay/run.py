@@ -24,13 +24,16 @@ from carppcap.node.performer import Performer
 from carppcap.node.timeline import is_quiet
 from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics
+from carppcap.replay.vlans import VlanFilter
 from carppcap.system.capture import StampedFrame
 from carppcap.system.inject import Injector
 from carppcap.units import Instant, format_seconds
 from carppcap.wire.decode import (
+    UNTAGGED,
     Datagram,
     Defect,
     LinkType,
+    Vlan,
     decode,
     decode_announcement,
 )
@@ -52,7 +55,8 @@ class Replay:
     """Replays a capture to one virtual host.
 
     `injector` takes the frames that the host would have sent, with stamps on the clock
-    of the capture.  `verbose` reports quiet steps, too.
+    of the capture.  Frames of other VLANs than `vlan` make time pass, no more.
+    `verbose` reports quiet steps, too.
     """
 
     def __init__(
@@ -62,9 +66,11 @@ class Replay:
         report: Report,
         injector: Injector | None = None,
         *,
+        vlan: Vlan = UNTAGGED,
         verbose: bool = False,
     ) -> None:
         self.statistics = Statistics()
+        self.vlans = VlanFilter(vlan)
         self._config = config
         self._capture = capture
         self._report = report
@@ -123,9 +129,12 @@ class Replay:
             self._pass_time(at)
             self._now = at
         link_type = self._capture.link_type
-        datagram = decode(frame, link_type)
+        untagged = self.vlans.take(frame, link_type)
+        if untagged is None:
+            return
+        datagram = decode(untagged, link_type)
         if datagram is Defect.FOREIGN:
-            announcement = decode_announcement(frame, link_type)
+            announcement = decode_announcement(untagged, link_type)
             if announcement is not None:
                 self.statistics.note_announcement(announcement)
             return

@@ -7,12 +7,12 @@ every length before impacket sees a byte, and never shows it IP options or exten
 headers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from impacket.ImpactPacket import ARP, IP, Ethernet
+from impacket.ImpactPacket import ARP, IP
 from impacket.IP6 import IP6
 
 from carppcap.addresses import Address
@@ -34,7 +34,9 @@ IP6_HEADER_LENGTH = 40
 ARP_LENGTH = 28
 _VLAN_TAGS_MAX = 2
 _TAGS = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
-"""What impacket steps over as a tag: 802.1Q, 802.1ad and its predecessor."""
+"""Ethertypes of a tag: 802.1Q, 802.1ad and its predecessor."""
+
+_VLAN_ID_BITS = 0x0FFF
 
 _FRAGMENT_BITS = 0x3FFF  # "more fragments" and the offset
 _EXTENSIONS = frozenset((0, 43, 60))
@@ -59,10 +61,18 @@ class LinkType(Enum):
     LINUX_SLL2 = 276
 
 
+Vlan = tuple[int, ...]
+"""The VLAN of a frame: the IDs of its tags, 1..4095, the outer one first.
+
+An ID of 0 marks a priority and no VLAN (802.1Q, 6.9), and is left out."""
+
+UNTAGGED: Vlan = ()
+
+
 class Defect(Enum):
     """Why a frame is no IP datagram of protocol 112."""
 
-    FOREIGN = "foreign"  # another protocol
+    FOREIGN = "foreign"  # another protocol, or of a VLAN and not whole
     TRUNCATED = "truncated"  # its lengths contradict each other or the capture
     FRAGMENT = "fragment"
 
@@ -81,6 +91,7 @@ class Datagram:
     header_ok: bool
     payload: bytes
     source_mac: bytes | None = None
+    vlan: Vlan = UNTAGGED
 
 
 class Announcement(NamedTuple):
@@ -97,12 +108,50 @@ Network = tuple[int, bytes, bytes | None]
 """Ethertype, what follows it, and the sender's MAC where the link has one."""
 
 
+def untag(frame: bytes, link_type: LinkType) -> tuple[Vlan, bytes] | None:
+    """Return the VLAN of `frame`, and the frame without its tags.
+
+    None if it ends within a tag or has more than two.  libpcap puts back the tag that
+    the kernel has taken off.
+    """
+    match link_type:
+        case LinkType.ETHERNET:
+            type_at, header_length = 12, 14
+        case LinkType.LINUX_SLL:
+            type_at, header_length = 14, 16
+        case LinkType.LINUX_SLL2:
+            type_at, header_length = 0, 20
+        case _:
+            return UNTAGGED, frame
+    ethertype, start = frame[type_at : type_at + 2], header_length
+    ids: list[int] = []
+    while ethertype in _TAGS:
+        if len(frame) < start + 4 or len(ids) == _VLAN_TAGS_MAX:
+            return None
+        ids.append(int.from_bytes(frame[start : start + 2], "big") & _VLAN_ID_BITS)
+        ethertype = frame[start + 2 : start + 4]
+        start += 4
+    if not ids:
+        return UNTAGGED, frame
+    head = frame[:type_at] + ethertype + frame[type_at + 2 : header_length]
+    return tuple(number for number in ids if number), head + frame[start:]
+
+
 def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
     """Return the datagram of protocol 112 in `frame`.  Never raises."""
-    network = _network(frame, link_type)
-    if network is None:
-        is_tagged = frame[12:14] == b"\x81\x00"
-        return Defect.TRUNCATED if is_tagged else Defect.FOREIGN
+    untagged = untag(frame, link_type)
+    if untagged is None:
+        return Defect.FOREIGN
+    vlan, frame = untagged
+    datagram = _decode(_network(frame, link_type))
+    if vlan == UNTAGGED:
+        return datagram
+    if isinstance(datagram, Defect):
+        return Defect.FOREIGN  # It is not of this link, so there is nothing to count.
+    return replace(datagram, vlan=vlan)
+
+
+def _decode(network: Network) -> Datagram | Defect:
     ethertype, packet, source_mac = network
     version = packet[0] >> 4 if packet else None
     if (ethertype, version) == (ETHERTYPE_IPV4, 4):
@@ -182,11 +231,14 @@ def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
-    """Return the announcement of an address in `frame`, or None if it is none."""
-    network = _network(frame, link_type)
-    if network is None:
+    """Return the announcement of an address in `frame`, or None if it is none.
+
+    One of a VLAN is for other hosts, and none either.
+    """
+    vlan, frame = untag(frame, link_type) or (None, frame)
+    if vlan != UNTAGGED:
         return None
-    ethertype, packet, _ = network
+    ethertype, packet, _ = _network(frame, link_type)
     if ethertype == ETHERTYPE_ARP and len(packet) >= ARP_LENGTH:
         return _gratuitous_arp(packet[:ARP_LENGTH])
     if (
@@ -251,17 +303,17 @@ def _target_link_address(message: bytes) -> bytes | None:
     return None
 
 
-def _network(frame: bytes, link_type: LinkType) -> Network | None:
-    """Strip the link header; None if the frame is too short for it."""
+def _network(frame: bytes, link_type: LinkType) -> Network:
+    """Strip the link header of a frame without tags."""
     match link_type:
         case LinkType.ETHERNET:
-            return _network_of_ethernet(frame)
+            return int.from_bytes(frame[12:14], "big"), frame[14:], frame[6:12]
         case LinkType.LINUX_SLL:
             mac = frame[6:12] if frame[4:6] == b"\x00\x06" else None
-            return _network_of_cooked(frame[14:16], frame[16:], mac)
+            return int.from_bytes(frame[14:16], "big"), frame[16:], mac
         case LinkType.LINUX_SLL2:
             mac = frame[12:18] if frame[11:12] == b"\x06" else None
-            return _network_of_cooked(frame[:2], frame[20:], mac)
+            return int.from_bytes(frame[:2], "big"), frame[20:], mac
         case LinkType.IPV4:
             return ETHERTYPE_IPV4, frame, None
         case LinkType.IPV6:
@@ -269,20 +321,3 @@ def _network(frame: bytes, link_type: LinkType) -> Network | None:
         case LinkType.RAW:  # pragma: no branch - these are all
             is_ipv6 = frame[:1] and frame[0] >> 4 == 6
             return ETHERTYPE_IPV6 if is_ipv6 else ETHERTYPE_IPV4, frame, None
-
-
-def _network_of_ethernet(frame: bytes) -> Network | None:
-    if frame[12:14] not in _TAGS:
-        return int.from_bytes(frame[12:14], "big"), frame[14:], frame[6:12]
-    ethernet = Ethernet(frame[: 14 + 4 * _VLAN_TAGS_MAX])
-    header_length = ethernet.get_header_size()
-    if len(frame) < header_length or ethernet.tag_cnt > _VLAN_TAGS_MAX:
-        return None
-    return ethernet.get_ether_type(), frame[header_length:], frame[6:12]
-
-
-def _network_of_cooked(ethertype: bytes, rest: bytes, mac: bytes | None) -> Network:
-    """Skip one 802.1Q tag, which a cooked capture has after its header."""
-    if ethertype == b"\x81\x00":
-        ethertype, rest = rest[2:4], rest[4:]
-    return int.from_bytes(ethertype, "big"), rest, mac

@@ -35,6 +35,8 @@ _CHECKSUM = slice(6, 8)
 
 VRRP_V2_HEADER_LENGTH = 8
 VRRP_V2_AUTH_LENGTH = 8
+_VRRP_V2_AUTH_TYPE_MAX = 2
+"""The last type of RFC 2338; all of them have authentication data of 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +135,18 @@ def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
 
     VRRP shares the protocol number, the group and, in version 2, the first byte.  In
     place of `authlen` it has the number of its addresses, from which its length follows
-    (RFC 3768, 5.1; RFC 5798, 5.1).  A version 2 advert with seven addresses may be a
-    CARP advert with trailing bytes: it counts as CARP here, and `ingress` calls
-    `is_vrrp_v2_with_seven_addresses` if its digest is wrong.
+    (RFC 3768, 5.1; RFC 5798, 5.1).  Types of authentication that no RFC has, such as
+    254, the MD5 of Cisco, may add any number of bytes to version 2.  A version 2 advert
+    with seven addresses may be a CARP advert with trailing bytes: it counts as CARP
+    here, and `ingress` calls `is_vrrp_v2_with_seven_addresses` unless its digest is
+    right.
     """
     if len(payload) < VRRP_V2_HEADER_LENGTH:
         return False
     first, count = payload[0], payload[3]
     addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * count
-    if first == 0x21 and count != AUTHLEN:
-        return len(payload) in (addresses_end, addresses_end + VRRP_V2_AUTH_LENGTH)
+    if first == 0x21 and count not in (0, AUTHLEN):
+        return len(payload) == addresses_end or _has_auth_data(payload, addresses_end)
     if first == 0x31 and len(payload) == addresses_end:
         return (
             count != AUTHLEN
@@ -157,6 +161,13 @@ def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
     return (
         payload[:1] == b"\x21"
         and payload[3:4] == bytes((AUTHLEN,))
-        and len(payload) == addresses_end + VRRP_V2_AUTH_LENGTH
+        and _has_auth_data(payload, addresses_end)
         and checksum(payload) == 0
     )
+
+
+def _has_auth_data(payload: bytes, addresses_end: int) -> bool:
+    """True if a VRRP version 2 advert is as long as its authentication type says."""
+    length = len(payload) - addresses_end
+    is_of_rfc = payload[4] <= _VRRP_V2_AUTH_TYPE_MAX
+    return length == VRRP_V2_AUTH_LENGTH or (length > 0 and not is_of_rfc)

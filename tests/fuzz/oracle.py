@@ -6,7 +6,7 @@ and the HMAC of the standard library.
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import Address
@@ -45,29 +45,43 @@ def sums_up(data: bytes) -> bool:
 
 
 def packet_in(frame: bytes, link_type: LinkType) -> bytes | None:
-    """The IP packet of a frame, None where there is none or its header is cut."""
+    """The IP packet of a frame, None where there is none or its header is cut.
+
+    None as well for the packets of a VLAN.
+    """
+    found = tagged_packet_in(frame, link_type)
+    return None if found is None or found[1] else found[0]
+
+
+def tagged_packet_in(
+    frame: bytes, link_type: LinkType
+) -> tuple[bytes, tuple[int, ...]] | None:
+    """The IP packet of a frame and the VLAN of its tags, where there is one."""
     expected = {LinkType.RAW: (4, 6), LinkType.IPV4: (4,), LinkType.IPV6: (6,)}
     packet = frame
+    vlan: tuple[int, ...] = ()
     versions = expected.get(link_type)
     if versions is None:
-        # Where the ethertype is, where its payload, and how many tags may follow.
-        type_at, start, tags_max, tags = {
-            LinkType.ETHERNET: (12, 14, 2, _TAGS),
-            LinkType.LINUX_SLL: (14, 16, 1, (0x8100,)),
-            LinkType.LINUX_SLL2: (0, 20, 1, (0x8100,)),
+        # Where the ethertype is, and where its payload.
+        type_at, start = {
+            LinkType.ETHERNET: (12, 14),
+            LinkType.LINUX_SLL: (14, 16),
+            LinkType.LINUX_SLL2: (0, 20),
         }[link_type]
         if len(frame) < start:
             return None
         ethertype = number(frame, type_at, type_at + 2)
-        for _ in range(tags_max):
-            if ethertype in tags:
+        for _ in range(2):
+            if ethertype in _TAGS:
                 if len(frame) < start + 4:
                     return None
+                number_of_vlan = number(frame, start, start + 2) % 4096
+                vlan += (number_of_vlan,) if number_of_vlan else ()
                 ethertype = number(frame, start + 2, start + 4)
                 start += 4
         versions = {0x0800: (4,), 0x86DD: (6,)}.get(ethertype, ())
         packet = frame[start:]
-    return packet if packet[:1] and packet[0] // 16 in versions else None
+    return (packet, vlan) if packet[:1] and packet[0] // 16 in versions else None
 
 
 def mac_in(frame: bytes, link_type: LinkType) -> bytes | None:
@@ -85,9 +99,19 @@ def mac_in(frame: bytes, link_type: LinkType) -> bytes | None:
 
 def read(frame: bytes, link_type: LinkType) -> Datagram | Defect | None:
     """What `frames.decode` must say; None: a defect, but no fragment."""
-    packet = packet_in(frame, link_type)
-    if packet is None:
+    found = tagged_packet_in(frame, link_type)
+    if found is None:
         return None
+    datagram = read_packet(found[0], frame, link_type)
+    if not found[1]:
+        return datagram
+    if isinstance(datagram, Defect):
+        return Defect.FOREIGN
+    return replace(datagram, vlan=found[1])
+
+
+def read_packet(packet: bytes, frame: bytes, link_type: LinkType) -> Datagram | Defect:
+    """The same for the packet of a frame."""
     if packet[0] // 16 == 6:
         return read_ipv6(packet, mac_in(frame, link_type))
     if len(packet) < 20:
@@ -212,13 +236,16 @@ def is_vrrp(datagram: Datagram, found: RejectReason | None) -> bool:
     if len(body) < 8 or found is RejectReason.OWN:
         return False
     claimed = 8 + (4 if datagram.source.version == 4 else 16) * body[3]
+    # RFC 2338 has the types 0, 1 and 2, all with 8 bytes at the end.
+    is_other_type = body[4] > 2 and len(body) > claimed
     match body[0]:
         case 0x21 if body[3] == 7:
             # As long as one of ours with more bytes behind it: the digest decides.
-            fits = len(body) == claimed + 8 and sums_up(body)
-            return found is RejectReason.BADAUTH and fits
+            fits = (len(body) == claimed + 8 or is_other_type) and sums_up(body)
+            return found in (RejectReason.BADAUTH, None) and fits
         case 0x21:
-            return len(body) in (claimed, claimed + 8)
+            fits = len(body) in (claimed, claimed + 8) or is_other_type
+            return fits and body[3] > 0
         case 0x31 if body[3] == 7:
             addresses = datagram.source.packed + datagram.destination.packed
             pseudo_header = addresses + b"\0\x70\0" + bytes((len(body) & 0xFF,))

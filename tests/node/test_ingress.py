@@ -577,15 +577,19 @@ def test_frames_of_four_implementations_are_accepted(vector: dict[str, Any]) -> 
         assert encode(advert).hex() == vector["full_header_hex"]
 
 
+ROUTERS = ["v2", "v2-password", "v2-bare", "v2-md5", "v3", "v3-ipv6"]
+
+
 @pytest.mark.parametrize("count", range(1, 21))
 @pytest.mark.parametrize("vrid", [7, 8], ids=["our-number", "another"])
-@pytest.mark.parametrize("kind", ["v2", "v2-password", "v2-bare", "v3", "v3-ipv6"])
+@pytest.mark.parametrize("kind", ROUTERS)
 def test_adverts_of_vrrp_routers(count: int, vrid: int, kind: str) -> None:
     """They are VRRP even if their number is the vhid of our group."""
     body = {
         "v2": lambda: vrrp_v2(count, vrid=vrid),
         "v2-password": lambda: vrrp_v2(count, vrid=vrid, auth=b"secret\0\0"),
         "v2-bare": lambda: vrrp_v2(count, vrid=vrid, auth=None),
+        "v2-md5": lambda: vrrp_v2(count, vrid=vrid, auth=bytes(24), auth_type=254),
         "v3": lambda: vrrp_v3(count, vrid=vrid),
         "v3-ipv6": lambda: vrrp_v3(count, vrid=vrid, source=LOWER6, destination=GROUP6),
     }[kind]()
@@ -603,6 +607,29 @@ def test_adverts_of_vrrp_routers(count: int, vrid: int, kind: str) -> None:
         assert seen is RejectReason.BADAUTH
     else:
         assert seen is RejectReason.VRRP
+
+
+@pytest.mark.parametrize("count", range(1, 21))
+@pytest.mark.parametrize("auth", [(bytes(8), 0), (bytes(24), 254)])
+def test_routers_are_none_of_ours_without_a_password(
+    count: int, auth: tuple[bytes, int]
+) -> None:
+    """There no digest can decide, and no implementation sends adverts of that shape."""
+    body = vrrp_v2(count, auth=auth[0], auth_type=auth[1])
+    ingress = Ingress([replace(HOST, key=None)])
+
+    assert reason(ingress.check(replace(GOOD, payload=body))) is RejectReason.VRRP
+
+
+@pytest.mark.parametrize("vlan", [(1,), (10, 20), (4095,)])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"source": OURS}, {"payload": b""}, {"payload": vrrp_v2(1)}, {"ttl": 1}],
+    ids=["good", "own", "short", "vrrp", "ttl"],
+)
+def test_a_vlan_is_another_link(vlan: tuple[int, ...], changes: dict[str, Any]) -> None:
+    """Nothing of it is for us, not even a complaint, and not our own host's either."""
+    assert INGRESS.check(replace(GOOD, vlan=vlan, **changes)) is None
 
 
 CHANGES = st.lists(

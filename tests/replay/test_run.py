@@ -18,7 +18,7 @@ from carppcap.replay.statistics import SENDERS_MAX
 from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Authenticator, Key
-from carppcap.wire.decode import Datagram, LinkType, decode, decode_announcement
+from carppcap.wire.decode import Datagram, LinkType, Vlan, decode, decode_announcement
 from tests import captures
 from tests.builders import (
     HIGHER,
@@ -369,21 +369,24 @@ def test_more_senders_than_are_listed() -> None:
 
 
 Variant: TypeAlias = tuple[
-    Callable[[Iterable[captures.Record], int], bytes], int, Callable[[bytes], bytes]
+    Callable[[Iterable[captures.Record], int], bytes],
+    int,
+    Callable[[bytes], bytes],
+    Vlan,
 ]
 VARIANTS: dict[str, Variant] = {
-    "pcapng": (captures.pcapng, captures.ETHERNET, bytes),
-    "tagged": (captures.pcap, captures.ETHERNET, captures.tagged),
-    "tagged twice": (captures.pcap, captures.ETHERNET, captures.tagged_twice),
-    "cooked": (captures.pcap, captures.SLL, captures.cooked),
-    "cooked, tagged": (captures.pcap, captures.SLL, captures.cooked_and_tagged),
-    "cooked again": (captures.pcap, captures.SLL2, captures.cooked_again),
-    "cooked pcapng": (captures.pcapng, captures.SLL2, captures.cooked_again),
-    "bare": (captures.pcap, captures.RAW, captures.bare),
+    "pcapng": (captures.pcapng, captures.ETHERNET, bytes, ()),
+    "tagged": (captures.pcap, captures.ETHERNET, captures.tagged, (5,)),
+    "tagged twice": (captures.pcap, captures.ETHERNET, captures.tagged_twice, (7, 5)),
+    "cooked": (captures.pcap, captures.SLL, captures.cooked, ()),
+    "cooked, tagged": (captures.pcap, captures.SLL, captures.cooked_and_tagged, (5,)),
+    "cooked again": (captures.pcap, captures.SLL2, captures.cooked_again, ()),
+    "cooked pcapng": (captures.pcapng, captures.SLL2, captures.cooked_again, ()),
+    "bare": (captures.pcap, captures.RAW, captures.bare, ()),
 }
 
 
-def told_of(path: Path) -> list[str]:
+def told_of(path: Path, vlan: Vlan = ()) -> list[str]:
     host = VirtualHostConfig(
         interface="eth0",
         vhid=42,
@@ -393,7 +396,8 @@ def told_of(path: Path) -> list[str]:
         advskew=150,
     )
     lines: list[str] = []
-    assert Replay(host, FileCapture(str(path)), Report(lines.append)).run() is None
+    capture = FileCapture(str(path))
+    assert Replay(host, capture, Report(lines.append), vlan=vlan).run() is None
     return lines
 
 
@@ -402,14 +406,14 @@ def test_file_format_and_link_type_do_not_change_the_report(
     tmp_path: Path, variant: str
 ) -> None:
     """The capture is rewritten in each of them."""
-    write, link_type, change = VARIANTS[variant]
+    write, link_type, change, vlan = VARIANTS[variant]
     whole = captures.read(FIXTURES / "netbsd-injected" / "capture.pcap")
     records = list(filter(captures.is_ipv4, whole))
     plain, wrapped = tmp_path / "plain", tmp_path / "wrapped"
     plain.write_bytes(captures.pcap(records))
     wrapped.write_bytes(write(captures.rewritten(records, change), link_type))
 
-    told = told_of(wrapped)
+    told = told_of(wrapped, vlan)
 
     assert len(told) > 25
     assert told == told_of(plain)

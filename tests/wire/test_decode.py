@@ -1,5 +1,6 @@
 """Frames of every shape, whole, cut and spoiled."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,8 @@ PLAIN = ethernet(PACKET)
 PEER_MAC = bytes.fromhex("00005e000107")
 TAG = bytes.fromhex("81000064")
 SERVICE_TAG = bytes.fromhex("88a80064")
+PRIORITY_TAG = bytes.fromhex("8100e000")
+"""A tag whose VLAN ID is 0."""
 ARP_BODY = (
     bytes.fromhex("0001080006040001") + NIC_MAC + VIP.packed + NIC_MAC + VIP.packed
 )
@@ -47,6 +50,8 @@ EXPECTED = Datagram(
     payload=BODY,
     source_mac=PEER_MAC,
 )
+
+IN_VLAN, IN_BOTH = replace(EXPECTED, vlan=(100,)), replace(EXPECTED, vlan=(100, 100))
 
 PACKET6 = ipv6(BODY)
 PLAIN6 = ethernet(PACKET6, ethertype=0x86DD)
@@ -86,13 +91,42 @@ def sll2(packet: bytes, ethertype: int = 0x0800, mac_length: int = 6) -> bytes:
 ETHERNET_SHAPES = [
     pytest.param(PLAIN, EXPECTED, id="plain"),
     pytest.param(PLAIN + bytes(4), EXPECTED, id="padded"),
-    pytest.param(ethernet(PACKET, tags=TAG), EXPECTED, id="one-tag"),
-    pytest.param(ethernet(PACKET, tags=SERVICE_TAG + TAG), EXPECTED, id="two-tags"),
-    pytest.param(ethernet(PACKET, tags=TAG * 3), Defect.TRUNCATED, id="three-tags"),
+    pytest.param(ethernet(PACKET, tags=TAG), IN_VLAN, id="one-tag"),
+    pytest.param(ethernet(PACKET, tags=SERVICE_TAG + TAG), IN_BOTH, id="two-tags"),
+    pytest.param(ethernet(PACKET, tags=TAG * 3), Defect.FOREIGN, id="three-tags"),
+    pytest.param(ethernet(PACKET, tags=PRIORITY_TAG), EXPECTED, id="priority"),
+    pytest.param(ethernet(PACKET, tags=PRIORITY_TAG * 2), EXPECTED, id="priorities"),
+    pytest.param(
+        ethernet(PACKET, tags=PRIORITY_TAG + TAG), IN_VLAN, id="priority-outside"
+    ),
+    pytest.param(
+        ethernet(PACKET, tags=TAG + PRIORITY_TAG), IN_VLAN, id="priority-inside"
+    ),
+    pytest.param(
+        ethernet(PACKET, tags=bytes.fromhex("8100fffe")),
+        replace(EXPECTED, vlan=(4094,)),
+        id="twelve-bits",
+    ),
+    pytest.param(
+        ethernet(PACKET, tags=bytes.fromhex("88a8000a81000014")),
+        replace(EXPECTED, vlan=(10, 20)),
+        id="the-outer-one-first",
+    ),
+    pytest.param(
+        ethernet(ipv4(BODY, total_length=19), tags=TAG), Defect.FOREIGN, id="not-whole"
+    ),
+    pytest.param(
+        ethernet(ipv4(BODY, total_length=19), tags=PRIORITY_TAG),
+        Defect.TRUNCATED,
+        id="not-whole-but-ours",
+    ),
+    pytest.param(
+        ethernet(ipv4(BODY, fragment=0x2000), tags=TAG), Defect.FOREIGN, id="a-part"
+    ),
     pytest.param(
         ethernet(PACKET, tags=SERVICE_TAG * 3), Defect.FOREIGN, id="three-other"
     ),
-    pytest.param(ethernet(PACKET, tags=TAG * 9), Defect.TRUNCATED, id="nine-tags"),
+    pytest.param(ethernet(PACKET, tags=TAG * 9), Defect.FOREIGN, id="nine-tags"),
     pytest.param(ethernet(ipv4(BODY, ttl=64)), replace(EXPECTED, ttl=64), id="ttl-64"),
     pytest.param(
         ethernet(ipv4(BODY, source=HIGHER, destination=VIP)),
@@ -114,7 +148,7 @@ ETHERNET_SHAPES = [
         ethernet(ipv4(BODY, protocol=17))[:30], Defect.TRUNCATED, id="short-of-udp"
     ),
     pytest.param(
-        ethernet(PACKET, tags=TAG)[:17], Defect.TRUNCATED, id="short-of-its-tag"
+        ethernet(PACKET, tags=TAG)[:17], Defect.FOREIGN, id="short-of-its-tag"
     ),
     pytest.param(ethernet(PACKET, ethertype=0x86DD), Defect.FOREIGN, id="ipv6-type"),
     pytest.param(ethernet(PACKET6), Defect.FOREIGN, id="ipv4-type"),
@@ -154,9 +188,16 @@ ETHERNET_SHAPES = [
 IPV6_SHAPES = [
     pytest.param(PLAIN6, EXPECTED6, id="plain"),
     pytest.param(PLAIN6 + bytes(4), EXPECTED6, id="padded"),
-    pytest.param(ethernet6(PACKET6, TAG), EXPECTED6, id="one-tag"),
-    pytest.param(ethernet6(PACKET6, SERVICE_TAG + TAG), EXPECTED6, id="two-tags"),
-    pytest.param(ethernet6(PACKET6, TAG * 3), Defect.TRUNCATED, id="three-tags"),
+    pytest.param(
+        ethernet6(PACKET6, TAG), replace(EXPECTED6, vlan=(100,)), id="one-tag"
+    ),
+    pytest.param(
+        ethernet6(PACKET6, SERVICE_TAG + TAG),
+        replace(EXPECTED6, vlan=(100, 100)),
+        id="two-tags",
+    ),
+    pytest.param(ethernet6(PACKET6, TAG * 3), Defect.FOREIGN, id="three-tags"),
+    pytest.param(ethernet6(PACKET6, PRIORITY_TAG), EXPECTED6, id="priority"),
     pytest.param(ethernet6(b"\x6e" + PACKET6[1:]), EXPECTED6, id="class-of-freebsd"),
     pytest.param(
         ethernet6(PACKET6[:1] + b"\xff\xff\xff" + PACKET6[4:]), EXPECTED6, id="flow"
@@ -267,31 +308,13 @@ def test_decode_ethernet(raw: bytes, expected: Datagram | Defect) -> None:
         pytest.param(
             sll(PACKET, mac_length=0), LinkType.LINUX_SLL, None, id="sll-bare"
         ),
-        pytest.param(
-            sll(TAG[2:] + b"\x08\0" + PACKET, 0x8100),
-            LinkType.LINUX_SLL,
-            PEER_MAC,
-            id="sll-tag",
-        ),
         pytest.param(sll2(PACKET), LinkType.LINUX_SLL2, PEER_MAC, id="sll2"),
         pytest.param(
             sll2(PACKET, mac_length=8), LinkType.LINUX_SLL2, None, id="sll2-bare"
         ),
-        pytest.param(
-            sll2(TAG[2:] + b"\x08\0" + PACKET, 0x8100),
-            LinkType.LINUX_SLL2,
-            PEER_MAC,
-            id="sll2-tag",
-        ),
         pytest.param(PACKET, LinkType.RAW, None, id="raw"),
         pytest.param(PACKET, LinkType.IPV4, None, id="ipv4"),
         pytest.param(sll(PACKET6, 0x86DD), LinkType.LINUX_SLL, PEER_MAC, id="sll-6"),
-        pytest.param(
-            sll(TAG[2:] + b"\x86\xdd" + PACKET6, 0x8100),
-            LinkType.LINUX_SLL,
-            PEER_MAC,
-            id="sll-tag-6",
-        ),
         pytest.param(sll2(PACKET6, 0x86DD), LinkType.LINUX_SLL2, PEER_MAC, id="sll2-6"),
         pytest.param(PACKET6, LinkType.RAW, None, id="raw-6"),
         pytest.param(PACKET6, LinkType.IPV6, None, id="ipv6"),
@@ -302,6 +325,51 @@ def test_decode_other_links(raw: bytes, link_type: LinkType, mac: bytes | None) 
     expected = EXPECTED if PACKET in raw else EXPECTED6
 
     assert frames.decode(raw, link_type) == replace(expected, source_mac=mac)
+
+
+@pytest.mark.parametrize("wrap", [sll, sll2])
+@pytest.mark.parametrize(
+    ("tags", "vlan"),
+    [
+        pytest.param(PRIORITY_TAG, (), id="priority"),
+        pytest.param(TAG, (100,), id="one"),
+        pytest.param(bytes.fromhex("88a8000a81000014"), (10, 20), id="two"),
+    ],
+)
+@pytest.mark.parametrize("packet", [PACKET, PACKET6])
+def test_tags_behind_a_cooked_header(
+    wrap: Callable[..., bytes], tags: bytes, vlan: tuple[int, ...], packet: bytes
+) -> None:
+    """There the ethertype of the first tag stands in the header."""
+    link_type = LinkType.LINUX_SLL if wrap is sll else LinkType.LINUX_SLL2
+    is_ipv4 = packet is PACKET
+    ethertype, expected = (0x0800, EXPECTED) if is_ipv4 else (0x86DD, EXPECTED6)
+    behind = tags[2:] + ethertype.to_bytes(2, "big") + packet
+    tagged = wrap(behind, int.from_bytes(tags[:2], "big"))
+
+    assert frames.decode(tagged, link_type) == replace(expected, vlan=vlan)
+    assert frames.untag(tagged, link_type) == (vlan, wrap(packet, ethertype))
+
+
+@pytest.mark.parametrize("tags", [b"", TAG, SERVICE_TAG + TAG, PRIORITY_TAG])
+@pytest.mark.parametrize("length", [14, 17, 22, 70])
+def test_without_its_tags(tags: bytes, length: int) -> None:
+    """What is left is the frame as it is on an interface of that VLAN."""
+    tagged = ethernet(PACKET, tags=tags)[: length + len(tags)]
+
+    untagged = frames.untag(tagged, LinkType.ETHERNET)
+
+    assert untagged is not None
+    assert untagged[1] == PLAIN[:length]
+
+
+@pytest.mark.parametrize("length", range(14, 21))
+def test_cut_in_its_tags(length: int) -> None:
+    """Then there is no saying of which VLAN it is."""
+    tagged = ethernet(PACKET, tags=SERVICE_TAG + TAG)[:length]
+
+    assert frames.untag(tagged, LinkType.ETHERNET) is None
+    assert frames.decode_announcement(tagged, LinkType.ETHERNET) is None
 
 
 @pytest.mark.parametrize(
@@ -347,8 +415,8 @@ def test_every_header_length(words: int, option: int) -> None:
     "raw",
     [
         pytest.param(PLAIN, id="plain"),
-        pytest.param(ethernet(PACKET, tags=TAG), id="tagged"),
-        pytest.param(ethernet(PACKET, tags=TAG * 2), id="twice-tagged"),
+        pytest.param(ethernet(PACKET, tags=PRIORITY_TAG), id="tagged"),
+        pytest.param(ethernet(PACKET, tags=PRIORITY_TAG * 2), id="twice-tagged"),
         pytest.param(ethernet(ipv4(BODY, options=b"\7\0\0\0")), id="options"),
     ],
 )
@@ -372,7 +440,7 @@ def test_cut_at_every_byte(raw: bytes) -> None:
     "raw",
     [
         pytest.param(PLAIN6, id="plain"),
-        pytest.param(ethernet6(PACKET6, TAG), id="tagged"),
+        pytest.param(ethernet6(PACKET6, PRIORITY_TAG), id="tagged"),
         pytest.param(extended((HOP_BY_HOP, ROUTING, OPTIONS)), id="extensions"),
         pytest.param(extended((FRAGMENT,)), id="fragment"),
         pytest.param(

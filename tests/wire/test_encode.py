@@ -29,6 +29,7 @@ from tests.wire.test_decode import (
     EXPECTED,
     EXPECTED6,
     PLAIN,
+    PRIORITY_TAG,
     TAG,
     ethernet6,
     sll,
@@ -44,9 +45,9 @@ ANNOUNCEMENT = ethernet(ARP_BODY, ethertype=0x0806)
         pytest.param(ANNOUNCEMENT, LinkType.ETHERNET, id="request"),
         pytest.param(ANNOUNCEMENT + bytes(18), LinkType.ETHERNET, id="padded"),
         pytest.param(
-            ethernet(ARP_BODY, tags=TAG, ethertype=0x0806),
+            ethernet(ARP_BODY, tags=PRIORITY_TAG, ethertype=0x0806),
             LinkType.ETHERNET,
-            id="tagged",
+            id="priority-tag",
         ),
         pytest.param(
             ANNOUNCEMENT[:21] + b"\2" + ANNOUNCEMENT[22:], LinkType.ETHERNET, id="reply"
@@ -74,7 +75,9 @@ PADDING = b"\x0e\3" + bytes(22)
     [
         pytest.param(ethernet6(ADVERTISEMENT), LinkType.ETHERNET, id="usual"),
         pytest.param(ethernet6(ADVERTISEMENT) + bytes(9), LinkType.ETHERNET, id="pad"),
-        pytest.param(ethernet6(ADVERTISEMENT, TAG), LinkType.ETHERNET, id="tagged"),
+        pytest.param(
+            ethernet6(ADVERTISEMENT, PRIORITY_TAG), LinkType.ETHERNET, id="tagged"
+        ),
         pytest.param(sll(ADVERTISEMENT, 0x86DD), LinkType.LINUX_SLL, id="sll"),
         pytest.param(sll2(ADVERTISEMENT, 0x86DD), LinkType.LINUX_SLL2, id="sll2"),
         pytest.param(ADVERTISEMENT, LinkType.RAW, id="raw"),
@@ -159,6 +162,12 @@ def arp_with(offset: int, value: bytes) -> bytes:
             LinkType.ETHERNET,
             id="unspecified",
         ),
+        pytest.param(
+            ethernet(ARP_BODY, tags=TAG, ethertype=0x0806),
+            LinkType.ETHERNET,
+            id="of-a-vlan",
+        ),
+        pytest.param(ethernet6(ADVERTISEMENT, TAG), LinkType.ETHERNET, id="vlan-6"),
         pytest.param(ANNOUNCEMENT[:-1], LinkType.ETHERNET, id="short"),
         pytest.param(ANNOUNCEMENT[:13], LinkType.ETHERNET, id="no-header"),
         pytest.param(PLAIN, LinkType.ETHERNET, id="an-advert"),

@@ -159,12 +159,31 @@ def test_vrrp_version_2(count: int) -> None:
     assert not is_vrrp_v2_with_seven(vrrp_v2(count))
 
 
+@pytest.mark.parametrize("count", [n for n in range(1, 21) if n != 7])
+@pytest.mark.parametrize("auth_type", [3, 4, 254, 255])
+@pytest.mark.parametrize("length", [1, 8, 16, 20, 24, 28, 36])
+def test_vrrp_version_2_with_authentication_of_a_vendor(
+    count: int, auth_type: int, length: int
+) -> None:
+    """Cisco's MD5 is type 254 and longer than the field of the RFC."""
+    assert looks_like_vrrp(vrrp_v2(count, auth=bytes(length), auth_type=auth_type))
+
+
+@pytest.mark.parametrize("auth_type", [0, 1, 2])
+def test_the_types_of_the_rfc_have_its_length(auth_type: int) -> None:
+    """Anything else is no VRRP, and a length that does not fit."""
+    assert not looks_like_vrrp(vrrp_v2(1, auth=bytes(24), auth_type=auth_type))
+
+
 def test_vrrp_version_2_with_seven_addresses_stays_open() -> None:
     """44 bytes that begin as an advert does: the digest has to decide."""
     seven = vrrp_v2(7)
+    of_cisco = vrrp_v2(7, auth=bytes(24), auth_type=254)
 
     assert not looks_like_vrrp(seven)
+    assert not looks_like_vrrp(of_cisco)
     assert is_vrrp_v2_with_seven(seven)
+    assert is_vrrp_v2_with_seven(of_cisco)
     assert is_vrrp_v2_with_seven(vrrp_v2(7, auth=b"secret\0\0"))
 
 
@@ -273,6 +292,42 @@ def test_the_sum_with_a_pseudo_header() -> None:
     assert wire.pseudo_checksum(addresses, 58, message) == 0
     assert wire.pseudo_checksum(addresses, 58, message + b"\0") != 0
     assert wire.pseudo_checksum(addresses, 112, message) != 0
+
+
+ROUTERS_V2 = st.builds(
+    vrrp_v2,
+    st.integers(1, 255),
+    vrid=st.integers(1, 255),
+    auth=st.none() | st.binary(min_size=8, max_size=8),
+    auth_type=st.integers(0, 2),
+) | st.builds(
+    vrrp_v2,
+    st.integers(1, 255),
+    vrid=st.integers(1, 255),
+    auth=st.none() | st.binary(max_size=64),
+    auth_type=st.integers(3, 255),
+)
+"""All that RFC 3768 and its vendors have, also long after the limit of a frame."""
+
+
+@given(ROUTERS_V2)
+def test_a_router_is_always_taken_for_vrrp(payload: bytes) -> None:
+    """Whatever its authentication; but 36 bytes with seven addresses are an advert."""
+    is_open = is_vrrp_v2_with_seven(payload)
+
+    assert looks_like_vrrp(payload) or is_open or payload[3] == len(payload) - 29 == 7
+    assert is_open <= (payload[3] == 7)
+
+
+@given(ADVERTS.map(lambda advert: replace(advert, version=2)))
+def test_an_advert_with_another_authlen_may_be_one(advert: Advert) -> None:
+    """No implementation sends such, but they would all obey it, and so do we."""
+    payload = wire.encode(advert)
+    is_like_vendor = advert.type == 1 and 0 < advert.authlen < 7 and advert.demotion > 2
+
+    if not is_like_vendor and (advert.type, advert.authlen) not in ((1, 5), (1, 7)):
+        assert not looks_like_vrrp(payload)
+    assert not is_vrrp_v2_with_seven(payload)
 
 
 @given(

@@ -7,7 +7,7 @@ capture file, through `carppcap replay`: a named rejection or silence, nothing e
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from struct import pack
 from typing import TypeAlias
@@ -316,16 +316,16 @@ def vrrp(wrap: Wrap, header_length: int) -> Iterator[Shape]:
 
 
 def vlan_stacks(wrap: Callable[..., bytes], header_length: int) -> Iterator[Shape]:
-    """0 to 8 tags of each kind: two are read, more are no advert."""
-    for kind, beyond in ((0x8100, BADLEN), (0x88A8, SILENCE), (0x9100, SILENCE)):
+    """0 to 8 tags of each kind: two of no VLAN are read, one of a VLAN is silence."""
+    for kind, number in product((0x8100, 0x88A8, 0x9100), (0, 0x64)):
         for depth in range(9):
-            tags = pack("!HH", kind, 0x0064) * depth
-            expected = ADVERT if depth <= 2 else beyond
+            tags = pack("!HH", kind, 0xE000 | number) * depth
+            is_ours = depth == 0 or (depth <= 2 and number == 0)
             raw = wrap(ipv4(body()), tags=tags)
-            yield Shape(f"{depth} tags {kind:#x}", raw, expected)
+            name = f"{depth} tags {kind:#x} {number}"
+            yield Shape(name, raw, ADVERT if is_ours else SILENCE)
             for ends_at in range(14, 14 + 4 * min(depth, 2)):
-                expected = BADLEN if kind == 0x8100 and depth else SILENCE
-                yield Shape(f"{depth} tags cut at {ends_at}", raw[:ends_at], expected)
+                yield Shape(f"{name} cut at {ends_at}", raw[:ends_at], SILENCE)
 
 
 def other_encapsulations(wrap: Callable[..., bytes], length: int) -> Iterator[Shape]:
