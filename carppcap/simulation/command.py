@@ -1,4 +1,4 @@
-"""`carppcap simulate`: what would a group of hosts do?  From the command line on."""
+"""The command line of `carppcap simulate`: what would a group of hosts do?"""
 
 import json
 import multiprocessing
@@ -85,7 +85,7 @@ def _row(
 
 
 def _verb(verb: str, text: str) -> Option:
-    """An option that says TIME:HOST, short for a sentence of the story."""
+    """Return an option with the value TIME:HOST, short for a sentence of the story."""
 
     def parse(text: str, what: str) -> str:
         when, _, host = text.partition(":")
@@ -127,7 +127,7 @@ ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The command line: options with text and value, other words, daemon options."""
+    """The command line: options with text and value, files, options of the daemon."""
 
     given: Sequence[tuple[Option, str, Any]]
     words: Sequence[str]
@@ -152,7 +152,7 @@ class _Request:
 
 
 def simulate(arguments: Sequence[str]) -> int:
-    """`carppcap simulate [FILE] [OPTIONS]`: the exit status, or a `CarpError`."""
+    """Run `carppcap simulate [FILE] [OPTIONS]` and return its exit status."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given, words = split(arguments[:end], ROWS)
     if len(words) > 1:
@@ -201,7 +201,7 @@ def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
 
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
-    """Return the document of the file, or one of the hosts asked for; and its place."""
+    """Return the document of the file or of the options, and its place for messages."""
     nodes, node = request.last("nodes"), request.all("node")
     kinds = request.last("kinds", [])
     if request.words:
@@ -277,7 +277,7 @@ def _often(scenario: Scenario, request: _Request) -> Iterable[str]:
 
 
 def _measure(scenario: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
-    """Yield the report of each seed, in their order, from `jobs` processes (0: one a core)."""
+    """Yield the report of each seed, in order; `jobs` 0 means one process a core."""
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
     if jobs == 1:
         yield from map(partial(measure, scenario), seeds)

@@ -26,7 +26,7 @@ def group(*kinds: str, story: str = "", duration: str = "60s", **rest: Any) -> S
 
 
 def play(*kinds: str, seed: int = 1, **rest: Any) -> Run:
-    """One run of such a group."""
+    """Return one run of such a group."""
     return run(group(*kinds, **rest), seed)
 
 
@@ -40,7 +40,7 @@ def every_step(result: Run) -> list[tuple[str, Step]]:
 
 
 def changes(result: Run, name: str) -> list[tuple[float, str]]:
-    """When one host changed its state, in seconds, and what it became."""
+    """Return when a host changed its state, in seconds, and its new state and cause."""
     return [
         (step.at / NS_PER_S, f"{action.new.value} {action.cause.value}")
         for host, step in every_step(result)
@@ -51,7 +51,7 @@ def changes(result: Run, name: str) -> list[tuple[float, str]]:
 
 
 def adverts(result: Run, name: str) -> list[tuple[float, SendAdvert]]:
-    """When one host sent what, in seconds."""
+    """Return when a host sent which advert, in seconds."""
     return [
         (step.at / NS_PER_S, action)
         for host, step in every_step(result)
@@ -62,22 +62,22 @@ def adverts(result: Run, name: str) -> list[tuple[float, SendAdvert]]:
 
 
 def causes(result: Run, name: str) -> list[str]:
-    """What one host became, in order."""
+    """Return the new states of a host with their causes, in order."""
     return [what for _, what in changes(result, name)]
 
 
 def fail_over_s(result: Run, old: str, new: str) -> float:
-    """From the last advert of one host to the MASTER state of the other."""
+    """Return the time from the last advert of `old` to the MASTER state of `new`."""
     last = max(at for at, _ in adverts(result, old))
     taken = [at for at, what in changes(result, new) if "MASTER" in what and at > last]
     return taken[0] - last
 
 
 def several_s(result: Run) -> float:
-    """For how long more than one host held the address."""
+    """Return how long more than one host held the address."""
     return result.report.several_ns / NS_PER_S
 
 
 def nobody_s(result: Run) -> float:
-    """For how long none did."""
+    """Return how long no host held the address."""
     return result.report.nobody_ns / NS_PER_S

@@ -30,7 +30,7 @@ def simulate(*words: str | Path) -> int:
 
 
 def told(capsys: Output, *words: str | Path) -> str:
-    """What a simulation prints that ends well and without a complaint."""
+    """Return the output of a simulation that ends well and without a complaint."""
     assert simulate(*words) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -38,7 +38,7 @@ def told(capsys: Output, *words: str | Path) -> str:
 
 
 def test_help_names_every_option(capsys: Output) -> None:
-    """And fits on a terminal; without arguments it is shown too."""
+    """The help names all options, and is shown without arguments too."""
     out = told(capsys, "--help")
 
     assert {row.long for row in ROWS if f"--{row.long}" in out} == {
@@ -49,7 +49,7 @@ def test_help_names_every_option(capsys: Output) -> None:
 
 
 def test_ucarp_has_no_simulation() -> None:
-    """`ucarp simulate` would be a mistake there, and is one here."""
+    """Called as ucarp, the program refuses `simulate`, as ucarp does."""
     program = "import sys; sys.argv[0] = 'ucarp'; from carppcap.cli import main; "
     program += "sys.exit(main())"
     found = command("simulate", "--nodes", "2", command=[sys.executable, "-c", program])
@@ -59,7 +59,7 @@ def test_ucarp_has_no_simulation() -> None:
 
 
 def test_a_file_or_flags_say_the_same(capsys: Output, tmp_path: Path) -> None:
-    """Hosts of the command line are called node1 and so on; each begins at its time."""
+    """A file and the same options give the same output."""
     path = tmp_path / "group.toml"
     path.write_text("""
         duration = "30s"
@@ -87,7 +87,7 @@ def test_a_file_or_flags_say_the_same(capsys: Output, tmp_path: Path) -> None:
 
 
 def test_a_file_can_be_added_to(capsys: Output) -> None:
-    """Duration, wire, flags and story; its own flags for a host count more."""
+    """Options add to a file, but flags of a host in the file win over flags for all."""
     out = told(
         capsys,
         *(SCENARIO, "--duration", "25s", "--delay", "2ms", "--at", "5s lose 1%"),
@@ -102,7 +102,7 @@ def test_a_file_can_be_added_to(capsys: Output) -> None:
 
 
 def test_hosts_with_flags_of_their_own(capsys: Output) -> None:
-    """One after the other; what is said of all counts less."""
+    """Each --node describes the next host and wins over flags for all."""
     words = ["--node", "-k 7 -P", "--node", "-r 4", "--nodes", "3", "--duration", "9s"]
     out = told(capsys, *words, "--debug", "--seed", "3", "--", "-r", "2", "-n")
     waits = {
@@ -120,7 +120,7 @@ def test_hosts_with_flags_of_their_own(capsys: Output) -> None:
 
 @pytest.mark.parametrize("verb", ["crash", "kill", "stop", "start", "pull", "plug"])
 def test_verbs_have_options_of_their_own(capsys: Output, verb: str) -> None:
-    """The same as a sentence."""
+    """An option such as --crash is the same as a sentence."""
     assert verb in {known.value for known in Verb}
     short = told(capsys, f"--{verb}", "10s..12s:node1")
     assert short == told(capsys, "--at", f"10s..12s {verb} node1")
@@ -128,7 +128,7 @@ def test_verbs_have_options_of_their_own(capsys: Output, verb: str) -> None:
 
 
 def test_how_much_is_said(capsys: Output) -> None:
-    """All, what matters, or the end of it."""
+    """--debug shows everything, --quiet the summary only."""
     everything, usual, quiet = (
         told(capsys, SCENARIO, *words) for words in (["-D"], [], ["--quiet"])
     )
@@ -139,7 +139,7 @@ def test_how_much_is_said(capsys: Output) -> None:
 
 
 def test_json(capsys: Output) -> None:
-    """One object a line, the summary last."""
+    """--json gives one object a line, the summary last."""
     records = [
         json.loads(line) for line in told(capsys, SCENARIO, "--json").splitlines()
     ]
@@ -153,7 +153,7 @@ def test_json(capsys: Output) -> None:
 
 
 def test_picture(capsys: Output, tmp_path: Path) -> None:
-    """In a file, or instead of one."""
+    """--svg writes to a file or to the output."""
     path = tmp_path / "picture.svg"
     out = told(capsys, SCENARIO, "--svg", path)
     piped = told(capsys, SCENARIO, "--quiet", "--svg", "-")
@@ -175,7 +175,7 @@ def test_many_runs_come_out_the_same_however_they_are_shared(capsys: Output) -> 
 
 
 def test_the_worst_run_can_be_seen(capsys: Output, tmp_path: Path) -> None:
-    """With the command that is shown, which is the same group of hosts."""
+    """The command that is shown repeats the worst run."""
     path = tmp_path / "worst.svg"
     words = [*LUCK, "--at", "9s for 2s lose 10%", "--", "-b", "1"]
     out = told(capsys, "--repeat", "20", "--seed", "4", "--svg", path, *words)
@@ -200,7 +200,7 @@ def test_the_worst_run_can_be_seen(capsys: Output, tmp_path: Path) -> None:
 
 
 def test_the_command_that_is_shown_is_a_command(capsys: Output) -> None:
-    """It has every option that matters, and daemon flags stay at the end."""
+    """The command has every option that matters, with daemon flags at the end."""
     words = "--nodes 2 --debug --quiet --jobs 1 --crash 10s:node1".split()
     out = told(capsys, *words, "--repeat", "2", "--", "-b", "1", "-p", "word")
     shown = out.splitlines()[-1].strip()
@@ -243,7 +243,7 @@ def test_the_command_that_is_shown_is_a_command(capsys: Output) -> None:
     ],
 )
 def test_mistakes(capsys: Output, words: str, expected: str) -> None:
-    """One line that says what is wrong and what is allowed; exit status 1."""
+    """A mistake is one line with what is wrong and what is allowed; exit status 1."""
     assert simulate(*words.split()) == 1
     out, err = capsys.readouterr()
 
@@ -270,7 +270,7 @@ def test_mistakes(capsys: Output, words: str, expected: str) -> None:
 def test_bad_files(
     capsys: Output, tmp_path: Path, content: bytes, expected: str
 ) -> None:
-    """The same, with the place in the file."""
+    """A mistake in a file is one line with its place; exit status 1."""
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
 
@@ -283,7 +283,7 @@ def test_bad_files(
 
 
 def test_what_cannot_be_read_or_written(capsys: Output, tmp_path: Path) -> None:
-    """Exit status 2."""
+    """A file that cannot be read or written gives exit status 2."""
     missing = tmp_path / "missing"
 
     assert simulate(missing) == simulate(tmp_path) == 2
@@ -298,7 +298,7 @@ def test_what_cannot_be_read_or_written(capsys: Output, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("runs", "expected"), [(PROGRESS_RUNS_MIN, True), (2, False)])
 def test_progress(runs: int, expected: bool) -> None:
-    """On a terminal, and only where there is something to wait for."""
+    """Progress is shown on a terminal, and only for many runs."""
     pytest.importorskip("tqdm")
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
@@ -320,7 +320,7 @@ def test_progress(runs: int, expected: bool) -> None:
 
 
 def test_without_tqdm_there_is_no_progress() -> None:
-    """It is an extra."""
+    """Without the extra tqdm, many runs work all the same."""
     ours, theirs = pty.openpty()
     program = "import sys; sys.modules['tqdm'] = None; "
     program += "from carppcap.cli import main; sys.exit(main())"
@@ -362,6 +362,6 @@ def test_the_password_is_hidden() -> None:
 
 
 def wait_a_moment(process: "subprocess.Popen[bytes]") -> None:
-    """Let it run for a moment."""
+    """Let a process run for a moment."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(0.05)

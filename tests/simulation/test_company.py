@@ -1,4 +1,4 @@
-"""Every pair and every three kinds of host, with all the ways they can be set up."""
+"""Every pair and every three kinds of host, in all setups."""
 
 from collections.abc import Iterator
 from itertools import combinations_with_replacement, permutations, product
@@ -20,7 +20,7 @@ SLOW_NS = 20 * NS_PER_MS
 
 
 def companies() -> Iterator[tuple[Kind, ...]]:
-    """Two or three hosts."""
+    """Yield groups of two or three hosts."""
     for count in (2, 3):
         yield from combinations_with_replacement(KINDS, count)
 
@@ -31,7 +31,7 @@ def companies() -> Iterator[tuple[Kind, ...]]:
     ids=lambda kinds: "+".join(kind.value for kind in kinds),
 )
 def test_any_company(kinds: tuple[Kind, ...]) -> None:
-    """One master, and it stays: with equal and unequal ranks, in each family."""
+    """One master stays: with equal and unequal ranks, in each family."""
     orders = [(1, 2), (2, 1)] if len(kinds) == 2 else [(1, 2, 3), (3, 2, 1), (2, 3, 1)]
     shared = ("ipv4",) if Kind.UCARP in kinds else ("ipv4", "ipv6", "both")
     cells = product(SKEWS[len(kinds)], orders, shared, (False, True))

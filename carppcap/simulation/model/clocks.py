@@ -1,4 +1,4 @@
-"""The clocks of one host, against the true time of the simulation."""
+"""The clocks of one host, which may differ from the true time of the simulation."""
 
 from carppcap.units import Instant, Interval
 
@@ -23,7 +23,7 @@ class Clock:
         return true + true * self._drift_ppm // _PPM
 
     def true(self, monotonic: Instant) -> Instant:
-        """Return the first true instant at which it reads `monotonic`."""
+        """Return the true instant at which the clock begins to read `monotonic`."""
         return -(-monotonic * _PPM // (_PPM + self._drift_ppm))
 
     def wall(self, monotonic: Instant) -> Instant:

@@ -21,17 +21,16 @@ Observer: TypeAlias = Callable[[Entry], None]
 
 _Act: TypeAlias = Callable[[Machine], None]
 
+_plug = partial(Machine.set_link, up=True)
+_pull = partial(Machine.set_link, up=False)
 _ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
     Verb.CRASH: (Machine.crash, Machine.start),
     Verb.KILL: (Machine.exit, Machine.start),
     Verb.STOP: (Machine.stop, Machine.start),
     Verb.START: (Machine.start, None),
     Verb.STEP_DOWN: (Machine.step_down, None),
-    Verb.PULL: (
-        partial(Machine.set_link, up=False),
-        partial(Machine.set_link, up=True),
-    ),
-    Verb.PLUG: (partial(Machine.set_link, up=True), None),
+    Verb.PULL: (_pull, _plug),
+    Verb.PLUG: (_plug, None),
     Verb.STALL: (Machine.stall, Machine.resume),
     Verb.UNDEMOTE: (Machine.undemote, None),
 }
@@ -39,7 +38,7 @@ _ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
 
 
 class Cluster:
-    """Runs one scenario once."""
+    """The hosts and the medium of one scenario, which run once."""
 
     def __init__(self, scenario: Scenario, seed: int, observe: Observer) -> None:
         self.now: Instant = 0
@@ -82,16 +81,16 @@ class Cluster:
     # What its machines ask of it (`machine.World`).
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Make `call` at `at`: by `rank` among calls of one instant, then in order."""
+        """Make `call` at the instant `at`; calls of one instant go by rank and age."""
         self._serial += 1
         heappush(self._heap, (at, rank, self._serial, call))
 
     def transmit(self, name: str, frame: bytes) -> None:
-        """Send a frame of a host."""
+        """Put a frame of the host `name` on the medium."""
         self._medium.send(name, frame, self.now)
 
     def tell(self, name: str, what: Happening) -> None:
-        """Tell the observer."""
+        """Pass what happened on the host `name` to the observer."""
         self._observe(Entry(self.now, name, what))
 
     # The story.
@@ -128,7 +127,7 @@ class Cluster:
                 assert_never(deed)
 
     def _resend(self, attack: parts.Resend, captured: bytes | None) -> None:
-        """Send a frame, and again each `every_ns` until the attack ends."""
+        """Send a captured frame every `every_ns` until the attack ends."""
         if attack not in self._resending:
             return
         latest = self._medium.overheard(attack.name)
@@ -142,7 +141,7 @@ class Cluster:
 
 
 def _obey(machine: Machine, order: Order, *, over: bool) -> None:
-    """Let a machine do what it is told, or undo it when that is `over`."""
+    """Let a machine carry out an order, or undo the order when it is `over`."""
     match order:
         case Order(Verb.DEMOTE, by=by):
             machine.demote(-by if over else by)
@@ -150,6 +149,7 @@ def _obey(machine: Machine, order: Order, *, over: bool) -> None:
             assert not over, "a stepped clock stays as it is"
             machine.clock.step(by_ns)
         case Order(verb):
-            act = _ACTS[verb][over]
+            do, undo = _ACTS[verb]
+            act = undo if over else do
             assert act is not None, f"{verb.value} cannot be undone"
             act(machine)

@@ -41,7 +41,7 @@ class Rank(IntEnum):
 
 
 class World(Protocol):
-    """What a host needs of its surroundings."""
+    """What a host needs of the cluster around it."""
 
     now: Instant
     neighbours: Mapping[Address, bytes]
@@ -140,7 +140,7 @@ class Machine:
         self._show_holding()
 
     def exit(self) -> None:
-        """End the process; its scripts and the address remain."""
+        """End the process; its scripts run on and the address stays."""
         if self._program is not None:
             self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
@@ -180,7 +180,7 @@ class Machine:
         self._stalled += 1
 
     def resume(self) -> None:
-        """Continue: frames come first and script outcomes last, as in the daemon."""
+        """Let the process continue: it reads frames first, outcomes of scripts last."""
         if not self._stalled:  # killed meanwhile
             return
         self._stalled -= 1
@@ -215,7 +215,7 @@ class Machine:
         return self.clock.wall(now)
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Return the MAC of the host with this address."""
+        """Return the MAC of the host with this address, None without one."""
         return self._world.neighbours.get(address)
 
     def send(self, frame: bytes) -> None:
@@ -236,7 +236,7 @@ class Machine:
         self._world.call_at(ends_at, Rank.SCRIPT, partial(self._script_ends, run))
 
     def kill_script(self) -> None:
-        """Kill the scripts of the program."""
+        """Kill the scripts that this program has started."""
         for run in [run for run in self._runs if run.program is self._program]:
             self._runs.remove(run)
             self._report_end(run, KILLED)
@@ -247,14 +247,14 @@ class Machine:
         self._show_holding()
 
     def record(self, step: Step) -> None:
-        """Tell of a step, with the instants of the simulation."""
+        """Tell the observer of a step, in true instants."""
         due = None if step.deadline is None else self.clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
         self._world.tell(self.member.name, step)
 
     def reject(self, rejection: Rejection) -> None:
-        """Tell of a rejection."""
+        """Tell the observer of a rejected frame."""
         self._world.tell(self.member.name, rejection)
 
     # Internals.
@@ -280,7 +280,7 @@ class Machine:
             self._tell(lambda program, now: program.link_changed(now))
 
     def _tell(self, call: Callable[[Program, Instant], None]) -> None:
-        """Make a call now, or when the stopped process continues."""
+        """Make a call to the program now, or later if the process is stalled."""
         if self._program is not None and self._stalled:
             self._signals.append(call)
         elif self._program is not None:
@@ -324,7 +324,7 @@ class Machine:
             self._script_ended(run, script.exit_code)
 
     def _report_end(self, run: _Run, exit_code: int | None) -> None:
-        """Report the end of a script after all else of this instant."""
+        """Tell the program that a script has ended, after all else of this instant."""
         said = partial(self._script_ended, run, exit_code)
         self._world.call_at(self._world.now, Rank.SCRIPT, said)
 

@@ -112,7 +112,7 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
 
 
 def _is_advert(frame: bytes) -> bool:
-    """True for an advert; frames here are adverts, hints and announcements."""
+    """True for an advert; other frames here are hints and announcements."""
     is_icmp6 = frame[12:14] == _IPV6 and frame[_NEXT_HEADER] != PROTOCOL
     is_carp = frame[12:14] in (_IPV4, _IPV6) and not is_icmp6
     return is_carp and frame[-header.HEADER_LENGTH] % 16 == header.TYPE_ADVERT

@@ -1,1 +1,1 @@
-"""What is told of a simulated run."""
+"""How a simulated run is shown: as text, records, summary or picture."""

@@ -42,7 +42,7 @@ _TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400
 
 
 def draw(run: Run) -> str:
-    """Return the picture of a run, a whole document."""
+    """Return the picture of a run as an SVG document."""
     scenes = [
         (entry.at, told.scene)
         for entry in run.entries
@@ -67,7 +67,7 @@ def draw(run: Run) -> str:
 
 
 class _Canvas:
-    """The places of all things in the picture."""
+    """Draws the parts of the picture, each at its place."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -97,7 +97,7 @@ class _Canvas:
             x += 30 + 6.4 * len(label)
 
     def axis(self) -> Iterator[str]:
-        """Yield the time axis, in round numbers."""
+        """Yield the time axis, with a tick at round numbers."""
         bottom = self.bottom - 20
         for at in range(0, self._end + 1, _tick_step(self._end)):
             x = self._x(at)
@@ -129,7 +129,7 @@ class _Canvas:
             yield _line(self._x(entry.at), y + 6, y + BAR_HEIGHT, "#0b3d0b")
 
     def tenures(self, tenures: Sequence[Tenure]) -> Iterator[str]:
-        """Yield which hosts held the address, and how many of them."""
+        """Yield when each host held the address, and how many held it."""
         for held in tenures:
             y = self._lanes[held.name] + BAR_HEIGHT + 3
             yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
@@ -173,7 +173,7 @@ class _Canvas:
 
 
 def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | None]]]:
-    """Return for each host when it came into which state; None: it runs no more."""
+    """Return when each host came into which state; None: its program has ended."""
     changes = defaultdict(list)
     for entry in entries:
         match entry.what:
@@ -189,7 +189,7 @@ def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | 
 
 
 def _tick_step(duration_ns: Interval) -> Interval:
-    """Return the first step of which there are at most `TICKS_MAX`, or whole days."""
+    """Return the smallest step that gives at most `TICKS_MAX` ticks, or whole days."""
     least_s = -(-duration_ns // (TICKS_MAX * NS_PER_S))
     days = -(-least_s // 86_400)
     steps_s = (step_s for step_s in _TICK_STEPS_S if step_s >= least_s)

@@ -25,7 +25,7 @@ class Tenure:
 
 @dataclass(slots=True)
 class HostReport:
-    """What one host did; `rejected` counts frames by reason."""
+    """What one host did; `rejected` counts the frames it rejected, by reason."""
 
     name: str
     kind: str
@@ -57,14 +57,14 @@ class Report:
 
     @property
     def availability(self) -> float:
-        """The share of the counted time in which the address was held, 0 to 1."""
+        """The share of the time with a holder since there was one first, 0 to 1."""
         if self.first_held_ns is None:
             return 0.0
         return 1.0 - self.nobody_ns / (self.duration_ns - self.first_held_ns)
 
     @property
     def harm_ns(self) -> Interval:
-        """The time without exactly one holder, by which runs are compared."""
+        """The time without exactly one holder; the worst run is that with the most."""
         if self.first_held_ns is None:
             return self.duration_ns
         return self.nobody_ns + self.several_ns
@@ -72,7 +72,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What happened in one run: `entries` in their order, and what follows."""
+    """All that happened in one run, in its order, and its report."""
 
     scenario: Scenario
     seed: int
@@ -83,7 +83,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Many numbers, summed up in five."""
+    """The distribution of many numbers: their count and four of them."""
 
     count: int
     least: float
@@ -121,7 +121,7 @@ def count_holders(
 
 
 class Ledger:
-    """Accounts for a run, entry by entry."""
+    """Adds up a run, entry by entry, to its report."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.tenures: list[Tenure] = []

@@ -1,4 +1,4 @@
-"""Reports in words: of one run, and of many."""
+"""Summaries in words, of one run and of many."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -34,7 +34,7 @@ def summary(scenario: Scenario, report: Report) -> Iterator[str]:
 def summary_of_many(
     reports: Sequence[Report], command: Callable[[int], str]
 ) -> Iterator[str]:
-    """Yield the lines about many runs; `command` shows the run of a seed."""
+    """Yield the lines about many runs; `command` returns what shows a seed."""
     first, last = reports[0].seed, reports[-1].seed
     yield f"{len(reports)} runs, seeds {first} to {last}"
     yield ""

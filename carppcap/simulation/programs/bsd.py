@@ -72,16 +72,16 @@ class BsdHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The end of the master-down interval, or the next advert."""
+        """The end of the master-down interval; for a master the next advert."""
         return min(self._master_down_at.values(), default=self._advert_at)
 
     def start(self, now: Instant) -> None:
-        """The interface comes up."""
+        """Become BACKUP, as when the interface comes up."""
         if self._system.link_up:
             self._become(State.BACKUP, Cause.STARTUP, events.Start(), now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """`carp_input` up to `carp_input_c`."""
+        """Check an advert and react to it (`carp_input`, `carp_input_c`)."""
         verdict = self._ingress.check(datagram_of(frame))
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
@@ -94,26 +94,26 @@ class BsdHost(Program):
             self._heard(verdict, now)
 
     def wake(self, now: Instant) -> None:
-        """`carp_master_down` or `carp_send_ad`."""
+        """Take over or send an advert (`carp_master_down`, `carp_send_ad`)."""
         if self._state is State.MASTER:
             self._advertise(events.Tick(), now)
         else:
             self._become(State.MASTER, Cause.MASTER_DOWN, events.Tick(), now)
 
     def link_changed(self, now: Instant) -> None:
-        """`carp_carpdev_state`: INIT while there is no carrier."""
+        """Go to INIT while there is no carrier (`carp_carpdev_state`)."""
         if self._system.link_up:
             self._become(State.BACKUP, Cause.STARTUP, events.LinkUp(), now)
         else:
             self._become(State.INIT, Cause.LINK_DOWN, events.LinkDown(), now)
 
     def step_down(self, now: Instant) -> None:
-        """`ifconfig carp0 state backup`: at once, and without a pause."""
+        """Become BACKUP at once and without a pause (`ifconfig carp0 state backup`)."""
         if self._state is State.MASTER:
             self._become(State.BACKUP, Cause.STEP_DOWN, events.StepDown(0), now)
 
     def demoted(self, by: int, now: Instant) -> None:
-        """`ifconfig -g carp carpdemote`, `sysctl net.inet.carp.demotion`."""
+        """Change the demotion (`ifconfig carpdemote`, `net.inet.carp.demotion`)."""
         self._demotion = min(self._config.demotion + by, DEMOTION_MAX)
         news = events.DemotionChanged(self._demotion)
         if self._state is State.MASTER:
@@ -122,7 +122,7 @@ class BsdHost(Program):
             self._report(news, [], now, self.deadline)
 
     def stop(self, now: Instant) -> None:
-        """`ifconfig carp0 down`: the host leaves the group."""
+        """Leave the group (`ifconfig carp0 down`)."""
         last_words: list[Action] = []
         if self._state is State.MASTER and self._kind is not Kind.FREEBSD:
             last_words = self._sign(BOW_OUT, BOW_OUT)
@@ -167,14 +167,14 @@ class BsdHost(Program):
         return None
 
     def _demotions(self, theirs: events.AdvertReceived) -> tuple[int, int]:
-        """Return our demotion and theirs, 0 if this kernel does not compare them."""
+        """Return our demotion and theirs; 0 if this kernel does not compare them."""
         if self._kind is Kind.OPENBSD:
             return self._demotion, theirs.demotion
         return 0, 0
 
     @property
     def _advskew(self) -> int:
-        """As advertised and compared (`DEMOTE_ADVSKEW`)."""
+        """The skew that it advertises and compares (`DEMOTE_ADVSKEW`)."""
         advskew = self._config.advskew
         if self._kind is Kind.FREEBSD:
             return min(advskew + self._demotion, SKEW_MAX)
@@ -195,7 +195,7 @@ class BsdHost(Program):
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 
     def _after(self, length_ns: Interval, now: Instant) -> Instant:
-        """`tvtohz`: whole ticks, and one more for the tick that has begun."""
+        """Return the end of `length_ns`, in whole ticks and one more (`tvtohz`)."""
         tick_ns, phase_ns = self._tick_ns, self._tick_phase_ns
         ticks = (now - phase_ns) // tick_ns - (-length_ns // tick_ns) + 1
         return phase_ns + ticks * tick_ns
@@ -237,7 +237,7 @@ class BsdHost(Program):
         return self._sign(self._config.advbase, self._advskew)
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
-        """`carp_prepare_ad`, family by family."""
+        """Return an advert for each family (`carp_prepare_ad`)."""
         demotion = self._demotion if self._kind is Kind.OPENBSD else 0
         return [
             SendAdvert(advbase, advskew, self._next_counter(), demotion, family)

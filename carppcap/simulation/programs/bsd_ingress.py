@@ -56,7 +56,7 @@ class BsdIngress:
         )
 
     def _faults(self, datagram: Datagram, advert: Advert) -> list[RejectReason]:
-        """Return what is wrong, in the order in which this kernel looks for it."""
+        """Return what is wrong with an advert, in the order of this kernel's checks."""
         is_freebsd = self._kind is Kind.FREEBSD
         family = Family.of(datagram.source)
         is_unicast = any(Family.of(peer) is family for peer in self._config.peers)

@@ -37,12 +37,12 @@ class CarppcapHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The core's, or the time limit of the script that runs."""
+        """The deadline of the core, or the time limit of the script that runs."""
         dues = self._group.deadline, self._kill_script_at
         return min((due for due in dues if due is not None), default=None)
 
     def start(self, now: Instant) -> None:
-        """Enter the election, listening."""
+        """Start the node: a virtual host that listens first."""
         wall_ns = NEW_YEAR_NS + self._system.wall(now)
         counter = CounterSequence(wall_ns, now, lambda: self._dice.bits(8))
         self._node = Node([self._config], lambda: counter)
@@ -63,7 +63,7 @@ class CarppcapHost(Program):
             self._system.reject(outcome)
 
     def wake(self, now: Instant) -> None:
-        """Time has passed, for the core or for the script that runs."""
+        """Let the core act, and kill a script at its time limit."""
         for step in self._node.tick(now):
             self._performer.perform(step)
         if self._kill_script_at is not None and self._kill_script_at <= now:
@@ -71,7 +71,7 @@ class CarppcapHost(Program):
             self._system.kill_script()
 
     def link_changed(self, now: Instant) -> None:
-        """Pass it on, unless told not to care."""
+        """Tell the core of the link, unless --ignoreifstate is given."""
         usable = self._system.link_up or self._member.ignore_link_state
         if usable is not self._usable:
             self._usable = usable
@@ -80,16 +80,16 @@ class CarppcapHost(Program):
             )
 
     def step_down(self, now: Instant) -> None:
-        """SIGUSR2."""
+        """Step down, as on SIGUSR2."""
         self._performer.handle(events.StepDown(events.STEP_DOWN_PAUSE_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
-        """A tracked script says so."""
+        """Change the demotion."""
         demotion = min(self._config.demotion + by, DEMOTION_MAX)
         self._performer.handle(events.DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
-        """SIGTERM; asked again, do not wait for a script that hangs."""
+        """Stop as on SIGTERM; a second time, kill the script that is waited for."""
         if not self._member.shutdown:
             self._system.exit()
         elif self._stopping:
@@ -100,7 +100,7 @@ class CarppcapHost(Program):
             self._exit_if_finished()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Tell the core, and run the next."""
+        """Tell the core of the outcome, and start the script that waits."""
         self._kill_script_at = None
         self._run(self._scripts.finished(), now)
         vips = frozenset(self._config.vips)
@@ -110,7 +110,7 @@ class CarppcapHost(Program):
         self._exit_if_finished()
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """The adverts of a live master may be among the frames lost."""
+        """Tell the core if adverts of a live master may be among the lost frames."""
         event = stall_news(lost_frames, due, now)
         if event is not None:
             self._performer.handle(event, now)
@@ -132,12 +132,12 @@ class CarppcapHost(Program):
         self._system.record(step)
 
     def acquire(self, step: Step) -> Iterable[events.Event]:
-        """Ask for the up script; nothing is known of it yet."""
+        """Request the up script; its outcome comes later."""
         self._run(self._scripts.request(Job.ACQUIRE), step.at)
         return ()
 
     def release(self, step: Step) -> Iterable[events.Event]:
-        """Ask for the down script; nothing is known of it yet."""
+        """Request the down script; its outcome comes later."""
         self._run(self._scripts.request(Job.RELEASE), step.at)
         return ()
 

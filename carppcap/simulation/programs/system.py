@@ -57,7 +57,7 @@ class System(Protocol):
         """Tell the observer of a frame that was rejected."""
 
     def exit(self) -> None:
-        """End the program.  The address stays as it is."""
+        """End the program; the address stays as it is."""
 
 
 class Program:
@@ -79,31 +79,31 @@ class Program:
 
     @property
     def deadline(self) -> Instant | None:
-        """When to call `wake`; ask again after every other call."""
+        """The instant to call `wake`, None: never; any other call may change it."""
 
     def start(self, now: Instant) -> None:
-        """The host or the process starts."""
+        """Start: the host was powered up, or the process was started."""
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """A frame has arrived at `now`, which may be some time ago."""
+        """Handle a frame that arrived at `now`, which may be some time ago."""
 
     def wake(self, now: Instant) -> None:
-        """The deadline has come."""
+        """Do what is due at the deadline."""
 
     def step_down(self, now: Instant) -> None:
-        """The operator asks the program to step down."""
+        """Step down, as the operator asks."""
 
     def stop(self, now: Instant) -> None:
-        """The operator asks the program to end."""
+        """End, as the operator asks."""
 
     def link_changed(self, now: Instant) -> None:
-        """The carrier was lost or has returned."""
+        """Notice that the carrier was lost or has returned."""
 
     def demoted(self, by: int, now: Instant) -> None:
-        """The demotion of the host, added to the configured one, is now `by`."""
+        """Change the demotion; `by` is added to the configured one."""
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """The script of `job` has ended; `exit_code` None: there is no script."""
+        """Notice that the script of `job` ended; `exit_code` None: there is none."""
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """The process continues after a stall; waiting frames have been passed on.
@@ -122,7 +122,7 @@ class Program:
         now: Instant,
         deadline: Instant | None,
     ) -> None:
-        """Send the frames of the actions, and tell of the step."""
+        """Send the frames of the actions, and tell the observer of the step."""
         for action in actions:
             if isinstance(action, SendAdvert | AnnounceAddresses):
                 self._send(action)
@@ -132,7 +132,7 @@ class Program:
         )
 
     def _next_counter(self) -> int:
-        """Return the last counter heard plus one; before the first a random one."""
+        """Return the last counter heard plus one, or a random one if none was heard."""
         if self._heard_counter is None:
             return self._dice.bits(64)
         self._heard_counter = (self._heard_counter + 1) % (1 << 64)
@@ -141,5 +141,5 @@ class Program:
 
 @lru_cache(maxsize=64)
 def datagram_of(frame: bytes) -> Datagram | Defect:
-    """Return the datagram in a frame, which several hosts receive."""
+    """Return the datagram in a frame; cached, as several hosts receive each frame."""
     return decode(frame, LinkType.ETHERNET)

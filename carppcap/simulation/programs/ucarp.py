@@ -91,24 +91,24 @@ class UcarpHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """When the wait ends."""
+        """The instant at which the wait ends; None: with a script."""
         wait = self._wait
         if wait.listens and self._ring and wait.until is not None:
             return min(wait.until, self._ring[0][0])
         return wait.until
 
     def start(self, now: Instant) -> None:
-        """The process begins, and with it the periods of its capture."""
+        """Start the process, and with it the periods of its capture."""
         self._started_at = self._monotonic = now
         self._wait = next(self._main)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Into the ring, where it stays until libpcap's timeout."""
+        """Keep a frame in the ring, where it stays until libpcap's timeout."""
         periods = -((self._started_at - now) // CAPTURE_PERIOD_NS)
         self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))
 
     def wake(self, now: Instant) -> None:
-        """The wait is over."""
+        """Run on to the next wait."""
         self._monotonic = now
         try:
             self._wait = next(self._main)
@@ -116,18 +116,18 @@ class UcarpHost(Program):
             self._system.exit()
 
     def step_down(self, now: Instant) -> None:
-        """SIGUSR2."""
+        """Note a SIGUSR2."""
         self._signal(events.StepDown(STEP_DOWN_SLEEP_NS), now)
 
     def stop(self, now: Instant) -> None:
-        """SIGTERM."""
+        """Note a SIGTERM; without --shutdown it ends the process."""
         if self._member.shutdown:
             self._signal(events.Stop(), now)
         else:
             self._system.exit()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Go on; ucarp ignores the exit code."""
+        """Run on; ucarp ignores the exit code."""
         self.wake(now)
 
     def _signal(self, event: events.StepDown | events.Stop, now: Instant) -> None:
@@ -136,7 +136,7 @@ class UcarpHost(Program):
             self.wake(now)
 
     def _run(self) -> Waiting:
-        """`docarp`."""
+        """Run the main loop (`docarp`)."""
         yield from self._become(State.BACKUP, Cause.STARTUP, events.Start())
         heard_carrier = True
         while True:
@@ -170,7 +170,7 @@ class UcarpHost(Program):
                 self._tell(events.Tick(), self._advert())
 
     def _poll(self) -> Wait:
-        """Until a frame, or for as long as a timer can wait, in whole milliseconds."""
+        """Return a wait for a frame or a timer, in whole milliseconds."""
         wait_ns = self._config.interval_ns
         if self._advert_at is not None:
             wait_ns = self._advert_at - self._system.wall(self._monotonic)
@@ -188,7 +188,7 @@ class UcarpHost(Program):
         return due is not None and (due - self._now) // NS_PER_MS <= 1
 
     def _packet(self, frame: bytes) -> Waiting:
-        """`packethandler`."""
+        """Handle one frame (`packethandler`)."""
         match self._ingress.check(datagram_of(frame)):
             case (_, events.AdvertReceived() as theirs):
                 pass
@@ -267,7 +267,7 @@ class UcarpHost(Program):
         return config.dead_ratio * config.advbase * NS_PER_S + skew_ns
 
     def _advert(self) -> list[Action]:
-        """`carp_send_ad`."""
+        """Return what it sends when an advert is due (`carp_send_ad`)."""
         config = self._config
         advert = SendAdvert(config.advbase, config.advskew, self._next_counter())
         actions: list[Action] = [advert]

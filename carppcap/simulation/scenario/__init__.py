@@ -1,1 +1,1 @@
-"""What is simulated, and how it is written down."""
+"""What is simulated, and the language in which it is written down."""

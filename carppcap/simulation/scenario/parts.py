@@ -38,7 +38,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time, or any time between two, drawn in each run."""
+    """A time between two limits, drawn in each run."""
 
     low_ns: Interval
     high_ns: Interval
@@ -147,7 +147,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
-    """Another value of one field of `Quality`."""
+    """A change of one field of `Quality`."""
 
     field: str
     value: float | Interval
@@ -196,7 +196,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """All of a run except its seed."""
+    """Everything that decides a run, except its seed."""
 
     members: tuple[Member, ...]
     story: tuple[Scene, ...] = ()

@@ -26,7 +26,7 @@ _UNITS = {
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Add a place to each error about a text; all become `ConfigError`."""
+    """Raise each error about a text as a `ConfigError` that begins with `where`."""
     try:
         yield
     except (ConfigError, ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ def parse_length(text: str) -> Interval:
 
 
 def parse_positive_length(text: str) -> Interval:
-    """Return the nanoseconds of a length that is not 0."""
+    """Return the nanoseconds of a length that must not be 0."""
     length_ns = parse_length(text)
     if length_ns == 0:
         raise ConfigError("[{text}] must be more than 0", text=text)

@@ -1,4 +1,4 @@
-"""Clocks that run wrong, and are set."""
+"""Clocks that drift, and clocks that are set."""
 
 import pytest
 from hypothesis import given
@@ -15,13 +15,13 @@ DRIFTS = st.integers(min_value=-100_000, max_value=100_000)
     ("drift_ppm", "expected_s"), [(0, 1000), (100_000, 1100), (-100_000, 900)]
 )
 def test_drift(drift_ppm: int, expected_s: int) -> None:
-    """A thousand seconds of true time, as such a clock has them."""
+    """Clocks with a drift show a true 1000 s as more or less."""
     assert Clock(drift_ppm).monotonic(1000 * NS_PER_S) == expected_s * NS_PER_S
 
 
 @given(INSTANTS, DRIFTS)
 def test_a_deadline_is_reached_and_not_missed(deadline: int, drift_ppm: int) -> None:
-    """The true instant of a deadline is the first at which the clock has got there."""
+    """The true instant of a deadline is the first at which the clock reads it."""
     clock = Clock(drift_ppm)
     true = clock.true(deadline)
 
@@ -30,7 +30,7 @@ def test_a_deadline_is_reached_and_not_missed(deadline: int, drift_ppm: int) -> 
 
 
 def test_only_the_wall_clock_can_be_set() -> None:
-    """And it goes on from there."""
+    """A step moves the wall clock, which then goes on from there."""
     clock = Clock()
     clock.step(-5 * NS_PER_S)
     clock.step(2 * NS_PER_S)

@@ -1,4 +1,4 @@
-"""One seed, one run; and what a story does to the hosts."""
+"""Runs depend on their seed alone; the story changes what hosts do."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ EVERY_KIND = [kind.value for kind in Kind]
 
 
 def everything(seed: int) -> list[str]:
-    """A run with chance wherever it can be."""
+    """Return the lines of a run that draws as many random numbers as possible."""
     bad = dict.fromkeys(("loss", "duplicate", "reorder", "corrupt"), "10%")
     scenario = group(
         *EVERY_KIND,
@@ -34,14 +34,14 @@ def everything(seed: int) -> list[str]:
 
 
 def test_the_same_seed_is_the_same_run() -> None:
-    """To the byte; and another seed is another one."""
+    """One seed gives the same lines twice, another seed gives others."""
     assert everything(1) == everything(1)
     assert everything(1) != everything(2)
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_runs_do_not_depend_on_the_process(hash_seed: str) -> None:
-    """The order of sets and dictionaries has no say."""
+    """The order of sets and dictionaries, which differs by process, has no effect."""
     path = SCENARIOS / "bad-wire.toml"
     command = [sys.executable, "-m", "carppcap", "simulate", str(path)]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
@@ -54,7 +54,7 @@ def test_runs_do_not_depend_on_the_process(hash_seed: str) -> None:
 
 
 def test_one_more_host_does_not_change_the_chances_of_the_others() -> None:
-    """Each has dice of its own: their starts are drawn alike."""
+    """Each host has dice of its own, so one more host leaves the others alike."""
     few, more = (
         play(*["carppcap"] * count, seed=3, wire={"jitter": "5ms"}) for count in (2, 3)
     )
@@ -63,14 +63,14 @@ def test_one_more_host_does_not_change_the_chances_of_the_others() -> None:
 
 
 def test_what_is_measured_is_what_is_seen() -> None:
-    """The report is the same with and without a record of the run."""
+    """`measure` and `run` give the same report."""
     scenario = group("carppcap", "ucarp", story="at 20s crash node1")
 
     assert measure(scenario, 4) == run(scenario, 4).report
 
 
 def test_steps_are_in_order_and_end_in_time() -> None:
-    """And each carries the name of its host."""
+    """Steps come in order, end with the duration, and name their host."""
     result = play("carppcap", "ucarp", "netbsd", duration="30s")
     instants = [step.at for _, step in every_step(result)]
 
@@ -80,7 +80,7 @@ def test_steps_are_in_order_and_end_in_time() -> None:
 
 
 def test_a_frame_is_handled_before_a_deadline_at_the_same_instant() -> None:
-    """The advert that comes just in time keeps the backup a backup."""
+    """An advert that arrives at the very deadline keeps a backup from taking over."""
     result = play(
         "carppcap",
         "carppcap",
@@ -105,7 +105,7 @@ def test_a_frame_is_handled_before_a_deadline_at_the_same_instant() -> None:
     ],
 )
 def test_what_lasts_is_undone(deed: str, until_over: list[str]) -> None:
-    """When its time is over, the host takes part again."""
+    """A host takes part again when the time of a deed is over."""
     result = play("carppcap", story=f"at 10s for 5s {deed}")
     after = [what for at, what in changes(result, "node1") if at >= 15]
     before = [what for at, what in changes(result, "node1") if at < 15]
@@ -116,7 +116,7 @@ def test_what_lasts_is_undone(deed: str, until_over: list[str]) -> None:
 
 
 def test_a_cut_heals_and_a_disturbance_passes() -> None:
-    """Two masters while it lasts, and one afterwards."""
+    """There are two masters while the fault lasts, and one afterwards."""
     for deed in ("cut node1 from node2", "lose 100%"):
         result = play("carppcap", "carppcap", story=f"at 10s for 10s {deed}")
         assert causes(result, "node2")[-2:] == [
@@ -130,7 +130,7 @@ def test_a_cut_heals_and_a_disturbance_passes() -> None:
     ("mode", "after"), [("off", 12), ("detect", 12), ("enforce", 2)]
 )
 def test_an_attack_ends(mode: str, after: int) -> None:
-    """A host that accepts old adverts takes over when they end."""
+    """A host that accepts old adverts takes over only when they end."""
     story = "at 20s crash node1\nat 20s for 10s replay node1"
     group = {"flags": f"--replay-guard {mode}"}
     result = play("carppcap", "carppcap", story=story, group=group)
@@ -140,7 +140,7 @@ def test_an_attack_ends(mode: str, after: int) -> None:
 
 
 def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
-    """Two attacks on hosts that compare counters."""
+    """A replay repeats one counter; a forgery uses the latest counter each time."""
     for deed, repeated in (("replay node1", 11), ("rewrite node1 to 2/0", 2)):
         story, group = f"at 20.5s for 10s {deed}", {"flags": "--replay-guard detect"}
         result = play("carppcap", "carppcap", story=story, group=group)
@@ -153,7 +153,7 @@ def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
 
 
 def test_an_attacker_who_has_heard_nothing_waits() -> None:
-    """Until there is an advert to send again."""
+    """The attacker begins once there is an advert to send again."""
     result = play(
         "carppcap", "carppcap", story="at 1s for 10s replay node1 every 500ms"
     )
@@ -162,7 +162,7 @@ def test_an_attacker_who_has_heard_nothing_waits() -> None:
 
 
 def test_a_forged_claim() -> None:
-    """No digest covers it; the host it is said to come from is not fooled."""
+    """No digest covers the claim, but the host that is imitated is not fooled."""
     story = "at 20.5s for 1s rewrite node1 to 255/255"
     refused = play("carppcap", "carppcap", story=story)
     group = {"flags": "--replay-guard off"}
@@ -175,7 +175,7 @@ def test_a_forged_claim() -> None:
 
 
 def test_a_story_is_told() -> None:
-    """Each scene when it begins and when it is over."""
+    """Each scene is told when it begins and when it is over."""
     result = play("carppcap", story="at 5s for 2s lose 5%\nat 6s start all")
 
     told = [(e.at, e.what.over) for e in result.entries if isinstance(e.what, Told)]
@@ -183,7 +183,7 @@ def test_a_story_is_told() -> None:
 
 
 def test_what_cannot_be_undone() -> None:
-    """The language does not allow it; a scenario in code raises an error."""
+    """A clock step cannot be undone, not even by a scenario in code."""
     scene = Scene(Span(0, 0), Order(Verb.STEP_CLOCK, ("node1",), 5), lasts_ns=5)
     scenario = group("carppcap")
     broken = type(scenario)(scenario.members, (scene,))

@@ -1,4 +1,4 @@
-"""What can be done to a host, and what it makes of it."""
+"""What the story can do to a host, and how the host reacts."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from tests.simulation.groups import causes, changes, every_step, play, several_s
 def test_ring(
     blocks_max: int, arrivals: list[int], kept: list[int], lost: bool
 ) -> None:
-    """Frames that come together share a block; without a block left they are lost."""
+    """Frames that come together share a block; without a free block they are lost."""
     ring = Ring(10, blocks_max)
     for at in arrivals:
         ring.add(at, b"")
@@ -43,7 +43,7 @@ def test_a_crash_takes_the_address_and_a_kill_leaves_it() -> None:
 
 @pytest.mark.parametrize("kind", ["carppcap", "ucarp"])
 def test_scripts_outlive_their_process_but_not_their_host(kind: str) -> None:
-    """Killed while its up script ran, it has the address all the same."""
+    """A script of a killed process still takes the address; a crash ends it."""
     node = {"node1": {"up_script": "5s"}}
     killed = play(kind, story="at 5s kill node1", node=node)
     crashed = play(kind, story="at 5s crash node1", node=node)
@@ -55,7 +55,7 @@ def test_scripts_outlive_their_process_but_not_their_host(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["carppcap", "ucarp"])
 def test_a_new_process_gives_the_address_back(kind: str) -> None:
-    """Its down script runs at the start, whatever the old one left behind."""
+    """A new process runs its down script first, whatever the old one left behind."""
     result = play(kind, story="at 20s kill node1\nat 30s start node1")
 
     assert result.holders[0].until == 30_005_000_000
@@ -63,7 +63,7 @@ def test_a_new_process_gives_the_address_back(kind: str) -> None:
 
 
 def test_the_script_of_an_old_process_is_not_the_new_one_s() -> None:
-    """It ends without an effect on the new process."""
+    """A script of the old process has no effect on the new one."""
     result = play(
         "carppcap",
         story="at 4s kill node1\nat 5s start node1",
@@ -75,7 +75,7 @@ def test_the_script_of_an_old_process_is_not_the_new_one_s() -> None:
 
 
 def test_a_new_process_does_not_count_the_scripts_of_the_old_one() -> None:
-    """Its own are run one at a time, whatever else ends meanwhile."""
+    """Scripts of a new process run one at a time, whichever old ones end."""
     result = play(
         "carppcap",
         story="at 6s kill node1\nat 7s start node1",
@@ -88,7 +88,7 @@ def test_a_new_process_does_not_count_the_scripts_of_the_old_one() -> None:
 
 
 def test_a_frame_that_arrives_without_a_cable_is_lost() -> None:
-    """It had been on its way when the cable was pulled."""
+    """A frame on its way is lost when the cable is pulled."""
     result = play(
         "carppcap", "netbsd", story="at 20.1s pull node2", wire={"delay": "300ms"}
     )
@@ -98,7 +98,7 @@ def test_a_frame_that_arrives_without_a_cable_is_lost() -> None:
 
 
 def test_only_its_own_script_is_killed() -> None:
-    """What an old process has started goes on to its end."""
+    """The script that an old process has started runs to its end."""
     result = play(
         "carppcap",
         story="at 3.5s kill node1\nat 5s start node1",
@@ -114,7 +114,7 @@ def test_only_its_own_script_is_killed() -> None:
 
 
 def test_starting_what_runs_changes_nothing() -> None:
-    """Nor does telling, stalling or killing what does not."""
+    """Starting a live process changes nothing, nor does any order to a dead one."""
     story = "at 20s start node1"
     dead = "at 20s kill node1\nat 21s kill node1\nat 22s stop node1\n"
     dead += "at 23s for 1s stall node1\nat 25s step down node1"
@@ -136,7 +136,7 @@ def test_a_pulled_cable_hides_the_address() -> None:
 
 
 def test_nothing_leaves_or_reaches_a_host_without_a_cable() -> None:
-    """Each is alone for as long, and goes on being master if it does not care."""
+    """With -S each of two separated hosts is master until the cable is back."""
     result = play(
         "carppcap", "carppcap", story="at 10s for 10s pull node1", group={"flags": "-S"}
     )
@@ -157,7 +157,7 @@ def test_nothing_leaves_or_reaches_a_host_without_a_cable() -> None:
 def test_what_happens_during_a_stall_is_noticed_afterwards(
     story: str, expected: tuple[float, str]
 ) -> None:
-    """Signals wait, and so does the news of the link."""
+    """Signals and changes of the link wait until the process continues."""
     result = play(
         "carppcap",
         story=f"at 20s for 5s stall node1\n{story}",
@@ -170,7 +170,7 @@ def test_what_happens_during_a_stall_is_noticed_afterwards(
 
 
 def test_a_script_that_ends_during_a_stall() -> None:
-    """Its outcome is noticed afterwards; the address has been there since."""
+    """The address is there at once, but the process notices it afterwards."""
     result = play(
         "carppcap",
         story="at 4s for 5s stall node1",
@@ -194,7 +194,7 @@ def test_a_script_that_ends_during_a_stall() -> None:
 
 
 def test_two_stalls_are_over_when_both_are() -> None:
-    """SIGSTOP twice, and the later SIGCONT counts."""
+    """A process that was stopped twice continues at the later end."""
     story = "at 20s for 5s stall node1\nat 22s for 6s stall node1"
     result = play("carppcap", story=story)
     silent = [step.at for _, step in every_step(result) if 20e9 < step.at < 28e9]
@@ -203,7 +203,7 @@ def test_two_stalls_are_over_when_both_are() -> None:
 
 
 def test_a_stalled_process_that_is_killed_stays_dead() -> None:
-    """Its end is no resurrection; a new process is not stalled."""
+    """The end of a stall does not revive a killed process or touch a new one."""
     story = "at 20s for 5s stall node1\nat 21s kill node1\nat 22s start node1"
     result = play("carppcap", story=story)
 
@@ -214,7 +214,7 @@ def test_a_stalled_process_that_is_killed_stays_dead() -> None:
     ("drift", "expected_s"), [("100000ppm", 2.727), ("-100000ppm", 3.334)]
 )
 def test_drift(drift: str, expected_s: float) -> None:
-    """Ten percent fast or slow, in the true time of the simulation."""
+    """A clock ten percent fast or slow changes the fail-over in true time."""
     result = play("carppcap", node={"node1": {"drift": drift}})
     up = changes(result, "node1")[1][0]
     steps = [step for _, step in every_step(result)]
@@ -224,7 +224,7 @@ def test_drift(drift: str, expected_s: float) -> None:
 
 
 def test_who_runs() -> None:
-    """Told once for each beginning and each end."""
+    """Each start and each end of a program is told once."""
     story = (
         "at 20s kill node1\nat 30s start node1\nat 40s crash node1\nat 50s crash node1"
     )

@@ -1,4 +1,4 @@
-"""Everything that a wire can do to a frame, one by one."""
+"""Each thing that the medium can do to a frame."""
 
 from collections.abc import Callable
 
@@ -39,13 +39,13 @@ def wire(**quality: float) -> tuple[Medium, Receivers]:
 
 
 def send_many(line: Medium) -> None:
-    """One frame each 10 ms from a."""
+    """Send one frame each 10 ms from station a."""
     for number in range(SENT):
         line.send("a", ADVERT, number * 10 * NS_PER_MS)
 
 
 def test_a_frame_reaches_all_others_intact() -> None:
-    """After its delay, and its sender does not hear it."""
+    """A frame reaches every station but its sender, after the delay."""
     line, receivers = wire()
 
     line.send("b", ADVERT, NS_PER_S)
@@ -66,7 +66,7 @@ def test_a_frame_reaches_all_others_intact() -> None:
 def test_loss_and_duplication(
     quality: dict[str, float], least: float, most: float
 ) -> None:
-    """Each receiver has a fate of its own."""
+    """Loss and duplication are drawn for each receiver by itself."""
     line, receivers = wire(**quality)
 
     send_many(line)
@@ -77,7 +77,7 @@ def test_loss_and_duplication(
 
 
 def test_jitter_keeps_the_order() -> None:
-    """Frames are later by up to so much, and none passes another."""
+    """Jitter delays frames, but none overtakes another."""
     line, receivers = wire(jitter_ns=50 * NS_PER_MS)
 
     send_many(line)
@@ -91,7 +91,7 @@ def test_jitter_keeps_the_order() -> None:
 
 
 def test_reordering() -> None:
-    """Some frames are passed by later ones; those are on time."""
+    """Some frames come so late that others overtake them."""
     line, receivers = wire(reorder=0.1)
 
     send_many(line)
@@ -105,7 +105,7 @@ def test_reordering() -> None:
 
 
 def test_corruption() -> None:
-    """One bit of a frame is wrong, anywhere in it."""
+    """One bit of a frame is wrong, at any place."""
     line, receivers = wire(corrupt=0.5)
 
     send_many(line)
@@ -130,7 +130,7 @@ def test_corruption() -> None:
     ],
 )
 def test_cuts(cut: Cut, expected: list[str]) -> None:
-    """One way or both ways, until it is over."""
+    """A cut separates stations one way or both ways, until it is removed."""
     line, receivers = wire()
 
     def paths() -> list[str]:
@@ -149,7 +149,7 @@ def test_cuts(cut: Cut, expected: list[str]) -> None:
 
 
 def test_two_cuts_that_overlap() -> None:
-    """The end of one is not the end of the other."""
+    """The end of one cut does not end the other."""
     line, receivers = wire()
     cut = Cut(("a",), ("b",))
     line.add(cut)
@@ -162,7 +162,7 @@ def test_two_cuts_that_overlap() -> None:
 
 
 def test_disturbances() -> None:
-    """The later of two counts while it lasts; then the earlier one does again."""
+    """Of two disturbances the later counts; when it ends, the earlier counts again."""
     line, receivers = wire(loss=0.0)
     storm, rain = Disturb("loss", 1.0), Disturb("loss", 0.0)
     slow = Disturb("delay_ns", NS_PER_S)
@@ -200,10 +200,10 @@ def test_an_attacker_overhears_the_last_advert() -> None:
 
 @pytest.mark.parametrize(("advbase", "advskew"), [(0, 1), (255, 255), (1, 0)])
 def test_a_forged_claim_passes_every_check(advbase: int, advskew: int) -> None:
-    """Checksum and digest are right; only the claims are others."""
-    judge: Callable[..., object] = Ingress([config()]).check
+    """Checksum and digest of a forged advert are right."""
+    check: Callable[..., object] = Ingress([config()]).check
     datagram = decode(forge(ADVERT, advbase, advskew), LinkType.ETHERNET)
-    verdict = judge(datagram)
+    verdict = check(datagram)
 
     assert isinstance(datagram, Datagram)
     assert isinstance(verdict, tuple)

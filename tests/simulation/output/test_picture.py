@@ -1,4 +1,4 @@
-"""Runs as pictures."""
+"""Pictures of runs."""
 
 import xml.etree.ElementTree as ET
 from typing import Any
@@ -29,7 +29,7 @@ def picture(result: Run) -> ET.Element:
 
 
 def bars(root: ET.Element, colour: str) -> list[tuple[float, float]]:
-    """From when to when, in seconds, there is a bar of a colour."""
+    """Return from when to when, in seconds, there are bars of a colour."""
     return [
         (
             round((float(box.attrib["x"]) - LEFT) / SCALE, 1),
@@ -47,7 +47,7 @@ def texts(root: ET.Element) -> list[str | None]:
 
 
 def test_what_is_shown() -> None:
-    """States, tenures, and the number of holders."""
+    """The picture shows states, tenures and the number of holders."""
     root = picture(
         play(
             "carppcap",
@@ -69,7 +69,7 @@ def test_what_is_shown() -> None:
 
 
 def test_too_many_holders() -> None:
-    """They are not overlooked."""
+    """Two holders at once have a colour of their own."""
     root = picture(play("carppcap", "carppcap", story="at 20s kill node1"))
 
     assert bars(root, SEVERAL) == [(22.4, 60)]
@@ -106,7 +106,7 @@ def test_faults(story: str, bands: list[tuple[float, float]]) -> None:
     ],
 )
 def test_axis(duration: str, expected: list[str]) -> None:
-    """Round numbers, and not too many."""
+    """The axis has few ticks, at round numbers."""
     nobody: dict[str, Any] = {"node": {"node1": {"start": "never"}}}
     root = picture(play("carppcap", duration=duration, **nobody))
     shown = [
@@ -119,14 +119,14 @@ def test_axis(duration: str, expected: list[str]) -> None:
 
 
 def test_names_are_escaped() -> None:
-    """Whatever the title is, the picture is one."""
+    """A title with markup in it does not break the picture."""
     root = picture(play("carppcap", title="<b> & \"c\" 'd'"))
 
     assert "<b> & \"c\" 'd'" in texts(root)
 
 
 def test_adverts_are_ticks_until_there_are_too_many() -> None:
-    """A long run is drawn without them."""
+    """A long run is drawn without adverts."""
 
     def ticks(duration: str) -> int:
         root = picture(play("carppcap", duration=duration))

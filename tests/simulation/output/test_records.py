@@ -12,7 +12,7 @@ from tests.simulation.groups import group, play
 
 
 def test_everything_that_happens_has_a_record() -> None:
-    """Each of its kind, with the host, and fit for JSON."""
+    """Each kind of entry has a record with its host, which JSON can hold."""
     result = play(
         "carppcap",
         "carppcap",
@@ -47,7 +47,7 @@ def test_everything_that_happens_has_a_record() -> None:
 
 
 def test_summary() -> None:
-    """All that the report has."""
+    """The record of a summary has everything of the report."""
     report = measure(group("carppcap", story="at 20s for 9s crash node1"), 6)
 
     assert json.loads(json.dumps(summary_record(report))) == {
@@ -74,7 +74,7 @@ def test_summary() -> None:
 
 
 def test_distribution() -> None:
-    """Figures that there are none of are left out."""
+    """A figure without values is left out."""
     reports = [measure(group("carppcap"), seed) for seed in (1, 2)]
     record = distribution_record(reports)
 

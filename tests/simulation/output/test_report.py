@@ -20,7 +20,7 @@ MEMBERS = group("carppcap", "ucarp").members
 
 
 def report(*changes: tuple[int, str, bool], end: int = 100) -> Report:
-    """Of a run in which hosts began and ceased to hold the address."""
+    """Return the report of a run in which hosts took and dropped the address."""
     ledger = Ledger(MEMBERS)
     for at, name, holds in changes:
         ledger.note(Entry(at, name, Holding(holds)))
@@ -55,7 +55,7 @@ def test_accounts(
     several: int,
     fail_overs: tuple[int, ...],
 ) -> None:
-    """A hundred nanoseconds, and all that can be said of them."""
+    """All sums of a run of 100 ns are right."""
     found = report(*changes)
 
     assert found.first_held_ns == first
@@ -65,7 +65,7 @@ def test_accounts(
 
 
 def test_what_follows_from_the_accounts() -> None:
-    """Availability counts from the first holder; harm is whatever went wrong."""
+    """Availability counts from the first holder; harm is time without exactly one."""
     found = report((20, "node1", True), (60, "node1", False), (70, "node2", True))
 
     assert found.availability == 1 - 10 / 80
@@ -75,13 +75,13 @@ def test_what_follows_from_the_accounts() -> None:
 
 
 def test_nobody_ever() -> None:
-    """That is the worst there can be."""
+    """A run without any holder is the worst there can be."""
     assert report().availability == 0
     assert report().harm_ns == report().duration_ns == 100
 
 
 def test_tenures() -> None:
-    """The last ones end with the run."""
+    """Tenures that do not end before are closed with the run."""
     ledger = Ledger(MEMBERS)
     for at, name, holds in (
         (1, "node1", True),
@@ -95,7 +95,7 @@ def test_tenures() -> None:
 
 
 def test_counters() -> None:
-    """Adverts, changes of state and rejections, host by host."""
+    """Adverts, changes of state and rejections are counted host by host."""
     ledger = Ledger(MEMBERS)
     advert = SendAdvert(1, 0, 5)
     changed = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
@@ -123,5 +123,5 @@ def test_counters() -> None:
     ],
 )
 def test_distribution(values: list[float], expected: Distribution | None) -> None:
-    """By nearest rank: every figure is one that occurred."""
+    """Each figure is one of the values (nearest rank)."""
     assert distribution(values) == expected

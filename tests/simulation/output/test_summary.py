@@ -1,4 +1,4 @@
-"""Reports in words."""
+"""Summaries in words."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ SCENARIO = group("carppcap", "carppcap", story="at 20s crash node1", title="A cr
 
 
 def test_one_run() -> None:
-    """All figures, and a table of hosts."""
+    """A summary has all figures and a table of hosts."""
     one = "2.396 s"
 
     assert list(summary(SCENARIO, measure(SCENARIO, 3))) == [
@@ -37,7 +37,7 @@ def test_one_run() -> None:
 
 
 def test_a_run_without_an_end_or_a_beginning() -> None:
-    """Both are said; nothing is made up."""
+    """A run without a holder, at its end or ever, is called that."""
     lost = group("carppcap", story="at 20s crash node1")
     never = group("carppcap", node={"node1": {"up_script": "none"}})
 
@@ -55,14 +55,14 @@ def test_a_run_without_an_end_or_a_beginning() -> None:
 
 
 def test_rejected_frames() -> None:
-    """By reason."""
+    """Rejected frames are counted by reason."""
     scenario = group("carppcap", "carppcap", node={"node2": {"flags": "-v 9"}})
 
     assert list(summary(scenario, measure(scenario)))[-1].endswith("  badvhid 57")
 
 
 def test_many_runs() -> None:
-    """Five figures of each kind, and the way to the worst run."""
+    """Each figure has four numbers; a command shows the worst run."""
     scenario = group("carppcap", "carppcap", story="at 20s..21s crash node1")
     reports = [measure(scenario, seed) for seed in range(5, 25)]
     found = list(summary_of_many(reports, "see {}".format))
@@ -79,7 +79,7 @@ def test_many_runs() -> None:
 
 
 def test_many_runs_that_ended_badly() -> None:
-    """How many, and which way."""
+    """The summary counts the runs that ended without a holder, or never had one."""
     lost = group("carppcap", story="at 20s crash node1")
     never = group("carppcap", node={"node1": {"up_script": "none"}})
     reports = [measure(lost, 1), measure(lost, 2), measure(never, 3)]
@@ -92,7 +92,7 @@ def test_many_runs_that_ended_badly() -> None:
 
 
 def test_of_equally_bad_runs_the_first_is_shown() -> None:
-    """So that the answer is always the same one."""
+    """The answer does not depend on the order of work."""
     report = measure(SCENARIO, 3)
     reports = [report, replace(report, seed=4)]
 

@@ -51,7 +51,7 @@ def step(event: object, *actions: object) -> Step:
     ],
 )
 def test_lines(what: Happening, expected: str, is_routine: bool) -> None:
-    """Time, host and what happened; routine is shown with `verbose` only."""
+    """A line has time, host and event; routine needs `verbose`."""
     entry = Entry(NS_PER_S, "beta", what)
     expected = f"1.000000  beta  {expected}"
 
@@ -61,7 +61,7 @@ def test_lines(what: Happening, expected: str, is_routine: bool) -> None:
 
 
 def test_a_run() -> None:
-    """Every line begins with a time and a name, and times do not go back."""
+    """Lines begin with time and name, and times do not go back."""
     result = play("carppcap", "ucarp", story="at 9s crash node1", duration="20s")
     found = [line.split("  ") for line in lines(result.entries, verbose=True)]
 

@@ -1,4 +1,4 @@
-"""The simulated kernels behave as wire/README.rst has it."""
+"""The simulated kernels behave as wire/README.rst says."""
 
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ def is_master(result: Run, name: str) -> bool:
 @every_kernel
 @pytest.mark.parametrize("skew", [0, 100])
 def test_fail_over(kind: str, skew: int) -> None:
-    """Three intervals and the skew, which OpenBSD takes three times; and a tick."""
+    """It takes three intervals, the skew (OpenBSD: three times) and a tick."""
     result = play(
         kind,
         kind,
@@ -49,7 +49,7 @@ def test_fail_over(kind: str, skew: int) -> None:
 
 @pytest.mark.parametrize(("kind", "expected_s"), [("netbsd", 1.01), ("freebsd", 1.001)])
 def test_a_tick_more_between_adverts(kind: str, expected_s: float) -> None:
-    """1.010 s is what was captured at a hundred ticks a second."""
+    """At 100 ticks a second, 1.010 s were captured between adverts."""
     sent = [at for at, _ in adverts(play(kind), "node1")]
 
     assert sent[5] - sent[4] == pytest.approx(expected_s, abs=1e-9)
@@ -57,7 +57,7 @@ def test_a_tick_more_between_adverts(kind: str, expected_s: float) -> None:
 
 @every_kernel
 def test_a_new_master_speaks_at_once(kind: str) -> None:
-    """Advert and ARP in the step that makes it MASTER, and it answers from then on."""
+    """The step to MASTER sends advert and ARP, and holds the address from then on."""
     result = play(kind)
     step = next(
         step for _, step in every_step(result) if AnnounceAddresses() in step.actions
@@ -73,7 +73,7 @@ def test_a_new_master_speaks_at_once(kind: str) -> None:
 
 @every_kernel
 def test_it_yields_every_tie(kind: str) -> None:
-    """Also by a lower address, to a peer that would have yielded."""
+    """A kernel yields even with the better address, to a peer that would yield too."""
     story = "at 10s for 10s cut node1 from node2"
     result = play(
         kind,
@@ -88,7 +88,7 @@ def test_it_yields_every_tie(kind: str) -> None:
 
 @every_kernel
 def test_preemption(kind: str) -> None:
-    """Only with -P (net.inet.carp.preempt)."""
+    """A kernel preempts only with -P (net.inet.carp.preempt)."""
     for flags, expected in (("-P", "MASTER preemption"), ("", "BACKUP startup")):
         result = play(
             kind,
@@ -103,7 +103,7 @@ def test_preemption(kind: str) -> None:
     ("kind", "says_farewell"), [("freebsd", False), ("netbsd", True), ("openbsd", True)]
 )
 def test_farewell(kind: str, says_farewell: bool) -> None:
-    """Two kernels bow out; all take over at once from a peer that does."""
+    """NetBSD and OpenBSD send a farewell; every kernel obeys one."""
     result = play(kind, "freebsd", story="at 20.5s stop node1")
 
     assert (adverts(result, "node1")[-1][1].advbase == 255) is says_farewell
@@ -115,7 +115,7 @@ def test_farewell(kind: str, says_farewell: bool) -> None:
 
 @every_kernel
 def test_a_backup_goes_without_a_word(kind: str) -> None:
-    """It was not the one to be missed."""
+    """A backup that stops sends no farewell."""
     result = play(kind, kind, story="at 20s stop node2\nat 30s stop node2")
 
     assert adverts(result, "node2") == []
@@ -136,7 +136,7 @@ def test_step_down(kind: str) -> None:
 
 @every_kernel
 def test_link(kind: str) -> None:
-    """INIT without a carrier, BACKUP with it, also at the start."""
+    """Without a carrier it is INIT, with it BACKUP, also at the start."""
     story = "at 0s for 5s pull node1\nat 20s for 5s pull node1"
     result = play(kind, story=story, node={"node1": {"start": "1s"}})
 
@@ -154,7 +154,7 @@ def test_link(kind: str) -> None:
     ("kind", "expected"), [("freebsd", True), ("netbsd", True), ("openbsd", False)]
 )
 def test_its_own_advert_come_back(kind: str, expected: bool) -> None:
-    """Most kernels tie with themselves; OpenBSD knows its cookie."""
+    """Other kernels yield to their own adverts; OpenBSD recognises its cookie."""
     result = play(kind, story="at 20.3s for 2s replay node1")
 
     assert ("BACKUP better_master" in causes(result, "node1")) is expected
@@ -175,20 +175,20 @@ def test_counters() -> None:
 
 
 def test_a_frame_that_is_none_of_its_business() -> None:
-    """Rejected like everywhere else."""
+    """An advert for another vhid is rejected."""
     result = play("netbsd", "carppcap", node={"node2": {"flags": "-v 9"}})
 
     assert result.report.hosts[0].rejected["badvhid"] > 30
 
 
 def demotions(result: Run, name: str) -> list[int]:
-    """The demotion that each advert of a host carried, without repetitions."""
+    """Return the demotion that each advert of a host carried, without repetitions."""
     sent = [advert.demotion for _, advert in adverts(result, name)]
     return [now for before, now in pairwise([-1, *sent]) if now != before]
 
 
 def skews(result: Run, name: str) -> list[int]:
-    """The same of the skew."""
+    """Return the skew that each advert of a host carried, without repetitions."""
     sent = [advert.advskew for _, advert in adverts(result, name)]
     return [now for before, now in pairwise([-1, *sent]) if now != before]
 
@@ -209,7 +209,7 @@ def skews(result: Run, name: str) -> list[int]:
 def test_demotion_on_the_wire(
     kind: str, flags: str, expected_demotions: list[int], expected_skews: list[int]
 ) -> None:
-    """A byte of its own or a raised skew, said at once and for as long as it lasts."""
+    """Adverts carry the demotion, or a raised skew, at once and while it lasts."""
     story = "at 20.5s for 10s demote node1 by 50"
     result = play(kind, story=story, node={"node1": {"flags": flags}})
 
@@ -219,7 +219,7 @@ def test_demotion_on_the_wire(
 
 
 def test_the_first_interval_of_a_demoted_freebsd_is_undemoted() -> None:
-    """And so is its master-down time."""
+    """Demotion counts for neither first interval, as master and as backup."""
     flags = "-k 10 --demotion 200"
     sent = [
         at
@@ -248,7 +248,7 @@ def test_the_first_interval_of_a_demoted_freebsd_is_undemoted() -> None:
 def test_who_replaces_a_demoted_master(
     master: str, backup: str, cause: str | None, preempt: bool
 ) -> None:
-    """OpenBSD reacts to demotion, preempting or not; others to a longer interval."""
+    """OpenBSD reacts to demotion even without -P; the others to a longer interval."""
     result = play(
         master,
         backup,
@@ -265,8 +265,8 @@ def test_who_replaces_a_demoted_master(
 
 
 @pytest.mark.parametrize("peer", ["freebsd", "netbsd", "carppcap"])
-def test_a_demoted_openbsd_yields_to_whoever_is_not(peer: str) -> None:
-    """Whatever its skew, if it is heard as a master first."""
+def test_a_demoted_openbsd_yields_to_a_peer_that_is_not(peer: str) -> None:
+    """It yields whatever the skews are, once it hears the peer as a master."""
     story = "at 0s for 20s cut node1 from node2\nat 20s for 5s cut node1 to node2"
     node = {"node1": {"flags": "-k 0 --demotion 1"}, "node2": {"flags": "-k 200"}}
     result = play("openbsd", peer, story=story, node=node)
@@ -276,7 +276,7 @@ def test_a_demoted_openbsd_yields_to_whoever_is_not(peer: str) -> None:
 
 
 def test_a_demoted_openbsd_does_not_preempt() -> None:
-    """Nor does it yield to one that is poorer still, whatever its skew."""
+    """It preempts only a peer with at least its own demotion, whatever the skews."""
     node = {
         "node1": {"flags": "-k 200", "start": "0s"},
         "node2": {"flags": "-k 0 -P --demotion 3", "start": "10s"},
@@ -308,7 +308,7 @@ def test_a_second_announcement(kind: str) -> None:
 
 
 def test_what_was_wrong_is_still_wrong_after_a_restart() -> None:
-    """Unless it was mended meanwhile."""
+    """Demotion survives a restart, unless it was ended meanwhile."""
     story = "at 10s demote all by 7\nat 20s for 5s stop node1\n"
     result = play("openbsd", story=story)
     assert demotions(result, "node1") == [0, 7]
@@ -324,7 +324,7 @@ ONLY6 = "-a 2001:db8::fe,fe80::fe"
 @every_kernel
 @pytest.mark.parametrize("flags", [BOTH, ONLY6], ids=["both", "ipv6"])
 def test_families(kind: str, flags: str) -> None:
-    """An advert in each family that has addresses, IPv4 first, with counters apart."""
+    """There is an advert in each family that has addresses, IPv4 first."""
     result = play(kind, kind, group={"flags": flags}, story="at 20s crash node1")
     first = [advert for _, advert in adverts(result, "node1")][:4]
     families = [Family.IPV4, Family.IPV6] if flags is BOTH else [Family.IPV6] * 2
@@ -361,7 +361,7 @@ def test_a_link_local_address_beside_carppcap(
 @every_kernel
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_a_silent_family(kind: str, family: str) -> None:
-    """It has a deadline of its own: a backup that hears the other takes over, too."""
+    """A backup that hears its master in one family only takes over all the same."""
     story = f"at 20s for 10s lose 100% of {family}"
     result = play(kind, kind, group={"flags": BOTH}, story=story)
 

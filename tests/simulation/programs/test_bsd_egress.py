@@ -25,7 +25,7 @@ def test_unicast(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "is_heard"), [("freebsd", True), ("openbsd", False)])
 def test_a_unicast_advert_at_a_group(kind: str, is_heard: bool) -> None:
-    """FreeBSD takes it all the same; of OpenBSD both have to be set up for it."""
+    """FreeBSD accepts unicast anyway; on OpenBSD both hosts need --peer."""
     node = {"node1": {"flags": "--peer 10.9.0.2"}}
     result = play(kind, kind, node=node)
 
@@ -34,7 +34,7 @@ def test_a_unicast_advert_at_a_group(kind: str, is_heard: bool) -> None:
 
 
 def test_a_peer_that_does_not_exist() -> None:
-    """It is like a broken wire."""
+    """Nothing is sent to a peer whose MAC is unknown."""
     result = play("freebsd", "freebsd", group={"flags": "--peer 10.9.0.77"})
 
     assert [causes(result, name)[-1] for name in ("node1", "node2")] == [
@@ -61,7 +61,7 @@ def test_link_local_addresses(first: str, second: str, is_believed: bool) -> Non
 
 
 def test_announcements_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second time ARP only, and all from the virtual MAC."""
+    """The second announcement is ARP only; all come from the virtual MAC."""
     sent: list[bytes] = []
 
     def send(self: Medium, sender: str, frame: bytes, now: int) -> None:

@@ -18,7 +18,7 @@ OTHER_GROUP = IPv4Address("224.0.0.19")
 
 
 def test_a_fragment_is_no_advert() -> None:
-    """Nor is what has nothing to do with us."""
+    """Fragments and frames of other protocols are no adverts."""
     config = group("netbsd").members[0].config
     ingress = BsdIngress(Kind.NETBSD, config)
 
@@ -45,7 +45,7 @@ def test_a_fragment_is_no_advert() -> None:
 def test_what_is_believed(
     kind: str, changes: dict[str, Any], expected: RejectReason | None
 ) -> None:
-    """Check after check, in the order of each kernel."""
+    """Each kernel has its own order of checks."""
     first, second = group(kind, kind, group={"flags": "-k 0"}).members
     datagram = replace(_advert_of(second), **changes)
 
@@ -59,7 +59,7 @@ def test_what_is_believed(
     ("kind", "expected"), [("freebsd", None), ("openbsd", RejectReason.BADTTL)]
 )
 def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
-    """A router may stand between FreeBSD and its peer."""
+    """Only FreeBSD accepts unicast through a router."""
     flags = {
         "node1": {"flags": "--peer 10.9.0.2"},
         "node2": {"flags": "--peer 10.9.0.1"},
@@ -75,7 +75,7 @@ def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
 
 
 def _advert_of(member: Member) -> Datagram:
-    """What a host says as a master."""
+    """Return the frame of an advert that a host sends as a master."""
     egress = kernel_egress(member, bytes(6), int, lambda _: bytes(6))
     [frame] = egress.frames(SendAdvert(1, 0, 99))
     datagram = decode(frame, LinkType.ETHERNET)

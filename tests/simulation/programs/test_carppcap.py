@@ -22,7 +22,7 @@ from tests.simulation.groups import (
 @pytest.mark.parametrize("skew", [0, 50, 100, 200])
 @pytest.mark.parametrize("deed", ["crash", "kill"])
 def test_fail_over(deed: str, skew: int) -> None:
-    """The theory to the nanosecond, but for the way of the last advert."""
+    """It takes the master-down interval and the delay of the last advert, to the ns."""
     result = play(
         "carppcap",
         "carppcap",
@@ -56,7 +56,7 @@ def test_stop(flags: str) -> None:
 
 
 def test_a_backup_told_to_stop_goes_at_once() -> None:
-    """There is no script to wait for."""
+    """A backup has no script to wait for."""
     result = play(
         "carppcap", "carppcap", story="at 20s stop node2", group={"flags": "-z"}
     )
@@ -80,7 +80,7 @@ def test_told_twice_it_does_not_wait_for_its_script() -> None:
 
 
 def test_adverts_never_wait_for_a_script() -> None:
-    """Unlike with ucarp there is one holder all the time, though both are slow."""
+    """There is one holder all the time, although the scripts of both are slow."""
     slow = {"up_script": "10s, address first", "down_script": "10s"}
     result = play("carppcap", "carppcap", node={"node1": slow, "node2": slow})
 
@@ -89,7 +89,7 @@ def test_adverts_never_wait_for_a_script() -> None:
 
 
 def test_a_script_that_takes_too_long() -> None:
-    """Killed after its time, and the peer gets its turn."""
+    """A script is killed at its time limit, and the peer takes over."""
     result = play(
         "carppcap",
         "carppcap",
@@ -111,7 +111,7 @@ def test_a_script_that_takes_too_long() -> None:
     ],
 )
 def test_how_a_script_ends(script: str, keeps: bool) -> None:
-    """The outcome of a script is whether the address is there."""
+    """A script has succeeded if the address is there."""
     result = play("carppcap", node={"node1": {"up_script": script}})
 
     assert ("BACKUP address_failed" not in causes(result, "node1")) is keeps
@@ -136,7 +136,7 @@ def test_scripts_run_one_at_a_time() -> None:
 
 @pytest.mark.parametrize(("flags", "expected"), [("", 5.0 + 3.0), ("-S", 3.0)])
 def test_link(flags: str, expected: float) -> None:
-    """A full wait after the carrier is back, unless told not to care."""
+    """It listens first after the carrier is back; -S ignores the carrier."""
     result = play(
         "carppcap",
         group={"flags": flags},
@@ -149,7 +149,7 @@ def test_link(flags: str, expected: float) -> None:
 
 
 def test_step_down() -> None:
-    """Script, farewell, and it stays away for three seconds and a wait."""
+    """It runs its script, sends a farewell and pauses for three seconds."""
     result = play("carppcap", story="at 20s step down node1")
     (down, why), (up, _) = changes(result, "node1")[2:]
 
@@ -158,7 +158,7 @@ def test_step_down() -> None:
 
 
 def test_a_clock_that_is_set_changes_nothing() -> None:
-    """It lives by the other one."""
+    """Only the monotonic clock counts."""
     quiet = play("carppcap", "carppcap")
     busy = play("carppcap", "carppcap", story="at 9s step clock of all by -1h")
 
@@ -168,7 +168,7 @@ def test_a_clock_that_is_set_changes_nothing() -> None:
 
 
 def test_a_stalled_master_yields_when_it_goes_on() -> None:
-    """First it reads what waits for it, and a preferred peer is among that."""
+    """It first reads the frames that wait, and finds adverts of a preferred peer."""
     result = play(
         "carppcap",
         "carppcap",
@@ -182,7 +182,7 @@ def test_a_stalled_master_yields_when_it_goes_on() -> None:
 
 
 def test_a_stalled_backup_doubts_the_silence() -> None:
-    """Its ring had no room for the newest adverts: it listens once more."""
+    """After a stall that lost adverts a backup listens once more."""
     result = play("carppcap", "carppcap", story="at 20.5s for 10s stall node2")
     words = [
         type(step.event).__name__
@@ -195,7 +195,7 @@ def test_a_stalled_backup_doubts_the_silence() -> None:
 
 
 def test_without_lost_frames_silence_is_proof() -> None:
-    """The master died meanwhile; two adverts had found room, and no others came."""
+    """After a stall that lost no adverts a backup takes over at once."""
     story = "at 20.5s for 10s stall node2\nat 22.5s crash node1"
     result = play("carppcap", "carppcap", story=story)
     words = [
@@ -210,7 +210,7 @@ def test_without_lost_frames_silence_is_proof() -> None:
 
 @pytest.mark.parametrize("kind", [kind.value for kind in Kind])
 def test_a_tie_with_any_kind_settles(kind: str) -> None:
-    """After a time apart, with either of them at the lower address."""
+    """After a cut one master remains, whichever has the lower address."""
     for first, second in (("10.9.0.1", "10.9.0.2"), ("10.9.0.2", "10.9.0.1")):
         for seed in range(4):
             result = play(
@@ -240,7 +240,7 @@ def test_a_tie_with_any_kind_settles(kind: str) -> None:
     [("-k 10", [0, 100, 0]), ("-k 10 --demotion 200", [200, 255, 200])],
 )
 def test_demotion(flags: str, expected: list[int]) -> None:
-    """For as long as it lasts, and at most 255 in all."""
+    """Demotion counts while it lasts, and at most 255 in all."""
     story = "at 20.5s for 5s demote node1 by 100"
     result = play("carppcap", story=story, node={"node1": {"flags": flags}})
     sent = [advert.demotion for _, advert in adverts(result, "node1")]

@@ -1,4 +1,4 @@
-"""The simulated original does what was measured of the real one."""
+"""The simulated ucarp does what was measured of the real one."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -24,13 +24,13 @@ SOMETIME = {"start": "0s..1s"}
 SLOW = {"up_script": "10s, address first"}
 
 
-def originals(
+def two_ucarps(
     story: str = "",
     group: dict[str, str] | None = None,
     node: dict[str, dict[str, str]] | None = None,
     duration: str = "60s",
 ) -> Callable[[int], Run]:
-    """Two originals; the second begins when it likes."""
+    """Return what runs two ucarps with a seed; the second starts at random."""
     return lambda seed: play(
         "ucarp",
         "ucarp",
@@ -55,8 +55,8 @@ def originals(
 def test_fail_over(
     deed: str, skew: int, least: float, measured: float, most: float
 ) -> None:
-    """A multiple of its interval and up to a second; told to stop it says nothing."""
-    run = originals(
+    """It takes a multiple of the interval and up to 1 s more, also after a stop."""
+    run = two_ucarps(
         story=f"at 20s {deed} node1",
         group={"flags": "-z"},
         node={
@@ -81,7 +81,7 @@ def test_fail_over(
         pytest.param(
             0.03,
             0.99,
-            originals(
+            two_ucarps(
                 story="at 20s..21s start node2",
                 node={
                     "node1": {"flags": "-k 100"},
@@ -93,13 +93,13 @@ def test_fail_over(
         pytest.param(
             10.0,
             10.5,
-            originals(node={"node1": SLOW, "node2": SLOW}),
+            two_ucarps(node={"node1": SLOW, "node2": SLOW}),
             id="slow up scripts",
         ),
         pytest.param(
             10.0,
             11.0,
-            originals(
+            two_ucarps(
                 story="at 20s..21s start node2",
                 node={
                     "node1": {"flags": "-k 100", "down_script": "10s"},
@@ -111,48 +111,48 @@ def test_fail_over(
         pytest.param(
             0.8,
             3.0,
-            originals(story="at 30s..31s step clock of node1 by -5s"),
+            two_ucarps(story="at 30s..31s step clock of node1 by -5s"),
             id="the master's clock is set back by 5 s",
         ),
         pytest.param(
             24.0,
             27.0,
-            originals(story="at 30s..31s step clock of node1 by -1h"),
+            two_ucarps(story="at 30s..31s step clock of node1 by -1h"),
             id="the master's clock is set back by an hour",
         ),
     ],
 )  # fmt: skip
 def test_two_holders(least: float, most: float, run: Callable[[int], Run]) -> None:
-    """The table of weaknesses, row by row."""
+    """Each known weakness gives two holders for as long as was measured."""
     for seed in range(8):
         assert least <= several_s(run(seed)) <= most
 
 
 def test_a_clock_set_back_by_an_hour_silences_the_master() -> None:
-    """Until the clock has caught up."""
-    result = originals(story="at 30s step clock of node1 by -1h")(1)
+    """A master whose clock is set back sends nothing until the clock has caught up."""
+    result = two_ucarps(story="at 30s step clock of node1 by -1h")(1)
 
     assert max(at for at, _ in adverts(result, "node1")) < 31.1
 
 
 def test_a_clock_set_forward_sends_at_once_and_goes_on() -> None:
-    """The overdue advert is sent late, without harm."""
-    result = originals(story="at 30.5s step clock of node1 by 1h")(1)
+    """A clock that is set forward makes one advert early, without harm."""
+    result = two_ucarps(story="at 30.5s step clock of node1 by 1h")(1)
 
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
     assert result.report.nobody_ns == 0
 
 
 def test_a_backup_counts_by_the_clock_it_reads() -> None:
-    """Set back an hour, it is right again with the next advert it hears."""
+    """A backup whose clock is set back recovers with the next advert."""
     story = "at 20s step clock of node2 by -1h\nat 30s crash node1"
 
-    assert 3 <= fail_over_s(originals(story=story)(1), "node1", "node2") <= 5.2
+    assert 3 <= fail_over_s(two_ucarps(story=story)(1), "node1", "node2") <= 5.2
 
 
 def test_hand_over_leaves_a_gap() -> None:
     """The address is not held for about three seconds; then the peer holds it."""
-    run = originals(story="at 20s..21s step down node1", group={"flags": "-k 0"})
+    run = two_ucarps(story="at 20s..21s step down node1", group={"flags": "-k 0"})
     results = [run(seed) for seed in SEEDS]
 
     assert all(2 <= nobody_s(result) <= 4.1 for result in results)
@@ -162,7 +162,7 @@ def test_hand_over_leaves_a_gap() -> None:
 
 
 def test_after_stepping_down_it_pauses_and_then_listens() -> None:
-    """Alone, it is back after script, 3 s and its master-down time."""
+    """Alone, it is master again after script, 3 s and its master-down interval."""
     result = play("ucarp", story="at 20s step down node1")
     (down, _), (up, _) = changes(result, "node1")[2:]
 
@@ -172,7 +172,7 @@ def test_after_stepping_down_it_pauses_and_then_listens() -> None:
 
 def test_a_backup_does_not_step_down() -> None:
     """It has nothing to hand over."""
-    result = originals(
+    result = two_ucarps(
         story="at 20s step down node2", node={"node2": {"flags": "-k 99"}}
     )
 
@@ -180,9 +180,9 @@ def test_a_backup_does_not_step_down() -> None:
 
 
 def test_a_replayed_advert_keeps_the_address_from_everyone() -> None:
-    """For as long as it is repeated, and a master-down time more."""
+    """No host takes over during a replay and one master-down interval more."""
     story = "at 20s crash node1\nat 20s for 24s replay node1 every 1s"
-    result = originals(story=story, duration="45s")(1)
+    result = two_ucarps(story=story, duration="45s")(1)
 
     assert nobody_s(result) == pytest.approx(25, abs=0.001)
     assert result.report.nobody_at_end
@@ -199,7 +199,7 @@ def test_a_replayed_advert_keeps_the_address_from_everyone() -> None:
 def test_the_last_octet_of_the_address_decides_a_tie(
     first: str, second: str, stays: str
 ) -> None:
-    """The loser sends a last advert, and its peer announces the address by ARP."""
+    """The loser sends a last advert, and the winner announces the address by ARP."""
     result = play(
         "ucarp",
         "ucarp",
@@ -227,7 +227,7 @@ def test_the_last_octet_of_the_address_decides_a_tie(
 
 
 def test_script_then_arp_then_advert() -> None:
-    """The claim waits for the up script; ARP again two adverts later."""
+    """Claims wait for the up script; ARP comes again two adverts later."""
     result = play("ucarp", node={"node1": {"up_script": "2s"}})
     steps = [step for _, step in every_step(result) if step.actions]
     up, claim, second, third = steps[1:5]
@@ -248,7 +248,7 @@ def test_script_then_arp_then_advert() -> None:
 
 
 def test_while_a_script_runs_nothing_is_said() -> None:
-    """For ten seconds in the middle of its reign it would not be heard of."""
+    """A master sends nothing for the ten seconds of its script."""
     result = play("ucarp", node={"node1": {"up_script": "10s"}})
     first, *_ = adverts(result, "node1")
 
@@ -257,7 +257,7 @@ def test_while_a_script_runs_nothing_is_said() -> None:
 
 @pytest.mark.parametrize("script", ["1s, exit 1", "none"])
 def test_a_failing_script_makes_no_difference_to_it(script: str) -> None:
-    """It is MASTER all the same, and the address is nowhere."""
+    """It becomes MASTER although no host has the address."""
     result = play("ucarp", node={"node1": {"up_script": script}})
 
     assert causes(result, "node1") == ["BACKUP startup", "MASTER master_down"]
@@ -265,7 +265,7 @@ def test_a_failing_script_makes_no_difference_to_it(script: str) -> None:
 
 
 def test_carrier() -> None:
-    """Whatever happens in the meantime, it sleeps for ten seconds."""
+    """Without a carrier it sleeps for ten seconds, whatever happens meanwhile."""
     result = play("ucarp", story="at 20s for 2s pull node1")
     (lost, why), (back, _) = changes(result, "node1")[2:]
 
@@ -275,7 +275,7 @@ def test_carrier() -> None:
 
 
 def test_starting_without_a_carrier() -> None:
-    """The same sleep; with -S it does not look at all."""
+    """It sleeps as long at the start; with -S it ignores the carrier."""
     story = "at 0s for 5s pull node1"
 
     (_, (careful, _)) = changes(play("ucarp", story=story), "node1")
@@ -288,7 +288,7 @@ def test_starting_without_a_carrier() -> None:
 
 
 def test_it_obeys_a_farewell_but_says_none() -> None:
-    """Told to stop with -z it runs its down script and goes."""
+    """With -z it runs its down script and ends without a farewell."""
     quiet = play("ucarp", "ucarp", story="at 20s stop node1", group={"flags": "-z"})
     polite = play("carppcap", "ucarp", story="at 20s stop node1", group={"flags": "-z"})
 
@@ -310,7 +310,7 @@ def test_a_backup_told_to_stop_just_goes() -> None:
 
 
 def test_a_signal_waits_for_a_script() -> None:
-    """It is busy, and will look at it later."""
+    """A signal during a script is handled after it."""
     result = play(
         "ucarp", story="at 5s step down node1", node={"node1": {"up_script": "10s"}}
     )
@@ -319,7 +319,7 @@ def test_a_signal_waits_for_a_script() -> None:
 
 
 def test_neutral_runs_no_script_at_start() -> None:
-    """The address that was there stays."""
+    """With -n an address that was there stays."""
     story = "at 10s kill node1\nat 11s start node1"
 
     assert len(play("ucarp", story=story, group={"flags": "-n"}).holders) == 1
@@ -327,7 +327,7 @@ def test_neutral_runs_no_script_at_start() -> None:
 
 
 def test_a_wrong_password_makes_two_masters() -> None:
-    """Each rejects what the other one says."""
+    """Each of the two rejects the adverts of the other."""
     result = play("ucarp", "ucarp", node={"node2": {"flags": "-p other"}})
 
     assert several_s(result) > 50
@@ -335,7 +335,7 @@ def test_a_wrong_password_makes_two_masters() -> None:
 
 
 def test_counters_follow_those_of_the_peer() -> None:
-    """Random until one was heard, then one more each time."""
+    """Counters begin at random; after an advert was heard they continue its counter."""
     result = play("ucarp", "ucarp", group={"flags": "-k 0"})
     numbers = [advert.counter for _, advert in adverts(result, "node1")]
     steps = [b - a for a, b in pairwise(numbers)]

@@ -1,4 +1,4 @@
-"""Chance that comes out the same everywhere."""
+"""Random numbers that are the same everywhere."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from carppcap.units import NS_PER_MS
 
 
 def test_the_row_is_that_of_splitmix64() -> None:
-    """The first numbers for seed 0, as its authors publish them."""
+    """Seed 0 gives the first numbers that its authors publish."""
     dice = Dice(0)
 
     assert [dice.bits(64) for _ in range(3)] == [
@@ -18,7 +18,7 @@ def test_the_row_is_that_of_splitmix64() -> None:
 
 
 def test_a_fork_depends_on_seed_and_name_only() -> None:
-    """What has been drawn elsewhere, and by how many, makes no difference."""
+    """Numbers drawn from other dice make no difference."""
     one, other = Dice(5), Dice(5)
     expected = one.fork("alpha").bits(64)
     other.fork("beta").bits(64)
@@ -60,7 +60,7 @@ def test_numbers(most: int) -> None:
 
 
 def test_times_are_whole_microseconds() -> None:
-    """Timelines show no more than that."""
+    """Times are whole microseconds, as timelines show no more."""
     dice = Dice(4)
     drawn = [dice.up_to(5 * NS_PER_MS) for _ in range(500)]
 

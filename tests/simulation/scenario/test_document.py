@@ -1,4 +1,4 @@
-"""Scenario files, and what is wrong with them."""
+"""Scenario files, and mistakes in them."""
 
 import tomllib
 from contextlib import nullcontext
@@ -31,13 +31,13 @@ def parsed(text: str) -> Scenario:
 
 
 def member(flags: str = "", **table: Any) -> Member:
-    """The only host of a scenario."""
+    """Return the only host of a scenario."""
     document = {"node": {"alpha": {"flags": flags} | table}}
     return parse_document(document, "file").members[0]
 
 
 def test_everything_at_once() -> None:
-    """A file with each key there is."""
+    """A file may have every key there is."""
     scenario = parsed("""
         title = "A test"
         duration = "90s"
@@ -92,7 +92,7 @@ def test_everything_at_once() -> None:
 
 
 def test_defaults() -> None:
-    """Hosts that nothing is said of can be told apart and belong together."""
+    """Hosts without settings differ in address and skew, and share one group."""
     scenario = parsed("[node.a]\n[node.b]\n[node.c]\n[node.d]")
 
     configs = [member.config for member in scenario.members]
@@ -107,7 +107,7 @@ def test_defaults() -> None:
 
 
 def test_a_skew_that_is_given_counts() -> None:
-    """Also where it makes two hosts equal."""
+    """A skew of the group may make two hosts equal."""
     scenario = parsed("""
         [group]
         flags = "-k 0"
@@ -126,12 +126,12 @@ def test_a_skew_that_is_given_counts() -> None:
     ],
 )
 def test_a_real_command_line_will_do(flags: str) -> None:
-    """What means nothing here is ignored."""
+    """Options without a meaning here are ignored."""
     assert member(flags).config.interface == "eth0"
 
 
 def test_the_same_passfile_is_the_same_password() -> None:
-    """It is not read: there may be none where the question is asked."""
+    """A passfile is not read, as it may be on another machine."""
     scenario = parsed("""
         [node.a]
         flags = "-o /etc/ucarp/some-long-name.pwd"
@@ -154,7 +154,7 @@ def test_the_same_passfile_is_the_same_password() -> None:
     ],
 )
 def test_scripts(text: str, expected: Script) -> None:
-    """How long, how it ends, and when the address changes."""
+    """A script has a length, an exit code, and an instant for the address."""
     assert parse_script(text) == expected
 
 
@@ -162,7 +162,7 @@ def test_scripts(text: str, expected: Script) -> None:
     "text", ["1s, exit", "1s, exit 256", "1s, address", "1s,", "x"]
 )
 def test_no_scripts(text: str) -> None:
-    """One line that says where."""
+    """A mistake in a script is one line that says what is allowed."""
     with pytest.raises(ConfigError, match=r"allowed: such as"):
         parse_script(text)
 
@@ -237,13 +237,13 @@ def test_what_cannot_happen_to_a_host(verb: Verb, kind: Kind) -> None:
 
 
 def signature(host: Member) -> bytes:
-    """Of a counter, by its password and addresses."""
+    """Return the digest of a counter by password and addresses of a host."""
     assert host.config.key is not None
     return Authenticator(host.config.key, 1, ()).digest(1)
 
 
 def test_what_a_host_says_replaces_what_the_group_says() -> None:
-    """Also where saying it twice would add up: this is how one host is set up wrong."""
+    """Addresses of a host replace those of the group and are not added."""
     first, second = parsed("""
         [group]
         flags = "-a 10.0.0.8 -a 10.0.0.9 -o file"
@@ -260,7 +260,7 @@ def test_what_a_host_says_replaces_what_the_group_says() -> None:
 
 @pytest.mark.parametrize("flags", ["-a 10.0.0.1,10.0.0.2", "-a fd00::1"])
 def test_what_ucarp_cannot_share(flags: str) -> None:
-    """It has one address, of IPv4; all others may have more."""
+    """ucarp shares one IPv4 address; all others may share more."""
     with pytest.raises(ConfigError, match=r"node\.alpha: ucarp shares one address"):
         member(flags, kind="ucarp")
 

@@ -31,7 +31,7 @@ from carppcap.units import NS_PER_MS, NS_PER_S
     ],
 )
 def test_length(text: str, expected_ns: int) -> None:
-    """Without a rounding error where the unit allows it."""
+    """Lengths are exact to the nanosecond."""
     assert parse_length(text) == expected_ns
 
 
@@ -53,7 +53,7 @@ def test_length(text: str, expected_ns: int) -> None:
     ],
 )
 def test_no_length(text: str) -> None:
-    """One line that says where, what and what is allowed."""
+    """A mistake is one line with what was found and what is allowed."""
     with pytest.raises(ConfigError) as caught:
         parse_length(text)
 
@@ -61,7 +61,7 @@ def test_no_length(text: str) -> None:
 
 
 def test_nothing_is_no_duration() -> None:
-    """Where time has to pass."""
+    """A length of 0 is refused where time has to pass."""
     assert parse_positive_length("1us") == 1000
     with pytest.raises(ConfigError, match=r"^\[0ms\] must be more than 0"):
         parse_positive_length("0ms")
@@ -72,7 +72,7 @@ def test_nothing_is_no_duration() -> None:
     [("10s", 10, 10), ("10s..11s", 10, 11), ("0s..2m", 0, 120)],
 )
 def test_span(text: str, low_s: int, high_s: int) -> None:
-    """All that is drawn from it lies in it."""
+    """Every time that is drawn lies in the span."""
     span = parse_span(text)
     dice = Dice(1)
 
@@ -84,7 +84,7 @@ def test_span(text: str, low_s: int, high_s: int) -> None:
 
 @pytest.mark.parametrize("text", ["11s..10s", "..", "1s..", "..1s", "1s..2s..3s"])
 def test_no_span(text: str) -> None:
-    """Also where only one half of it is wrong."""
+    """A span is refused if either end is wrong."""
     with pytest.raises(ConfigError, match=r"^"):
         parse_span(text)
 
@@ -93,7 +93,7 @@ def test_no_span(text: str) -> None:
     ("text", "expected"), [("0%", 0), ("5%", 0.05), ("0.1%", 0.001), ("100%", 1)]
 )
 def test_share(text: str, expected: float) -> None:
-    """0 to 1."""
+    """Shares are numbers from 0 to 1."""
     assert parse_share(text) == expected
 
 
@@ -101,7 +101,7 @@ def test_share(text: str, expected: float) -> None:
     "text", ["5", "", "%", "-1%", "101%", "100.1%", "1e1%", "five%"]
 )
 def test_no_share(text: str) -> None:
-    """One line that says where, what and what is allowed."""
+    """A mistake is one line with what was found and what is allowed."""
     with pytest.raises(ConfigError) as caught:
         parse_share(text)
 
@@ -112,7 +112,7 @@ def test_no_share(text: str) -> None:
     "text", ["0s", "10s", "3600s", "200ms", "1500us", "-5s", "-1ms", "-1500us"]
 )
 def test_format_length(text: str) -> None:
-    """What is shown can be read again, but for the sign."""
+    """A length that is shown can be read again, except for its sign."""
     length_ns = parse_length(text.lstrip("-"))
 
     assert format_length(-length_ns if text.startswith("-") else length_ns) == text
@@ -120,5 +120,5 @@ def test_format_length(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0%", "5%", "0.1%", "33.3%", "100%"])
 def test_format_share(text: str) -> None:
-    """What is shown can be read again."""
+    """A share that is shown can be read again."""
     assert format_share(parse_share(text)) == text

@@ -56,7 +56,7 @@ ALPHA, BETA = ("alpha",), ("beta",)
     ],
 )
 def test_deeds(sentence: str, expected: Deed) -> None:
-    """Each kind of sentence; what is shown of it means the same."""
+    """Each kind of sentence can be read, and is shown in the same words."""
     scene = parse_scene(f"at 10s {sentence}", NAMES)
 
     assert scene == Scene(Span(10 * NS_PER_S, 10 * NS_PER_S), expected)
@@ -76,7 +76,7 @@ def test_deeds(sentence: str, expected: Deed) -> None:
     ],
 )
 def test_what_lasts(sentence: str) -> None:
-    """A scene may begin within a span of time and be over after another."""
+    """A scene begins within a span of time and lasts for a length of time."""
     scene = parse_scene(f"at 1s..2s for 5s {sentence}", NAMES)
 
     assert scene.at == Span(NS_PER_S, 2 * NS_PER_S)
@@ -138,7 +138,7 @@ def test_a_story_is_a_text() -> None:
     ],
 )
 def test_misunderstandings(sentence: str, expected: str) -> None:
-    """One line that says where, what was found and what is allowed."""
+    """A mistake is one line with place, what was found and what is allowed."""
     with pytest.raises(ConfigError) as caught:
         parse_scene(sentence, NAMES)
 
