@@ -4,7 +4,8 @@ A scenario is a test whose arguments all come from `parametrize`; it makes its o
 `Lab`, so it needs nothing of the others.  The first to be called starts them all, a
 few at a time, and every test then waits for its own outcome.  What it returns, if
 anything, is what it measured, in words; `tests.netns.survival` makes a table of it.
-One that is marked `alone` needs the whole machine: it is run last, and by itself.
+One that is marked `alone` needs the whole machine: it is run last, by itself, and
+its daemons without the measuring of coverage, which makes them several times slower.
 
 NETNS_JOBS (16) is how many run at once.
 """
@@ -62,9 +63,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         }
     if pyfuncitem.get_closest_marker("alone") is not None:
         wait(stash[FUTURES].values())
-        stash[FUTURES][pyfuncitem.nodeid] = stash[_pool].submit(
-            pyfuncitem.obj, **_parameters(pyfuncitem)
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+            stash[FUTURES][pyfuncitem.nodeid] = alone = stash[_pool].submit(
+                pyfuncitem.obj, **_parameters(pyfuncitem)
+            )
+            wait([alone])
     if (future := stash[FUTURES].get(pyfuncitem.nodeid)) is None:
         return None
     future.result()
