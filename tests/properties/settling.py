@@ -7,6 +7,7 @@ from carppcap.election.actions import State
 from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.parts import (
     Cut,
+    Demote,
     Kind,
     Member,
     Order,
@@ -187,6 +188,9 @@ def _sudden(choices: Choices) -> Scenario:
     can_do_less = not {Kind.FREEBSD, Kind.NETBSD} & set(kinds)
     hosts = groups.group(choices, kinds, subsecond=can_do_less)
     story = faults.random_faults(choices, hosts, bad_wire=False)
+    slowest_ns = max(host.config.interval_ns for host in hosts)
+    if min(map(groups.patience_ns, hosts)) <= slowest_ns:
+        story = tuple(scene for scene in story if not isinstance(scene.deed, Demote))
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
 
 
@@ -198,7 +202,9 @@ def no_flapping(run: Run) -> None:
 
     Preconditions: carppcap and kernels; below a second no FreeBSD and NetBSD, which
     wait for a single advert there; faults that begin and end at an instant (loss is a
-    fault for each frame that is lost); those of `one_master_after_faults`.
+    fault for each frame that is lost); no demotion where a master-down interval is no
+    longer than the slowest interval (the demoted host would take over between any two
+    adverts of its successor); those of `one_master_after_faults`.
     """
     hosts = run.scenario.members
     happened = len(hosts) + 2 * len(run.scenario.story)
