@@ -281,6 +281,7 @@ def _busy_loops(processor: int, count: int) -> Iterator[None]:
 
 
 @only_ours
+@pytest.mark.alone
 def test_starved_of_processor_time() -> str:
     """Beside two busy loops on its only core it keeps intervals of 1 s and 100 ms."""
     processor = max(os.sched_getaffinity(0))
