@@ -7,11 +7,11 @@ from carppcap.election.actions import State
 from carppcap.simulation.output.report import Run
 from carppcap.simulation.scenario.parts import (
     Cut,
-    Demote,
     Kind,
     Member,
     Order,
     Scenario,
+    Scene,
     Span,
     Verb,
 )
@@ -190,8 +190,12 @@ def _sudden(choices: Choices) -> Scenario:
     story = faults.random_faults(choices, hosts, bad_wire=False)
     slowest_ns = max(host.config.interval_ns for host in hosts)
     if min(map(groups.patience_ns, hosts)) <= slowest_ns:
-        story = tuple(scene for scene in story if not isinstance(scene.deed, Demote))
+        story = tuple(scene for scene in story if not _demotes(scene))
     return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+
+
+def _demotes(scene: Scene) -> bool:
+    return isinstance(scene.deed, Order) and scene.deed.verb is Verb.DEMOTE
 
 
 @on(_sudden)
