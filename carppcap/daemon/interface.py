@@ -2,7 +2,7 @@
 
 It may lose its carrier, go down, be removed and made again under the same name, or
 lose our address.  The capture is opened again where that is necessary, and the virtual
-host is told no more than `LinkDown`, `LinkUp` and `AddressesLost`.
+host is told no more than `LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AddressesLost, LinkDown, LinkUp
+from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError, on_error
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
@@ -38,7 +38,7 @@ class LinkNews(NamedTuple):
     news of the link.
     """
 
-    events: tuple[LinkUp | LinkDown | AddressesLost, ...]
+    events: tuple[LinkUp | LinkDown | AddressesLost | MacChanged, ...]
     needs_retry: bool
 
 
@@ -79,6 +79,7 @@ class Interface:
         self._joined: set[Address] = set()
         self._failure = ""
         self._trouble: str | None = None
+        self._mac_known = b""
         self.status = LinkStatus()
         # What stays open until `close`.
         self._kept = ExitStack()
@@ -104,6 +105,7 @@ class Interface:
             self._kept.enter_context(closing(ProtocolHolder(*self._config.families)))
         if self.status.up:
             self._open()
+        self._mac_news()
 
     @property
     def read_delay_ns(self) -> Interval:
@@ -189,7 +191,17 @@ class Interface:
             self.status = self.monitor.status()
             needs_retry = self._reopen()
         lost_vips = self._lost_vips(before)
-        return LinkNews((*self._link_event(before), *lost_vips), needs_retry)
+        events = (*self._link_event(before), *lost_vips, *self._mac_news())
+        return LinkNews(events, needs_retry)
+
+    def _mac_news(self) -> tuple[MacChanged, ...]:
+        """Return the event of another MAC, also if the interface was away meanwhile."""
+        mac, before = self.status.mac, self._mac_known
+        if self._capture is None or mac == before:
+            return ()
+        self._mac_known = mac
+        self._log.info(f"Local advertised ethernet address is [{mac.hex(':')}]")
+        return (MacChanged(),) if before else ()
 
     def _link_event(self, before: LinkStatus) -> tuple[LinkUp | LinkDown, ...]:
         was_usable = self.usable
@@ -254,8 +266,6 @@ class Interface:
                 "Unable to find MAC address of [{interface}]: not Ethernet",
                 interface=self._name,
             )
-        mac = self.status.mac.hex(":")
-        self._log.info(f"Local advertised ethernet address is [{mac}]")
         self._log.debug(f"BPF rule: [{bpf}]")
         if self._config.peers:
             neighbours = Neighbours(self.status.index)

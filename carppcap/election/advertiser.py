@@ -65,6 +65,15 @@ class Advertiser:
         return advert_interval_ns(self._config.advbase, self.advskew)
 
     @property
+    def adverts_per_announcement(self) -> int:
+        """Adverts from one periodic announcement to the next; 0 for none.
+
+        At least 1: an interval longer than that of the announcements counts instead.
+        """
+        wanted_ns = self._config.announce_interval_ns
+        return max(1, wanted_ns // self.interval_ns) if wanted_ns else 0
+
+    @property
     def demotion(self) -> int:
         """Our demotion as advertised and compared, 0..255 (`carp_group_demote_count`).
 
@@ -100,13 +109,12 @@ class Advertiser:
         """True if an advert with this counter is one of our own, come back."""
         return counter in self._own_counters
 
-    def note_failure(self) -> None:
-        """An advert could not be sent."""
-        self._send_failures += 1
-        self._send_successes = 0
-
-    def note_success(self) -> None:
-        """An advert was sent."""
+    def note_outcome(self, *, ok: bool) -> None:
+        """Count an advert that was sent, or could not be sent."""
+        if not ok:
+            self._send_failures += 1
+            self._send_successes = 0
+            return
         if not self._is_suppressed:
             self._send_failures = 0
             return

@@ -6,7 +6,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 from carppcap.addresses import CARP_GROUP, Address, Family
 from carppcap.errors import N_, ConfigError
-from carppcap.units import Interval, advert_interval_ns, master_down_interval_ns
+from carppcap.units import (
+    NS_PER_S,
+    Interval,
+    advert_interval_ns,
+    master_down_interval_ns,
+)
 from carppcap.wire.auth import Key
 
 VHID_MAX = 255
@@ -14,6 +19,9 @@ ADVBASE_MAX = 255
 ADVSKEW_MAX = 255
 DEAD_RATIO_MAX = 65535
 DEMOTION_MAX = 255
+
+ANNOUNCE_INTERVAL_S = 60
+"""Switches forget an address after 300 s by default (IEEE 802.1Q, 8.8.3)."""
 
 _RANGES = {
     "vhid": (1, VHID_MAX),
@@ -55,10 +63,11 @@ class GroupSettings:
     """The settings of a virtual host that are used exactly as a user gives them.
 
     advbase 0..255 s and advskew 0..255 (1/256 s), not both 0; dead_ratio 1..65535;
-    demotion 0..255.  With `peers` adverts go to each of these and not to the group.
-    With `vmac` the addresses live on an interface of their own, which has the virtual
-    MAC.  `link_address` is the MAC that an OpenBSD peer was given by hand, or empty; it
-    is part of the digest.
+    demotion 0..255.  A master announces its addresses again every
+    `announce_interval_ns`; 0 for not at all.  With `peers` adverts go to each of these
+    and not to the group.  With `vmac` the addresses live on an interface of their own,
+    which has the virtual MAC.  `link_address` is the MAC that an OpenBSD peer was given
+    by hand, or empty; it is part of the digest.
     """
 
     source: IPv4Address | None = None
@@ -73,6 +82,7 @@ class GroupSettings:
     link_address: bytes = b""
     vmac: bool = False
     demotion: int = 0
+    announce_interval_ns: Interval = ANNOUNCE_INTERVAL_S * NS_PER_S
     replay_guard: GuardMode = GuardMode.ENFORCE
 
 

@@ -124,6 +124,10 @@ class AddressesLost(Plain):
     """An address was removed from its interface by another program."""
 
 
+class MacChanged(Plain):
+    """The interface has another MAC, which neighbours must learn (a bond, say)."""
+
+
 Event = (
     Start
     | Stop
@@ -141,4 +145,5 @@ Event = (
     | AddressesAcquired
     | AddressesReleased
     | AddressesLost
+    | MacChanged
 )

@@ -133,6 +133,8 @@ class VirtualHost:
                 return self._announce(master) if ok else self._address_failed(now)
             case Holding() as holding, events.AddressesLost():
                 return self._addresses_lost(holding, now)
+            case Holding() as holding, events.MacChanged():
+                return self._announce(holding)
             case Claiming(due) | Holding(due), events.StepDown(pause_ns):
                 self.situation = Leaving(due, State.BACKUP, Cause.STEP_DOWN, pause_ns)
                 return [ReleaseAddresses()]
@@ -146,10 +148,8 @@ class VirtualHost:
 
             case _, events.DemotionChanged(demotion):
                 return self._demote(demotion, now)
-            case _, events.SendFailed():
-                self._advertiser.note_failure()
-            case _, events.SendSucceeded():
-                self._advertiser.note_success()
+            case _, events.SendFailed() | events.SendSucceeded():
+                self._advertiser.note_outcome(ok=event == events.SendSucceeded())
         return []
 
     # BACKUP
@@ -206,6 +206,9 @@ class VirtualHost:
         if isinstance(master, Holding) and master.adverts_until_announce > 0:
             master.adverts_until_announce -= 1
             if master.adverts_until_announce == 0:
+                master.adverts_until_announce = (
+                    self._advertiser.adverts_per_announcement
+                )
                 actions.append(AnnounceAddresses())
         return actions
 

@@ -110,7 +110,7 @@ class Claiming(Master):
 class Holding(Master):
     """MASTER that answers for the addresses.
 
-    After `adverts_until_announce` adverts it announces again; 0 for no repetition.
+    After `adverts_until_announce` adverts it announces again; 0 for not again.
     """
 
     regained_at: Instant | None

@@ -75,6 +75,7 @@ _EVENT_WORDS: dict[type, str] = {
     events.LinkDown: "link_down",
     events.FramesLost: "frames_lost",
     events.AddressesLost: "addresses_lost",
+    events.MacChanged: "mac_changed",
     events.ReplayRefused: "replay_refused",
     events.SequenceContested: "sequence_contested",
     HintReceived: "sequence_contested",

@@ -15,7 +15,7 @@ from carppcap.errors import N_, ConfigError, PasswordError
 from carppcap.units import NS_PER_S, Interval
 from carppcap.wire.auth import PASSWORD_LENGTH_MAX
 
-SCRIPT_TIMEOUT_MAX_S = 86_400
+SECONDS_MAX = 86_400
 
 FACILITIES = {
     "kern": 0, "user": 1, "mail": 2, "daemon": 3, "auth": 4, "security": 4,
@@ -245,5 +245,5 @@ def facility(text: str, what: str) -> str:
 
 
 def seconds(text: str, what: str) -> Interval:
-    """Return the limit for scripts in ns, given in whole seconds; 0 means none."""
-    return parse_number(text, what, 0, SCRIPT_TIMEOUT_MAX_S) * NS_PER_S
+    """Return a time in ns, given in whole seconds, a day at most; 0 means none."""
+    return parse_number(text, what, 0, SECONDS_MAX) * NS_PER_S

@@ -13,7 +13,7 @@ import pytest
 
 from carppcap.daemon.interface import Interface, LinkNews
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AddressesLost, LinkDown, LinkUp
+from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
@@ -30,6 +30,8 @@ from tests.builders import LOWER, OURS, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
+
+LinkEvent = LinkUp | LinkDown | AddressesLost | MacChanged
 
 HOST = config(interface="a0")
 ADVERT = frame(payload(config(source=LOWER)))
@@ -62,13 +64,13 @@ class Subject:
             any_source6=any_source6,
         )
 
-    def after(self, command: str) -> list[LinkUp | LinkDown | AddressesLost]:
+    def after(self, command: str) -> list[LinkEvent]:
         """What the core is told of a change, all events of it taken together."""
         ip(command)
         return self.news()
 
-    def news(self) -> list[LinkUp | LinkDown | AddressesLost]:
-        found: list[LinkUp | LinkDown | AddressesLost] = []
+    def news(self) -> list[LinkEvent]:
+        found: list[LinkEvent] = []
         while select.select([self.interface.monitor], [], [], 0.05)[0]:
             found.extend(self.interface.refresh().events)
         return found
@@ -260,6 +262,28 @@ def test_renamed(subject: Subject) -> None:
     ip("link set a0 up")
     wait_for(lambda: LinkUp() in subject.news(), "the old name")
     assert subject.hears()
+
+
+def test_another_mac(subject: Subject) -> None:
+    """The host is told of it once, and nothing else is news."""
+    news = subject.after("link set a0 address 02:00:00:00:00:99")
+
+    assert news == [MacChanged()]
+    assert subject.interface.mac == bytes.fromhex("020000000099")
+    said = ("INFO", "Local advertised ethernet address is [02:00:00:00:00:99]")
+    assert subject.said() == [said]
+    assert subject.after("link set a0 mtu 1400") == []
+
+
+def test_another_mac_of_an_interface_made_again() -> None:
+    """Also where its absence is ignored."""
+    subject = Subject(ignore_link_state=True)
+    with closing(subject.interface):
+        subject.after("link del a0")
+        make_link()
+        ip("link set a0 address 02:00:00:00:00:99")
+
+        assert MacChanged() in subject.news()
 
 
 def test_without_our_address(subject: Subject) -> None:

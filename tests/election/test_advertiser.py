@@ -43,6 +43,29 @@ def test_demotion_raises_the_skew(advskew: int, demotion: int, said: int) -> Non
 
 
 @pytest.mark.parametrize(
+    ("advbase", "advskew", "announce_s", "adverts"),
+    [
+        (1, 0, 60, 60),
+        (1, 100, 60, 43),
+        (0, 1, 60, 15_360),
+        (60, 0, 60, 1),
+        (255, 255, 60, 1),
+        (1, 0, 0, 0),
+        (255, 0, 0, 0),
+    ],
+)
+def test_announcements_go_with_adverts(
+    advbase: int, advskew: int, announce_s: int, adverts: int
+) -> None:
+    """In time, if adverts are frequent enough; 0 switches them off."""
+    it = advertiser(
+        advbase=advbase, advskew=advskew, announce_interval_ns=ns(announce_s)
+    )
+
+    assert it.adverts_per_announcement == adverts
+
+
+@pytest.mark.parametrize(
     ("sent", "advskew"),
     [
         ("..", 7),
@@ -60,10 +83,7 @@ def test_failures_to_send_raise_the_skew(sent: str, advskew: int) -> None:
     """Three failures in a row, until three successes in a row; it is no demotion."""
     it = advertiser(advskew=7)
     for result in sent:
-        if result == "x":
-            it.note_failure()
-        else:
-            it.note_success()
+        it.note_outcome(ok=result == ".")
 
     assert it.advskew == advskew
     assert it.demotion == 0

@@ -20,6 +20,7 @@ from carppcap.election.events import (
     FramesLost,
     LinkDown,
     LinkUp,
+    MacChanged,
     ReplayRefused,
     SendFailed,
     SendSucceeded,
@@ -59,6 +60,7 @@ EVENTS: dict[str, Event] = {
     "released": AddressesReleased(True),
     "release_failed": AddressesReleased(False),
     "lost": AddressesLost(),
+    "mac_changed": MacChanged(),
 }
 
 TABLE = {
@@ -68,6 +70,7 @@ idle -         | stop tick_early tick_due better tie_lower tie_higher worse |
 idle -         | too_slow farewell link_up link_down frames_lost step_down |
 idle -         | send_failed send_succeeded acquired acquire_failed released |
 idle -         | release_failed lost better_demoted demotion contested refused |
+idle -         | mac_changed    |
     """,
     "listening": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
@@ -81,6 +84,7 @@ claiming 11.25 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, 
 claiming 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
 paused 18.25   | step_down      |
+listening 13   | mac_changed    |
     """,
     "paused": """
 paused 18      | start tick_early link_up frames_lost send_failed send_succeeded |
@@ -92,6 +96,7 @@ paused 15      | better tie_lower tie_higher worse too_slow farewell |
 paused 15      | better_demoted |
 deaf_in_pause -| link_down      |
 paused 18.25   | step_down      |
+paused 18      | mac_changed    |
     """,
     "pause_over": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
@@ -105,6 +110,7 @@ claiming 11.25 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, 
 claiming 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
 paused 18.25   | step_down      |
+listening 13   | mac_changed    |
     """,
     "deaf": """
 deaf -         | start tick_early tick_due better tie_lower tie_higher worse |
@@ -114,6 +120,7 @@ deaf -         | send_succeeded acquired acquire_failed released release_failed 
 deaf -         | lost better_demoted demotion contested refused |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.25| link_up        |
+deaf -         | mac_changed    |
     """,
     "deaf_in_pause": """
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_higher worse |
@@ -122,6 +129,7 @@ deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed 
 deaf_in_pause -| lost better_demoted demotion contested refused |
 idle -         | stop           | BACKUP -> INIT shutdown
 paused 18      | link_up        |
+deaf_in_pause -| mac_changed    |
     """,
     "deaf_after_pause": """
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_higher worse |
@@ -130,6 +138,7 @@ deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed 
 deaf_in_pause -| lost better_demoted demotion contested refused |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.25| link_up        |
+deaf_in_pause -| mac_changed    |
     """,
     "claiming": """
 claiming 11    | start tick_early tie_higher worse too_slow farewell link_up |
@@ -145,6 +154,7 @@ listening 13.25| tie_lower      | advert 1/0, MASTER -> BACKUP better_master, re
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
 paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+claiming 11    | mac_changed    |
     """,
     "holding": """
 holding 11     | start tick_early link_up frames_lost send_failed send_succeeded |
@@ -165,6 +175,7 @@ holding 11     | farewell       | announce
 holding 11     | acquired       | announce
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+holding 11     | mac_changed    | announce
     """,
     "claiming_again": """
 claiming 11    | start tick_early tie_higher worse too_slow farewell link_up |
@@ -180,6 +191,7 @@ listening 13.25| tie_lower      | advert 1/0, MASTER -> BACKUP better_master, re
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
 paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+claiming 11    | mac_changed    |
     """,
     "stepping_down": """
 stepping_down 11| start tick_early tie_higher worse too_slow farewell link_up |
@@ -194,6 +206,7 @@ paused 18.25   | tie_lower      | advert 1/0, MASTER -> BACKUP better_master
 deaf_in_pause -| link_down      | MASTER -> BACKUP link_down
 paused 18.25   | released       | advert 255/255, MASTER -> BACKUP step_down
 paused 18.25   | release_failed | MASTER -> BACKUP step_down
+stepping_down 11| mac_changed    |
     """,
     "shutting_down": """
 shutting_down 11| start stop tick_early tie_higher worse too_slow farewell link_up |
@@ -207,6 +220,7 @@ idle -         | tie_lower      | advert 1/0, MASTER -> INIT shutdown
 idle -         | link_down      | MASTER -> INIT shutdown
 idle -         | release_failed | MASTER -> INIT shutdown
 idle -         | released       | advert 255/255, MASTER -> INIT shutdown
+shutting_down 11| mac_changed    |
     """,
 }
 

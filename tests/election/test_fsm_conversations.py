@@ -89,6 +89,31 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5      tick            | MASTER 6      | advert 1/0, announce
 6      tick            | MASTER 7      | advert 1/0
 7      tick            | MASTER 8      | advert 1/0"""),
+    "announced again with every so many adverts": (
+        {"announce_interval_ns": ns(3.5)}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0, announce
+6      tick            | MASTER 7      | advert 1/0
+7      tick            | MASTER 8      | advert 1/0
+8      tick            | MASTER 9      | advert 1/0, announce
+9      tick            | MASTER 10     | advert 1/0
+10     tick            | MASTER 11     | advert 1/0
+11     tick            | MASTER 12     | advert 1/0, announce"""),
+    "not announced again": ({"announce_interval_ns": 0}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0, announce
+6      tick            | MASTER 7      | advert 1/0
+7      tick            | MASTER 8      | advert 1/0
+8      tick            | MASTER 9      | advert 1/0
+9      tick            | MASTER 10     | advert 1/0"""),
+    "another MAC is announced at once, and again two adverts later": (
+        {}, f"""{MASTER_AT_3}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | advert 1/0, announce
+5.5    mac_changed     | MASTER 6      | announce
+6      tick            | MASTER 7      | advert 1/0
+7      tick            | MASTER 8      | advert 1/0, announce
+8      tick            | MASTER 9      | advert 1/0"""),
     "adverts do not wait for a slow up script": ({}, f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
 4      tick            | MASTER 5      | advert 1/0

@@ -117,7 +117,7 @@ def _texts(field: str, value: object) -> list[str]:
             return [str(value.value)]
         case bytes():
             return [value.hex(":") if field == "link_address" else os.fsdecode(value)]
-        case int() if field == "script_timeout_ns":
+        case int() if field.endswith("_ns"):
             return [str(value // 10**9)]
         case _:
             return [str(value)]

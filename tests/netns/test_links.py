@@ -203,3 +203,28 @@ def test_queue_of_the_interface_is_full(program: str) -> None:
         skews = [advert.advskew for advert in lab.wire.adverts(since_ns=freed_ns)]
         assert skews[:6] == [240, 240, 240, 20, 20, 20]
         assert daemon.states == ["BACKUP", "MASTER"]
+
+
+@only_ours
+def test_another_mac_of_the_master() -> None:
+    """As after a fail-over of a bond: clients hear of it before the next advert."""
+    with Lab(2, families="46") as lab:
+        one, client = lab.hosts
+        master = one.start(OURS, "-b 5 -r 1")
+        await_rule(lab, one, master)
+        for vip in lab.vips:
+            client.run("ping", "-n", "-c", "1", "-W", "5", vip)
+
+        changed_ns = time.time_ns()
+        one.run("ip", "link", "set", "eth0", "address", "02:00:00:00:00:99")
+        mac = bytes.fromhex("020000000099")
+        wait_for("an announcement", lambda: lab.wire.announcements(mac, changed_ns))
+
+        entries = client.run("ip", "neighbour", "show", "dev", "eth0").stdout
+        learnt = {
+            line.split()[0] for line in entries.splitlines() if mac.hex(":") in line
+        }
+        assert set(lab.vips) <= learnt
+        assert (
+            lab.wire.announcements(mac, changed_ns)[0].time_ns - changed_ns < NS_PER_S
+        )

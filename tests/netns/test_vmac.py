@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TypeGuard
 
 import pytest
 
@@ -132,6 +133,40 @@ def test_announced_and_advertised(families: str) -> None:
         told = {str(arp.sender) for arp in lab.wire.announcements()}
         told |= {str(herald.target) for herald in heralds}
         assert told == set(lab.vips)
+
+
+def _is_announcement(packet: object) -> TypeGuard[Arp | Neighbour]:
+    if isinstance(packet, Arp):
+        return packet.is_gratuitous
+    return isinstance(packet, Neighbour) and packet.is_announcement
+
+
+def _subject(packet: Arp | Neighbour) -> str:
+    """The address that an announcement is about."""
+    return str(packet.sender if isinstance(packet, Arp) else packet.target)
+
+
+@each_family
+@pytest.mark.parametrize("way", ["--source-mac=real", "--peer"])
+def test_switches_keep_the_virtual_mac(families: str, way: str) -> None:
+    """Where no advert comes from it, announcements do, and not only at first."""
+    with _lab(families, 2) as lab:
+        one, other = lab.hosts
+        if way == "--peer":
+            way = " ".join(f"--peer {address}" for address in other.addresses)
+        master = one.start(
+            OURS, f"--vmac --announce-interval 1 -r 1 {way}", scripts=False
+        )
+        await_rule(lab, one, master)
+        await_adverts(lab, one, 4)
+        before = len(lab.wire.packets)
+        await_adverts(lab, one, 4)
+
+        since = lab.wire.packets[before:]
+        assert {advert.ethernet_source for advert in lab.wire.adverts()} <= {one.mac}
+        announced = [each for each in since if _is_announcement(each)]
+        assert {each.ethernet_source for each in announced} == {VMAC}
+        assert {_subject(each) for each in announced} == set(lab.vips)
 
 
 @each_family
