@@ -56,11 +56,16 @@ class LinkError(CarpError):
 
 @contextmanager
 def link_errors(template: str, **values: object) -> Iterator[None]:
-    """Raise a `LinkError` for an `OSError` of the block, with its reason as `why`."""
+    """Raise a `LinkError` for an `OSError` of the block.
+
+    `template` may name the reason (`why`) and its number (`number`).
+    """
     try:
         yield
     except OSError as error:
-        raise LinkError(template, why=error.strerror, **values) from None
+        raise LinkError(
+            template, why=error.strerror, number=error.errno, **values
+        ) from None
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class MemoryLog(Log):
         super().__init__("carppcap", debug=debug)
         self.lines: list[tuple[str, str]] = []
 
-    def write(self, level: Level, text: str) -> None:
+    def write(self, level: Level, text: str, translated: str | None = None) -> None:
         self.lines.append((level.name, text))
 
     @property

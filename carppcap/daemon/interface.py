@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
-from carppcap.addresses import CARP_GROUP6, Address, Family
+from carppcap.addresses import Address
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError, on_error
@@ -69,7 +69,8 @@ class Interface:
         sources = map(config.source_of, config.families)
         self._sources = [source for source in sources if source is not None]
         self._sources_seen: set[Address] = set()
-        self._groups = _groups(config)
+        groups = map(config.group_of, config.families)
+        self._groups = () if config.peers or not config.multicast else tuple(groups)
         # What is open while the interface is up, and closed by `_opened`.
         self._opened = ExitStack()
         self._opened_index = 0
@@ -249,11 +250,9 @@ class Interface:
             return False
         # A card that was replaced has another link-local address, and the old one will
         # never return.
-        return not (
-            self._any_source6
-            and source.version == 6
-            and choose_source(self.status.sources, source, self._config.vips)
-        )
+        if self._any_source6 and source.version == 6:
+            return not choose_source(self.status.sources, source, self._config.vips)
+        return True
 
     def _open(self) -> None:
         # Always wide at first: libpcap itself applies the first filter a while longer.
@@ -293,16 +292,13 @@ class Interface:
         with self._failures_logged(), on_error(self._close):
             if self.status.up and self._capture is None:
                 self._open()
-            elif self._lacks_group():
+            elif self._capture:
                 self._join()
-        is_deaf = self.status.up and self._capture is None
-        needs_retry = is_deaf or self._lacks_group()
+        lacks_group = len(self._joined) < len(self._groups)
+        needs_retry = lacks_group if self._capture else self.status.up
         if not needs_retry:
             self._failure = ""
         return needs_retry
-
-    def _lacks_group(self) -> bool:
-        return self._capture is not None and len(self._joined) < len(self._groups)
 
     @contextmanager
     def _failures_logged(self) -> Iterator[None]:
@@ -332,13 +328,3 @@ class Interface:
         for vip in lost:
             self._log.info(f"{vip} is no longer on {self._name}")
         return (AddressesLost(),) if lost else ()
-
-
-def _groups(config: VirtualHostConfig) -> tuple[Address, ...]:
-    """Return the multicast groups that peers advertise to."""
-    if config.peers or not config.multicast:
-        return ()
-    return tuple(
-        config.group if family is Family.IPV4 else CARP_GROUP6
-        for family in config.families
-    )

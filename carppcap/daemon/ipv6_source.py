@@ -1,6 +1,7 @@
 """The source address of our IPv6 adverts, where none is configured."""
 
 import select
+from contextlib import closing
 from dataclasses import replace
 from ipaddress import IPv6Address
 
@@ -27,16 +28,16 @@ def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
     """
     if Family.IPV6 not in config.families or config.source6 is not None:
         return config
-    destination = next((peer for peer in config.peers if peer.version == 6), None)
+    destination = next(
+        (peer for peer in config.peers if peer.version == 6), CARP_GROUP6
+    )
     give_up_at = now_ns() + SOURCE_TIMEOUT_NS
-    monitor = LinkMonitor(config.interface)
     news = select.poll()
-    news.register(monitor, select.POLLIN)
-    try:
+    with closing(LinkMonitor(config.interface)) as monitor:
+        news.register(monitor, select.POLLIN)
         while True:
-            chosen = choose_source(
-                monitor.status().sources, destination or CARP_GROUP6, config.vips
-            )
+            candidates = monitor.status().sources
+            chosen = choose_source(candidates, destination, config.vips)
             remaining_ns = give_up_at - now_ns()
             if isinstance(chosen, IPv6Address):
                 log.info(
@@ -51,5 +52,3 @@ def with_source(config: VirtualHostConfig, log: Log) -> VirtualHostConfig:
                 )
             news.poll(remaining_ns / NS_PER_MS)
             monitor.drain()
-    finally:
-        monitor.close()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
-from carppcap.addresses import CARP_GROUP, Address, Family
+from carppcap.addresses import CARP_GROUP, CARP_GROUP6, Address, Family
 from carppcap.errors import N_, ConfigError
 from carppcap.units import (
     NS_PER_S,
@@ -151,6 +151,10 @@ class VirtualHostConfig(GroupSettings):
     def source_of(self, family: Family) -> Address | None:
         """Return the source of our adverts of `family`."""
         return self.source if family is Family.IPV4 else self.source6
+
+    def group_of(self, family: Family) -> Address:
+        """Return the multicast group of adverts of `family`."""
+        return self.group if family is Family.IPV4 else CARP_GROUP6
 
     @property
     def interval_ns(self) -> Interval:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from carppcap.addresses import CARP_GROUP6, Family
+from carppcap.addresses import Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
@@ -130,7 +130,7 @@ def _mismatch(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> 
             f"{source} advertises our address over IPv{source.version}, where this "
             "host has none: it may wait for our adverts there, and become master"
         )
-    ours = config.group if theirs.version == 4 else CARP_GROUP6
+    ours = config.group_of(Family.of(theirs))
     if theirs.is_multicast:
         return (
             f"{source} advertises to {theirs}, we listen to {ours}: one --mcastip is "

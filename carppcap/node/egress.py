@@ -5,7 +5,6 @@ from typing import assert_never
 
 from carppcap.addresses import (
     BROADCAST_MAC,
-    CARP_GROUP6,
     Address,
     Family,
     kernel_mac,
@@ -137,7 +136,7 @@ class Egress:
         config = self._config
         peers = [peer for peer in config.peers if Family.of(peer) is family]
         if not peers:
-            group: Address = config.group if family is Family.IPV4 else CARP_GROUP6
+            group = config.group_of(family)
             mac = multicast_mac(group) if config.multicast else BROADCAST_MAC
             yield self._multicast_source_mac, mac, host or group
         for peer in peers:

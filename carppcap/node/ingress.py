@@ -40,7 +40,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from carppcap.addresses import CARP_GROUP6, Address, Family
+from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.wire import header
@@ -208,9 +208,9 @@ class _Door:
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
     """Return the destinations of adverts of `family` that are for us."""
-    group: Address = config.group if family is Family.IPV4 else CARP_GROUP6
     own = config.source_of(family)
     has_peers = any(Family.of(peer) is family for peer in config.peers)
+    group = config.group_of(family)
     return {group.packed} | ({own.packed} if has_peers and own is not None else set())
 
 

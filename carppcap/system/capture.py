@@ -7,11 +7,13 @@ captures, so that our own frames are not captured on it.
 import os
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from struct import iter_unpack
 
 import pcapy
 
-from carppcap.errors import LinkError
+from carppcap.errors import N_, LinkError
 from carppcap.system.socket_filter import attach_filter
 from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.decode import LinkType
@@ -34,7 +36,7 @@ BATCH = 64
 
 _ACTIVATION_ERRORS = {
     -5: "no such interface",
-    -8: "permission denied (only root may, or who has CAP_NET_RAW)",
+    -8: "permission denied (needs root or CAP_NET_RAW)",
     -9: "the interface is down",
 }
 
@@ -50,16 +52,23 @@ class SendError(LinkError):
     """One frame could not be sent; the next one may be."""
 
 
+@contextmanager
+def pcap_errors(template: str, **values: object) -> Iterator[None]:
+    """Raise a `LinkError` for an error of libpcap or the kernel, its text as `why`."""
+    try:
+        yield
+    except (OSError, pcapy.PcapError) as error:
+        raise LinkError(template, why=error, **values) from None
+
+
 def default_interface() -> str:
     """Return the first interface that captures real frames, as ucarp chooses it.
 
     Raises `LinkError` if there is none, or none that we may see.
     """
     pseudo = {"any", "lo", "nflog", "nfqueue", "bluetooth-monitor", "usbmon0"}
-    try:
+    with pcap_errors("Unable to list the interfaces: {why}"):
         names = [name for name in pcapy.findalldevs() if name not in pseudo]
-    except pcapy.PcapError as error:
-        raise LinkError("Unable to list the interfaces: {why}", why=error) from None
     if not names:
         raise LinkError("You must supply a network interface (--interface): none found")
     return str(names[0])
@@ -75,7 +84,8 @@ class LiveCapture:
     link_type: LinkType
 
     def __init__(self, interface: str, bpf: str, read_timeout_ms: int) -> None:
-        try:
+        failure = N_("Unable to open interface [{interface}]: {why}")
+        with pcap_errors(failure, interface=interface):
             self._handle = pcapy.create(interface)
             self._handle.set_snaplen(SNAPSHOT_LENGTH)
             self._handle.set_promisc(0)
@@ -89,12 +99,6 @@ class LiveCapture:
             self._handle.setnonblock(1)
             self._handle.setfilter(bpf)
             self.link_type = _link_type(self._handle, interface)
-        except pcapy.PcapError as error:
-            raise LinkError(
-                "Unable to open interface [{interface}]: {why}",
-                interface=interface,
-                why=error,
-            ) from None
 
     def set_filter(self, bpf: str) -> None:
         """Replace the filter.  Raises `LinkError`; then the old one stays.
@@ -102,7 +106,7 @@ class LiveCapture:
         Frames in the buffer stay there, and none gets lost meanwhile.  `setfilter`
         would capture nothing for a moment, and leak the memory of a filter each time.
         """
-        try:
+        with pcap_errors("Unable to change the filter: {why}"):
             if self.link_type is LinkType.ETHERNET:
                 number = self.link_type.value
                 program = pcapy.compile(number, SNAPSHOT_LENGTH, bpf, 1, 0).get_bpf()
@@ -110,13 +114,10 @@ class LiveCapture:
                     attach_filter(same, program)
             else:  # The kernel's offsets are others, and libpcap knows them.
                 self._handle.setfilter(bpf)
-        except (OSError, pcapy.PcapError) as error:
-            raise LinkError("Unable to change the filter: {why}", why=error) from None
 
     def fileno(self) -> int:
         """Return the descriptor: readable on frames, or if the interface failed."""
-        descriptor: int = self._handle.getfd()
-        return descriptor
+        return int(self._handle.getfd())
 
     def read(self) -> list[StampedFrame]:
         """Return the next frames, none if the buffer is empty.
@@ -129,11 +130,8 @@ class LiveCapture:
         except pcapy.PcapError as error:
             raise LinkGoneError("{why}", why=error) from None
         return [
-            (
-                seconds * NS_PER_S + microseconds * NS_PER_US,
-                data[offset : offset + length],
-            )
-            for seconds, microseconds, offset, length in iter_unpack("=IIII", records)
+            (seconds * NS_PER_S + micros * NS_PER_US, data[start : start + length])
+            for seconds, micros, start, length in iter_unpack("=IIII", records)
         ]
 
     def dropped(self) -> int:
@@ -142,10 +140,9 @@ class LiveCapture:
         0 if it cannot tell.
         """
         try:
-            dropped: int = self._handle.stats()[1]
+            return int(self._handle.stats()[1])
         except pcapy.PcapError:
             return 0
-        return dropped
 
     def send(self, frame: bytes) -> None:
         """Send `frame`.  Raises `SendError`."""
@@ -191,10 +188,8 @@ class FileCapture:
 
         Raises `LinkError` where the file breaks off.
         """
-        try:
+        with pcap_errors("{path}: {why}", path=self._path):
             header, data = self._handle.next()
-        except pcapy.PcapError as error:
-            raise LinkError("{path}: {why}", path=self._path, why=error) from None
         if header is None:
             return []
         # Both are unsigned in the file, but signed here.

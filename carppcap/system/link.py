@@ -9,12 +9,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct, pack
 
 from carppcap.addresses import Address
-from carppcap.errors import LinkError, link_errors
+from carppcap.errors import N_, link_errors, on_error
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -28,11 +28,12 @@ from carppcap.system.source_address import LinkAddress
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
 
 _RTM_GETLINK = 18
-_RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
+_RTMGRP_OF_STATUS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
+_NO_INFO = N_("Unable to get hardware info about an interface: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,8 @@ class LinkMonitor:
 
     def __init__(self, interface: str) -> None:
         self._interface = interface
-        with _no_info():
-            self._events = open_netlink(
-                _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR
-            )
+        with link_errors(_NO_INFO):
+            self._events = open_netlink(_RTMGRP_OF_STATUS)
             self._kernel = Enquiry()
 
     def fileno(self) -> int:
@@ -86,33 +85,26 @@ class LinkMonitor:
 
     def status(self) -> LinkStatus:
         """Return the present state of the interface.  Raises `LinkError`."""
-        with _no_info():
-            try:
-                return self._ask_status()
-            except OSError as error:
-                if error.errno != errno.ENODEV:
-                    raise
-        return LinkStatus()
-
-    def _ask_status(self) -> LinkStatus:
         name = os.fsencode(self._interface)
         if len(name) > _NAME_LENGTH_MAX:
             return LinkStatus()
         head = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         request = head + attribute(_IFLA_IFNAME, name + b"\0")
-        records = self._kernel.records(_RTM_GETLINK, 0, request, _LINK)
-        for (_, hardware, index, flags, _), found in records:
+        with link_errors(_NO_INFO):
+            record = self._kernel.record(_RTM_GETLINK, request, _LINK, errno.ENODEV)
+            if record is None:
+                return LinkStatus()
+            (_, hardware, index, flags, _), found = record
             all_held = held_addresses(self._kernel)
             here = [held for number, held in all_held if number == index]
-            return LinkStatus(
-                index=index,
-                up=bool(flags & _IFF_UP),
-                carrier=bool(flags & _IFF_RUNNING),
-                mac=found.get(_IFLA_ADDRESS, b"") if hardware == _ARPHRD_ETHER else b"",
-                addresses=frozenset(held.address for held in here),
-                sources=tuple(held for held in here if not held.tentative),
-            )
-        return LinkStatus()
+        return LinkStatus(
+            index=index,
+            up=bool(flags & _IFF_UP),
+            carrier=bool(flags & _IFF_RUNNING),
+            mac=found.get(_IFLA_ADDRESS, b"") if hardware == _ARPHRD_ETHER else b"",
+            addresses=frozenset(held.address for held in here),
+            sources=tuple(held for held in here if not held.tentative),
+        )
 
     def host_addresses(self) -> Iterator[tuple[int, Address]]:
         """Yield every address of this host, with the index of its interface.
@@ -127,10 +119,6 @@ class LinkMonitor:
         self._kernel.close()
 
 
-def _no_info() -> AbstractContextManager[None]:
-    return link_errors("Unable to get hardware info about an interface: {why}")
-
-
 class Membership:
     """Keeps an interface in a multicast group, so that switches forward to it.
 
@@ -138,25 +126,16 @@ class Membership:
     """
 
     def __init__(self, group: Address, index: int) -> None:
-        self._socket: socket.socket | None = None
         if group.version == 4:
             level, option, unused = socket.IPPROTO_IP, "IP_ADD_MEMBERSHIP", bytes(4)
         else:
             level, option, unused = socket.IPPROTO_IPV6, "IPV6_JOIN_GROUP", b""
         request = group.packed + unused + pack("=i", index)  # ip_mreqn, ipv6_mreq
-        try:
+        with link_errors("Can't do {option} errno={why} ({number})", option=option):
             self._socket = socket.socket(family_of(group), socket.SOCK_DGRAM)
-            self._socket.setsockopt(level, getattr(socket, option), request)
-        except OSError as error:
-            self.close()
-            raise LinkError(
-                "Can't do {option} errno={why} ({number})",
-                option=option,
-                why=error.strerror,
-                number=error.errno,
-            ) from None
+            with on_error(self.close):
+                self._socket.setsockopt(level, getattr(socket, option), request)
 
     def close(self) -> None:
         """Leave the group."""
-        if self._socket is not None:
-            self._socket.close()
+        self._socket.close()

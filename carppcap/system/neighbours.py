@@ -100,23 +100,18 @@ class Neighbours:
         """Return the MAC of `hop` if it is known; otherwise have it resolved."""
         state, mac = self._entry(hop)
         if not state & _SETTLED:
-            self._kernel.ask(
-                _RTM_NEWNEIGH, CREATE | ACKNOWLEDGE, self._question(hop, _NTF_USE)
-            )
+            request = self._question(hop, _NTF_USE)
+            self._kernel.ask(_RTM_NEWNEIGH, CREATE | ACKNOWLEDGE, request)
         return mac if state & _KNOWN and len(mac) == 6 else None
 
     def _entry(self, hop: Address) -> tuple[int, bytes]:
         """Return state and MAC of `hop` in the kernel's table; 0 if it is not there."""
         question = self._question(hop, 0)
-        try:
-            for fields, found in self._kernel.records(
-                _RTM_GETNEIGH, 0, question, _NEIGHBOUR
-            ):
-                return fields[2], found.get(_NDA_LLADDR, b"")
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-        return 0, b""
+        entry = self._kernel.record(_RTM_GETNEIGH, question, _NEIGHBOUR, errno.ENOENT)
+        if entry is None:
+            return 0, b""
+        fields, found = entry
+        return fields[2], found.get(_NDA_LLADDR, b"")
 
     def _question(self, hop: Address, flags: int) -> bytes:
         head = _NEIGHBOUR.pack(family_of(hop), self._index, 0, flags, 0)

@@ -153,11 +153,10 @@ class SignalPipe:
     """Signals on a descriptor, so that one `select` waits for everything."""
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:
-        self._reading, writing = socket.socketpair()
+        self._reading, self._writing = socket.socketpair()
         self._reading.setblocking(False)
-        writing.setblocking(False)
-        self._writing = writing
-        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        self._writing.setblocking(False)
+        signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _do_nothing)
             # System calls continue after a signal.

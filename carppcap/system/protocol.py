@@ -12,7 +12,7 @@ import socket
 from contextlib import suppress
 
 from carppcap.addresses import Family
-from carppcap.errors import LinkError
+from carppcap.errors import N_, link_errors, on_error
 from carppcap.system.socket_filter import attach_filter
 from carppcap.wire.header import PROTOCOL
 
@@ -30,15 +30,12 @@ class ProtocolHolder:
 
     def __init__(self, *families: Family) -> None:
         self._sockets: list[socket.socket] = []
-        try:
+        failure = N_(
+            "Unable to keep the kernel from answering protocol 112 itself: {why}"
+        )
+        with link_errors(failure), on_error(self.close):
             for family in families:
                 self._sockets.append(_open(_FAMILIES[family]))
-        except OSError as error:
-            self.close()
-            raise LinkError(
-                "Unable to keep the kernel from answering protocol 112 itself: {why}",
-                why=error.strerror,
-            ) from None
 
     def close(self) -> None:
         """Let the kernel answer again."""
@@ -48,14 +45,11 @@ class ProtocolHolder:
 
 def _open(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW, PROTOCOL)
-    try:
+    with on_error(opened.close):
         attach_filter(opened, _DROP_ALL)
         # Discard what arrived before the filter did.
         opened.setblocking(False)
         with suppress(BlockingIOError):
             while True:
                 opened.recv(1)
-    except OSError:
-        opened.close()
-        raise
     return opened

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
 from carppcap.addresses import Address
+from carppcap.errors import on_error
 from carppcap.system.source_address import LinkAddress
 
 ERROR, DONE = 2, 3
@@ -39,14 +40,11 @@ def open_netlink(groups: int) -> socket.socket:
     Raises `OSError`.
     """
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    try:
+    with on_error(opened.close):
         with suppress(OSError):  # Needs CAP_NET_ADMIN; it works without.
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
         opened.bind((0, groups))
         opened.setblocking(False)
-    except OSError:
-        opened.close()
-        raise
     return opened
 
 
@@ -104,6 +102,21 @@ class Enquiry:
         for its, content in self.ask(kind, flags, body):
             if its == kind - _NEW_TO_GET and len(content) >= layout.size:
                 yield layout.unpack_from(content), attributes(content, layout.size)
+
+    def record(
+        self, kind: int, body: bytes, layout: Struct, missing: int
+    ) -> tuple[tuple[int, ...], dict[int, bytes]] | None:
+        """Return fields and attributes of the only object that `body` asks for.
+
+        None if it does not exist, which is what the error number `missing` means.
+        Raises `OSError`.
+        """
+        try:
+            return next(self.records(kind, 0, body, layout), None)
+        except OSError as error:
+            if error.errno != missing:
+                raise
+            return None
 
     def close(self) -> None:
         """Close the socket."""

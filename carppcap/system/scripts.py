@@ -33,7 +33,7 @@ class _Running:
     job: Job
     command: tuple[str, ...]
     process: "subprocess.Popen[bytes]"
-    kill_at: Instant | None
+    deadline: Instant | None
     overdue: bool = False
 
 
@@ -42,7 +42,7 @@ class Postponed(NamedTuple):
 
     command: tuple[str, ...]
     why: str
-    retry_at: Instant
+    deadline: Instant
     occasion: Mapping[str, str]
 
 
@@ -75,8 +75,7 @@ class ScriptRunner:
             self._directory = os.getcwd()
         self._queue = ScriptQueue()
         self._next_occasion: Mapping[str, str] = {}
-        self._running: _Running | None = None
-        self._to_retry: Postponed | None = None
+        self._current: _Running | Postponed | None = None
         self._reserve = _Reserve()
         self.started: deque[tuple[str, ...]] = deque()
         self.postponed: deque[Postponed] = deque()
@@ -85,20 +84,17 @@ class ScriptRunner:
     @property
     def idle(self) -> bool:
         """True if no script runs or is to run, and all outcomes were taken out."""
-        return not (self._running or self._to_retry or self.outcomes)
+        return not (self._current or self.outcomes)
 
     @property
     def deadline(self) -> Instant | None:
         """Return when to kill the running script, or when to retry, None if never."""
-        if self._to_retry is not None:
-            return self._to_retry.retry_at
-        return None if self._running is None else self._running.kill_at
+        return None if self._current is None else self._current.deadline
 
     @property
     def command(self) -> tuple[str, ...]:
         """Return the running or postponed script with its arguments, or nothing."""
-        current = self._running or self._to_retry
-        return () if current is None else current.command
+        return () if self._current is None else self._current.command
 
     def request(self, job: Job, now: Instant, occasion: Mapping[str, str]) -> None:
         """Run the script of `job`, now or after the running one.
@@ -110,50 +106,51 @@ class ScriptRunner:
         if to_start is not None or self._queue.waiting is not waited:
             self._next_occasion = occasion
         self._start(to_start, now)
-        if self._to_retry is not None and job is Job.ACQUIRE:
+        if isinstance(self._current, Postponed) and job is Job.ACQUIRE:
             # The address was never released, so there is nothing to release.
-            self._to_retry = None
+            self._current = None
             self._start(self._queue.finished(), now)
 
     def reap(self, now: Instant) -> None:
         """Collect the outcome of a script that has ended, and start the next one."""
-        running = self._running
-        if running is None or (exit_code := running.process.poll()) is None:
-            reap_orphans(spare=None if running is None else running.process.pid)
-            return
-        self._running = None
-        self.outcomes.append(
-            Outcome(running.job, running.command, exit_code, overdue=running.overdue)
-        )
-        self._start(self._queue.finished(), now)
+        match self._current:
+            case _Running(job, command, process, overdue=overdue):
+                exit_code = process.poll()
+                if exit_code is None:
+                    reap_orphans(spare=process.pid)
+                else:
+                    self._finish(Outcome(job, command, exit_code, overdue=overdue), now)
+            case _:
+                reap_orphans(spare=None)
 
     def meet_deadline(self, now: Instant) -> None:
         """At `deadline`, kill the running script, or retry the postponed one."""
         if self.deadline is None or now < self.deadline:
             return
-        if self._running is None:
-            self._start(Job.RELEASE, now)
-        else:
-            self._running.overdue = True
+        if isinstance(self._current, _Running):
+            self._current.overdue = True
             self.kill()
+        else:
+            self._start(Job.RELEASE, now)
 
     def kill(self) -> None:
         """Kill the running script and its children, or give up the postponed one."""
-        running, to_retry = self._running, self._to_retry
-        if running is not None:
-            running.kill_at = None
-            with self._reserve.spent():
-                _end_session(running.process.pid)
-        elif to_retry is not None:
-            self._to_retry = None
-            self.outcomes.append(
-                Outcome(Job.RELEASE, to_retry.command, None, error=to_retry.why)
-            )
-            self._start(self._queue.finished(), to_retry.retry_at)
+        match self._current:
+            case _Running() as running:
+                running.deadline = None
+                with self._reserve.spent():
+                    _end_session(running.process.pid)
+            case Postponed(command, why, deadline):
+                self._finish(Outcome(Job.RELEASE, command, None, error=why), deadline)
 
     def close(self) -> None:
         """Close the reserved descriptors."""
         self._reserve.close()
+
+    def _finish(self, outcome: Outcome, now: Instant) -> None:
+        self._current = None
+        self.outcomes.append(outcome)
+        self._start(self._queue.finished(), now)
 
     def _start(self, job: Job | None, now: Instant) -> None:
         while job is not None and not self._spawn(job, now):
@@ -166,9 +163,11 @@ class ScriptRunner:
             self.outcomes.append(Outcome(job, (), None))
             return False
         command = (script, *self._arguments)
-        postponed, self._to_retry = self._to_retry, None
-        occasion = self._next_occasion if postponed is None else postponed.occasion
-        if postponed is None:
+        earlier, self._current = self._current, None
+        if isinstance(earlier, Postponed):
+            occasion = earlier.occasion
+        else:
+            occasion = self._next_occasion
             self.started.append(command)
         try:
             with self._reserve.spent():
@@ -185,12 +184,12 @@ class ScriptRunner:
             if job is not Job.RELEASE or number not in _SHORTAGES:
                 self.outcomes.append(Outcome(job, command, None, error=why))
                 return False
-            self._to_retry = Postponed(command, why, now + RETRY_NS, occasion)
-            if postponed is None:
-                self.postponed.append(self._to_retry)
-            return True
-        kill_at = now + self._timeout_ns if self._timeout_ns else None
-        self._running = _Running(job, command, process, kill_at)
+            self._current = Postponed(command, why, now + RETRY_NS, occasion)
+            if earlier is None:
+                self.postponed.append(self._current)
+        else:
+            kill_at = now + self._timeout_ns if self._timeout_ns else None
+            self._current = _Running(job, command, process, kill_at)
         return True
 
 

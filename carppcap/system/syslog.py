@@ -93,22 +93,20 @@ class Log:
         """Log something that failed."""
         self.write(Level.ERROR, text)
 
-    def write(self, level: Level, text: str) -> None:
-        """Log `text`, which is English, at `level`."""
-        self._write(level, text, text)
-
     def fatal(self, error: CarpError) -> None:
         """Log what ends the process; a terminal shows it in the reader's language."""
         # Standard error may be a file or the journal, where watchers read.
-        text = translate_error(error) if os.isatty(2) else str(error)
-        self._write(Level.ERROR, text, str(error))
+        translated = translate_error(error) if os.isatty(2) else None
+        self.write(Level.ERROR, str(error), translated)
 
-    def _write(self, level: Level, for_terminal: str, for_syslog: str) -> None:
+    def write(self, level: Level, text: str, translated: str | None = None) -> None:
+        """Log `text`, which is English, at `level`; the terminal shows `translated`."""
         if self.terminal:
             is_urgent = level.value <= Level.WARNING.value
-            (self._stderr if is_urgent else self._stdout).write(level, for_terminal)
+            outlet = self._stderr if is_urgent else self._stdout
+            outlet.write(level, translated or text)
         if self._facility is not None:
-            self._syslog.write(level, for_syslog)
+            self._syslog.write(level, text)
 
     def close(self) -> None:
         """Leave syslog; the next line would connect again."""

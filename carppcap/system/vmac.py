@@ -29,13 +29,13 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
 from carppcap.addresses import Address, kernel_mac
-from carppcap.errors import ConfigError, LinkError
+from carppcap.errors import ConfigError, LinkError, on_error
 
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _IFF_UP = 0x1
@@ -50,17 +50,22 @@ _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
 The parent must answer only for its own addresses.  And it must not send requests from
 a virtual one, as their receivers would learn its MAC."""
 
-_MACVLAN_IPV4 = {
-    "arp_ignore": "1",  # do not answer for the parent
-    "arp_announce": "2",  # nor send requests from its addresses
-    "arp_filter": "0",  # replies leave by the parent
-    "rp_filter": "2",  # likewise; a strict 1 in conf/all gives way to 2, not to 0
+_MACVLAN = {"kind": "macvlan", "macvlan_mode": "bridge"}
+_MACVLAN_SETTINGS = {
+    4: {
+        "arp_ignore": "1",  # do not answer for the parent
+        "arp_announce": "2",  # nor send requests from its addresses
+        "arp_filter": "0",  # replies leave by the parent
+        "rp_filter": "2",  # likewise; a strict 1 in conf/all gives way to 2, not to 0
+    },
+    6: {
+        "addr_gen_mode": "1",  # no link-local address
+        "accept_ra": "0",
+        "autoconf": "0",
+        "disable_ipv6": "0",
+    },
 }
-_MACVLAN_IPV6 = {
-    "addr_gen_mode": "1",  # no link-local address
-    "accept_ra": "0",
-    "autoconf": "0",
-}
+"""By IP version, written in this order before the macvlan is up."""
 
 _NOTE = "carppcap"
 _LOCK_ATTEMPTS = 20
@@ -91,11 +96,8 @@ class VirtualMac:
         opener, self._refusal = _pyroute2()
         with self._in_words():
             self._kernel = opener()
-        try:
+        with on_error(self.close):
             self._rehearse()
-        except LinkError:
-            self.close()
-            raise
 
     @property
     def name(self) -> str:
@@ -104,9 +106,8 @@ class VirtualMac:
         It contains the name of the parent, or its number if the name is too long.
         """
         name = f"carp{self._vhid}.{self._parent}"
-        if len(name) <= _NAME_LENGTH_MAX and name.isascii():
-            return name
-        return f"carp{self._vhid}.if{_index(self._parent)}"
+        fits = len(name) <= _NAME_LENGTH_MAX and name.isascii()
+        return name if fits else f"carp{self._vhid}.if{_index(self._parent)}"
 
     def acquire(self) -> None:
         """Make the interface with all addresses, within a few milliseconds.
@@ -117,7 +118,8 @@ class VirtualMac:
             return
         with self._in_words(), _locked(self._parent):
             self._remove()
-            self._or_not_at_all(lambda: self._fill(self._make()))
+            with on_error(self._try_to_remove):
+                self._fill(self._make())
 
     def release(self) -> None:
         """Remove the interface, if there is one, and restore the parent's settings.
@@ -167,36 +169,26 @@ class VirtualMac:
         with self._in_words(), _locked(self._parent):
             self._remove()
             if _index(self._parent):
-                self._or_not_at_all(self._make)
+                with on_error(self._try_to_remove):
+                    self._make()
                 self._remove()
 
-    def _or_not_at_all(self, make: Callable[[], object]) -> None:
-        try:
-            make()
-        except (OSError, self._refusal):
-            with suppress(OSError, self._refusal, LinkError):
-                self._remove()
-            raise
+    def _try_to_remove(self) -> None:
+        with suppress(OSError, self._refusal, LinkError):
+            self._remove()
 
     def _make(self) -> int:
         """Make the interface, down and without addresses.  Return its index."""
         name, parent = self.name, _existing(self._parent)
-        self._kernel.link(
-            "add",
-            ifname=name,
-            kind="macvlan",
-            link=parent,
-            macvlan_mode="bridge",
-            address=_text(self.mac),
-        )
+        mac = self.mac.hex(":")
+        self._kernel.link("add", ifname=name, link=parent, address=mac, **_MACVLAN)
         index = _existing(name)
         self._note = next(self._notes_of_others(), None) or _read_note(self._parent)
         self._noted_on = parent
         self._kernel.link("set", index=index, ifalias=self._note)
         _quieten(self._parent)
-        _prepare(
-            name, self._parent, {address.version for address, _ in self._addresses}
-        )
+        versions = {address.version for address, _ in self._addresses}
+        _prepare(name, self._parent, versions)
         return index
 
     def _fill(self, index: int) -> None:
@@ -219,14 +211,13 @@ class VirtualMac:
         note = self._note if self._noted_on == parent else ""
         if index:
             link = self._link(index)
-            if not _is_macvlan(link) or link.get_attr("IFLA_ADDRESS") != _text(
-                self.mac
-            ):
+            mac = self.mac.hex(":")
+            if not _is_macvlan(link) or link.get_attr("IFLA_ADDRESS") != mac:
                 raise LinkError(
                     "{name} is there already, and is not ours (allowed: a macvlan with "
                     "the MAC {mac}, which is removed)",
                     name=name,
-                    mac=_text(self.mac),
+                    mac=mac,
                 )
             note = link.get_attr("IFLA_IFALIAS") or note
             # Down it has no address.  If we are killed now, the note is still there.
@@ -265,10 +256,6 @@ def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
             "pip install 'carppcap[vmac]'"
         ) from None
     return IPRoute, NetlinkError
-
-
-def _text(mac: bytes) -> str:
-    return mac.hex(":")
 
 
 def _index(name: str) -> int:
@@ -331,20 +318,19 @@ def _restore(parent: str, note: str) -> None:
             _write(path, pairs[name])
 
 
-def _prepare(name: str, parent: str, versions: set[int]) -> None:
+def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
     """Configure a macvlan that is not up yet.
 
     It forwards if the parent does, because it receives packets in place of the parent.
     """
-    ipv4 = {"forwarding": _read(_setting(4, parent, "forwarding")), **_MACVLAN_IPV4}
-    for setting, value in ipv4.items():
-        _write(_setting(4, name, setting), value)
-    if 6 in versions:
-        ipv6 = {"forwarding": _read(_setting(6, parent, "forwarding")), **_MACVLAN_IPV6}
-        for setting, value in {**ipv6, "disable_ipv6": "0"}.items():
-            _write(_setting(6, name, setting), value)
-    elif os.path.exists(_setting(6, name, "disable_ipv6")):
-        _write(_setting(6, name, "disable_ipv6"), "1")
+    for version in sorted({4, *versions}):
+        forwarding = _read(_setting(version, parent, "forwarding"))
+        values = {"forwarding": forwarding, **_MACVLAN_SETTINGS[version]}
+        for setting, value in values.items():
+            _write(_setting(version, name, setting), value)
+    disable_ipv6 = _setting(6, name, "disable_ipv6")
+    if 6 not in versions and os.path.exists(disable_ipv6):
+        _write(disable_ipv6, "1")
 
 
 @contextmanager
@@ -353,17 +339,13 @@ def _locked(parent: str) -> Iterator[None]:
 
     A stopped process must not stop the others, so this waits at most 20 ms for them.
     """
-    try:
-        directory = os.open(os.path.dirname(_setting(4, parent, "x")), os.O_RDONLY)
-    except OSError:  # no such interface, or no descriptor left
+    with ExitStack() as held:
+        with suppress(OSError):  # no such interface, or no descriptor left
+            directory = os.open(os.path.dirname(_setting(4, parent, "x")), os.O_RDONLY)
+            held.callback(os.close, directory)
+            for _ in range(_LOCK_ATTEMPTS):
+                with suppress(BlockingIOError):
+                    fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(_LOCK_PAUSE_S)
         yield
-        return
-    try:
-        for _ in range(_LOCK_ATTEMPTS):
-            with suppress(BlockingIOError):
-                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            time.sleep(_LOCK_PAUSE_S)
-        yield
-    finally:
-        os.close(directory)

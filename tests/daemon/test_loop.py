@@ -640,8 +640,8 @@ class SlowLog(MemoryLog):
 
     is_slow = threading.Event()
 
-    def write(self, level: Level, text: str) -> None:
-        super().write(level, text)
+    def write(self, level: Level, text: str, translated: str | None = None) -> None:
+        super().write(level, text, translated)
         if "on a0 id 7" in self.texts[-1]:
             self.is_slow.set()
             time.sleep(0.5)

@@ -161,6 +161,14 @@ def test_families(
     assert made.source_of(Family.IPV6) == source6
 
 
+def test_groups() -> None:
+    """The IPv4 group is a setting, that of IPv6 is ff02::12."""
+    made = config(group=IPv4Address("224.0.0.99"))
+
+    assert made.group_of(Family.IPV4) == IPv4Address("224.0.0.99")
+    assert made.group_of(Family.IPV6) == IPv6Address("ff02::12")
+
+
 @pytest.mark.parametrize(
     ("prefixes", "networks"),
     [
