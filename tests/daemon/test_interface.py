@@ -1,4 +1,4 @@
-"""One interface through all that can happen to it."""
+"""One interface, and all that can happen to it."""
 
 import errno
 import os
@@ -65,7 +65,7 @@ class Subject:
         )
 
     def after(self, command: str) -> list[LinkEvent]:
-        """What the core is told of a change, all events of it taken together."""
+        """Run `ip COMMAND`, and return all events that come of it."""
         ip(command)
         return self.news()
 
@@ -76,12 +76,12 @@ class Subject:
         return found
 
     def said(self) -> list[tuple[str, str]]:
-        """Warnings and errors, and what was said at info level of an address."""
+        """Return the lines logged since the last call, without debug lines."""
         lines, self.log.lines = self.log.lines, []
         return [line for line in lines if line[0] != "DEBUG"]
 
     def hears(self) -> bool:
-        """Whether an advert sent at the other end arrives."""
+        """True if an advert sent at the other end arrives."""
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
             far.bind(("b0", 0))
             far.send(ADVERT)
@@ -105,7 +105,7 @@ def subject() -> Iterator[Subject]:
 
 
 def until_usable(interface: Interface) -> list[LinkNews]:
-    """Look at it until it says that it is usable; return that news."""
+    """Refresh `interface` until it reports `LinkUp`; return that news."""
     news: list[LinkNews] = []
 
     def is_usable() -> bool:
@@ -135,11 +135,11 @@ def test_in_use(subject: Subject) -> None:
 
 
 DEAF = Sieve(narrow=True, slices=2, turn=LOWER.packed[-1] & 1 ^ 1)
-"""Hears nobody with an address like the one that the adverts here come from."""
+"""Drops frames of the address that the adverts of these tests come from."""
 
 
 def test_a_sieve(subject: Subject) -> None:
-    """It is in force until there is another; an interface made anew begins wide."""
+    """It is in force until the next one; an interface made again begins wide."""
     for _ in range(2):
         subject.interface.sift(DEAF)
     assert not subject.hears()
@@ -163,7 +163,7 @@ def test_a_sieve(subject: Subject) -> None:
 def test_a_sieve_that_cannot_be_put_in_force(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is said once, the old one goes on, and each call is another try."""
+    """It is logged once, the old sieve stays, and each call is another attempt."""
 
     def refuse(self: LiveCapture, bpf: str) -> None:
         raise LinkError("Unable to change the filter: {why}", why="no memory")
@@ -180,7 +180,7 @@ def test_a_sieve_that_cannot_be_put_in_force(
 
 
 def test_our_own_frames_are_not_heard(subject: Subject) -> None:
-    """The filter of the original, so that a loop does not even wake us up."""
+    """They are filtered as by ucarp, so that a loop does not even wake us up."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
         far.bind(("b0", 0))
         far.send(frame(payload(HOST), source=OURS))
@@ -201,7 +201,7 @@ def test_nomcast() -> None:
     [(0, 1, READ_TIMEOUT_MS), (20, 0, READ_TIMEOUT_SUBSECOND_MS)],
 )
 def test_read_timeout(advskew: int, advbase: int, timeout_ms: int) -> None:
-    """Only adverts below a second are worth waking up for all the time."""
+    """Only intervals below a second are worth waking up every millisecond."""
     subject = Subject(config(interface="a0", advbase=advbase, advskew=advskew))
 
     assert subject.interface.read_delay_ns == 2 * timeout_ms * NS_PER_MS
@@ -209,7 +209,7 @@ def test_read_timeout(advskew: int, advbase: int, timeout_ms: int) -> None:
 
 
 def test_carrier(subject: Subject) -> None:
-    """A pulled cable, and back."""
+    """A cable is pulled and plugged in again."""
     assert subject.after("link set b0 down") == [LinkDown()]
     assert subject.said() == [("WARNING", "a0 has no carrier")]
 
@@ -219,7 +219,7 @@ def test_carrier(subject: Subject) -> None:
 
 
 def test_down_and_up(subject: Subject) -> None:
-    """Where the original ends."""
+    """ucarp would end; carppcap uses the interface again."""
     assert subject.after("link set a0 down") == [LinkDown()]
     assert subject.said() == [("WARNING", "a0 is down")]
     with pytest.raises(SendError):
@@ -231,7 +231,7 @@ def test_down_and_up(subject: Subject) -> None:
 
 
 def test_gone_and_made_again(subject: Subject) -> None:
-    """Another interface of the same name is as good; its MAC is another, too."""
+    """Another interface of the same name is used, with its own MAC."""
     old = subject.interface.mac
     assert subject.after("link delete a0") == [LinkDown()]
     assert subject.said()[0] == ("WARNING", "a0 is gone")
@@ -251,7 +251,7 @@ def test_gone_and_made_again(subject: Subject) -> None:
 
 
 def test_renamed(subject: Subject) -> None:
-    """It is the name that counts, as on the command line."""
+    """The interface with the name of the command line is used, whichever it is."""
     ip("link set a0 down")
     ip("link set a0 name c0")
     ip("link set c0 up")
@@ -287,7 +287,7 @@ def test_another_mac_of_an_interface_made_again() -> None:
 
 
 def test_without_our_address(subject: Subject) -> None:
-    """A host without its address has been taken out of service."""
+    """A host without its address cannot take part."""
     assert subject.after(f"address delete {OURS}/24 dev a0") == [LinkDown()]
     assert subject.said() == [("WARNING", "a0 has lost our address 10.1.1.5")]
 
@@ -295,7 +295,7 @@ def test_without_our_address(subject: Subject) -> None:
 
 
 def test_another_reason_is_said(subject: Subject) -> None:
-    """The last line tells what is missing now, and each thing once."""
+    """The last line tells what is missing now; each reason is logged once."""
     subject.after("link set b0 down")
     subject.after(f"address delete {OURS}/24 dev a0")
     subject.said()
@@ -308,7 +308,7 @@ def test_another_reason_is_said(subject: Subject) -> None:
 
 
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
-    """Noticed by whom it concerns; the interface is as good as before."""
+    """`AddressesLost` is reported once; the interface stays usable."""
     assert subject.after("address add 10.1.1.252/32 dev a0") == []
 
     ip("address delete 10.1.1.252/32 dev a0")
@@ -319,7 +319,7 @@ def test_a_virtual_address_that_goes(subject: Subject) -> None:
 
 
 def test_ignoring_the_state() -> None:
-    """-S: the core never hears of it, and the way back is found all the same."""
+    """With -S there are no events, and a new interface is opened all the same."""
     subject = Subject(ignore_link_state=True)
     subject.news()
 
@@ -335,7 +335,7 @@ def test_ignoring_the_state() -> None:
 
 
 def test_a_start_on_an_interface_that_is_down() -> None:
-    """No reason not to start: it may come up later."""
+    """The daemon starts: the interface may come up later."""
     ip("link set a0 down")
     subject = Subject()
     assert not subject.interface.usable
@@ -347,7 +347,7 @@ def test_a_start_on_an_interface_that_is_down() -> None:
 
 
 def test_a_start_without_our_address() -> None:
-    """The original does not look; a warning, and the address may come later."""
+    """There is a warning; the address may come later.  ucarp does not look."""
     subject = Subject(config(interface="a0", source=LOWER))
 
     assert subject.said()[0] == (
@@ -370,14 +370,14 @@ def test_a_start_without_our_address() -> None:
     ],
 )
 def test_a_start_that_fails(name: str, why: str) -> None:
-    """One sentence, for who has to correct it."""
+    """The error is one sentence that says what to correct."""
     ip("link set lo up")
     with pytest.raises(LinkError, match=why):
         Subject(config(interface=name))
 
 
 def test_not_ethernet_any_more(subject: Subject) -> None:
-    """Said once, and tried again with every event; nobody takes it for usable."""
+    """It is logged once, tried again with every event, and not usable."""
     subject.after("link delete a0")
     subject.said()
     ip("link set lo down")
@@ -405,7 +405,7 @@ class MuteMonitor:
     """A monitor that gets no answer from the kernel."""
 
     def drain(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
     def status(self) -> LinkStatus:
         raise LinkError(
@@ -413,11 +413,11 @@ class MuteMonitor:
         )
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
-    """What was known holds on; the daemon does."""
+    """The status stays, the error is logged once, and a retry is asked for."""
     real, before = subject.interface.monitor, subject.interface.status
     subject.interface.monitor = MuteMonitor()  # type: ignore[assignment]
 
@@ -433,7 +433,7 @@ def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
 
 
 def test_no_group_to_be_had() -> None:
-    """A limit of the kernel; not every switch filters, so it goes on."""
+    """The kernel has a limit.  The interface is used, as not every switch filters."""
     limit = Path("/proc/sys/net/ipv4/igmp_max_memberships")
     before = limit.read_text()
     limit.write_text("0")
@@ -449,7 +449,7 @@ def test_no_group_to_be_had() -> None:
 
 
 def test_frames_lost(subject: Subject) -> None:
-    """Counted by the kernel, and no longer when no more are lost."""
+    """The kernel counts them, and stops when no more are lost."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
         far.bind(("b0", 0))
 
@@ -465,7 +465,7 @@ def test_frames_lost(subject: Subject) -> None:
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """Where none is left to open."""
+    """Leave no descriptor to open during the context."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
@@ -474,8 +474,8 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_made_anew_without_descriptors(subject: Subject) -> None:
-    """It says so once and wants to try again, which then works."""
+def test_made_again_without_descriptors(subject: Subject) -> None:
+    """It is logged once, a retry is asked for, and the retry works."""
     subject.after("link delete a0")
     interface = subject.interface
     states = [(interface.usable, interface.refresh().needs_retry)]
@@ -499,7 +499,7 @@ def test_made_anew_without_descriptors(subject: Subject) -> None:
 def test_no_descriptor_for_the_group(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is used without being a member, and joins as soon as it can."""
+    """The interface is used without being a member, and joins as soon as it can."""
     subject.after("link delete a0")
     make_link()
     subject.said()

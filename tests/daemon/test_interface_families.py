@@ -70,7 +70,7 @@ def groups6() -> str:
     ],
 )
 def test_groups(host: VirtualHostConfig, ipv4: bool, ipv6: bool) -> None:
-    """Those of the families that are advertised in, until the end."""
+    """It is in the groups of the families it advertises in, until `close`."""
     made = Subject(host)
 
     assert (IGMP_OF_GROUP in groups()) is ipv4
@@ -81,7 +81,7 @@ def test_groups(host: VirtualHostConfig, ipv4: bool, ipv6: bool) -> None:
 
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
 def test_one_family_is_enough(subject: Subject) -> None:
-    """Only who has lost his addresses in both is out of service."""
+    """A host is out of service only without its addresses of both families."""
     assert subject.after("address delete fd00::5/64 dev a0") == []
     assert subject.said() == [("WARNING", "a0 has lost our address fd00::5")]
     assert subject.after("address delete 10.1.1.5/24 dev a0") == [LinkDown()]
@@ -91,14 +91,14 @@ def test_one_family_is_enough(subject: Subject) -> None:
 
 @pytest.mark.parametrize("subject", [ONLY_IPV6], indirect=True)
 def test_the_only_family(subject: Subject) -> None:
-    """As in IPv4."""
+    """Without its only address a host is out of service, as in IPv4."""
     assert subject.after("address delete fd00::5/64 dev a0") == [LinkDown()]
     assert subject.after("address add fd00::5/64 dev a0 nodad") == [LinkUp()]
 
 
 @pytest.mark.parametrize("insisted", [False, True])
-def test_an_interface_made_anew_with_another_mac(insisted: bool) -> None:
-    """Its new link-local address will do, where the old one was only our choice."""
+def test_an_interface_made_again_with_another_mac(insisted: bool) -> None:
+    """Its new link-local address will do, unless the user gave the old one."""
     host = with_source(config(interface="a0", vips=(VIP6,), source=None), MemoryLog())
     made = Subject(host, any_source6=not insisted)
 
@@ -123,7 +123,7 @@ def test_an_interface_made_anew_with_another_mac(insisted: bool) -> None:
 
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
-    """Of either family."""
+    """An IPv6 address counts like an IPv4 address."""
     subject.after("address add fd00::fc/128 dev a0 nodad")
     ip("address delete fd00::fc/128 dev a0")
 
@@ -132,7 +132,7 @@ def test_a_virtual_address_that_goes(subject: Subject) -> None:
 
 
 def test_a_foreign_source_is_named() -> None:
-    """Each that is not there."""
+    """There is a warning for each source address that is not there."""
     host = config(interface="a0", vips=(VIP, VIP6), source=LOWER, source6=OURS6 + 1)
     made = Subject(host)
 
@@ -149,7 +149,7 @@ def unicast(*peers: Address) -> VirtualHostConfig:
 
 @pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
 def test_the_kernel_finds_a_peer(subject: Subject) -> None:
-    """First it has to be asked; and without an interface nobody knows."""
+    """It is not known at first, then it is; without an interface it is not."""
     # Two hosts in one network do not resolve each other, so the answer is put there.
     assert subject.interface.next_hop_mac(LOWER) is None
     ip("neighbour replace 10.1.1.4 lladdr 02:00:00:00:00:04 dev a0 nud reachable")
@@ -160,10 +160,10 @@ def test_the_kernel_finds_a_peer(subject: Subject) -> None:
 
 
 @pytest.mark.parametrize("subject", [unicast(LOWER)], indirect=True)
-def test_who_may_not_ask_says_so_once(
+def test_a_refusal_to_resolve_is_logged_once(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And goes on."""
+    """The refusal is logged once, and the MAC is unknown."""
 
     def refuse(*_: object) -> bytes | None:
         raise NotPermittedError("Unable to have {address} resolved", address=LOWER)
@@ -197,13 +197,13 @@ def test_no_descriptor_for_the_neighbours(
 
 
 @pytest.mark.parametrize("subject", [config(interface="a0")], indirect=True)
-def test_without_peers_nobody_is_asked(subject: Subject) -> None:
-    """A group needs no neighbours."""
+def test_without_peers_no_mac_is_known(subject: Subject) -> None:
+    """No MAC is known without `peers`: a group needs none."""
     assert subject.interface.next_hop_mac(IPv4Address("10.1.1.4")) is None
 
 
 def protocol_sockets() -> int:
-    """Raw sockets of protocol 112 in this network."""
+    """Return the number of raw sockets of protocol 112 in this network."""
     lines = Path("/proc/thread-self/net/raw").read_text().splitlines()
     return sum(":0070 " in line for line in lines)
 
@@ -212,7 +212,7 @@ def protocol_sockets() -> int:
     ("host", "held"), [(unicast(LOWER), 1), (config(interface="a0"), 0)]
 )
 def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) -> None:
-    """It would answer each advert of theirs with an error."""
+    """The kernel would answer each of their adverts with an error."""
     made = Subject(host)
 
     assert protocol_sockets() == held
@@ -222,7 +222,7 @@ def test_the_kernel_is_kept_quiet_for_peers(host: VirtualHostConfig, held: int) 
 
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
 def test_a_router_is_known(subject: Subject) -> None:
-    """By the setting of the interface, asked for each time."""
+    """The setting of the interface is read each time."""
     setting = Path("/proc/sys/net/ipv6/conf/a0/forwarding")
     found = [subject.interface.forwards_ipv6]
     setting.write_text("1")

@@ -47,12 +47,12 @@ NO_SOURCE = config(interface="a0", vips=(VIP6,), source=None)
     ],
 )
 def test_source(host: VirtualHostConfig, expected: Address | None) -> None:
-    """Chosen where one is needed and none was given."""
+    """A source is chosen where one is needed and none was given."""
     assert with_source(host, MemoryLog()).source6 == expected
 
 
 def test_source_for_the_group() -> None:
-    """Link-local, which is there a moment after the interface came up."""
+    """The link-local address is waited for: it comes a moment after the interface."""
     log = MemoryLog()
     ip("address flush dev a0 scope link")
     ip("link set a0 down")
@@ -65,7 +65,7 @@ def test_source_for_the_group() -> None:
 
 
 def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what is missing."""
+    """The error says what is missing."""
     monkeypatch.setattr(origin, "SOURCE_TIMEOUT_NS", 10_000_000)
     ip("link set a0 down")
     ip("-6 address flush dev a0")

@@ -82,11 +82,11 @@ class World:
 
     @property
     def ran(self) -> list[str]:
-        """The scripts that ran, in their order."""
+        """Return the scripts that ran, in their order."""
         return self.notes.read_text().split()
 
     def heard(self) -> list[str | tuple[int, int]]:
-        """Every ARP request as "arp" and every advert as (advbase, advskew)."""
+        """Return each ARP request as "arp" and each advert as (advbase, advskew)."""
         found: list[str | tuple[int, int]] = []
         self.far.setblocking(False)
         while True:
@@ -124,7 +124,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RecordedGroup]]:
-    """Every live run here is run again from its events, and does the same again."""
+    """Run each live run of this module again from its events, and compare."""
     made = record(monkeypatch)
     yield made
     for group in made:
@@ -143,7 +143,7 @@ class Live:
         self.daemon = Daemon(settings, settings.virtual_host("a0"), self.log)
 
     def run(self, *acts: Callable[[], object]) -> signal.Signals | None:
-        """Run it, with the acts one after the other beside it; how it ended.
+        """Run it, and the acts one after the other beside it; return how it ended.
 
         A daemon that the acts do not end is ended afterwards.
         """
@@ -174,14 +174,14 @@ class Live:
                     raise failures[0]
 
     def _no_script_runs(self) -> bool:
-        # A daemon that is killed leaves its script alone, as the original does.
+        # A daemon that is killed leaves its script alone, as ucarp does.
         scripts = self.daemon._vips.scripts
         scripts.reap(0)
         scripts.outcomes.clear()
         return scripts.idle
 
     def says(self, *texts: str) -> Callable[[], None]:
-        """An act: wait until these have been said, each after the one before."""
+        """Return an act: wait until these are logged, each after the one before."""
 
         def are_said() -> bool:
             lines = iter(self.log.texts)
@@ -190,17 +190,17 @@ class Live:
         return lambda: wait_for(are_said, f"{texts} in {self.log.texts}")
 
     def said(self, text: str) -> int:
-        """How many lines contain `text`."""
+        """Return how many lines contain `text`."""
         return sum(text in line for line in self.log.texts)
 
 
 def kill(number: signal.Signals) -> Callable[[], None]:
-    """An act: send this process a signal."""
+    """Return an act: send this process a signal."""
     return lambda: os.kill(os.getpid(), number)
 
 
 def after(seconds: float) -> Callable[[], None]:
-    """An act: let time pass."""
+    """Return an act: let time pass."""
     return lambda: time.sleep(seconds)
 
 
@@ -224,7 +224,7 @@ def test_two_daemons(world: World, recorded: list[RecordedGroup]) -> None:
     live = Live("")
 
     def heard() -> set[int]:
-        """The skews of adverts that the group heard so far."""
+        """Return the skews of the adverts that the group has heard."""
         steps = [step for group in recorded for step in group.steps]
         return {s.event.advskew for s in steps if isinstance(s.event, AdvertReceived)}
 
@@ -261,12 +261,12 @@ def test_becoming_master(world: World) -> None:
     first, second = (place for place, what in enumerate(heard) if what == "arp")
     assert second - first == 3  # two adverts in between
     assert world.ran == ["down", "up"]
-    assert world.has_address()  # without -z it stays, as with the original
+    assert world.has_address()  # without -z it stays, as with ucarp
     assert FAREWELL not in heard
 
 
 def test_leaving_gently(world: World) -> None:
-    """-z: the down script first, then the farewell, then the end with status 0."""
+    """With -z the down script runs, then the farewell leaves, then status 0."""
     live = Live(f"-u {world.up} -d {world.down} -z")
 
     ended_by = live.run(
@@ -292,7 +292,7 @@ def test_leaving_as_backup(world: World) -> None:
 
 
 def test_leaving_without_a_word(world: World) -> None:
-    """--no-farewell."""
+    """With --no-farewell the down script runs, and no farewell is sent."""
     live = Live(f"-u {world.up} -d {world.down} -z --no-farewell")
 
     assert live.run(live.says(MASTER), kill(signal.SIGTERM)) is None
@@ -319,13 +319,13 @@ def test_a_down_script_that_hangs(world: World) -> None:
     )
 
     assert ended_by is None
-    # It still holds the address: nobody must be invited to take it.
+    # It still holds the address: no peer must be invited to take it.
     assert live.said("this host still has 10.1.1.252") == 1
     assert FAREWELL not in world.heard()
 
 
 def test_signals_for_people(world: World) -> None:
-    """USR1 says the state; USR2 hands over, and leaves the address be for 3 s."""
+    """USR1 logs the state; USR2 hands over, and the address is left alone for 3 s."""
     live = Live(f"-u {world.up} -d {world.down}", MemoryLog(debug=True))
 
     live.run(
@@ -366,7 +366,7 @@ def test_a_script_that_takes_too_long(world: World) -> None:
     ],
 )
 def test_what_the_up_script_says(world: World, body: str, is_aside: bool) -> None:
-    """Success is the address, or at least the script's word for it."""
+    """An up script succeeded if the address is there or, if unknown, if it exits 0."""
     live = Live(f"-u {world.script('up', body)} -d {world.down}")
 
     live.run(live.says(MASTER), after(0.3))
@@ -458,7 +458,7 @@ def test_out_of_memory_as_backup(world: World, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_scripts(world: World) -> None:
-    """Somebody else sees to the address; we announce at once."""
+    """Something else adds the address; it is announced at once."""
     live = Live("-z")
 
     assert live.run(live.says(MASTER), after(0.1), kill(signal.SIGQUIT)) is None
@@ -502,7 +502,7 @@ def test_frames_of_a_slow_start(world: World, recorded: list[RecordedGroup]) -> 
 
 @pytest.mark.parametrize("mode", ["detect", "enforce"])
 def test_an_old_advert(world: World, mode: str) -> None:
-    """It is said, obeyed or not, and whoever sent it is told beyond what to count."""
+    """It is logged, obeyed or not, and a hint tells its sender what to count beyond."""
     live = Live(f"-r 200 --replay-guard {mode}")
     hints: list[Advert] = []
 
@@ -535,7 +535,7 @@ def test_an_old_advert(world: World, mode: str) -> None:
 
 
 def test_frames_that_move_nothing(world: World) -> None:
-    """Said, once; what is not of our protocol is not even looked at."""
+    """Each is logged once; frames of another protocol are not looked at."""
     live = Live("")
 
     def send() -> None:
@@ -579,7 +579,7 @@ def test_a_start_without_carrier(world: World) -> None:
 
 
 def test_ignoring_the_link(world: World) -> None:
-    """-S: it stays master on a dead cable, and failing to send does not end it."""
+    """With -S it stays master on a dead cable, and failing to send does not end it."""
     live = Live("-S")
 
     live.run(
@@ -596,7 +596,7 @@ def test_ignoring_the_link(world: World) -> None:
 
 
 def test_an_address_that_was_taken_away(world: World) -> None:
-    """By an administrator's slip, or DHCP: the master takes it again."""
+    """An administrator or DHCP removes it by mistake; the master adds it again."""
     live = Live(f"-u {world.up} -d {world.down}")
 
     live.run(
@@ -648,7 +648,7 @@ class SlowLog(MemoryLog):
 
 
 def test_held_up(world: World) -> None:
-    """Frames were lost, perhaps those of the master: silence proves nothing."""
+    """Frames were lost, so the silence of the master proves nothing."""
     log = SlowLog()
     live = Live("-r 10", log)  # master after 312 ms
 
@@ -669,7 +669,7 @@ def test_held_up(world: World) -> None:
 def test_ignored_signals(
     world: World, flags: str, ended_by: signal.Signals | None
 ) -> None:
-    """What was ignored when we came stays so, unless -z asks for more."""
+    """A signal that was ignored at the start stays ignored, unless -z is given."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     live = Live(flags)
 
@@ -679,7 +679,7 @@ def test_ignored_signals(
 def test_a_kernel_that_does_not_answer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether we have the address cannot be told: then the script's word counts."""
+    """The address cannot be looked for, so the exit status of the script counts."""
     live = Live(f"-u {world.script('up', 'exit 1')} -d {world.down}")
 
     def refuse() -> None:
@@ -691,7 +691,7 @@ def test_a_kernel_that_does_not_answer(
 
 
 def test_nothing_is_left_open(world: World) -> None:
-    """Neither after the end, nor after many changes of the interface."""
+    """No descriptor is left after the end, or after many changes of the interface."""
 
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))

@@ -1,4 +1,4 @@
-"""What scripts are told beside their arguments."""
+"""The environment of scripts."""
 
 from ipaddress import ip_address
 
@@ -43,7 +43,7 @@ TO_MASTER = [(0, Start()), (3, Tick())]
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_step_env(story: list[tuple[int, Event]], told: str) -> None:
-    """The change that asked for it: from where, to where, and why."""
+    """It has the old state, the new state and the cause of the change."""
     group = Group(config(dead_ratio=3), numbers())
     for seconds, event in story:
         step = group.handle(event, ns(seconds))
@@ -63,7 +63,7 @@ def test_step_env(story: list[tuple[int, Event]], told: str) -> None:
     [((), "10.1.1.252 fd00::252"), ((24, None), "10.1.1.252/24 fd00::252")],
 )
 def test_group_env(prefixes: tuple[int | None, ...], addresses: str) -> None:
-    """What never changes; a single address is told like several."""
+    """It has what never changes; a single address is written like several."""
     vips = (ip_address("10.1.1.252"), ip_address("fd00::252"))
     assert group_env(config(vips=vips, prefixes=prefixes)) == {
         "CARPPCAP_INTERFACE": "eth0",

@@ -26,7 +26,7 @@ STEP = Step(0, "eth0", 7, Tick(), (TO_MASTER,), State.MASTER, None)
 
 
 class FakeInterface:
-    """An interface of our own that notes what is asked of it, in `deeds`."""
+    """A virtual MAC that notes the calls of its methods in `deeds`."""
 
     deeds: list[str]
     fails = ""
@@ -76,7 +76,7 @@ class Subject:
         )
 
     def outcome(self) -> list[AddressesNews]:
-        """What came of the script that runs."""
+        """Return the outcome of the running script."""
         for _ in range(1000):
             news = self.vips.tend(0)
             if news:
@@ -87,11 +87,11 @@ class Subject:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeInterface]:
-    """The interfaces that will be made."""
+    """Replace `VirtualMac` by a fake; return the list of those made."""
     module = ModuleType("carppcap.system.vmac")
 
     class Fake(FakeInterface):
-        """One for each test."""
+        """A fresh class of fakes for each test."""
 
     module.VirtualMac = Fake  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "carppcap.system.vmac", module)
@@ -100,7 +100,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeInterface]:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[[str], str]:
-    """Makes a script of one line."""
+    """Return a function that writes a script of one line."""
 
     def make(line: str) -> str:
         path = tmp_path / f"script{len(list(tmp_path.iterdir()))}"
@@ -118,7 +118,7 @@ def script(tmp_path: Path) -> Callable[[str], str]:
         pytest.param("exit 1", frozenset(), False, True, id="none-there"),
         pytest.param("exit 1", frozenset({VIP}), False, False, id="one-of-two"),
         pytest.param("exit 1", frozenset({OURS, *VIPS}), True, False, id="all-there"),
-        pytest.param("exit 1", None, False, False, id="nobody-knows"),
+        pytest.param("exit 1", None, False, False, id="not-known"),
     ],
 )
 def test_what_a_script_has_done(
@@ -128,7 +128,7 @@ def test_what_a_script_has_done(
     acquired: bool,
     released: bool,
 ) -> None:
-    """All addresses are to be there, or none: whatever the script says then."""
+    """`acquire` needs all addresses to be there, `release` none, or else status 0."""
     subject = Subject(script(line), script(line))
     subject.held = held
 
@@ -140,7 +140,7 @@ def test_what_a_script_has_done(
 
 
 def test_without_scripts_it_is_done_at_once() -> None:
-    """Nothing to wait for."""
+    """There is no script to wait for."""
     subject = Subject()
     before = subject.vips.scripts.idle
     assert subject.vips.acquire(STEP) == []
@@ -156,7 +156,7 @@ def test_without_scripts_it_is_done_at_once() -> None:
 def test_a_script_gets_the_first_address(
     script: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """As from the original, and all of them in its environment."""
+    """It is an argument, as with ucarp; the environment has all addresses."""
     notes = tmp_path / "notes"
     up = script(f'echo "$* $CARPPCAP_ADDRESSES $CARPPCAP_STATE" >{notes}')
     subject = Subject(up, xparam="x y")
@@ -169,7 +169,7 @@ def test_a_script_gets_the_first_address(
 
 
 def test_a_script_that_hangs_can_be_killed(script: Callable[[str], str]) -> None:
-    """Who is asked twice to leave does not wait."""
+    """A second request to stop kills the script."""
     subject = Subject(down=script("exec sleep 60"))
     subject.vips.release(STEP)
     assert not subject.vips.scripts.idle
@@ -227,7 +227,7 @@ def test_an_up_script_after_our_own_interface(
 
 
 def test_an_interface_that_is_taken_away(fake: type[FakeInterface]) -> None:
-    """Only while we want it."""
+    """A loss counts only while this host wants the addresses."""
     subject = Subject(vmac=True)
     fake.has = False
     lost = [subject.vips.is_lost]
@@ -254,7 +254,7 @@ def test_an_interface_that_cannot_be_made(fake: type[FakeInterface]) -> None:
 
 
 def test_an_interface_that_cannot_be_removed(fake: type[FakeInterface]) -> None:
-    """Said; and whoever still has the addresses does not claim otherwise."""
+    """It is logged, and the addresses do not count as released."""
     subject = Subject(vmac=True)
     subject.vips.acquire(STEP)
     subject.vips.tend(0)

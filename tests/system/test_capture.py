@@ -35,7 +35,7 @@ CARP_ONLY = "ip proto 112"
 
 
 def pcap(frames: list[bytes], link_type: int = 1) -> bytes:
-    """A file of frames a second apart, written by hand."""
+    """Return a .pcap file of frames a second apart, packed by hand."""
     header = pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link_type)
     return header + b"".join(
         pack("=IIII", second, 7, len(data), len(data)) + data
@@ -44,7 +44,7 @@ def pcap(frames: list[bytes], link_type: int = 1) -> bytes:
 
 
 def pcapng(frames: list[bytes]) -> bytes:
-    """The same in the newer format."""
+    """Return the same frames as a .pcapng file."""
 
     def block(kind: int, body: bytes) -> bytes:
         length = 12 + len(body)
@@ -88,7 +88,7 @@ MANY = [bytes((number % 256,)) * 60 for number in range(600)]
 @pytest.mark.parametrize("write_file", [pcap, pcapng])
 @pytest.mark.parametrize("frames", [[], [ADVERT], MANY], ids=["none", "one", "many"])
 def test_a_file(tmp_path: Path, write_file: object, frames: list[bytes]) -> None:
-    """Every frame, with its own instant, from either format."""
+    """Every frame is read with its own stamp, from either format."""
     assert callable(write_file)
     capture = FileCapture(write(tmp_path, write_file(frames)))
 
@@ -115,7 +115,7 @@ def test_a_file_that_breaks_off(tmp_path: Path, number: int, cut: int) -> None:
 def test_a_break_changes_no_stamp(
     tmp_path: Path, second: int, microsecond: int
 ) -> None:
-    """Also after 2038, and for the nonsense that a damaged file may say."""
+    """A truncated file gives the same stamps as a whole one, also after 2038."""
     record = pack("=IIII", second, microsecond, len(ADVERT), len(ADVERT)) + ADVERT
     whole = FileCapture(write(tmp_path, pcap([]) + record))
     expected = [(second * NS_PER_S + microsecond * NS_PER_US, ADVERT)]
@@ -140,7 +140,7 @@ def test_a_break_changes_no_stamp(
     ],
 )
 def test_a_foreign_file(tmp_path: Path, data: bytes, why: str) -> None:
-    """One sentence, which begins with the path and has it only once."""
+    """The error is one sentence that begins with the path and has it only once."""
     path = write(tmp_path, data)
 
     with pytest.raises(LinkError) as caught:
@@ -151,7 +151,7 @@ def test_a_foreign_file(tmp_path: Path, data: bytes, why: str) -> None:
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
-    """Missing, a directory, or not ours to read."""
+    """A file that is missing, a directory or unreadable is an error."""
     for path, why in [
         (str(tmp_path / "none"), "No such file or directory"),
         (str(tmp_path), "is a directory"),
@@ -222,7 +222,7 @@ def test_sending(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_an_interface_that_goes_down_and_away(cable: socket.socket) -> None:
-    """Reading and sending say so and nothing waits; after `up` the handle works on."""
+    """Reading and sending raise errors and do not wait; after `up` the handle works."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
     ip("link set a0 down")
 
@@ -264,7 +264,7 @@ OF_VHID_7 = "ip proto 112 and ip[21] = 7"
 
 @pytest.mark.netns
 def test_another_filter(cable: socket.socket) -> None:
-    """From then on it is in force, and what had arrived by then is not lost."""
+    """It applies at once, and frames that had arrived before are not lost."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
     for frames in ([ADVERT, OTHERS_ADVERT], [OTHERS_ADVERT, ADVERT, OTHERS_ADVERT]):
         for data in frames:
@@ -283,7 +283,7 @@ def test_another_filter(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_no_frame_is_lost_between_filters(cable: socket.socket) -> None:
-    """Neither of the two filters misses it, and there is no moment without one."""
+    """A frame that both filters accept is never missed while one replaces the other."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
     number = 20_000
     is_over = threading.Event()
@@ -312,7 +312,7 @@ def test_no_frame_is_lost_between_filters(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_a_filter_that_is_none(cable: socket.socket) -> None:
-    """One sentence says so, and the old one stays in force."""
+    """An invalid filter is an error of one sentence, and the old one stays."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
 
     with pytest.raises(LinkError, match=r"^Unable to change the filter: unknown"):
@@ -326,7 +326,7 @@ def test_a_filter_that_is_none(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_another_filter_without_ethernet(cable: socket.socket) -> None:
-    """Where frames begin with something else, the kernel's bytes are elsewhere."""
+    """On a link other than Ethernet libpcap sets the filter: the offsets differ."""
     capture = LiveCapture("any", CARP_ONLY, READ_TIMEOUT_MS)
     assert capture.link_type is LinkType.LINUX_SLL
     capture.set_filter(OF_VHID_7)
@@ -341,7 +341,7 @@ def test_another_filter_without_ethernet(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_frames_without_room_are_counted(cable: socket.socket) -> None:
-    """A process that was held up can see that frames got lost meanwhile."""
+    """A process that was stopped can tell that frames were lost meanwhile."""
     capture = LiveCapture("a0", CARP_ONLY, READ_TIMEOUT_MS)
 
     def flooded() -> bool:
@@ -359,7 +359,7 @@ def test_frames_without_room_are_counted(cable: socket.socket) -> None:
 
 @pytest.mark.netns
 def test_default_interface() -> None:
-    """The first real one; `lo` and the pseudo devices do not count."""
+    """It is the first that is neither `lo` nor a pseudo device."""
     with network():
         with pytest.raises(LinkError, match=r"^You must supply a network interface"):
             default_interface()
@@ -371,7 +371,7 @@ def test_default_interface() -> None:
 @pytest.mark.netns
 @pytest.mark.parametrize("name", ["lo", "a0"])
 def test_without_the_right_to_capture(name: str) -> None:
-    """Not being root is an ordinary mistake."""
+    """Without root the error says what is needed."""
     script = (
         "import os, sys\n"
         "from carppcap.system.capture import LiveCapture\n"

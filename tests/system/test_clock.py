@@ -15,7 +15,7 @@ HOUR = 3600 * NS_PER_S
 
 
 def started(now: int = 0) -> CaptureClock:
-    """A clock made a second ago, whose buffer was seen empty at `now`."""
+    """Return a clock made a second ago, whose buffer was empty at `now`."""
     made = now - NS_PER_S
     clock = CaptureClock(made, WALL_AT_0 + made, DELAY_NS)
     clock.begin_turn(now, WALL_AT_0 + now)
@@ -57,7 +57,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_instant(case: Case) -> None:
-    """A stamp is believed only if it is plausible, and else the frame came just now."""
+    """A stamp counts if it is plausible; otherwise the frame counts as of now."""
     clock = started()
 
     clock.begin_turn(100 * MS, WALL_AT_0 + 100 * MS + case.step)
@@ -67,7 +67,7 @@ def test_instant(case: Case) -> None:
 
 
 def test_trust_returns_a_turn_after_a_step() -> None:
-    """The clock may have been set; from then on it runs as before."""
+    """Stamps count again one turn after the wall clock was set."""
     clock = started()
     clock.begin_turn(100 * MS, WALL_AT_0 + HOUR + 100 * MS)
     clock.buffer_is_empty()
@@ -91,7 +91,7 @@ def test_a_stall_does_not_shift_what_waited() -> None:
 
 
 def test_what_arrives_while_we_read_is_of_the_next_turn() -> None:
-    """This is how reading ends under a flood; around a step nothing can be told."""
+    """Reading ends there in a flood; around a step of the clock it cannot be told."""
     clock = started()
     clock.begin_turn(100 * MS, WALL_AT_0 + 100 * MS)
 
@@ -117,7 +117,7 @@ def test_what_arrives_while_we_read_is_of_the_next_turn() -> None:
 def test_instants_never_decrease_nor_run_ahead(
     turns: list[tuple[int, int, list[int], bool]],
 ) -> None:
-    """Whatever the clocks and the stamps do: in order, and never later than now."""
+    """Whatever the clocks and stamps are, instants are in order and never after now."""
     now, wall = 0, WALL_AT_0
     clock = started()
     before = -NS_PER_S
@@ -134,7 +134,7 @@ def test_instants_never_decrease_nor_run_ahead(
 
 
 def test_the_clocks_are_those_of_the_machine() -> None:
-    """One of them cannot be set, the other counts from 1970."""
+    """They are those of Python: one cannot be set, the other counts from 1970."""
     first, second = now_ns(), now_ns()
 
     assert first <= second

@@ -1,4 +1,4 @@
-"""Frames into a file."""
+"""Frames that are written to a file."""
 
 from pathlib import Path
 from struct import pack
@@ -12,7 +12,7 @@ from carppcap.units import NS_PER_S
 
 
 def test_a_file_of_frames(tmp_path: Path) -> None:
-    """A capture file with nanoseconds, whose stamps count from the epoch."""
+    """It is a .pcap file with stamps in nanoseconds since 1970."""
     path = tmp_path / "sent.pcap"
     injector = FileInjector(str(path))
     injector.send(b"first", 1_700_000_000 * NS_PER_S)
@@ -29,7 +29,7 @@ def test_a_file_of_frames(tmp_path: Path) -> None:
 
 
 def test_libpcap_reads_it(tmp_path: Path) -> None:
-    """What we write, we can read; libpcap gives microseconds."""
+    """libpcap reads what was written, with stamps in microseconds."""
     path = tmp_path / "sent.pcap"
     injector = FileInjector(str(path))
     injector.send(b"x" * 60, 5 * NS_PER_S + 7_001)
@@ -40,13 +40,13 @@ def test_libpcap_reads_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/nonexistent/x.pcap", "/"])
 def test_a_file_that_cannot_be_made(path: str) -> None:
-    """Said at once, with the path and the reason."""
+    """The error comes at once, with the path and the reason."""
     with pytest.raises(LinkError, match=rf"^Unable to write {path}: "):
         FileInjector(path)
 
 
 def test_a_full_disk() -> None:
-    """It may show only when a buffer is written out: at the end, or before."""
+    """The error may come only when the buffer is written: in `send` or `close`."""
     injector = FileInjector("/dev/full")
     with pytest.raises(LinkError, match=r"^Unable to write /dev/full: No space left"):
         injector.close()

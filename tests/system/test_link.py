@@ -1,4 +1,4 @@
-"""Interfaces as the kernel tells of them, and answers no kernel should give."""
+"""Interfaces as the kernel describes them, and malformed answers."""
 
 import errno
 import os
@@ -48,7 +48,7 @@ VIP6 = IPv6Address("fd00::252")
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """What the kernel says; a sound answer about a0, unless a test changes it."""
+    """Replace the kernel's answers: at first a valid one about a0."""
     made = {
         GETLINK: [link_message()],
         GETADDR: [
@@ -72,7 +72,7 @@ SOUND = LinkStatus(
 
 
 def test_status(answers: Answers) -> None:
-    """Index, flags, MAC and addresses, from two questions."""
+    """Two requests give index, flags, MAC and addresses."""
     status = LinkMonitor("a0").status()
 
     assert status == SOUND
@@ -91,14 +91,14 @@ def test_status(answers: Answers) -> None:
     ],
 )
 def test_flags(answers: Answers, answer: bytes, changes: dict[str, Any]) -> None:
-    """Down, without carrier, not Ethernet, another interface, or unknown news."""
+    """Each flag and message type changes the status as it should."""
     answers[GETLINK] = [answer]
 
     assert LinkMonitor("a0").status() == replace(SOUND, **changes)
 
 
 def test_addresses(answers: Answers) -> None:
-    """In several pieces; on a point-to-point link our own end is meant."""
+    """They may come in several messages; on a point-to-point link ours is taken."""
     both = pack("=BBBBI", socket.AF_INET, 32, 0, 0, 4)
     both += attribute(1, LOWER.packed) + attribute(2, HIGHER.packed)
     answers[GETADDR] = [
@@ -143,7 +143,7 @@ def test_flags_of_addresses(
 
 
 def test_no_answer(answers: Answers) -> None:
-    """A kernel without memory for its reply leads to an error, not to a wait."""
+    """If the kernel has no memory for its reply, there is an error and no wait."""
     answers[GETADDR] = []
 
     with pytest.raises(BlockingIOError):
@@ -152,7 +152,7 @@ def test_no_answer(answers: Answers) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENODEV, 0])
 def test_there_is_no_such_interface(answers: Answers, number: int) -> None:
-    """The kernel calls it an error; we do not."""
+    """The error of the kernel becomes a status with index 0."""
     answers[GETLINK] = [error_message(number)]
 
     assert LinkMonitor("a0").status() == LinkStatus()
@@ -170,7 +170,7 @@ def test_the_kernel_refuses(answers: Answers) -> None:
 
 
 def test_netlink_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a container forbids it."""
+    """A container may forbid netlink: the error says so."""
 
     def refuse(groups: int) -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
@@ -185,7 +185,7 @@ def test_netlink_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["a" * 16, "a" * 5000, "f\udcfc" * 8])
 def test_names_no_interface_can_have(name: str) -> None:
-    """Too long for the kernel, which would call it out of range."""
+    """A name too long for the kernel belongs to no interface."""
     monitor = LinkMonitor(name)
 
     assert monitor.status() == LinkStatus()
@@ -193,7 +193,7 @@ def test_names_no_interface_can_have(name: str) -> None:
 
 
 def test_a_name_that_is_no_text() -> None:
-    """Any bytes may stand on a command line."""
+    """A name may be any bytes."""
     monitor = LinkMonitor("f\udcfcr0")
 
     assert monitor.status() == LinkStatus()
@@ -202,7 +202,7 @@ def test_a_name_that_is_no_text() -> None:
 
 @pytest.mark.parametrize("answer", SHORT)
 def test_answers_cut_short(answers: Answers, answer: bytes) -> None:
-    """They say nothing, and are not read for ever."""
+    """A truncated answer gives no status and no endless loop."""
     answers[GETADDR] = [answer, DONE_MESSAGE]
     assert list(LinkMonitor("a0").host_addresses()) == []
 
@@ -212,7 +212,7 @@ def test_answers_cut_short(answers: Answers, answer: bytes) -> None:
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from(SHORT))))
 def test_any_answer(pieces: list[bytes]) -> None:
-    """Whatever comes: a status, or a sentence about why there is none."""
+    """Any bytes lead to a status or to a `LinkError`."""
     answer = b"".join(pieces)
     made = {GETLINK: [answer], GETADDR: [answer, answer]}
     with pytest.MonkeyPatch.context() as patch:
@@ -238,7 +238,7 @@ def inside() -> Iterator[None]:
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
 def test_the_life_of_an_interface() -> None:
-    """Each change makes the monitor readable once, and then is what it says."""
+    """After each change the monitor is readable once, and its status is right."""
     monitor = LinkMonitor("a0")
     assert not is_readable(monitor)
     assert not monitor.status().exists
@@ -268,7 +268,7 @@ def test_the_life_of_an_interface() -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
 def test_lost_events() -> None:
-    """More news than the socket holds: some are lost, but never the truth."""
+    """Even if events overflow the socket, the status is right afterwards."""
     make_link()
     monitor = LinkMonitor("a0")
     monitor._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -290,7 +290,7 @@ def test_lost_events() -> None:
 
 
 def use_ipv6() -> None:
-    """Networks of tests have none until they ask for it."""
+    """Enable IPv6, which the networks of tests disable."""
     for name in ("all", "default"):
         path = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
         path.write_text("0")
@@ -299,7 +299,7 @@ def use_ipv6() -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
 def test_an_address_without_duplicate() -> None:
-    """An IPv6 address is ours at once, and can be sent from a little later.
+    """An IPv6 address is held at once, and can be sent from a little later.
 
     The monitor hears of that too.
     """
@@ -328,7 +328,7 @@ def test_an_address_without_duplicate() -> None:
 @pytest.mark.netns
 @pytest.mark.usefixtures("inside")
 def test_a_neighbour_objects() -> None:
-    """Its address is on our interface, yet not ours."""
+    """An address that is a duplicate is on the interface, but is not held."""
     use_ipv6()
     make_link()
     ip("address add fd00::5/64 dev b0 nodad")
@@ -358,7 +358,7 @@ def test_a_neighbour_objects() -> None:
     ],
 )
 def test_membership(group: Address, file: str, entry: str) -> None:
-    """The kernel holds the group for as long as we do."""
+    """The kernel stays in the group until `close`."""
     use_ipv6()
     make_link()
     index = socket.if_nametoindex("a0")
@@ -378,13 +378,13 @@ def test_membership(group: Address, file: str, entry: str) -> None:
     [(GROUP, "IP_ADD_MEMBERSHIP"), (CARP_GROUP6, "IPV6_JOIN_GROUP")],
 )
 def test_no_membership(group: Address, option: str) -> None:
-    """Without the interface there is nothing to be a member on."""
+    """Without the interface it is an error."""
     with pytest.raises(LinkError, match=rf"^Can't do {option} errno=.* \(\d+\)$"):
         Membership(group, 999_999)
 
 
 def test_loopback() -> None:
-    """The one interface that every machine has: no MAC, and an address."""
+    """Every machine has this interface, with an address and without a MAC."""
     monitor = LinkMonitor("lo")
     status = monitor.status()
 

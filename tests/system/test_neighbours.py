@@ -1,4 +1,4 @@
-"""The next hop to a peer: tables of a kernel made by hand, then real ones."""
+"""The next hop to a peer: with answers made by hand, then of a real kernel."""
 
 import errno
 import os
@@ -46,26 +46,26 @@ GATEWAY = IPv4Address("10.1.1.1")
 
 
 def route_message(*extra: bytes, kind: int = UNICAST, index: int = 3) -> bytes:
-    """A route out of interface 3, unless said otherwise."""
+    """Return a message about a route, by default through interface 3."""
     head = pack("=BBBBBBBBI", 2, 32, 0, 0, 254, 0, 0, kind, 0)
     return message(NEWROUTE, head + attribute(4, pack("=i", index)) + b"".join(extra))
 
 
 def neighbour_message(state: int, mac: bytes = MAC) -> bytes:
-    """An entry of the kernel's table."""
+    """Return a message about an entry of the kernel's table."""
     head = pack("=BxxxiHBB", 2, 3, state, 0, 1)
     return message(NEWNEIGH, head + (attribute(2, mac) if mac else b""))
 
 
 def asked(address: Address) -> bytes:
-    """What a question about that neighbour says."""
+    """Return the body of a request about that neighbour."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     return pack("=BxxxiHBB", family, 3, 0, 0, 0) + attribute(1, address.packed)
 
 
 @pytest.fixture
 def answers() -> Answers:
-    """The peer is on the link, and known."""
+    """Replace the kernel's answers: at first the peer is on the link, and known."""
     return {
         GETROUTE: [route_message()],
         GETNEIGH: [neighbour_message(REACHABLE)],
@@ -100,7 +100,7 @@ def test_states(
     mac: bytes | None,
     is_asked_for: bool,
 ) -> None:
-    """Sent to while there is any hope, asked for when there is any doubt."""
+    """Each state says whether the MAC is used, and whether it is resolved again."""
     answers[GETNEIGH] = [entry]
     kernel = install(monkeypatch, answers)
 
@@ -128,7 +128,7 @@ def test_next_hop(
     route: bytes,
     hop: Address | None,
 ) -> None:
-    """On the link, or behind a gateway of either family."""
+    """It is the peer itself, or a gateway of either family."""
     answers[GETROUTE] = [route]
     kernel = install(monkeypatch, answers)
 
@@ -156,7 +156,7 @@ def test_next_hop(
 def test_no_way_there(
     monkeypatch: pytest.MonkeyPatch, answers: Answers, route: bytes
 ) -> None:
-    """No route, to ourselves, to everyone, or by another interface."""
+    """A route that is missing, not unicast or through another interface is no use."""
     answers[GETROUTE] = [route]
     kernel = install(monkeypatch, answers)
 
@@ -167,7 +167,7 @@ def test_no_way_there(
 def test_a_refusal_is_told_once(
     monkeypatch: pytest.MonkeyPatch, answers: Answers
 ) -> None:
-    """Said in words, with what is needed; after that the peer is only unknown."""
+    """The error names the capability; later calls return None."""
     answers[GETNEIGH] = [error_message(errno.ENOENT)]
     answers[NEWNEIGH] = [error_message(errno.EPERM)]
     install(monkeypatch, answers)
@@ -183,7 +183,7 @@ def test_a_refusal_is_told_once(
 
 
 def test_netlink_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a container forbids it."""
+    """A container may forbid netlink: the error says so."""
 
     def refuse(groups: int) -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
@@ -196,7 +196,7 @@ def test_netlink_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from(SHORT))))
 def test_any_answer(pieces: list[bytes]) -> None:
-    """Whatever comes: a MAC, or none."""
+    """Any bytes lead to a MAC or to None."""
     answer = b"".join(pieces)
     made = {
         GETROUTE: [route_message(), answer],
@@ -226,11 +226,11 @@ class Peer:
         self.run(*"ip link set b0 up".split())
 
     def run(self, *command: str) -> None:
-        """Run a command over there."""
+        """Run a command on the far end."""
         subprocess.run(self._namespace.command(command), check=True)
 
     def add(self, address: str) -> None:
-        """Give it an address, which is its own at once."""
+        """Give it an address, usable at once."""
         self.run(
             *f"ip address add {address} dev b0".split(), *["nodad"] * (":" in address)
         )
@@ -252,7 +252,7 @@ def peer() -> Iterator[Peer]:
 
 
 def tune(name: str, value: int) -> None:
-    """Have the kernel's resolution be quick about it."""
+    """Shorten the delays of the kernel in resolving an address."""
     Path(f"/proc/sys/net/ipv4/neigh/a0/{name}").write_text(str(value))
 
 
@@ -261,7 +261,7 @@ def index() -> int:
 
 
 def entry(address: str) -> str:
-    """What the kernel has about a neighbour."""
+    """Return what the kernel has about a neighbour."""
     shown = subprocess.run(
         ["ip", "neighbour", "show", address, "nud", "all"],
         check=True,
@@ -283,7 +283,7 @@ def entry(address: str) -> str:
     ],
 )
 def test_resolved_by_the_kernel(peer: Peer, far: str, target: str, route: str) -> None:
-    """Unknown at first, but asked for."""
+    """The MAC is unknown at first, and the kernel resolves it."""
     peer.add(far)
     if route:
         ip(route)
@@ -300,7 +300,7 @@ def test_resolved_by_the_kernel(peer: Peer, far: str, target: str, route: str) -
 
 @pytest.mark.netns
 def test_a_peer_that_comes_later(peer: Peer) -> None:
-    """The kernel gives up; it is asked again, and does not forget for us."""
+    """The kernel gives up, is asked again, and then finds the peer."""
     tune("retrans_time_ms", 20)
     neighbours = Neighbours(index())
     assert neighbours.mac_of(LOWER) is None
@@ -314,7 +314,7 @@ def test_a_peer_that_comes_later(peer: Peer) -> None:
 @pytest.mark.netns
 @pytest.mark.parametrize("state", ["permanent", "noarp"])
 def test_entries_by_hand(peer: Peer, state: str) -> None:
-    """What the administrator said holds, and nothing is asked."""
+    """A permanent entry is used, and nothing is resolved."""
     ip(f"neighbour add 10.1.1.4 lladdr 02:00:00:00:00:0a dev a0 nud {state}")
     neighbours = Neighbours(index())
 
@@ -325,7 +325,7 @@ def test_entries_by_hand(peer: Peer, state: str) -> None:
 
 @pytest.mark.netns
 def test_a_stale_entry_is_confirmed(peer: Peer) -> None:
-    """It serves until the kernel knows better: here the peer has a new card."""
+    """It is used until the kernel has another: here the peer has a new card."""
     tune("retrans_time_ms", 20)
     tune("delay_first_probe_time", 0)
     peer.add("10.1.1.4/24")
@@ -339,7 +339,7 @@ def test_a_stale_entry_is_confirmed(peer: Peer) -> None:
 
 @pytest.mark.netns
 def test_an_interface_that_goes(peer: Peer) -> None:
-    """No answer any more, and no error; its successor needs another object."""
+    """Every answer is None; the interface made next needs another object."""
     ip("neighbour add 10.1.1.4 lladdr 02:00:00:00:00:0a dev a0 nud permanent")
     neighbours = Neighbours(index())
     assert neighbours.mac_of(LOWER) == MAC
@@ -354,7 +354,7 @@ def test_an_interface_that_goes(peer: Peer) -> None:
 
 @pytest.mark.netns
 def test_without_the_right_to_ask(peer: Peer) -> None:
-    """A process that gave up its capabilities is told so, once."""
+    """A process that gave up its capabilities gets one error."""
     neighbours = Neighbours(index())
     os.seteuid(65534)
     try:

@@ -33,7 +33,7 @@ def passfile(tmp_path: Path, content: bytes, mode: int = 0o600) -> str:
     ],
 )
 def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
-    """The first line without its end, with all its bytes."""
+    """The password is the first line without its end, whatever its bytes."""
     log = MemoryLog()
     settings = Settings(passfile=passfile(tmp_path, content))
 
@@ -103,7 +103,7 @@ def test_the_remedies_for_what_cannot_be_seen(tmp_path: Path) -> None:
 def test_bad_passfile(
     tmp_path: Path, content: bytes, sentence: str, status: int
 ) -> None:
-    """In ucarp's words where it has any."""
+    """The errors have ucarp's words where ucarp has any."""
     path = passfile(tmp_path, content)
 
     with pytest.raises(ConfigError) as caught:
@@ -118,7 +118,7 @@ def test_bad_passfile(
     [("/nonexistent", "No such file or directory"), ("/", "Is a directory")],
 )
 def test_no_passfile(path: str, why: str) -> None:
-    """With the path and the reason."""
+    """The error has the path and the reason."""
     with pytest.raises(ConfigError) as caught:
         with_password(Settings(passfile=path), MemoryLog())
 
@@ -166,7 +166,7 @@ def test_environment(
 def test_bad_environment(
     monkeypatch: pytest.MonkeyPatch, value: str, error: type[ConfigError], status: int
 ) -> None:
-    """The rules are those of the options."""
+    """A password of the environment obeys the rules of the options."""
     monkeypatch.setenv(VARIABLE, value)
 
     with pytest.raises(error) as caught:

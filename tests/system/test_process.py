@@ -18,7 +18,7 @@ from tests.shell import environment, wait_for
 def python(
     script: str, *arguments: str, shell: str = 'exec "$@"', **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `script`, started by the words of `shell`, to its end."""
+    """Run `script` to its end, started by the shell command `shell`."""
     return subprocess.run(
         ["sh", "-c", shell, "sh", sys.executable, "-c", script, *arguments],
         check=False,
@@ -85,14 +85,14 @@ print(b" ".join(found).decode("latin-1"))
     ],
 )
 def test_hide_from_ps(secrets: str, words: str, shown: str) -> None:
-    """The secret is starred, as long as it was, and nothing else is."""
+    """The secret becomes stars of the same length, and nothing else changes."""
     ended = python(HIDE, f"{secrets},", *words.split())
 
     assert ended.stdout.splitlines()[0] == shown
 
 
 def test_hide_from_ps_in_the_environment() -> None:
-    """There, too, and only in the variable that is for it."""
+    """It is starred in its own variable, and in no other."""
     ended = python(HIDE, "love,", CARPPCAP_PASS="love", MY_PASS="love", PASS2="xlove")
 
     assert ended.stdout.splitlines()[1] == "CARPPCAP_PASS=**** MY_PASS=love PASS2=xlove"
@@ -178,7 +178,7 @@ def test_process_name(name: str, shown: str) -> None:
 
 
 def test_a_parent_that_was_killed() -> None:
-    """The process that started us was killed meanwhile; we live on."""
+    """The daemon lives on if its parent is killed while it waits."""
     reading, writing = os.pipe()
     os.close(reading)
 
@@ -231,7 +231,7 @@ def test_what_scripts_left_behind(pid: int, is_left: bool) -> None:
 
 
 def test_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is there for as long as we are, wherever we go meanwhile."""
+    """It exists while the process does, whatever its working directory."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "x.pid"
     path.write_text("an old one")
@@ -246,7 +246,7 @@ def test_pid_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("other", ["4711\n", "\udc80", None])
 def test_pid_file_of_another_process(tmp_path: Path, other: str | None) -> None:
-    """What another process has written since, or removed, is not ours to remove."""
+    """A file that another process has overwritten or removed is left alone."""
     path = tmp_path / "x.pid"
     with PidFile(str(path)):
         if other is None:
@@ -259,7 +259,7 @@ def test_pid_file_of_another_process(tmp_path: Path, other: str | None) -> None:
 
 @pytest.mark.parametrize("path", ["/nonexistent/x.pid", "/"])
 def test_pid_file_that_cannot_be_written(path: str) -> None:
-    """The way out is status 2, as for every file that fails us."""
+    """It is a `LinkError` with exit status 2, as for other files."""
     with pytest.raises(LinkError, match=f"^Unable to write {path}: ") as caught:
         PidFile(path)
 
@@ -289,7 +289,7 @@ def pipe() -> Iterator[SignalPipe]:
 
 
 def test_signals(pipe: SignalPipe) -> None:
-    """They wake `select`, and are read in their order."""
+    """They make the pipe readable, and are read in their order."""
     assert pipe.read() == []
     os.kill(os.getpid(), signal.SIGUSR2)
     os.kill(os.getpid(), signal.SIGUSR1)
@@ -315,7 +315,7 @@ def test_a_storm_of_signals(pipe: SignalPipe) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_end_by_signal(number: signal.Signals) -> None:
-    """The exit status says which, as if there had never been a handler."""
+    """The exit status tells the signal, as if there had been no handler."""
     ended = python(
         "import signal, sys\n"
         "from carppcap.system.process import end_by_signal\n"

@@ -45,7 +45,7 @@ class Peer:
         )
 
     def complaint(self) -> tuple[int, int] | None:
-        """Type and code of what is answered to an advert, None if nothing is.
+        """Return type and code of the ICMP answer to an advert, None without one.
 
         Neighbour discovery is no complaint.
         """
@@ -57,7 +57,7 @@ class Peer:
         return None
 
     def close(self) -> None:
-        """Leave."""
+        """Close the sockets."""
         self.adverts.close()
         self.replies.close()
 
@@ -92,7 +92,7 @@ def _furnish() -> None:
 @pytest.mark.netns
 @every_family
 def test_the_kernel_is_kept_quiet(peer: Peer, family: Family) -> None:
-    """It complains before and after, and in the other family."""
+    """It answers before and after, and in the other family, but not meanwhile."""
     complaint = PROTOCOL_UNREACHABLE if family is Family.IPV4 else UNKNOWN_NEXT_HEADER
     [other] = set(Family) - {family}
     wait_for(peer.complaint, "the link to work")
@@ -111,7 +111,7 @@ def test_the_kernel_is_kept_quiet(peer: Peer, family: Family) -> None:
 @pytest.mark.netns
 @every_family
 def test_nothing_piles_up(peer: Peer, family: Family) -> None:
-    """A filter drops what the socket is there for."""
+    """A filter drops every packet before it is queued."""
     holder = ProtocolHolder(*Family)
     for _ in range(20):
         peer.adverts.sendto(ADVERT, (FAMILIES[family][2], 0))
@@ -125,7 +125,7 @@ def test_nothing_piles_up(peer: Peer, family: Family) -> None:
 
 @pytest.mark.netns
 def test_without_the_right_to() -> None:
-    """One line, and no descriptor left open."""
+    """The error is one line, and no descriptor is left open."""
     before = set(os.listdir("/proc/self/fd"))
     os.seteuid(65534)
     try:
@@ -155,7 +155,7 @@ class Unfiltered:
 
 
 def test_without_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Better none than one that fills up."""
+    """A socket without a filter would fill up, so it is closed: an error."""
     opened = Unfiltered()
     monkeypatch.setattr(socket, "socket", lambda *_: opened)
 

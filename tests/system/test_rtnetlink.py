@@ -1,4 +1,4 @@
-"""Questions to the kernel, and answers that no kernel should give."""
+"""Requests to the kernel, and malformed answers."""
 
 import errno
 import socket
@@ -32,7 +32,7 @@ FIRST, SECOND = address_message(b"\x0a\1\1\1"), address_message(b"\x0a\1\1\2")
 
 
 def test_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In several pieces, some of several messages, up to the one that ends it."""
+    """A list may take several datagrams; a message of its own ends it."""
     install(monkeypatch, {GETADDR: [FIRST + SECOND, FIRST, DONE_MESSAGE]})
 
     answer = Enquiry().ask(GETADDR, DUMP, b"")
@@ -42,7 +42,7 @@ def test_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_single_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing ends it: there is nothing more."""
+    """A single answer has no message that ends it."""
     kernel = install(monkeypatch, {GETLINK: [link_message()]})
 
     assert [kind for kind, _ in Enquiry().ask(GETLINK, 0, b"body")] == [NEWLINK]
@@ -50,7 +50,7 @@ def test_a_single_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of the number 0 is none."""
+    """An error message with the number 0 is no error."""
     install(monkeypatch, {GETLINK: [error_message(0)]})
 
     assert [kind for kind, _ in Enquiry().ask(GETLINK, 0, b"")] == [ERROR]
@@ -58,7 +58,7 @@ def test_an_acknowledgement(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.EPERM])
 def test_a_refusal(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Raised with its number and the system's words."""
+    """It is an `OSError` with the number and its text."""
     install(monkeypatch, {GETLINK: [error_message(number)]})
 
     with pytest.raises(OSError, match=r"No such device|not permitted") as caught:
@@ -67,7 +67,7 @@ def test_a_refusal(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an earlier question left unread is not taken for the answer to this one."""
+    """The answer to an earlier request is skipped."""
     late = numbered(SECOND + DONE_MESSAGE, 77)
     install(monkeypatch, {GETADDR: [FIRST, DONE_MESSAGE]}, late)
 
@@ -78,7 +78,7 @@ def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_that_changed_while_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Something may be missing in it: ask again, though not for ever."""
+    """The list may be incomplete, so it is requested again, five times at most."""
     answers = {GETADDR: [FIRST, message(DONE, bytes(4), flags=0x10)]}
     kernel = install(monkeypatch, answers)
     enquiry = Enquiry()
@@ -94,7 +94,7 @@ def test_a_list_that_changed_while_it_was_read(monkeypatch: pytest.MonkeyPatch) 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from(SHORT))))
 def test_any_answer(pieces: list[bytes]) -> None:
-    """Whatever comes: messages, or an error, in finite time."""
+    """Any bytes lead to messages or to an error, in finite time."""
     with pytest.MonkeyPatch.context() as patch:
         install(patch, {GETADDR: [b"".join(pieces), DONE_MESSAGE]})
         try:
@@ -109,7 +109,7 @@ def test_any_answer(pieces: list[bytes]) -> None:
     st.binary(max_size=3),
 )
 def test_attributes(given_ones: dict[int, bytes], rest: bytes) -> None:
-    """Read as they were written, also behind a header and before a scrap."""
+    """They are read as written, also after a header and before trailing bytes."""
     written = b"".join(attribute(kind, value) for kind, value in given_ones.items())
 
     assert len(written) % 4 == 0
@@ -118,7 +118,7 @@ def test_attributes(given_ones: dict[int, bytes], rest: bytes) -> None:
 
 
 def test_the_kernel_of_this_machine() -> None:
-    """It knows one address at least."""
+    """It has one address at least."""
     enquiry = Enquiry()
     answer = enquiry.ask(GETADDR, DUMP, bytes((socket.AF_INET, *bytes(7))))
     enquiry.close()
@@ -148,7 +148,7 @@ def test_a_group_that_is_refused() -> None:
 
 
 def test_it_never_blocks() -> None:
-    """Nothing new is an error, not a wait."""
+    """Without an event `recv` raises an error and does not wait."""
     opened = open_netlink(0)
     with pytest.raises(BlockingIOError):
         opened.recv(1)

@@ -1,4 +1,4 @@
-"""The up and down scripts as processes: in order, in time, and with clean hands."""
+"""The up and down scripts as processes: order, time limits and what they inherit."""
 
 import os
 import resource
@@ -35,11 +35,11 @@ class Scripts:
         return str(path)
 
     def noting(self, name: str, body: str = "") -> str:
-        """A script that notes its name and arguments, and then does `body`."""
+        """Make a script that notes its name and arguments, then runs `body`."""
         return self.write(name, f'echo "{name} $*" >> {self.notes}\n{body}')
 
     def held(self, name: str) -> tuple[str, Callable[[], None]]:
-        """A script that ends only when told to, and what tells it."""
+        """Make a script that waits to be told to end; return it and the teller."""
         gate = self.directory / f"{name}.gate"
         os.mkfifo(gate)
         path = self.noting(name, f"read word < {gate}")
@@ -67,7 +67,7 @@ def runner(
 
 
 def settle(runner: ScriptRunner, now: int = 0) -> list[Outcome]:
-    """Every outcome, once nothing runs any more."""
+    """Tend the scripts until none runs; return every outcome."""
 
     def is_over() -> bool:
         runner.reap(now)
@@ -95,7 +95,7 @@ def codes(outcomes: list[Outcome]) -> list[tuple[Job, int | None]]:
     ],
 )
 def test_order(scripts: Scripts, requests: list[Job], expected: list[Job]) -> None:
-    """One after the other; a pair that cancels out while one runs is not run."""
+    """They run one after the other; a pair that cancels out meanwhile is not run."""
     up, let_up = scripts.held("up")
     down, let_down = scripts.held("down")
     subject = runner(up, down)
@@ -119,7 +119,7 @@ def test_order(scripts: Scripts, requests: list[Job], expected: list[Job]) -> No
 
 
 def test_arguments(scripts: Scripts) -> None:
-    """Interface, address and the extra parameter, which may contain a space."""
+    """They are interface, address and extra parameter, which may contain a space."""
     up = scripts.write("up", f'printf "%s|" "$@" > {scripts.notes}')
     subject = runner(up)
 
@@ -131,7 +131,7 @@ def test_arguments(scripts: Scripts) -> None:
 
 
 def saying_why(scripts: Scripts, name: str) -> tuple[str, Callable[[], None]]:
-    """A script that notes what its environment says, and ends when told to."""
+    """Make a script that notes its environment, and ends when told to."""
     gate = scripts.directory / f"{name}.gate"
     os.mkfifo(gate)
     note = f'echo "{name} $PLACE $OCCASION $HOME" >> {scripts.notes}'
@@ -158,7 +158,7 @@ def saying_why(scripts: Scripts, name: str) -> tuple[str, Callable[[], None]]:
 def test_each_script_is_told_its_own_occasion(
     scripts: Scripts, monkeypatch: pytest.MonkeyPatch, requests: str, told: str
 ) -> None:
-    """One that had to wait learns of the change that asked for it, not of the last."""
+    """A script that had to wait gets the occasion of its own request, not the last."""
     monkeypatch.setenv("HOME", "/nowhere")
     up, let_up = saying_why(scripts, "up")
     down, let_down = saying_why(scripts, "down")
@@ -181,7 +181,7 @@ def test_each_script_is_told_its_own_occasion(
 
 
 def test_a_postponed_script_keeps_its_occasion(scripts: Scripts) -> None:
-    """Whatever was asked for meanwhile."""
+    """Requests that come meanwhile do not change it."""
     down = scripts.write("down", f"echo $OCCASION >> {scripts.notes}")
     subject = runner(None, down)
     with no_descriptors(3):
@@ -197,7 +197,7 @@ def test_a_postponed_script_keeps_its_occasion(scripts: Scripts) -> None:
     ("body", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9), ("false", 1)]
 )
 def test_exit_code(scripts: Scripts, body: str, code: int) -> None:
-    """That of the script, or the signal that ended it."""
+    """It is that of the script, or the negative number of the signal that ended it."""
     subject = runner(scripts.write("up", body))
     subject.request(UP, 0, {})
 
@@ -209,7 +209,7 @@ def test_exit_code(scripts: Scripts, body: str, code: int) -> None:
 
 
 def test_no_script() -> None:
-    """Nothing to run is nothing that could fail, and nothing is started."""
+    """Without a script the outcome is a success, and nothing is started."""
     subject = runner(None, None)
     subject.request(UP, 0, {})
     subject.request(DOWN, 0, {})
@@ -222,7 +222,7 @@ def test_no_script() -> None:
 
 
 def test_scripts_that_cannot_run(scripts: Scripts) -> None:
-    """Each says why, at once, and the one that waits behind it gets its turn."""
+    """The outcome has the error at once, and the script that waits is run."""
     not_executable = scripts.write("plain", "true")
     os.chmod(not_executable, 0o644)
     broken = scripts.write("broken", "", shebang="#!/nonexistent/sh\n")
@@ -247,7 +247,7 @@ def test_scripts_that_cannot_run(scripts: Scripts) -> None:
 
 
 def test_time_limit(scripts: Scripts) -> None:
-    """The script and all it started are killed, then, and not a moment before."""
+    """The script and all it started are killed at the deadline, not before."""
     child = scripts.directory / "child"
     up = scripts.noting("up", f"sleep 1000 & echo $! > {child}\nwait")
     subject = runner(up, timeout_ns=5)
@@ -292,7 +292,7 @@ def test_no_time_limit(scripts: Scripts) -> None:
 
 
 def test_kill(scripts: Scripts) -> None:
-    """On demand, too; with nothing to kill, or too late, nothing happens."""
+    """A script is killed on demand; without one nothing happens."""
     up, _ = scripts.held("up")
     subject = runner(up, scripts.noting("down"))
     subject.kill()
@@ -316,7 +316,7 @@ def test_an_ended_script_is_no_zombie(scripts: Scripts) -> None:
 
 
 def test_reap_without_script() -> None:
-    """SIGCHLD may be that of another child, when no script runs."""
+    """Without a script nothing happens: SIGCHLD may be of another child."""
     subject = runner()
 
     subject.reap(0)
@@ -384,7 +384,7 @@ print(runner.outcomes[0].exit_code, runner.outcomes[0].error)
 def test_working_directory(
     scripts: Scripts, directory: str, name: str, expected: str
 ) -> None:
-    """A script is named from where we began, even if we have moved to / since."""
+    """A relative path starts at the first working directory, also after `chdir`."""
     scripts.write("up.sh", "true")
     ended = subprocess.run(
         [sys.executable, "-c", RELATIVE, str(scripts.directory), directory, name],
@@ -399,7 +399,7 @@ def test_working_directory(
 
 @contextmanager
 def no_descriptors(limit: int | None = None) -> Iterator[None]:
-    """Where all there are below `limit` are in use: by default, as many as now."""
+    """Allow no more descriptors than `limit`: by default, those open now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit is None:
         limit = max(map(int, os.listdir("/proc/self/fd")))
@@ -417,7 +417,7 @@ def no_descriptors(limit: int | None = None) -> Iterator[None]:
 
 
 def test_no_descriptor_left(scripts: Scripts) -> None:
-    """Both scripts run all the same, again and again, on what was kept for them."""
+    """Both scripts run on the reserved descriptors, again and again."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     outcomes: list[Outcome] = []
     with no_descriptors():
@@ -430,7 +430,7 @@ def test_no_descriptor_left(scripts: Scripts) -> None:
 
 
 def test_postponed(scripts: Scripts) -> None:
-    """A down script that nothing could be opened for is tried again until it runs."""
+    """A down script without descriptors is retried until it runs."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
         subject.request(UP, 50, {})
@@ -461,7 +461,7 @@ def test_postponed(scripts: Scripts) -> None:
 
 
 def test_postponed_and_needed_no_more(scripts: Scripts) -> None:
-    """Asked for the addresses again, it keeps what it could not let go of."""
+    """If the addresses are wanted again, the down script is not run any more."""
     subject = runner(scripts.noting("up"), scripts.noting("down"))
     with no_descriptors(3):
         subject.request(DOWN, 0, {})
@@ -488,7 +488,7 @@ def test_postponed_and_given_up(scripts: Scripts) -> None:
 
 
 def test_the_whole_session_is_killed(scripts: Scripts) -> None:
-    """Also what job control has put into another group; not what left the session."""
+    """A process in another group of the session is killed, one outside is not."""
     pids = scripts.directory / "pids"
     up = scripts.write(
         "up",

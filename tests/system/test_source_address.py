@@ -11,7 +11,7 @@ G4, G6 = str(CARP_GROUP), str(CARP_GROUP6)
 
 
 def candidate(text: str) -> LinkAddress:
-    """From an address with a prefix, and words for its flags."""
+    """Return the candidate `ADDRESS/PREFIX FLAG...`."""
     interface, *flags = text.split()
     assert set(flags) <= {"secondary", "deprecated"}
     address = ip_interface(interface)

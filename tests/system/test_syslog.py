@@ -141,7 +141,7 @@ def test_a_line_longer_than_a_pipe_takes() -> None:
 
 
 def test_a_closed_terminal_is_no_reason_to_stop() -> None:
-    """Closed by its reader or by us."""
+    """The terminal may be closed by its reader or by this process."""
     with Terminal() as terminal:
         log = Log("ucarp")
         os.close(terminal.reading)
@@ -195,7 +195,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 @pytest.fixture
 def quiet() -> Iterator[Log]:
-    """A log that writes to syslog only, as in the background."""
+    """Return a log that writes to syslog only, as in the background."""
     with closing(Log("ucarp", facility=DAEMON)) as log:
         log.terminal = False
         yield log
@@ -233,7 +233,7 @@ def test_no_syslog(daemon: Daemon, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_syslog_starts_late(daemon: Daemon, quiet: Log) -> None:
-    """At boot the daemon may be first; the lines until then are counted."""
+    """At boot the daemon may be first; lines are counted until syslog starts."""
     daemon.stop()
     for _ in range(3):
         quiet.info("unheard")
@@ -246,7 +246,7 @@ def test_syslog_starts_late(daemon: Daemon, quiet: Log) -> None:
 
 
 def test_syslog_is_restarted(daemon: Daemon, quiet: Log) -> None:
-    """One line meets the closed socket; the next finds the new one."""
+    """One line is lost to the closed socket; the next goes to the new one."""
     quiet.info("before")
     daemon.stop()
     daemon.start()
@@ -282,7 +282,7 @@ def test_every_locale_has_english_lines(
     is_terminal: bool,
     reason: str,
 ) -> None:
-    """Programs match them; only a person reads why the process ended."""
+    """Programs match them; only the error that ends the process is translated."""
     catalogues.compile_all()
     monkeypatch.setattr("os.isatty", lambda _: is_terminal)
     german = i18n.load(i18n.DIRECTORY, ["de"])

@@ -38,7 +38,7 @@ def virtual_mac(
     parent: str = "a0",
     vhid: int = 7,
 ) -> Generator[VirtualMac]:
-    """One of a0 for vhid 7, unless said otherwise."""
+    """Make a `VirtualMac`, by default on a0 for vhid 7."""
     subject = VirtualMac(parent, vhid, BOTH if addresses is None else addresses)
     try:
         yield subject
@@ -47,7 +47,7 @@ def virtual_mac(
 
 
 def shown(*command: str) -> list[dict[str, Any]]:
-    """What `ip` knows about something."""
+    """Return what `ip -json COMMAND` prints."""
     output = subprocess.run(
         ["ip", "-details", "-json", *command], check=False, capture_output=True
     ).stdout
@@ -56,17 +56,17 @@ def shown(*command: str) -> list[dict[str, Any]]:
 
 
 def path(interface: str, name: str, version: int = 4) -> Path:
-    """Where a setting is."""
+    """Return the path of a setting of IPv4 or IPv6."""
     return Path(f"/proc/sys/net/ipv{version}/conf/{interface}/{name}")
 
 
 def settings(interface: str = "a0") -> dict[str, str]:
-    """What the parent says about ARP."""
+    """Return the ARP settings of the parent."""
     return {name: path(interface, name).read_text().strip() for name in SETTINGS}
 
 
 def configure(**values: int) -> None:
-    """Change what the parent says about ARP."""
+    """Change the ARP settings of the parent."""
     for name, value in values.items():
         path("a0", name).write_text(str(value))
 
@@ -77,7 +77,7 @@ QUIET = {"arp_ignore": "1", "arp_announce": "2"}
 
 @pytest.fixture
 def inside() -> Iterator[None]:
-    """A network with a0, which has 10.1.1.5."""
+    """Enter a network with a0, which has 10.1.1.5."""
     with network():
         make_link()
         yield
@@ -87,7 +87,7 @@ alone = [pytest.mark.netns, pytest.mark.usefixtures("inside")]
 
 
 def in_network(test: Callable[..., None]) -> Callable[..., None]:
-    """The test needs `inside`, and root."""
+    """Mark a test that needs `inside`, and root."""
     for mark in alone:
         test = mark(test)
     return test
@@ -95,7 +95,7 @@ def in_network(test: Callable[..., None]) -> Callable[..., None]:
 
 @in_network
 def test_acquire_and_release() -> None:
-    """An interface with MAC and addresses, up, and without any of its own."""
+    """The interface is up with MAC and addresses, and has no other address."""
     with virtual_mac() as subject:
         assert subject.name == "carp7.a0"
         assert not subject.has_addresses()
@@ -123,7 +123,7 @@ def test_acquire_and_release() -> None:
 
 @in_network
 def test_acquire_twice() -> None:
-    """A complete interface stays as it is, and another is made again."""
+    """A complete interface stays, and one that lacks something is made again."""
     with virtual_mac() as subject:
         subject.acquire()
         before = socket.if_nametoindex(subject.name)
@@ -146,7 +146,7 @@ def test_acquire_twice() -> None:
 
 @in_network
 def test_removed_by_another_process() -> None:
-    """Then there is nothing left to release but the settings of the parent."""
+    """`release` then restores the settings of the parent."""
     with virtual_mac() as subject:
         subject.acquire()
         ip("link delete carp7.a0")
@@ -160,7 +160,7 @@ def test_removed_by_another_process() -> None:
 
 @in_network
 def test_only_ipv4() -> None:
-    """No IPv6 at all on an interface that carries none."""
+    """Without an IPv6 address IPv6 is disabled on the macvlan."""
     with virtual_mac([(VIP, 24)]) as subject:
         subject.acquire()
         assert path(subject.name, "disable_ipv6", 6).read_text() == "1\n"
@@ -170,7 +170,7 @@ def test_only_ipv4() -> None:
 
 @in_network
 def test_a_prefix_is_no_better_way() -> None:
-    """The network is reached through it only where there is no other way."""
+    """A route through the macvlan is used only if there is no other."""
     elsewhere = ip_address("192.0.2.1")
     with virtual_mac([(VIP, 24), (elsewhere, 28), (VIP6, 64)]) as subject:
         ip("route replace 10.1.1.0/24 dev a0 metric 100")  # as NetworkManager has it
@@ -184,7 +184,7 @@ def test_a_prefix_is_no_better_way() -> None:
 
 @in_network
 def test_the_parent_is_a_router() -> None:
-    """What it forwarded is forwarded now too, in the families that it does that for."""
+    """The macvlan forwards in the families in which the parent does."""
     path("a0", "forwarding").write_text("1")
     with virtual_mac() as subject:
         subject.acquire()
@@ -208,7 +208,7 @@ def test_the_parent_is_a_router() -> None:
 def test_settings_of_the_parent(
     before: tuple[int, int], during: tuple[int, int]
 ) -> None:
-    """Changed only where that is needed, and only for as long."""
+    """They are changed only if needed, and restored."""
     configure(arp_ignore=before[0], arp_announce=before[1])
     with virtual_mac() as subject:
         subject.acquire()
@@ -219,7 +219,7 @@ def test_settings_of_the_parent(
 
 @in_network
 def test_changed_by_another_process() -> None:
-    """The last word is not ours."""
+    """A setting that another process has changed is not restored."""
     with virtual_mac() as subject:
         subject.acquire()
         configure(arp_ignore=8)
@@ -230,7 +230,7 @@ def test_changed_by_another_process() -> None:
 @in_network
 @pytest.mark.parametrize("first", [7, 8])
 def test_two_groups_on_one_parent(first: int) -> None:
-    """The last to leave puts the settings back; another parent's do not count."""
+    """The last group of a parent to leave restores its settings."""
     make_link("a1", "b1")
     ip("link add carp9.a0 type bridge")
     with (
@@ -254,7 +254,7 @@ def test_two_groups_on_one_parent(first: int) -> None:
 
 @in_network
 def test_a_leftover() -> None:
-    """Removed at the start, and the parent's settings are what they once were."""
+    """It is removed at the start, and the settings of the parent are restored."""
     with virtual_mac() as killed:
         configure(arp_announce=1)
         killed.acquire()
@@ -269,7 +269,7 @@ def test_a_leftover() -> None:
 
 @in_network
 def test_a_leftover_without_a_note() -> None:
-    """Killed between two steps: nothing was changed by then."""
+    """It was left before a setting was changed, so none is restored."""
     ip(f"link add carp7.a0 link a0 address {MAC} type macvlan mode bridge")
     with virtual_mac():
         assert shown("link", "show", "carp7.a0") == []
@@ -301,7 +301,7 @@ def test_not_ours(kind: str) -> None:
 @in_network
 @pytest.mark.parametrize("address", ["ff02::99", "::1"])
 def test_an_address_that_cannot_be(address: str) -> None:
-    """All or nothing: neither the interface nor the settings stay."""
+    """If one address fails, neither the interface nor the settings stay."""
     with virtual_mac([*BOTH, (ip_address(address), None)]) as subject:
         with pytest.raises(LinkError, match=r"^Unable to use a virtual MAC on a0: "):
             subject.acquire()
@@ -311,7 +311,7 @@ def test_an_address_that_cannot_be(address: str) -> None:
 
 @in_network
 def test_the_parent_goes() -> None:
-    """It takes the macvlan with it; there is nothing to release, nothing to acquire."""
+    """The macvlan goes too: `release` does nothing, `acquire` is an error."""
     with virtual_mac() as subject:
         subject.acquire()
         ip("link delete a0")
@@ -330,7 +330,7 @@ def test_the_parent_goes() -> None:
 
 @in_network
 def test_another_parent_of_that_name() -> None:
-    """What the old one said is not put into the new one."""
+    """The settings of the old parent are not restored on the new one."""
     with virtual_mac() as subject:
         subject.acquire()
         ip("link delete a0")
@@ -342,7 +342,7 @@ def test_another_parent_of_that_name() -> None:
 
 @in_network
 def test_without_the_right_to() -> None:
-    """Told in one line: at the start, not to be found out by the first take-over."""
+    """The error comes at the start, not at the first take-over."""
     os.seteuid(65534)
     try:
         with pytest.raises(LinkError, match=r"on a0: Operation not permitted$"):
@@ -353,7 +353,7 @@ def test_without_the_right_to() -> None:
 
 @in_network
 def test_without_the_right_to_any_more() -> None:
-    """A process that gave up its capabilities."""
+    """In a process that gave up its capabilities `acquire` is an error."""
     with virtual_mac() as subject:
         os.seteuid(65534)
         try:
@@ -366,7 +366,7 @@ def test_without_the_right_to_any_more() -> None:
 
 @in_network
 def test_a_setting_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said which: in containers /proc/sys may be read-only."""
+    """The error names it: in containers /proc/sys may be read-only."""
     name = str(path("a0", "arp_ignore"))
 
     def refuse(where: str, mode: str = "r", encoding: str = "") -> Any:
@@ -418,7 +418,7 @@ def test_a_stopped_process_holds_the_lock() -> None:
     ],
 )
 def test_names(parent: str, vhid: int, name: str) -> None:
-    """The parent is in it, or if that does not fit, its number: 0 for none."""
+    """It contains the name of the parent, or its index if too long (0 for none)."""
     with virtual_mac(parent=parent, vhid=vhid) as subject:
         assert subject.name == name
         assert len(name) <= 15
@@ -426,7 +426,7 @@ def test_names(parent: str, vhid: int, name: str) -> None:
 
 @in_network
 def test_a_parent_with_a_long_name() -> None:
-    """It works as well."""
+    """The macvlan is named after the index of the parent."""
     ip("link set a0 down")
     ip("link set a0 name enp0s31f6.100")
     ip("link set enp0s31f6.100 up")
@@ -441,7 +441,7 @@ def test_a_parent_with_a_long_name() -> None:
 
 
 def test_without_pyroute2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Said with the remedy."""
+    """The error says how to install it."""
     monkeypatch.setitem(sys.modules, "pyroute2", None)
 
     with pytest.raises(ConfigError) as caught:
@@ -452,7 +452,7 @@ def test_without_pyroute2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pyroute2_is_imported_only_for_it() -> None:
-    """It is larger than all the rest."""
+    """It takes more memory than all the rest."""
     code = "import sys, carppcap.system.vmac; print('pyroute2' in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -509,7 +509,7 @@ class Station:
         self._keeper: subprocess.Popen[str] | None = None
 
     def run(self, command: str, *, check: bool = True) -> str:
-        """What a command of the shell prints there."""
+        """Run a command of the shell there; return what it prints."""
         return subprocess.run(
             self.namespace.command(["sh", "-c", command]),
             check=check,
@@ -529,7 +529,7 @@ class Station:
         assert self.tell("has_addresses") == "False"
 
     def tell(self, word: str) -> str:
-        """Have that process call a method, and hear what it returns."""
+        """Have that process call a method; return what it returns."""
         assert self._keeper is not None
         assert self._keeper.stdin
         assert self._keeper.stdout
@@ -555,12 +555,12 @@ class Station:
         return " 1 received" in output
 
     def neighbour(self, address: str) -> str:
-        """The MAC that it knows for `address`."""
+        """Return the MAC that it knows for `address`."""
         words = self.run(f"ip neighbour show {address}").split()
         return words[words.index("lladdr") + 1] if "lladdr" in words else ""
 
     def answers(self, address: str) -> set[str]:
-        """The MACs that ARP for `address` is answered with."""
+        """Return the MACs with which ARP for `address` is answered."""
         mac, target = bytes.fromhex(self.mac.replace(":", "")), ip_address(address)
         request = b"\xff" * 6 + mac + bytes.fromhex("080600010800060400 01") + mac
         request += ip_address("10.1.1.1").packed + bytes(6) + target.packed
@@ -579,11 +579,11 @@ class Station:
         return self.namespace.call(ask)
 
     def forget_neighbours(self) -> None:
-        """As after a long silence."""
+        """Forget all neighbours, as after a long silence."""
         self.run("ip neighbour flush all")
 
     def close(self) -> None:
-        """Leave nothing."""
+        """End the process and remove the namespace."""
         self.kill()
         self.namespace.close()
 
