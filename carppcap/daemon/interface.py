@@ -129,7 +129,7 @@ class Interface:
         return LinkType.ETHERNET if self._capture is None else self._capture.link_type
 
     def descriptors(self) -> list[LinkMonitor | LiveCapture]:
-        """Return what to wait for; call it each time, as it changes."""
+        """Return what to wait for.  It changes, so call this before each wait."""
         return [self.monitor, self._capture] if self._capture else [self.monitor]
 
     def read(self) -> list[StampedFrame]:
@@ -145,7 +145,8 @@ class Interface:
         """Have the kernel filter frames as `sieve` says.
 
         Frames captured before are read in any case.  Call this in every turn: an
-        interface that was opened again begins without, and what fails may work later.
+        interface that was opened again has the wide filter, and a filter that could not
+        be set is tried again.
         """
         if sieve == self._sieve or self._capture is None:
             return
@@ -286,7 +287,7 @@ class Interface:
                 self._joined.add(group)
 
     def _reopen(self) -> bool:
-        """Open what is not open and could be; True if that has to be tried again."""
+        """Open what should be open; True if some of it has to be tried again later."""
         if self._opened_index != self.status.index:
             self._close()
         with self._failures_logged(), on_error(self._close):

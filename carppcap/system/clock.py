@@ -42,7 +42,7 @@ class CaptureClock:
         self._latest = now
 
     def begin_turn(self, now: Instant, wall: int) -> None:
-        """Compare the clocks."""
+        """Compare the clocks; if the wall clock was set, its stamps do not count."""
         offset_ns = wall - now
         passed_ns = now - self._now
         allowed_ns = _DRIFT_ALLOWED_NS + passed_ns // _DRIFT_ALLOWED_RATIO
@@ -63,5 +63,5 @@ class CaptureClock:
         return self._latest
 
     def buffer_is_empty(self) -> None:
-        """Note that all frames of before this turn, less the delay, were read."""
+        """Note that every frame older than `delay_ns_max` at this turn was read."""
         self._earliest = self._now - self._delay_ns_max

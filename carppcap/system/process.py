@@ -185,6 +185,6 @@ def _do_nothing(number: int, frame: object) -> None:
 
 
 def end_by_signal(number: signal.Signals) -> None:
-    """End by the signal itself, so that the exit status shows it."""
+    """End this process by the signal, so that its exit status tells the signal."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

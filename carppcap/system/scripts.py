@@ -202,7 +202,7 @@ class _Reserve:
 
     @contextmanager
     def spent(self) -> Iterator[None]:
-        """Release them during the context."""
+        """Close the descriptors during the context, and open them again after it."""
         self.close()
         try:
             yield
@@ -210,7 +210,7 @@ class _Reserve:
             self._fill()
 
     def close(self) -> None:
-        """Close them."""
+        """Close the descriptors."""
         while self._held:
             os.close(self._held.pop())
 

@@ -77,12 +77,12 @@ class Log:
         self.terminal = True
 
     def debug(self, text: str) -> None:
-        """Log what only a developer asks for; dropped unless asked."""
+        """Log a detail for developers, with --debug only."""
         if self.is_debugging:
             self.write(Level.DEBUG, text)
 
     def info(self, text: str) -> None:
-        """Log something to know."""
+        """Log something that needs no attention."""
         self.write(Level.INFO, text)
 
     def warning(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Log:
             self._syslog.write(level, text)
 
     def close(self) -> None:
-        """Leave syslog; the next line would connect again."""
+        """Disconnect from syslog; the next line would connect again."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

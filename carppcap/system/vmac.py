@@ -152,6 +152,7 @@ class VirtualMac:
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
+        """Raise a `LinkError` for an error of the kernel or of pyroute2."""
         try:
             yield
         except (OSError, self._refusal) as error:
@@ -174,6 +175,7 @@ class VirtualMac:
                 self._remove()
 
     def _try_to_remove(self) -> None:
+        """Remove the interface if that is possible, after another error."""
         with suppress(OSError, self._refusal, LinkError):
             self._remove()
 
@@ -192,6 +194,7 @@ class VirtualMac:
         return index
 
     def _fill(self, index: int) -> None:
+        """Set the interface up and add the addresses."""
         self._kernel.link("set", index=index, state="up")
         for address, prefix in self._addresses:
             self._kernel.addr(
@@ -205,6 +208,7 @@ class VirtualMac:
             )
 
     def _remove(self) -> None:
+        """Remove the interface, if there is one, and restore the parent's settings."""
         name, parent = self.name, _index(self._parent)
         index = _index(name)
         # Another process may have removed the interface, and its alias.
@@ -302,7 +306,7 @@ def _read_note(parent: str) -> str:
 
 
 def _quieten(parent: str) -> None:
-    """Keep the parent from ARP for the virtual addresses."""
+    """Keep the parent from answering and sending ARP for the virtual addresses."""
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:

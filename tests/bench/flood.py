@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.footprint import use
 from tests.bench.report import Row
-from tests.bench.stage import ORIGINAL, OURS, await_adverts
+from tests.bench.stage import OURS, UCARP, await_adverts
 from tests.netns.daemons import Daemon
 from tests.netns.flood import Flood
 from tests.netns.lab import Host, Lab, wait_for
@@ -43,9 +43,7 @@ class Outcome:
 def run(quick: bool) -> list[Row]:
     rates, step_s = ((50_000, 0), 2.5) if quick else (RATES, 3.2)
     # One after the other: there is no machine but this.
-    ours, theirs = (
-        list(outcomes(program, rates, step_s)) for program in (OURS, ORIGINAL)
-    )
+    ours, theirs = (list(outcomes(program, rates, step_s)) for program in (OURS, UCARP))
     is_all = len(ours) == len(rates) and ours[-1].is_survived
     return [
         Row(
@@ -55,7 +53,7 @@ def run(quick: bool) -> list[Row]:
             (survived(ours),),
             (survived(theirs),),
             at_least=survived(ours) if is_all else survived(theirs),
-            note=f"{OURS} {verdict(ours)}; {ORIGINAL} {verdict(theirs)}",
+            note=f"{OURS} {verdict(ours)}; {UCARP} {verdict(theirs)}",
         ),
         *(
             Row(SECTION, f"{role}: {what}", unit, (mine,), (its,))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tests.bench.report import Row
 from tests.bench.stage import (
     NS_PER_MS,
-    ORIGINAL,
     OURS,
+    UCARP,
     await_adverts,
     await_holder,
     await_state,
@@ -33,7 +33,7 @@ class Handovers:
 
 
 def run(quick: bool) -> list[Row]:
-    rounds = {OURS: 6, ORIGINAL: 2} if quick else {OURS: 25, ORIGINAL: 8}
+    rounds = {OURS: 6, UCARP: 2} if quick else {OURS: 25, UCARP: 8}
     ours, theirs = for_both(lambda name: handovers(name, rounds[name]))
     return [
         Row(

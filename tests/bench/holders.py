@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.bench.report import Row
 from tests.bench.stage import (
     BOTH,
-    ORIGINAL,
     OURS,
+    UCARP,
     at_once,
     await_adverts,
     await_holder,
@@ -293,7 +293,7 @@ def run(quick: bool) -> list[Row]:
     for (case, name, _), found in zip(plays, outcomes, strict=True):
         by_row.setdefault((case, name), []).append(found)
     return [
-        row(case, index, by_row.get((case, OURS), []), by_row.get((case, ORIGINAL), []))
+        row(case, index, by_row.get((case, OURS), []), by_row.get((case, UCARP), []))
         for index in range(len(SECTIONS))
         for case in CASES
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.reaction import PACES
 from tests.bench.report import Row
-from tests.bench.stage import NO_SCRIPTS, ORIGINAL, OURS, await_state
+from tests.bench.stage import NO_SCRIPTS, OURS, UCARP, await_state
 from tests.netns.lab import Host, Lab
 
 SECTION = "Timer interrupts of an idle capture"
@@ -35,7 +35,7 @@ def run(quick: bool) -> list[Row]:
         what = f"adverts every {pace.name}"
         try:
             ours, theirs = (
-                interrupts(name, pace.flags, duration_s) for name in (OURS, ORIGINAL)
+                interrupts(name, pace.flags, duration_s) for name in (OURS, UCARP)
             )
         except TraceError as error:
             rows.append(Row(SECTION, what, "1/s", note=f"not counted: {error}"))

@@ -14,8 +14,8 @@ from tests.bench.stage import (
     BOTH,
     NO_SCRIPTS,
     NS_PER_MS,
-    ORIGINAL,
     OURS,
+    UCARP,
     Forger,
     at_once,
     await_state,
@@ -53,7 +53,7 @@ class Reactions:
 
 
 def run(quick: bool) -> list[Row]:
-    rounds = {OURS: 20, ORIGINAL: 6} if quick else {OURS: 100, ORIGINAL: 30}
+    rounds = {OURS: 20, UCARP: 6} if quick else {OURS: 100, UCARP: 30}
     measured = at_once(
         partial(react, pace, name, rounds[name]) for pace in PACES for name in BOTH
     )

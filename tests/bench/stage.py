@@ -19,8 +19,8 @@ from tests.netns.wire import NS_PER_S, Advert, open_packet_socket
 T = TypeVar("T")
 
 OURS = "carppcap"
-ORIGINAL = "ucarp"
-BOTH = (OURS, ORIGINAL)
+UCARP = "ucarp"
+BOTH = (OURS, UCARP)
 
 NS_PER_MS = NS_PER_S // 1000
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.bench.report import Row
-from tests.bench.stage import BOTH, NO_SCRIPTS, ORIGINAL, OURS
+from tests.bench.stage import BOTH, NO_SCRIPTS, OURS, UCARP
 from tests.netns.daemons import environment
 from tests.netns.lab import Host, Lab, LateError
 
@@ -37,7 +37,7 @@ def run(quick: bool) -> list[Row]:
             "start -> listening",
             "ms",
             tuple(samples[OURS]),
-            tuple(samples[ORIGINAL]),
+            tuple(samples[UCARP]),
         ),
         Row(SECTION, "interpreter with its imports alone", "ms", tuple(bare_ms)),
         Row(

@@ -53,13 +53,13 @@ LINK_POLL_S = 0.1
 
 
 def log(text: str, level: str = "INFO") -> None:
-    """A line as the daemons write it, to be read by the same eyes."""
+    """Log a line in the format of the daemons."""
     now = datetime.now(UTC).isoformat("T", "microseconds").removesuffix("+00:00")
     print(f"{now}: [{level}] {text}", flush=True)
 
 
 def ip(*lines: str) -> None:
-    """Some commands of `ip`, by one process."""
+    """Run several commands of `ip` in one process."""
     subprocess.run(
         ["ip", "-force", "-batch", "-"],
         input="\n".join(lines) + "\n",
@@ -98,7 +98,7 @@ class Interface:
         )
 
     def fileno(self) -> int:
-        """To be waited for."""
+        """Return the descriptor to wait for."""
         return self._packets.fileno()
 
     @property
@@ -142,7 +142,7 @@ class Interface:
             log(f"cannot send: {error.strerror}", "ERROR")
 
     def frames(self) -> Iterator[bytes]:
-        """All that have arrived."""
+        """Return all frames that have arrived."""
         while True:
             try:
                 frame, sender = self._packets.recvfrom(FRAME_LENGTH_MAX)
@@ -155,7 +155,7 @@ class Interface:
                 yield frame
 
     def set_address(self, configured: bool) -> None:
-        """The virtual addresses come or go."""
+        """Add or remove the virtual addresses."""
         self._has_address = configured
         verb, more = ("add", " nodad") if configured else ("delete", "")
         ip(
@@ -167,14 +167,14 @@ class Interface:
         )
 
     def record(self, step: Step) -> None:
-        """Say what it became."""
+        """Log the new state."""
         for action in step.actions:
             if isinstance(action, StateChanged):
                 log(f"Switching to state: {action.new.value}", "WARNING")
                 log(f"{action.old.value} -> {action.new.value} ({action.cause.value})")
 
     def reject(self, rejection: Rejection) -> None:
-        """Say what was not believed."""
+        """Log a rejected frame."""
         log(f"rejected: {rejection.reason.value} from {rejection.source}")
 
     def run_script(self, job: Job) -> None:
@@ -186,7 +186,7 @@ class Interface:
         raise NotImplementedError
 
     def exit(self) -> None:
-        """`down`."""
+        """Do what the order `down` does."""
         self.alive = False
 
     def _ioctl(self, request: int) -> bytes:
@@ -232,7 +232,7 @@ class Peer:
         signal.signal(signal.SIGTERM, self._end)
 
     def run(self) -> None:
-        """Until SIGTERM."""
+        """Run until SIGTERM."""
         self._order("up")
         waiting = [self._interface.fileno()]
         if self._orders is not None:
@@ -308,7 +308,7 @@ def _address6(interface: str) -> IPv6Address | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 once it was told to end."""
+    """Run until told to end; return 0."""
     kind, *flags = arguments
     Peer(kind, flags).run()
     return 0

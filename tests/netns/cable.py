@@ -47,7 +47,7 @@ CUT = Quality(loss=1.0)
 
 
 def no_frame(data: bytes) -> bool:
-    """What a cable loses for a reason, not by chance, unless told otherwise."""
+    """Return False: by default a cable loses frames only by chance."""
     return False
 
 
@@ -114,7 +114,7 @@ class Cable:
             direction.receiving.close()
 
     def treat(self, quality: Quality) -> None:
-        """Gives both directions that quality."""
+        """Give both directions that quality."""
         self.outward.quality = self.inward.quality = quality
 
     def _relay(self) -> None:
@@ -158,7 +158,7 @@ class Cable:
 
 @contextmanager
 def bad_cables(*hosts: Host, quality: Quality, seed: int = 1) -> Iterator[list[Cable]]:
-    """A cable of that quality to each of `hosts`."""
+    """Put a cable of that quality before each of `hosts`."""
     with ExitStack() as stack:
         cables = [
             stack.enter_context(Cable(host, seed + number))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-UCARP = "/usr/sbin/ucarp"
+UCARP_PATH = "/usr/sbin/ucarp"
 
 PROGRAMS = {
     # Its standard output is buffered, so some lines would come late or never.
-    "ucarp": ["stdbuf", "--output=L", UCARP],
+    "ucarp": ["stdbuf", "--output=L", UCARP_PATH],
     "carppcap": [sys.executable, "-m", "carppcap"],
     **{
         kind: [sys.executable, "-m", "tests.netns.bsd_peer", kind]
@@ -77,7 +77,7 @@ class Daemon:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs; negative if a signal ended it."""
+        """The exit status: None while it runs, negative if a signal ended it."""
         return self._process.poll()
 
     @property
@@ -86,7 +86,7 @@ class Daemon:
 
     @property
     def lines(self) -> list[LogLine]:
-        """What it logged so far."""
+        """The lines that it has logged so far."""
         lines: list[LogLine] = []
         time_ns = 0
         for text in self.log.read_text(errors="replace").splitlines():
@@ -99,12 +99,12 @@ class Daemon:
         return lines
 
     def logged(self, words: str) -> list[LogLine]:
-        """The lines that contain `words`."""
+        """Return the lines that contain `words`."""
         return [line for line in self.lines if words in line.text]
 
     @property
     def states(self) -> list[str]:
-        """Every state it said it switched to, oldest first."""
+        """Every state that it logged, oldest first."""
         found = (_STATE.search(line.text) for line in self.lines)
         return [match[1] for match in found if match]
 
@@ -114,14 +114,14 @@ class Daemon:
         return self.states[-1] if self.states else None
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal, unless it has ended."""
+        """Send a signal, unless it has ended."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Ends it by SIGKILL and returns once it is gone."""
+        """End it by SIGKILL; return once it is gone."""
         self._process.kill()
         self._process.wait()
 
     def wait(self, timeout_s: float = 20.0) -> int:
-        """Its exit status, as soon as it ends (`subprocess.TimeoutExpired` if late)."""
+        """Return its exit status once it ends (`subprocess.TimeoutExpired` if late)."""
         return self._process.wait(timeout_s)

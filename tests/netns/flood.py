@@ -49,7 +49,7 @@ Make = Callable[[random.Random], bytes]
 
 
 def _body(chance: random.Random, **changes: object) -> bytes:
-    """An advert that would be believed, but for `changes`."""
+    """Return an advert that is valid but for `changes`."""
     counter = chance.getrandbits(64)
     return payload(_GROUP, counter, password=PASSWORD.encode(), **changes)
 
@@ -103,7 +103,7 @@ KINDS: dict[str, Make] = _PURE | {"mix": _any}
 
 
 def frames(kind: str) -> list[bytes]:
-    """The frames of one kind of flood, as they go onto the wire."""
+    """Return the frames of one kind of flood."""
     chance = random.Random(kind)
     macs = bytes.fromhex("01005e000012") + FLOOD_MAC
     return [macs + b"\x08\x00" + KINDS[kind](chance) for _ in range(FRAMES)]
@@ -129,7 +129,7 @@ class Flood:
         self.rate = 0.0
 
     def stop(self) -> None:
-        """Ends it, and finds out how many frames were sent, and how many a second."""
+        """End it, and find out how many frames were sent, and how many a second."""
         self._process.terminate()
         told, _ = self._process.communicate(timeout=30)
         self.sent = int(told)

@@ -29,7 +29,7 @@ class LateError(AssertionError):
 
 
 def wait_for(what: str, condition: Callable[[], T], timeout_s: float = TIMEOUT_S) -> T:
-    """The first true value of `condition`, asked again and again.
+    """Return the first true value of `condition`, which is called repeatedly.
 
     Raises `LateError` with `what` in it when `timeout_s` seconds were not enough.
     """
@@ -71,13 +71,13 @@ class Host:
         return self.lab.addresses.held_by(self.name) == set(self.lab.vips)
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """What to execute to run `arguments` in this host."""
+        """Return the command that runs `arguments` in this host."""
         return self.namespace.command(arguments)
 
     def run(
         self, *arguments: str, check: bool = True, timeout_s: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in this host to its end, and keeps what it printed."""
+        """Run a command in this host to its end, and keep what it printed."""
         return subprocess.run(
             self.command(arguments),
             check=check,
@@ -102,7 +102,7 @@ class Host:
         scripts: bool = True,
         before: Sequence[str] = (),
     ) -> Daemon:
-        """Starts "ucarp" or "carppcap" in this host, with the lab's scripts or none.
+        """Start "ucarp" or "carppcap" in this host, with the lab's scripts or none.
 
         It sends from `sources` (all of its addresses) and shares `vips` (all of the
         lab's).  `flags` come behind the ones every daemon needs, and so override them;
@@ -123,7 +123,7 @@ class Host:
     def start_bare(
         self, program: str, arguments: Sequence[str], before: Sequence[str] = ()
     ) -> Daemon:
-        """Starts a daemon with exactly these arguments."""
+        """Start a daemon with exactly these arguments."""
         log = self.lab.directory / f"{self.name}-{len(self.daemons)}.log"
         command = self.command([*before, *PROGRAMS[program], *arguments])
         daemon = Daemon(program, command, log)
@@ -131,13 +131,13 @@ class Host:
         return daemon
 
     def power_off(self) -> None:
-        """Ends the daemons without warning, and the host says nothing any more."""
+        """End the daemons without warning; the host sends nothing any more."""
         for daemon in self.daemons:
             daemon.kill()
         self.delete_interface()
 
     def create_interface(self) -> None:
-        """Makes `eth0`, plugs it in and gives it its address; waits until it works."""
+        """Make `eth0`, plug it in and give it its address; wait until it works."""
         self.lab.bridge_run(
             *("ip", "link", "add", self.port, "type", "veth"),
             *("peer", "name", "eth0", "address", self.mac.hex(":")),
@@ -149,11 +149,11 @@ class Host:
         self.await_link()
 
     def delete_interface(self) -> None:
-        """Takes `eth0` out of the machine."""
+        """Take `eth0` out of the machine."""
         self.run("ip", "link", "delete", "eth0")
 
     def await_link(self) -> None:
-        """Returns when frames can pass between this host and the bridge."""
+        """Return when frames can pass between this host and the bridge."""
 
         def forwards() -> bool:
             shown = self.lab.bridge_run("bridge", "-j", "link", "show")
@@ -166,13 +166,13 @@ class Host:
         wait_for(f"the carrier of {self}", lambda: has_carrier() and forwards())
 
     def add_address(self, *addresses: str) -> None:
-        """Gives `eth0` these addresses, or all of the host's own."""
+        """Give `eth0` these addresses, or all of the host's own."""
         for address in addresses or self.addresses:
             where = self._with_prefix(address)
             self.run("ip", "address", "add", *where, "dev", "eth0")
 
     def delete_address(self, *addresses: str) -> None:
-        """Takes these addresses from `eth0`, or all of the host's own."""
+        """Take these addresses from `eth0`, or all of the host's own."""
         for address in addresses or self.addresses:
             where, *_ = self._with_prefix(address)
             self.run("ip", "address", "delete", where, "dev", "eth0")
@@ -183,30 +183,30 @@ class Host:
         return [f"{address}/{self.lab.prefix_length}"]
 
     def link_up(self) -> None:
-        """`ip link set eth0 up`."""
+        """Run `ip link set eth0 up`."""
         self.run("ip", "link", "set", "eth0", "up")
 
     def link_down(self) -> None:
-        """`ip link set eth0 down`."""
+        """Run `ip link set eth0 down`."""
         self.run("ip", "link", "set", "eth0", "down")
 
     def pull_cable(self) -> None:
-        """Takes the carrier away, as at the far end of a cable."""
+        """Take the carrier away, as at the far end of a cable."""
         self.lab.bridge_run("ip", "link", "set", self.port, "down")
 
     def plug_cable(self) -> None:
-        """Gives the carrier back, and waits until frames pass."""
+        """Give the carrier back, and wait until frames pass."""
         self.lab.bridge_run("ip", "link", "set", self.port, "up")
         self.await_link()
 
     def isolate(self) -> None:
-        """Loses every frame from and to this host; the carrier stays."""
+        """Lose every frame from and to this host; the carrier stays."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "0")
 
     def rejoin(self) -> None:
-        """Ends `isolate`."""
+        """End `isolate`."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "3")
 
     def echo(self) -> None:
-        """Sends every broadcast and multicast of this host back to it, too."""
+        """Send every broadcast and multicast of this host back to it, too."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "hairpin", "on")

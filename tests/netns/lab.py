@@ -162,7 +162,7 @@ class Lab:
                     key.data()
 
     def close(self) -> None:
-        """Ends everything in the lab and removes it."""
+        """End everything in the lab and remove it."""
         if hasattr(self, "_observer"):
             self._observing = False
             self._observer.join()
@@ -182,7 +182,7 @@ class Lab:
         return [str(daemon) for daemon in daemons if daemon.logged("Traceback")]
 
     def bridge_run(self, *arguments: str) -> str:
-        """What a command in the namespace of the bridge prints."""
+        """Run a command in the namespace of the bridge; return what it prints."""
         return subprocess.run(
             self._bridge.command(arguments),
             check=True,
@@ -192,7 +192,7 @@ class Lab:
         ).stdout
 
     def bridge_call(self, function: Callable[[], T]) -> T:
-        """What `function` returns when it is called in the namespace of the bridge."""
+        """Call `function` in the namespace of the bridge; return what it returns."""
         return self._bridge.call(function)
 
     def stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
@@ -216,7 +216,7 @@ class Lab:
         fails: bool = False,
         notes: Path | None = None,
     ) -> Path:
-        """A hook script, `verb` "up" or "down", for all addresses it is told.
+        """Return a hook script, `verb` "up" or "down", for all the addresses.
 
         It first notes "DATE ARGUMENTS" in the file `notes`, then sleeps; if it
         `fails`, it leaves the addresses alone and exits with 1.
@@ -236,6 +236,6 @@ class Lab:
         return path
 
     def story(self) -> str:
-        """All that happened, in order: logs, frames and addresses; for people."""
+        """Return logs, frames and changes of addresses in order, for people."""
         daemons = [daemon for host in self.hosts for daemon in host.daemons]
         return tell(daemons, self.wire.packets, self.addresses.changes)

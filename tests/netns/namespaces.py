@@ -75,15 +75,15 @@ class Namespace:
 
     @property
     def pid(self) -> int:
-        """A process inside, as `ip link ... netns` and `nsenter` want it."""
+        """The id of a process inside, for `ip link ... netns` and `nsenter`."""
         return self._holder.pid
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """What to execute to have `arguments` run inside; the pid stays the same."""
+        """Return the command that runs `arguments` inside; the pid stays the same."""
         return ["nsenter", f"--target={self.pid}", "--net", "--mount", *arguments]
 
     def call(self, function: Callable[[], T]) -> T:
-        """What `function` returns when a thread inside calls it.
+        """Call `function` in a thread inside; return what it returns.
 
         A socket belongs for ever to the namespace it was made in.  Raises the
         `OSError` that `function` raised.
@@ -112,7 +112,7 @@ class Namespace:
         return outcome[0]
 
     def close(self) -> None:
-        """Ends every process inside and returns once the holder is gone."""
+        """End every process inside; return once the holder is gone."""
         assert self._holder.stdin
         assert self._holder.stdout
         assert self._holder.stderr

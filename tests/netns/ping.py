@@ -44,7 +44,7 @@ class Outage:
 
 
 def answers(output: str) -> list[Answer]:
-    """The answers in what `ping -D` printed, in the order of their requests."""
+    """Return the answers in what `ping -D` printed, in the order of their requests."""
     found = [
         Answer(int(match[1]) * NS_PER_S + int(match[2]) * 1000, int(match[3]))
         for match in map(_ANSWER.match, output.splitlines())
@@ -54,7 +54,7 @@ def answers(output: str) -> list[Answer]:
 
 
 def outages(answered: Iterable[Answer]) -> list[Outage]:
-    """Every run of lost pings between two answers."""
+    """Return every run of lost pings between two answers."""
     return [
         Outage(before.time_ns, after.time_ns, after.number - before.number - 1)
         for before, after in pairwise(answered)
@@ -101,7 +101,7 @@ class Pinger:
         return [one for one in outages(self.answers) if one.end_ns > since_ns]
 
     def await_answer(self, since_ns: int) -> None:
-        """Returns when an answer has come that is later than `since_ns`."""
+        """Return when an answer has come that is later than `since_ns`."""
         wait_for(
             "an answer to a ping",
             lambda: any(answer.time_ns > since_ns for answer in self.answers[-1:]),
@@ -110,7 +110,7 @@ class Pinger:
 
 @contextmanager
 def pinging(lab: Lab, interval_s: float = 0.05) -> Iterator[list[Pinger]]:
-    """The last host pings every virtual address, and has had an answer from each."""
+    """Have the last host ping every virtual address, and wait for the first answers."""
     began_ns = time.time_ns()
     with ExitStack() as stack:
         pingers = [

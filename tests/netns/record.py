@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.netns.daemons import ROOT, UCARP
+from tests.netns.daemons import ROOT, UCARP_PATH
 from tests.netns.lab import PASSWORD, VHID, VIP, Lab, wait_for
 from tests.netns.scenes import await_adverts, await_rule, await_state
 from tests.netns.wire import parse
@@ -39,7 +39,7 @@ class Case:
 
 
 def _both(lab: Lab, case: Case) -> None:
-    """The first is master, then the second joins as a backup."""
+    """Start the first as master, then the second as a backup."""
     first, second = lab.hosts
     await_rule(lab, first, first.start(*case.members[0]))
     await_state(second.start(*case.members[1]), "BACKUP")
@@ -190,7 +190,7 @@ def _readme(name: str, case: Case) -> str:
 
 
 def record(name: str) -> None:
-    """Plays the case `name` and stores its directory of fixtures."""
+    """Play the case `name` and store its directory of fixtures."""
     case = CASES[name]
     directory = FIXTURES / name
     directory.mkdir(parents=True, exist_ok=True)
@@ -207,12 +207,12 @@ def record(name: str) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Records the named cases, or all; the exit status."""
+    """Record the named cases, or all; the exit status."""
     if unknown := set(names) - set(CASES):
         print(f"unknown: {shlex.join(unknown)}; known: {' '.join(CASES)}")
         return 1
-    if not Path(UCARP).exists():
-        print(f"{UCARP} is missing: install the package ucarp")
+    if not Path(UCARP_PATH).exists():
+        print(f"{UCARP_PATH} is missing: install the package ucarp")
         return 2
     for name in names or CASES:
         record(name)

@@ -13,10 +13,10 @@ from tests.netns.daemons import Daemon
 from tests.netns.lab import Host, Lab, wait_for
 
 OURS = os.environ.get("NETNS_PROGRAM", "carppcap")
-ORIGINAL = "ucarp"
-IS_OURS_TESTED = OURS != ORIGINAL
+UCARP = "ucarp"
+IS_OURS_TESTED = OURS != UCARP
 
-MIXED = list(dict.fromkeys([(OURS, ORIGINAL), (ORIGINAL, OURS)]))
+MIXED = list(dict.fromkeys([(OURS, UCARP), (UCARP, OURS)]))
 ALL = list(dict.fromkeys([*MIXED, (OURS, OURS)]))
 
 mixed_pairs = pytest.mark.parametrize(("first", "second"), MIXED)
@@ -25,10 +25,10 @@ mixed_pairs = pytest.mark.parametrize(("first", "second"), MIXED)
 all_pairs = pytest.mark.parametrize(("first", "second"), ALL)
 """The mixed pairs, and ours alone."""
 
-any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([ORIGINAL, OURS])))
+any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([UCARP, OURS])))
 """carppcap is tested beside ucarp, and beside itself."""
 
-any_program = pytest.mark.parametrize("program", list(dict.fromkeys([ORIGINAL, OURS])))
+any_program = pytest.mark.parametrize("program", list(dict.fromkeys([UCARP, OURS])))
 """The same is expected of both programs."""
 
 only_ours = pytest.mark.skipif(
@@ -40,12 +40,12 @@ PATIENT = "-r 10"
 
 
 def await_state(daemon: Daemon, state: str) -> None:
-    """Returns when the last state that `daemon` logged is `state`."""
+    """Return when the last state that `daemon` logged is `state`."""
     wait_for(f"{daemon.log.stem} to be {state}", lambda: daemon.state == state)
 
 
 def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
-    """Returns when `daemon` on `host` alone is master, and has been for `adverts`."""
+    """Return when `daemon` on `host` alone is master, and has been for `adverts`."""
 
     def rules() -> bool:
         if daemon.state != "MASTER" or lab.holders != (host,) or not host.holds_all:
@@ -58,7 +58,7 @@ def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
 
 
 def await_adverts(lab: Lab, host: Host, count: int) -> None:
-    """Returns when `host` has sent `count` more adverts."""
+    """Return when `host` has sent `count` more adverts."""
     wanted = len(lab.wire.adverts(host.address)) + count
     wait_for(
         f"{count} adverts of {host}",
@@ -68,7 +68,7 @@ def await_adverts(lab: Lab, host: Host, count: int) -> None:
 
 
 def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
-    """Starts (program, flags) on one host after the other; the first is master.
+    """Start (program, flags) on one host after the other; the first is master.
 
     Each other one is a backup that has heard the master.
     """

@@ -44,7 +44,7 @@ class Collector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> None:
-        """Takes the figure of a scenario that has just been called."""
+        """Take the figure of a scenario that has just been called."""
         if call.when != "call" or not isinstance(item, pytest.Function):
             return
         promise = " ".join((item.obj.__doc__ or "").split())
@@ -57,7 +57,7 @@ class Collector:
 
 
 def table(rows: list[Row]) -> Iterator[str]:
-    """The lines of a table in reStructuredText."""
+    """Return the lines of a table in reStructuredText."""
     yield from (".. list-table::", "   :header-rows: 1", "   :widths: 45 20 35", "")
     yield from ("   * - Promise", "     - Test", "     - Measured")
     for row in rows:
@@ -74,7 +74,7 @@ def _cell(text: str, indent: str) -> list[str]:
 
 
 def main() -> int:
-    """Runs everything; 0 if every promise was kept."""
+    """Run everything; return 0 if every promise was kept."""
     collector = Collector()
     files = [
         *sorted(map(str, HERE.glob("test_faults*.py"))),

@@ -8,8 +8,8 @@ import pytest
 from tests.netns.daemons import Daemon
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     all_pairs,
     any_program,
     await_adverts,
@@ -53,7 +53,7 @@ def test_of_two_started_together_the_faster_wins(first: str, second: str) -> Non
 
 @all_pairs
 def test_killed_master_is_replaced(first: str, second: str) -> None:
-    """After deadratio * advbase + advskew/256 s of silence, and never before."""
+    """The backup takes over after dead ratio * advbase + advskew/256 s, not before."""
     with Lab(2) as lab:
         _, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
 
@@ -65,7 +65,7 @@ def test_killed_master_is_replaced(first: str, second: str) -> None:
         silence_ns = claim.time_ns - last.time_ns
         assert silence_ns > 3 * NS_PER_S + 50 * SKEW_NS - SLACK_NS
         assert lab.wire.announcements(lab.hosts[1].mac, last.time_ns)
-        if second == OURS != ORIGINAL:  # ucarp takes up to a second more.
+        if second == OURS != UCARP:  # ucarp takes up to a second more.
             bound_ns = 3 * NS_PER_S + 50 * SKEW_NS + NS_PER_S // 2
             assert silence_ns < bound_ns + lab.stalled_ns(last.time_ns, claim.time_ns)
 
@@ -89,7 +89,7 @@ def test_preferred_backup_takes_over(first: str, second: str) -> None:
 
 
 def _two_masters(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
-    """Both hosts rule, each in a world of its own, until the first one rejoins."""
+    """Yield two masters that do not hear each other until the first one rejoins."""
     lab.hosts[0].isolate()
     daemons = [
         host.start(*member) for host, member in zip(lab.hosts, members, strict=True)
@@ -185,7 +185,7 @@ def test_usr2_leaves_the_backup_time(program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "programs", dict.fromkeys([(OURS, ORIGINAL, OURS), (ORIGINAL, OURS, ORIGINAL)])
+    "programs", dict.fromkeys([(OURS, UCARP, OURS), (UCARP, OURS, UCARP)])
 )
 def test_three_hosts_survive_two_masters(programs: tuple[str, str, str]) -> None:
     """The longest interval waits longest, so the hosts follow each other in order."""
@@ -203,7 +203,7 @@ def test_three_hosts_survive_two_masters(programs: tuple[str, str, str]) -> None
 
 @only_ours
 def test_intervals_below_a_second_are_stable() -> None:
-    """-b 0 -k 20 against -k 40, where ucarp flaps once a second."""
+    """With -b 0, -k 20 and -k 40 one master stays; ucarp flaps once a second."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-b 0 -k 20"), (OURS, "-b 0 -k 40"))
 

@@ -431,7 +431,7 @@ def _send(host: Host, frames: Sequence[bytes]) -> None:
 
 
 @pytest.mark.parametrize("families", ["6", "46"])
-def test_replayed_adverts_keep_nobody_alive(families: str) -> None:
+def test_replayed_adverts_do_not_keep_a_master_alive(families: str) -> None:
     """A dead master's adverts, sent again and again, put its successor off once."""
     with _lab(families, 3) as lab:
         _, backup = _pair(lab, FAST, "-b 0 -k 80 -r 4")

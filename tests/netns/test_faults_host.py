@@ -134,7 +134,7 @@ def _read(reader: int) -> str:
 
 @contextmanager
 def _jammed_syslog(host: Host) -> Iterator[socket.socket]:
-    """Gives `host` a /dev/log that is full and never read."""
+    """Give `host` a /dev/log that is full and never read."""
     own = host.lab.directory / "dev"
     own.mkdir()
     host.run(

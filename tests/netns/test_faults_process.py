@@ -17,8 +17,8 @@ from tests.netns.daemons import Daemon
 from tests.netns.heartbeat import Heartbeat
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     any_peer,
     any_program,
     await_adverts,
@@ -76,7 +76,7 @@ def test_stopped_master(peer: str, seconds: int) -> str:
             assert backup.states == STAYED_BACKUP
         else:
             assert backup.states == [*STAYED_MASTER, "BACKUP"]
-            late_ns = NS_PER_S if peer == ORIGINAL else 0
+            late_ns = NS_PER_S if peer == UCARP else 0
             assert dual_ns < NS_PER_S + late_ns + lab.stalled_ns(went_on_ns)
         return f"stopped {seconds} s: one holder {dual_ns // 1_000_000} ms later"
 

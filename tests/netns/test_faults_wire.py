@@ -168,7 +168,7 @@ def test_partition(first: str, second: str, cut: str) -> str:
 
 
 def _flap(host: Host, times: int) -> None:
-    """Pulls and plugs the cable, at once and without looking."""
+    """Pull and plugs the cable, at once and without looking."""
     for _ in range(times):
         host.pull_cable()
         time.sleep(0.05)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.netns.lab import Lab
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     any_program,
     await_adverts,
     await_rule,
@@ -43,7 +43,7 @@ def _comparable(advert: Advert) -> bytes:
 def _frames_of_a_master(
     program: str, flags: str
 ) -> tuple[set[bytes], list[bytes], int]:
-    """(adverts, announcements, adverts between the two announcements)."""
+    """Return (adverts, announcements, adverts between the two announcements)."""
     with Lab(1) as lab:
         [host] = lab.hosts
         master = host.start(program, flags)
@@ -59,12 +59,12 @@ def _frames_of_a_master(
         )
 
 
-def test_frames_equal_those_of_the_original() -> None:
+def test_frames_equal_those_of_ucarp() -> None:
     """Adverts and announcements, with all that is said about rank in other values."""
     flags = "-b 1 -k 37 -r 1"
 
     adverts, announcements, between = _frames_of_a_master(OURS, flags)
-    expected, expected_announcements, _ = _frames_of_a_master(ORIGINAL, flags)
+    expected, expected_announcements, _ = _frames_of_a_master(UCARP, flags)
 
     assert adverts == expected
     assert len(adverts) == 1
@@ -72,18 +72,18 @@ def test_frames_equal_those_of_the_original() -> None:
     assert 1 <= between <= 3
 
 
-def test_broadcast_frames_equal_those_of_the_original() -> None:
+def test_broadcast_frames_equal_those_of_ucarp() -> None:
     """The same with -M and another group."""
     flags = "-M --mcastip=239.1.2.3 -r 1"
 
     adverts, announcements, _ = _frames_of_a_master(OURS, flags)
-    expected, expected_announcements, _ = _frames_of_a_master(ORIGINAL, flags)
+    expected, expected_announcements, _ = _frames_of_a_master(UCARP, flags)
 
     assert (adverts, announcements) == (expected, expected_announcements)
 
 
 def seen_by_tcpdump(capture: Path, chosen: str) -> str:
-    """What tcpdump prints of the frames that its filter `chosen` lets through."""
+    """Return what tcpdump prints of the frames that its filter `chosen` accepts."""
     return subprocess.run(
         ["tcpdump", "-nvvv", "-T", "carp", "-r", str(capture), chosen],
         check=True,

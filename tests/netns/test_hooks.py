@@ -6,8 +6,8 @@ import pytest
 
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     any_peer,
     any_program,
     await_adverts,
@@ -20,7 +20,7 @@ from tests.netns.wire import NS_PER_S
 
 
 def _words(notes: Path) -> list[list[str]]:
-    """The arguments of each call, without the date before them."""
+    """Return the arguments of each call, without the date before them."""
     if not notes.exists():
         return []
     return [line.split()[1:] for line in notes.read_text().splitlines()]
@@ -51,7 +51,7 @@ def test_scripts_are_told_interface_and_address(
 
 @any_program
 def test_neutral_start_runs_no_script(program: str) -> None:
-    """-n leaves things as they are until there is something to change."""
+    """With -n no script runs at the start."""
     with Lab(1) as lab:
         [host] = lab.hosts
         downs = lab.directory / "downs"
@@ -64,7 +64,7 @@ def test_neutral_start_runs_no_script(program: str) -> None:
 @only_ours
 @any_peer
 def test_slow_up_script_delays_no_advert(peer: str) -> None:
-    """We claim the address first, and announce it when it is really ours."""
+    """The advert goes first, and the announcement when the host has the address."""
     with Lab(2) as lab:
         slow_up = lab.script("up", sleep_s=4)
         master = lab.hosts[0].start(OURS, "-r 1", up=slow_up)
@@ -101,7 +101,7 @@ def test_slow_down_script_delays_nothing_else(peer: str) -> None:
 @any_peer
 @pytest.mark.parametrize("missing", [False, True])
 def test_failing_up_script_leaves_it_to_the_peer(peer: str, missing: bool) -> None:
-    """A master without the address is no use: it steps down, and says why."""
+    """A master without the address steps down, and logs why."""
     with Lab(2) as lab:
         up = lab.directory / "none.sh" if missing else lab.script("up", fails=True)
         broken = lab.hosts[0].start(OURS, "-k 0", up=up)
@@ -139,7 +139,7 @@ def test_script_over_its_time_is_ended() -> None:
         endless = lab.script("up", sleep_s=600)
         stuck = lab.hosts[0].start(OURS, "-k 0 --script-timeout=2", up=endless)
         wait_for("a master", lambda: "MASTER" in stuck.states)
-        lab.hosts[1].start(ORIGINAL, "-k 100")
+        lab.hosts[1].start(UCARP, "-k 100")
 
         wait_for("the address somewhere", lambda: lab.holders == (lab.hosts[1],))
 

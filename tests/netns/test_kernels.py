@@ -43,7 +43,7 @@ class Scene:
         self._pingers: list[Pinger] = []
 
     def start(self, kind: str, flags: str) -> Daemon:
-        """Starts carppcap or a kernel."""
+        """Start carppcap or a kernel."""
         if kind != OURS:
             os.mkfifo(self._fifo(kind))
             flags += f" -x {self._fifo(kind)}"
@@ -51,7 +51,7 @@ class Scene:
         return self.daemons[kind]
 
     def order(self, kind: str, words: str) -> None:
-        """Tells a kernel to do something (see `bsd_peer`)."""
+        """Tell a kernel to do something (see `bsd_peer`)."""
         self._fifo(kind).write_text(f"{words}\n")
 
     def await_master(self, kind: str, other: str = "") -> None:
@@ -70,7 +70,7 @@ class Scene:
         wait_for(f"{kind} to be the only master", rules)
 
     def await_adverts(self, kind: str, count: int) -> None:
-        """Returns when a host has advertised so often more, in its last family."""
+        """Return when a host has advertised so often more, in its last family."""
         own = self.hosts[kind].addresses[-1]
         wanted = len(self.lab.wire.adverts(own)) + count
         wait_for(

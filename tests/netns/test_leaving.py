@@ -7,9 +7,9 @@ import pytest
 
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
     PATIENT,
+    UCARP,
     any_peer,
     any_program,
     await_adverts,
@@ -111,7 +111,7 @@ def test_usr2_says_farewell(peer: str) -> None:
 def test_no_farewell() -> None:
     """--no-farewell leaves as ucarp does: address released, no farewell."""
     with Lab(2) as lab:
-        master, backup = start_group(lab, (OURS, "-z --no-farewell"), (ORIGINAL, ""))
+        master, backup = start_group(lab, (OURS, "-z --no-farewell"), (UCARP, ""))
 
         master.signal(signal.SIGTERM)
         assert master.wait() == 0

@@ -5,8 +5,8 @@ import time
 
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     all_pairs,
     any_peer,
     any_program,
@@ -22,7 +22,7 @@ from tests.netns.wire import NS_PER_S
 
 @all_pairs
 def test_cable_of_the_master(first: str, second: str) -> None:
-    """Deaf, it steps down; when the cable is back, the successor stays."""
+    """Without carrier it steps down; when the cable is back, the successor stays."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 20"), (second, "-k 20"))
 
@@ -35,7 +35,7 @@ def test_cable_of_the_master(first: str, second: str) -> None:
         wait_for("one holder", lambda: len(lab.holders) == 1)
 
         assert master.is_running
-        if OURS == first != ORIGINAL:
+        if OURS == first != UCARP:
             await_rule(lab, lab.hosts[1], backup, adverts=4)
             assert master.states == ["BACKUP", "MASTER", "BACKUP"]
 
@@ -43,7 +43,7 @@ def test_cable_of_the_master(first: str, second: str) -> None:
 @only_ours
 @any_peer
 def test_cable_of_the_backup(peer: str) -> None:
-    """Silence proves nothing to the deaf: it stays a backup for as long as it takes."""
+    """Without carrier a backup stays backup: silence proves nothing."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (peer, "-k 0"), (OURS, "-r 1 -k 100"))
 
@@ -77,7 +77,7 @@ def test_cable_missing_at_start() -> None:
 
 @any_program
 def test_carrier_can_be_ignored(program: str) -> None:
-    """-S: two hosts on a crossed cable, of which one is switched off."""
+    """With -S a host on a crossed cable takes over when the other is switched off."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-S -r 1")
@@ -95,7 +95,7 @@ def test_carrier_can_be_ignored(program: str) -> None:
 @only_ours
 @any_peer
 def test_interface_set_down_and_up(peer: str) -> None:
-    """Where ucarp ends, carppcap steps down and comes back."""
+    """carppcap steps down and comes back, where ucarp ends."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -110,8 +110,8 @@ def test_interface_set_down_and_up(peer: str) -> None:
 
 @only_ours
 @any_peer
-def test_interface_removed_and_made_anew(peer: str) -> None:
-    """Also with another index, it is the interface of that name."""
+def test_interface_removed_and_made_again(peer: str) -> None:
+    """The new interface of that name is used, although its index is another."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -127,7 +127,7 @@ def test_interface_removed_and_made_anew(peer: str) -> None:
 @only_ours
 @any_peer
 def test_address_removed_and_added_again(peer: str) -> None:
-    """Without its own address a host cannot take part; with it, it does again."""
+    """A host without its own address steps down, and takes part again with it."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -143,7 +143,7 @@ def test_address_removed_and_added_again(peer: str) -> None:
 @only_ours
 @any_peer
 def test_backup_that_stood_still(peer: str) -> None:
-    """It reads what is queued before it judges: the master was there all the time."""
+    """It reads queued adverts first, so it does not replace a live master."""
     with Lab(2) as lab:
         _, backup = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
 
@@ -187,7 +187,7 @@ def test_address_of_the_master_is_taken_away() -> None:
 
 @any_program
 def test_queue_of_the_interface_is_full(program: str) -> None:
-    """On ENOBUFS it goes on: skew 240 after three failures, until three succeed."""
+    """After three ENOBUFS the skew is 240, until three adverts are sent."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-k 20")

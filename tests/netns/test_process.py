@@ -1,4 +1,4 @@
-"""The daemon as a process: verdicts, signals, secrets, and what others start it by."""
+"""The daemon as a process: exit status, signals, secrets, and start-up hooks."""
 
 import signal
 import subprocess
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from carppcap.wire.header import BOW_OUT
-from tests.netns.daemons import PROGRAMS, UCARP, Daemon, environment
+from tests.netns.daemons import PROGRAMS, UCARP_PATH, Daemon, environment
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.scenes import (
     IS_OURS_TESTED,
-    ORIGINAL,
     OURS,
+    UCARP,
     any_program,
     await_adverts,
     await_rule,
@@ -35,7 +35,7 @@ DEBIAN_HOOK = Path("/etc/network/if-up.d/ucarp")
 
 
 def _run(host: Host, program: str, flags: str) -> subprocess.CompletedProcess[str]:
-    """Runs the program with what every start needs; later `flags` win."""
+    """Run the program with what every start needs; later `flags` win."""
     lab = host.lab
     return host.run(
         *PROGRAMS[program],
@@ -63,7 +63,7 @@ def test_usr1_logs_a_status_line(program: str) -> None:
 
 @any_program
 def test_daemonized_it_lives_on(program: str) -> None:
-    """-B returns 0 at once, and the daemon goes on without us."""
+    """With -B the command returns 0 at once, and the daemon goes on."""
     with Lab(1) as lab:
         [host] = lab.hosts
 
@@ -80,7 +80,7 @@ def test_daemonized_it_lives_on(program: str) -> None:
     [("-i nothing0", 2), ("-v 0", 1), ("-b 0 -k 0", 1), ("-s 10.9.0.300", 1)],
 )
 def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
-    """With -B, too, the exit status is that of the start, and there is one line."""
+    """With -B, too, a failed start has its exit status and one line."""
     with Lab(1) as lab:
         ended = _run(lab.hosts[0], OURS, f"{flags} {background}")
 
@@ -116,14 +116,14 @@ def test_password_does_not_stay_in_the_command_line(spelling: str) -> None:
 
 
 def _install_as_ucarp(host: Host) -> None:
-    """Put carppcap in the place of ucarp, for this host only."""
+    """Put carppcap in the place of ucarp, on this host only."""
     stand_in = host.lab.directory / "ucarp"
     stand_in.write_text(
         f"#!{sys.executable}\nimport sys\nfrom carppcap.cli import main\n"
         "sys.exit(main())\n"
     )
     stand_in.chmod(0o755)
-    host.run("mount", "--bind", str(stand_in), UCARP)
+    host.run("mount", "--bind", str(stand_in), UCARP_PATH)
 
 
 def _ifup(host: Host, **stanza: str) -> None:
@@ -163,7 +163,7 @@ debian_only = pytest.mark.skipif(
 @debian_only
 @any_program
 def test_debian_hook(program: str) -> None:
-    """ifupdown calls it with the stanza in the environment, and starts either of us."""
+    """ifupdown sets the environment from the stanza, and starts either program."""
     with Lab(1) as lab:
         [host] = lab.hosts
         if program == OURS and IS_OURS_TESTED:
@@ -222,7 +222,7 @@ def test_a_second_ifup_of_a_master_beside_ucarp() -> None:
         _install_as_ucarp(host)
         _ifup(host, IF_UCARP_ADVSKEW="1")
         wait_for("a master", lambda: lab.holders == (host,))
-        peer = other.start(ORIGINAL, "-k 100")
+        peer = other.start(UCARP, "-k 100")
         await_state(peer, "BACKUP")
         await_adverts(lab, host, 2)
 
@@ -262,7 +262,7 @@ def test_commands_that_find_it(name: str, background: bool) -> None:
         command = [*flags.split(), "--pidfile", str(pidfile)]
         if name == "ucarp":
             _install_as_ucarp(host)
-        run = [UCARP] if name == "ucarp" else PROGRAMS[OURS]
+        run = [UCARP_PATH] if name == "ucarp" else PROGRAMS[OURS]
         if background:
             host.run(*run, *command, "-B")
         else:
@@ -273,7 +273,7 @@ def test_commands_that_find_it(name: str, background: bool) -> None:
         assert _pids(host, name) == [pid]
 
         def finds(command: str) -> bool:
-            words = command.format(name=name, path=UCARP, pidfile=pidfile).split()
+            words = command.format(name=name, path=UCARP_PATH, pidfile=pidfile).split()
             ended = host.run(*words, check=False)
             pids = ended.stdout.split()  # also of other labs
             return ended.returncode == 0 and (not pids or pid in pids)

@@ -18,8 +18,8 @@ import pytest
 from tests.netns.daemons import Daemon
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.scenes import (
-    ORIGINAL,
     OURS,
+    UCARP,
     await_adverts,
     await_rule,
     await_state,
@@ -37,13 +37,13 @@ _SOURCE_MAC, _IP_HEADER, _ADVERT = slice(6, 12), slice(14, 34), slice(34, 70)
 
 
 def checksum(data: bytes | bytearray) -> bytes:
-    """That of RFC 1071."""
+    """Return the checksum of RFC 1071."""
     total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     return (0xFFFF - (total - 1) % 0xFFFF - 1).to_bytes(2, "big")
 
 
 def claiming(frame: bytes, base: int, skew: int) -> bytes:
-    """The same advert with another advbase and advskew."""
+    """Return the same advert with another advbase and advskew."""
     body = bytearray(frame[_ADVERT])
     body[2], body[5], body[6:8] = skew, base, b"\0\0"
     body[6:8] = checksum(body)
@@ -51,7 +51,7 @@ def claiming(frame: bytes, base: int, skew: int) -> bytes:
 
 
 def from_elsewhere(frame: bytes) -> bytes:
-    """The same advert as if another host had sent it."""
+    """Return the same advert as if another host had sent it."""
     header = bytearray(frame[_IP_HEADER])
     header[12:16], header[10:12] = OTHER_SOURCE, b"\0\0"
     header[10:12] = checksum(header)
@@ -60,14 +60,14 @@ def from_elsewhere(frame: bytes) -> bytes:
 
 
 def variants(advert: Advert) -> list[bytes]:
-    """All that can be made of one advert."""
+    """Return all adverts that an attacker can make of one."""
     frame = advert.frame.data
     claims = [frame, claiming(frame, 0, 1), claiming(frame, 255, 255)]
     return [*claims, *map(from_elsewhere, claims)]
 
 
 class Attacker:
-    """Sends `frames` from `host` again and again, until it is left."""
+    """Send `frames` from `host` again and again, until it is left."""
 
     def __init__(self, host: Host, frames: Sequence[bytes]) -> None:
         self._frames = frames
@@ -99,7 +99,7 @@ class Attacker:
 
 
 def start_pair(lab: Lab, first: str, flags: str = "-k 50") -> Daemon:
-    """The first host is master, and ours on the second its backup."""
+    """Start a master on the first host, and carppcap on the second as backup."""
     alpha, beta = lab.hosts[:2]
     master = alpha.start(first, "-k 0")
     await_rule(lab, alpha, master, adverts=1)
@@ -110,13 +110,13 @@ def start_pair(lab: Lab, first: str, flags: str = "-k 50") -> Daemon:
 
 
 def await_succession(lab: Lab, host: Host, daemon: Daemon) -> None:
-    """Returns when the first host's successor has the address."""
+    """Return when the first host's successor has the address."""
     await_state(daemon, "MASTER")
     wait_for("the address", lambda: lab.holders == (host,))
 
 
 def hints(lab: Lab) -> list[Advert]:
-    """What peers were told of their adverts, so far."""
+    """Return the hints so far."""
     return [p for p in lab.wire.packets if isinstance(p, Advert) and p.type == 2]
 
 
@@ -124,14 +124,14 @@ def latest(lab: Lab, host: Host) -> Advert:
     return lab.wire.adverts(host.address)[-1]
 
 
-@pytest.mark.parametrize("first", [OURS, ORIGINAL])
+@pytest.mark.parametrize("first", [OURS, UCARP])
 def test_one_advert_again_and_again(first: str) -> str:
     """Adverts sent again change nothing; a dead master's successor is in time."""
     with Lab(3) as lab:
         backup = start_pair(lab, first)
         alpha, beta, third = lab.hosts
         frames = variants(latest(lab, alpha))
-        if first == ORIGINAL:
+        if first == UCARP:
             # It obeys what comes under another name, and knows its own only.
             frames = frames[:3]
         with Attacker(third, frames):
@@ -162,7 +162,7 @@ def test_one_advert_again_and_again(first: str) -> str:
 
 
 def _genuine(lab: Lab, host: Host, until_ns: int) -> list[Advert]:
-    """What the host itself sent: each of its counters when it came first."""
+    """Return what the host itself sent: the first advert of each counter."""
     first: dict[int, Advert] = {}
     for advert in lab.wire.adverts(host.address):
         if advert.time_ns < until_ns:

@@ -1,4 +1,4 @@
-"""Whom a daemon listens to: passwords, vhids, groups, and its own echo."""
+"""Which adverts a daemon accepts: passwords, vhids, groups, and its own echo."""
 
 import socket
 import subprocess
@@ -43,7 +43,7 @@ def _await_two_masters(lab: Lab) -> None:
 
 @mixed_pairs
 def test_wrong_password_makes_two_masters(first: str, second: str) -> None:
-    """Neither believes the other, and both say so."""
+    """Neither accepts the other, and both log it."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0", password="love")
         lab.hosts[1].start(second, "-k 100", password="hate")
@@ -95,7 +95,7 @@ def test_wrong_virtual_address_makes_two_masters(first: str, second: str) -> Non
 
 @mixed_pairs
 def test_other_vhid_is_another_group(first: str, second: str) -> None:
-    """Two vhids do not disturb each other; that is no one's fault."""
+    """Two vhids do not disturb each other, and nothing is logged."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0", vhid=7)
         lab.hosts[1].start(second, "-k 100", vhid=8)

@@ -49,7 +49,7 @@ def _lab(families: str, hosts: int = 3) -> Lab:
 
 
 def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon]:
-    """A master on the first host and its backup on the second, without scripts."""
+    """Start a master on the first host, its backup on the second, without scripts."""
     master = lab.hosts[0].start(OURS, first, scripts=False)
     await_rule(lab, lab.hosts[0], master)
     backup = lab.hosts[1].start(OURS, second, scripts=False)
@@ -60,7 +60,7 @@ def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon
 
 @contextmanager
 def _neighbours_of_client(lab: Lab) -> Iterator[Callable[[], set[str]]]:
-    """Every MAC that the last host has had for a virtual address since the start."""
+    """Return every MAC that the last host has had for a virtual address."""
     client = lab.hosts[-1]
     log = lab.directory / "neighbours"
     with log.open("wb") as output:
@@ -193,7 +193,7 @@ def test_interface_comes_and_goes(families: str) -> None:
 
 
 def _answers(lab: Lab, client: Host, vip: str) -> list[Arp | Neighbour]:
-    """What is answered to one question of `client` for `vip`."""
+    """Return the answers to one ARP request of `client` for `vip`."""
     client.run("ip", "neighbour", "flush", "dev", "eth0")
     asked_ns = time.time_ns()
     client.run("ping", "-n", "-c", "1", "-W", "5", vip)

@@ -44,7 +44,7 @@ class Period:
 
 
 def open_address_socket() -> socket.socket:
-    """A socket told of every address that comes or goes in its namespace."""
+    """Return a socket with the address events of its namespace."""
     link = socket.socket(
         socket.AF_NETLINK,
         socket.SOCK_RAW | socket.SOCK_NONBLOCK,
@@ -70,7 +70,7 @@ class AddressWatcher:
         self._held: frozenset[tuple[str, str]] = frozenset()
 
     def read(self, host: str) -> None:
-        """Takes in the news of one host."""
+        """Read the events of one host."""
         try:
             data = self.sockets[host].recv(65536)
         except BlockingIOError:
@@ -88,16 +88,16 @@ class AddressWatcher:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """Names of the hosts that have any of the addresses now."""
+        """Return the names of the hosts that have any of the addresses now."""
         return tuple(sorted({host for host, _ in self._held}))
 
     def held_by(self, host: str) -> frozenset[str]:
-        """The addresses that a host has now."""
+        """Return the addresses that a host has now."""
         return frozenset(address for name, address in self._held if name == host)
 
     @property
     def changes(self) -> list[Change]:
-        """All changes so far, oldest first."""
+        """Return all changes so far, oldest first."""
         return list(self._changes)
 
     def periods(
@@ -129,7 +129,7 @@ class AddressWatcher:
 
 
 def periods(changes: Iterable[Change], since_ns: int, until_ns: int) -> list[Period]:
-    """Time from `since_ns` (0: the first change) to `until_ns`, cut at each change."""
+    """Return the time from `since_ns` (0: the first change), cut at each change."""
     holders: tuple[str, ...] = ()
     start_ns = since_ns
     found: list[Period] = []
@@ -164,5 +164,5 @@ def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:
 
 
 def _aligned(length: int) -> int:
-    """Netlink pads everything to four bytes."""
+    """Return `length` padded to four bytes, as in netlink."""
     return (length + 3) & ~3

@@ -133,7 +133,7 @@ Packet = Advert | Arp | Neighbour
 
 
 def checksum(data: bytes) -> int:
-    """Internet checksum (RFC 1071); 0 when a correct one is part of `data`."""
+    """Return the internet checksum (RFC 1071); 0 if `data` has a correct one."""
     data += bytes(len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total > 0xFFFF:
@@ -142,7 +142,7 @@ def checksum(data: bytes) -> int:
 
 
 def parse(frame: Frame) -> Packet | None:
-    """What `frame` says, or None for all but adverts, ARP and neighbour discovery."""
+    """Parse `frame`: None for all but adverts, ARP and neighbour discovery."""
     data = frame.data
     if data[12:14] == b"\x08\x06" and len(data) >= 14 + _ARP.size:
         _, _, _, _, operation, sender_mac, sender, target_mac, target = (
@@ -210,7 +210,7 @@ def _parse_ipv6(frame: Frame) -> Advert | Neighbour | None:
 
 
 def _link_address(options: bytes, wanted: int) -> bytes:
-    """The address in the option of type `wanted`; empty if there is none."""
+    """Return the address in the option of type `wanted`; empty if there is none."""
     while len(options) >= 8 and options[1]:
         if options[0] == wanted:
             return options[2:8]
@@ -250,7 +250,7 @@ def _parse_advert(
 
 
 def open_packet_socket(interface: str) -> socket.socket:
-    """A socket that sees every frame of `interface`, dated by the kernel."""
+    """Return a socket with every frame of `interface`, dated by the kernel."""
     packets = socket.socket(
         socket.AF_PACKET,
         socket.SOCK_RAW | socket.SOCK_NONBLOCK,
@@ -281,7 +281,7 @@ class Recorder:
         return self._packets.fileno()
 
     def read(self) -> None:
-        """Takes in all frames that are waiting."""
+        """Read all frames that are waiting."""
         while True:
             try:
                 data, control, _, _ = self._packets.recvmsg(65535, 64)
@@ -302,7 +302,7 @@ class Recorder:
             self._file.write(header + data)
 
     def leave_out(self, source_mac: bytes) -> None:
-        """From now on keeps no frame of that sender, of which there are too many."""
+        """Keep no more frames of that sender, which sends too many."""
         first, last = struct.unpack("!HI", source_mac)
         # In the kernel, as otherwise the recorder itself would take all the time.
         program = array("Q")
@@ -370,7 +370,7 @@ class Recorder:
 
 
 def read_capture(path: Path) -> Iterator[Frame]:
-    """Frames of a little-endian Ethernet capture file with microseconds."""
+    """Return the frames of a little-endian Ethernet .pcap file (microseconds)."""
     data = path.read_bytes()
     magic, _, _, _, _, _, link_type = _PCAP_HEADER.unpack_from(data)
     if (magic, link_type) != (_PCAP_MAGIC_US, _LINKTYPE_ETHERNET):

@@ -61,7 +61,7 @@ def addresses_of(vector: dict[str, Any]) -> list[Address]:
 
 
 def test_vectors_are_there() -> None:
-    """Each implementation has some, and each peculiarity one."""
+    """There are vectors of each implementation, and one of each special case."""
     assert {vector["impl"] for vector in VECTORS} == {
         "freebsd", "openbsd", "netbsd", "ucarp"
     }  # fmt: skip
@@ -93,7 +93,7 @@ def test_digest_vectors(vector: dict[str, Any]) -> None:
 
 
 def test_link_local_vectors_show_both_forms() -> None:
-    """Of the two that there are, one is the form in which we sign."""
+    """One of the two forms is the one that carppcap signs."""
     usual = {}
     for vector in VECTORS:
         if vector["name"].endswith(("v6-linklocal", "linklocal-sent")):
@@ -155,7 +155,7 @@ def test_order_and_repetition_of_addresses_do_not_matter(
 
 
 def test_the_interface_of_an_address_is_not_signed() -> None:
-    """However it is written down: hosts call their interfaces what they like."""
+    """The zone of a link-local address is not signed, however it is written."""
     spelt = ("fe80::254", "fe80::254%eth0", "fe80:7::254")
     digests = {
         Authenticator(Key(b"k"), 1, [IPv6Address(text)], link_local=True).digest(7)
@@ -202,7 +202,7 @@ def test_the_usual_form_is_the_one_we_send(vips: list[Address], ours: bytes) -> 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_virtual_mac_is_never_signed(index: int) -> None:
-    """It was not set by hand, so no genuine peer signs it."""
+    """A virtual MAC was not set by hand, so no genuine peer signs it."""
     mac = bytes((0, 0, 0x5E, 0, index, 7))
     verifier = Verifier(Key(b"love"), 7, [GLOBAL])
     digest = oracle(b"love", 7, [GLOBAL], 5, lladdr=mac)
@@ -228,7 +228,7 @@ def test_the_type_is_signed() -> None:
 def test_only_what_differs_is_tried(
     vips: list[Address], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The usual group costs one digest for an advert, be it forged or not."""
+    """In the usual group an advert costs one digest, even if it is forged."""
     verifier = Verifier(Key(b"love"), 7, vips)
     tried: list[bytes] = []
     monkeypatch.setattr(Authenticator, "verify", lambda *_: tried.append(b""))
@@ -239,7 +239,7 @@ def test_only_what_differs_is_tried(
 
 @given(COUNTERS, st.integers(0, 159))
 def test_one_wrong_bit_is_refused(counter: int, bit: int) -> None:
-    """A digest is right as a whole or not at all."""
+    """A digest with one wrong bit is refused."""
     signer = Authenticator(Key(b"love"), 7, [IPv4Address("10.1.1.252")])
     wrong = int.from_bytes(signer.digest(counter), "big") ^ 1 << bit
 
@@ -271,7 +271,7 @@ def test_key_lengths(length: int) -> None:
     ],
 )
 def test_key_refuses(password: bytes, expected: str) -> None:
-    """The kernels cut longer passwords silently; we say so instead."""
+    """A longer password is an error; the kernels truncate it silently."""
     with pytest.raises(PasswordError, match=expected):
         Key(password)
 

@@ -1,4 +1,4 @@
-"""Frames of every shape, whole, cut and spoiled."""
+"""Frames of every shape: whole, truncated and damaged."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,12 +63,12 @@ def ethernet6(packet: bytes, tags: bytes = b"") -> bytes:
 
 
 def extension(following: int, length: int = 0) -> bytes:
-    """An extension header of IPv6 before the header numbered `following`."""
+    """Return an IPv6 extension header before the header numbered `following`."""
     return bytes((following, length)) + bytes(6 + 8 * length)
 
 
 def extended(kinds: tuple[int, ...], **changes: Any) -> bytes:
-    """An advert behind extension headers of these kinds."""
+    """Return an advert behind extension headers of these kinds."""
     chain = b"".join(map(extension, (*kinds[1:], 112)))
     return ethernet6(ipv6(BODY, extensions=chain, next_header=kinds[0], **changes))
 
@@ -77,13 +77,13 @@ HOP_BY_HOP, ROUTING, FRAGMENT, SECURITY, OPTIONS = 0, 43, 44, 51, 60
 
 
 def sll(packet: bytes, ethertype: int = 0x0800, mac_length: int = 6) -> bytes:
-    """A Linux cooked frame, version 1."""
+    """Return a Linux cooked frame, version 1."""
     head = bytes.fromhex("00020001") + mac_length.to_bytes(2, "big")
     return head + PEER_MAC + b"\0\0" + ethertype.to_bytes(2, "big") + packet
 
 
 def sll2(packet: bytes, ethertype: int = 0x0800, mac_length: int = 6) -> bytes:
-    """A Linux cooked frame, version 2."""
+    """Return a Linux cooked frame, version 2."""
     head = ethertype.to_bytes(2, "big") + bytes.fromhex("0000000000030001")
     return head + bytes((2, mac_length)) + PEER_MAC + b"\0\0" + packet
 
@@ -391,7 +391,7 @@ def test_cut_in_its_tags(length: int) -> None:
     ],
 )
 def test_foreign_on_other_links(raw: bytes, link_type: LinkType) -> None:
-    """What cannot be ours is not ours to count."""
+    """A frame that cannot be an advert is not counted as a defect."""
     assert frames.decode(raw, link_type) is Defect.FOREIGN
 
 
@@ -421,7 +421,7 @@ def test_every_header_length(words: int, option: int) -> None:
     ],
 )
 def test_cut_at_every_byte(raw: bytes) -> None:
-    """Every frame cut short is a defect, and never a datagram impacket made up."""
+    """Every truncated frame is a defect, never a datagram made up by impacket."""
     for length in range(len(raw)):
         decoded = frames.decode(raw[:length], LinkType.ETHERNET)
 
@@ -463,7 +463,7 @@ def test_ipv6_cut_at_every_byte(raw: bytes) -> None:
 
 @pytest.mark.parametrize("index", range(14, 34))
 def test_damaged_ip_header(index: int) -> None:
-    """Whatever byte of the IP header is hit, the header is never called good."""
+    """A header with any damaged byte is never called good."""
     damaged = bytearray(PLAIN)
     damaged[index] ^= 0x04
 
@@ -473,7 +473,7 @@ def test_damaged_ip_header(index: int) -> None:
 
 
 def test_the_sum_covers_the_options() -> None:
-    """A wrong byte in the options spoils the header."""
+    """A wrong byte in the options makes the header checksum wrong."""
     damaged = bytearray(ethernet(ipv4(BODY, options=b"\1\1\1\0")))
     damaged[14 + 20] ^= 0xFF
 
@@ -506,7 +506,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @example(bytes(12) + b"\x81\x00", LinkType.ETHERNET)
 @example(bytes(12) + b"\x81\x00" * 5, LinkType.ETHERNET)
 def test_any_bytes_are_an_answer(raw: bytes, link_type: LinkType) -> None:
-    """Nothing raises, hangs or is invented: a datagram is part of the frame."""
+    """Any bytes give a defect or a datagram whose payload is part of the frame."""
     decoded = frames.decode(raw, link_type)
     announced = frames.decode_announcement(raw, link_type)
 

@@ -137,7 +137,7 @@ def test_not_a_neighbour_advertisement(packet: bytes) -> None:
 
 
 def test_neighbour_advertisement_cut_at_every_byte() -> None:
-    """Only the whole of it counts."""
+    """A truncated advertisement is no announcement."""
     whole = ethernet6(ADVERTISEMENT)
 
     for length in range(len(whole)):
@@ -182,7 +182,7 @@ def test_not_an_announcement(raw: bytes, link_type: LinkType) -> None:
 
 
 def test_build_advert() -> None:
-    """They equal the frames of ucarp byte for byte."""
+    """The frames equal those of ucarp byte for byte."""
     built = frames_built.build_advert(
         source_mac=bytes.fromhex("00005e000007"),
         destination_mac=bytes.fromhex("01005e000012"),
@@ -205,7 +205,7 @@ def test_build_advert() -> None:
 
 
 def test_build_advert_ipv6() -> None:
-    """As OpenBSD and NetBSD have it: class 0, hop limit 255, and no IP id."""
+    """The header is that of OpenBSD and NetBSD: class 0, hop limit 255."""
     built = frames_built.build_advert(
         source_mac=bytes.fromhex("00005e000107"),
         destination_mac=bytes.fromhex("333300000012"),
@@ -227,7 +227,7 @@ def test_build_advert_ipv6() -> None:
 
 
 def test_build_neighbour_advertisement() -> None:
-    """To all nodes, from the address itself, to override what they know."""
+    """It goes to all nodes, from the address itself, with the override flag."""
     built = frames_built.build_announcement(NIC_MAC, VIP6)
 
     assert built == bytes.fromhex("333300000001") + NIC_MAC + bytes.fromhex(
@@ -236,14 +236,14 @@ def test_build_neighbour_advertisement() -> None:
 
 
 def test_a_router_says_so() -> None:
-    """Otherwise hosts would drop it as their default router."""
+    """A router sets its flag: otherwise hosts would drop it as default router."""
     built = frames_built.build_announcement(NIC_MAC, VIP6, router=True)
 
     assert built[54:] == advertisement(flags=0xA0)[40:]
 
 
 def test_the_name_of_the_interface_stays_here() -> None:
-    """A link-local address may come with it, and leaves without."""
+    """The zone of a link-local address (%eth0) is left out of the frame."""
     scoped, bare = IPv6Address("fe80::1%eth0"), IPv6Address("fe80::1")
     built = frames_built.build_announcement(NIC_MAC, scoped)
     fields = {"source_mac": NIC_MAC, "destination_mac": NIC_MAC, "payload": BODY}

@@ -43,7 +43,7 @@ ADVERTS = st.builds(
 
 
 def slow_checksum(data: bytes) -> int:
-    """RFC 1071 as its text has it: add words, fold carries, complement."""
+    """Return the checksum as RFC 1071 describes it: add words, fold, complement."""
     total = 0
     for index in range(0, len(data), 2):
         total += int.from_bytes(data[index : index + 2].ljust(2, b"\0"), "big")
@@ -100,7 +100,7 @@ def test_round_trip(advert: Advert, trailing: bytes) -> None:
 
 @given(st.binary(max_size=80))
 def test_any_bytes_decode(payload: bytes) -> None:
-    """36 bytes or more are an advert, of whatever worth; fewer are none."""
+    """36 bytes or more decode as an advert, valid or not; fewer do not."""
     decoded = wire.decode(payload)
 
     assert (decoded is None) == (len(payload) < 36)
@@ -274,7 +274,7 @@ def test_vrrp_version_3_over_ipv6(count: int) -> None:
 @pytest.mark.parametrize("count", range(1, 21))
 @pytest.mark.parametrize("auth", [b"", bytes(8)])
 def test_vrrp_version_2_over_ipv6(count: int, auth: bytes) -> None:
-    """No standard has it, and yet it is no advert."""
+    """No standard has it, but it is not an advert either."""
     head, listed = bytes((0x21, 7, 100, count, 0, 1)), bytes(16 * count) + auth
     total = wire.checksum(head + b"\0\0" + listed)
     body = head + total.to_bytes(2, "big") + listed
@@ -342,5 +342,5 @@ def test_an_advert_is_never_taken_for_vrrp(advert: Advert, trailing: bytes) -> N
 
 @given(st.binary(max_size=100))
 def test_any_bytes_may_be_asked(payload: bytes) -> None:
-    """Both questions have an answer for everything, and never two."""
+    """Any bytes are accepted, and at most one of the two checks says VRRP."""
     assert not (looks_like_vrrp(payload) and is_vrrp_v2_with_seven(payload))

@@ -63,7 +63,7 @@ class Shape:
 
 
 def body() -> bytes:
-    """An authentic advert, never the same twice."""
+    """Return an authentic advert, each with another counter."""
     return payload(HOST, next(_numbers))
 
 
@@ -120,7 +120,7 @@ def contradictions(wrap: Wrap, header_length: int) -> Iterator[Shape]:
 
 
 def fragments(wrap: Wrap, header_length: int) -> Iterator[Shape]:
-    """A part of a datagram is no datagram; the two other flags do not matter."""
+    """A fragment is rejected; the two other flags do not matter."""
     for field in (0x2000, 0x3FFF, 0x1FFF, 0xA000, *(1 << bit for bit in range(13))):
         yield Shape(f"fragment {field:#x}", wrap(ipv4(body(), fragment=field)), BADLEN)
     for field in (0, 0x4000, 0x8000, 0xC000):
@@ -137,7 +137,7 @@ def ip_options(wrap: Wrap, header_length: int) -> Iterator[Shape]:
 
 
 def jumbo_frames(wrap: Wrap, header_length: int) -> Iterator[Shape]:
-    """As long as a packet and a capture can be."""
+    """Frames as long as a packet and a capture can be."""
     longest = 65_535 - header_length
     fill = bytes(longest - 56)
     good, forged = body(), payload(HOST, 1, digest=bytes(20))
@@ -304,7 +304,7 @@ def headers(wrap: Wrap, header_length: int) -> Iterator[Shape]:
 
 
 def vrrp(wrap: Wrap, header_length: int) -> Iterator[Shape]:
-    """The other protocol, whole, and with a count that its length contradicts."""
+    """VRRP, whole, and with a count that its length contradicts."""
     for number in (1, 2, 3, 6, 8, 20, 255):
         for name, advert in (("v2", vrrp_v2(number)), ("v3", vrrp_v3(number))):
             yield Shape(f"vrrp {name} {number}", wrap(ipv4(advert)), "vrrp")
@@ -381,7 +381,7 @@ def test_a_name_or_silence(
 def test_one_file_of_them_all(
     link_type: LinkType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A replay tells the same of all of them, one after the other, to the end."""
+    """A replay of all shapes in one file reports the same outcomes."""
     all_of_them = [
         shape
         for link, family in FAMILIES
