@@ -201,16 +201,12 @@ class VirtualHost:
     # MASTER
 
     def _advertise(self, master: Master, now: Instant) -> list[Action]:
-        actions = self._advertiser.advert(now)
         master.schedule_advert(self.interval_ns, now)
-        if isinstance(master, Holding) and master.adverts_until_announce > 0:
-            master.adverts_until_announce -= 1
-            if master.adverts_until_announce == 0:
-                master.adverts_until_announce = (
-                    self._advertiser.adverts_per_announcement
-                )
-                actions.append(AnnounceAddresses())
-        return actions
+        period = self._advertiser.adverts_per_announcement
+        # Before the advert: a kernel that preempts at it has the last word.
+        again = isinstance(master, Holding) and master.is_announced_again(period)
+        announcement = (AnnounceAddresses(),) if again else ()
+        return [*announcement, *self._advertiser.advert(now)]
 
     def _master_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._families.note_advert(theirs.family, now)

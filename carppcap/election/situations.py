@@ -15,7 +15,7 @@ from carppcap.election.actions import Cause, State
 from carppcap.units import Instant, Interval
 
 REPEAT_ANNOUNCE_AFTER = 2
-"""Adverts between an announcement and its repetition (`sc_delayed_arp`)."""
+"""Intervals between an announcement and its repetition (`sc_delayed_arp`)."""
 
 
 class Idle:
@@ -110,11 +110,23 @@ class Claiming(Master):
 class Holding(Master):
     """MASTER that answers for the addresses.
 
-    After `adverts_until_announce` adverts it announces again; 0 for not again.
+    It announces again before the last of `adverts_until_announce` adverts; 0 for not
+    again.
     """
 
     regained_at: Instant | None
     adverts_until_announce: int = REPEAT_ANNOUNCE_AFTER
+
+    def is_announced_again(self, period: int) -> bool:
+        """True if the addresses are announced before the advert that is due now.
+
+        Then they are again with each `period`th advert; 0 for not again.
+        """
+        self.adverts_until_announce -= 1
+        if self.adverts_until_announce != 0:
+            return False
+        self.adverts_until_announce = period
+        return True
 
 
 @dataclass(slots=True)

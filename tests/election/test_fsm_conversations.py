@@ -86,22 +86,22 @@ FAREWELL = {"farewell": True}
 CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "announced when acquired and again two adverts later": ({}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
-5      tick            | MASTER 6      | advert 1/0, announce
+5      tick            | MASTER 6      | announce, advert 1/0
 6      tick            | MASTER 7      | advert 1/0
 7      tick            | MASTER 8      | advert 1/0"""),
     "announced again with every so many adverts": (
         {"announce_interval_ns": ns(3.5)}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
-5      tick            | MASTER 6      | advert 1/0, announce
+5      tick            | MASTER 6      | announce, advert 1/0
 6      tick            | MASTER 7      | advert 1/0
 7      tick            | MASTER 8      | advert 1/0
-8      tick            | MASTER 9      | advert 1/0, announce
+8      tick            | MASTER 9      | announce, advert 1/0
 9      tick            | MASTER 10     | advert 1/0
 10     tick            | MASTER 11     | advert 1/0
-11     tick            | MASTER 12     | advert 1/0, announce"""),
+11     tick            | MASTER 12     | announce, advert 1/0"""),
     "not announced again": ({"announce_interval_ns": 0}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
-5      tick            | MASTER 6      | advert 1/0, announce
+5      tick            | MASTER 6      | announce, advert 1/0
 6      tick            | MASTER 7      | advert 1/0
 7      tick            | MASTER 8      | advert 1/0
 8      tick            | MASTER 9      | advert 1/0
@@ -109,10 +109,10 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "another MAC is announced at once, and again two adverts later": (
         {}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
-5      tick            | MASTER 6      | advert 1/0, announce
+5      tick            | MASTER 6      | announce, advert 1/0
 5.5    mac_changed     | MASTER 6      | announce
 6      tick            | MASTER 7      | advert 1/0
-7      tick            | MASTER 8      | advert 1/0, announce
+7      tick            | MASTER 8      | announce, advert 1/0
 8      tick            | MASTER 9      | advert 1/0"""),
     "adverts do not wait for a slow up script": ({}, f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
@@ -120,12 +120,12 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 5      tick            | MASTER 6      | advert 1/0
 5.5    acquired        | MASTER 6      | announce
 6      tick            | MASTER 7      | advert 1/0
-7      tick            | MASTER 8      | advert 1/0, announce"""),
+7      tick            | MASTER 8      | announce, advert 1/0"""),
     "a contest starts the repetition again": ({}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
 4.5    hear 1/1 .4     | MASTER 5      | announce
 5      tick            | MASTER 6      | advert 1/0
-6      tick            | MASTER 7      | advert 1/0, announce"""),
+6      tick            | MASTER 7      | announce, advert 1/0"""),
     "a repetition is forgotten with the mastership": ({}, f"""{MASTER_AT_3}
 4      tick            | MASTER 5      | advert 1/0
 4.5    hear 0/9 .4     | BACKUP 7.5    | {YIELD}
@@ -162,7 +162,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 6.5    tick            | MASTER 6.75   | advert 1/0"""),
     "after a stall one advert, not a volley": ({}, f"""{MASTER_AT_3}
 9.75   tick            | MASTER 10.75  | advert 1/0
-11.75  tick            | MASTER 12.75  | advert 1/0, announce"""),
+11.75  tick            | MASTER 12.75  | announce, advert 1/0"""),
     "without preemption any master that comes in time is good": ({}, f"""{START}
 1      hear 3/0 .6     | BACKUP 4      |
 2      hear 1/0 .6     | BACKUP 5      |

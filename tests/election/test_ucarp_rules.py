@@ -261,14 +261,17 @@ def test_the_measured_tie() -> None:
 
 
 def test_a_worse_master_makes_us_announce_again() -> None:
-    """Behaviour: gratuitous ARP now and another two adverts later."""
+    """Behaviour: gratuitous ARP now and another two intervals later.
+
+    ucarp sends the second one after its advert; here it is sent before.
+    """
     host = master()
     for beat in (1, 2, 3):
         host.handle(Tick(), ns(100 + beat))
 
     assert host.handle(heard(LOWER, 1, 1), ns(103.5)) == [AnnounceAddresses()]
     assert words(host.handle(Tick(), ns(104))) == ["advert 1/0"]
-    assert words(host.handle(Tick(), ns(105))) == ["advert 1/0", "announce"]
+    assert words(host.handle(Tick(), ns(105))) == ["announce", "advert 1/0"]
 
 
 def test_a_master_ignores_a_farewell() -> None:

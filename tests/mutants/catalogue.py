@@ -189,6 +189,7 @@ MUTANTS = (
     _ties("a duplicate counts as a tie", "return peer == self._kept_from and self._kept_counter in (None, counter)", "return peer == self._kept_from and self._kept_counter is None"),
     _ties("takes the living for silent", "        if peer == self._yielded_to:\n            self._yielded_to = None", "        pass"),
     _fsm("keeps a tie in silence", "return [*ours.advert(now), *self._reassert()]", "return self._reassert()"),
+    _fsm("announces after a kernel", "return [*announcement, *self._advertiser.advert(now)]", "return [*self._advertiser.advert(now), *announcement]"),
     _fsm("yields without a word", "return [*last_advert, *yielding]", "return yielding"),
     # Families.
     _families("a family that is never missed", "and self.deadline_of(other) <= now", "and False"),
