@@ -24,6 +24,7 @@ from carppcap.election.events import (
     AddressesLost,
     AdvertReceived,
     Event,
+    FormChanged,
     LinkDown,
     Start,
     StepDown,
@@ -213,10 +214,13 @@ class Daemon:
         if isinstance(outcome, Rejection):
             self._journal.log_rejection(outcome, at)
             return False
+        has_other_form = False
         if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
             self._flood.note_advert(outcome.event.source, at)
-            self._egress.heed(outcome.event)
+            has_other_form = self._egress.heed(outcome.event)
         self._performer.perform(outcome)
+        if has_other_form:
+            self._performer.handle(FormChanged(), at)
         return not outcome.refused
 
     def _mind_flood(self, useless: int) -> None:

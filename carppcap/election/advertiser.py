@@ -45,6 +45,7 @@ class Advertiser:
         self._draw_counter = draw_counter
         self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
         self._demotion = config.demotion
+        self._answered_at: Instant | None = None
         self._send_failures = 0
         self._send_successes = 0
 
@@ -88,6 +89,17 @@ class Advertiser:
     def advert(self, now: Instant) -> list[Action]:
         """Return the regular advert of a master, one for each family."""
         return self._sign(self._config.advbase, self.advskew, now)
+
+    def answer(self, now: Instant) -> list[Action]:
+        """Return an advert beside the regular ones, at most one in an interval.
+
+        Without the limit, hosts that answer each other would never come to an end.
+        """
+        answered_at = self._answered_at
+        if answered_at is not None and now - answered_at < self.interval_ns:
+            return []
+        self._answered_at = now
+        return self.advert(now)
 
     def farewell(self, now: Instant) -> list[Action]:
         """Return the last advert of a master, none if farewells are off."""

@@ -1,6 +1,5 @@
 """How another master's advert compares with us: reasons to take over or give way."""
 
-from carppcap.addresses import tie_break
 from carppcap.election.actions import Cause
 from carppcap.election.advertiser import Advertiser
 from carppcap.election.config import VirtualHostConfig
@@ -33,23 +32,10 @@ def reason_to_take_over(
 
 
 def reason_to_give_way(
-    theirs: AdvertReceived, ours: Advertiser, *, is_lost_tie: bool
+    theirs: AdvertReceived, ours: Advertiser, *, is_lost: bool
 ) -> Cause | None:
     """Return why a MASTER that hears this one yields to it, None if it does not."""
-    is_preferred = is_lost_tie or theirs.interval_ns < ours.interval_ns
+    is_preferred = is_lost or theirs.interval_ns < ours.interval_ns
     if is_preferred and theirs.demotion <= ours.demotion:
         return Cause.BETTER_MASTER
     return Cause.DEMOTION if theirs.demotion < ours.demotion else None
-
-
-def is_lost_tie(
-    theirs: AdvertReceived, ours: Advertiser, config: VirtualHostConfig
-) -> bool:
-    """True if the peer is our equal and the order of addresses is in its favour.
-
-    Where a family has no address of ours, as in a replay, the peer goes before.
-    """
-    if theirs.interval_ns != ours.interval_ns:
-        return False
-    source = config.source_of(theirs.family)
-    return source is None or tie_break(theirs.source) < tie_break(source)

@@ -91,11 +91,22 @@ class SequenceContested(Plain):
     """A peer took our last advert for an old one; the next has a higher counter."""
 
 
+class FormChanged(Plain):
+    """Our adverts are signed in another form from now on, that of a peer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayRefused:
     """The replay guard refused an advert; `interval_ns` is the interval it states."""
 
     interval_ns: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class TwinReceived:
+    """`advert` was received just before, in the other family."""
+
+    advert: AdvertReceived
 
 
 class SendFailed(Plain):
@@ -139,7 +150,9 @@ Event = (
     | StepDown
     | DemotionChanged
     | SequenceContested
+    | FormChanged
     | ReplayRefused
+    | TwinReceived
     | SendFailed
     | SendSucceeded
     | AddressesAcquired

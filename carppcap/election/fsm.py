@@ -44,7 +44,7 @@ from carppcap.election.situations import (
     Paused,
     Situation,
 )
-from carppcap.election.ties import Ties
+from carppcap.election.ties import Tie, Ties
 from carppcap.units import Instant, Interval
 
 
@@ -63,7 +63,7 @@ class VirtualHost:
         self.situation: Situation = Idle()
         self._master_down_ns = config.master_down_interval_ns
         self._advertiser = Advertiser(config, draw_counter)
-        self._ties = Ties()
+        self._ties = Ties(config)
         self._families = Families(config.families, self._master_down_ns)
         self._backoff = Backoff()
 
@@ -102,10 +102,10 @@ class VirtualHost:
                 return self.handle(event, now)
             case Listening() as listening, events.Tick() if now >= listening.deadline:
                 return self._silence_is_over(listening, now)
-            case Listening(), AdvertReceived() as theirs:
-                return self._listening_heard(theirs, now)
-            case Paused(until), AdvertReceived() as theirs:
-                self._paused_heard(until, theirs, now)
+            case (Listening() | Paused()) as backup, AdvertReceived() as theirs:
+                return self._backup_heard(backup, theirs, now)
+            case Listening() | Paused(), events.TwinReceived(theirs):
+                self._note_family(theirs, now)
             case (Listening() as wait) | Paused(_, wait), events.FramesLost():
                 wait.extend_once(now + self._master_down_ns)
             case (Listening() as wait) | Paused(_, wait), events.ReplayRefused(ns):
@@ -125,22 +125,22 @@ class VirtualHost:
 
             case Master() as master, events.Tick() if now >= master.deadline:
                 return self._advertise(master, now)
-            case Master(), AdvertReceived() as theirs:
+            case Master(), (AdvertReceived() as theirs) | events.TwinReceived(theirs):
                 return self._master_heard(theirs, now)
             case Master(), events.SequenceContested():
                 return self._advertiser.advert(now)
+            case Master(), events.FormChanged():
+                return self._advertiser.answer(now)
             case Claiming() | Holding() as master, events.AddressesAcquired(ok):
                 return self._announce(master) if ok else self._address_failed(now)
             case Holding() as holding, events.AddressesLost():
                 return self._addresses_lost(holding, now)
             case Holding() as holding, events.MacChanged():
                 return self._announce(holding)
-            case Claiming(due) | Holding(due), events.StepDown(pause_ns):
-                self.situation = Leaving(due, State.BACKUP, Cause.STEP_DOWN, pause_ns)
-                return [ReleaseAddresses()]
-            case Master(due) as master, events.Stop():
-                self.situation = Leaving(due, State.INIT, Cause.SHUTDOWN)
-                return [] if isinstance(master, Leaving) else [ReleaseAddresses()]
+            case Claiming() | Holding() as master, events.StepDown(pause_ns):
+                return self._leave(master, State.BACKUP, Cause.STEP_DOWN, pause_ns)
+            case Master() as master, events.Stop():
+                return self._leave(master, State.INIT, Cause.SHUTDOWN)
             case Leaving() as leaving, events.AddressesReleased(ok):
                 return self._released(leaving, ok, now)
             case Master(), events.LinkDown():
@@ -165,22 +165,27 @@ class VirtualHost:
         listening.deadline = now + min(refused_ns * 5 // 4, self._master_down_ns)
         return self._advertiser.probe(refused_ns, now)
 
-    def _listening_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
-        self._ties.note_alive(theirs.source)
-        silent = self._families.note_advert(theirs.family, now)
+    def _backup_heard(
+        self, backup: Listening | Paused, theirs: AdvertReceived, now: Instant
+    ) -> list[Action]:
+        silent = self._note_family(theirs, now)
+        if isinstance(backup, Paused):
+            # Take nothing over yet, but follow a farewell when the pause ends.
+            end = backup.until
+            is_alive = not comparison.is_too_slow(theirs, self.config)
+            deadline = max(end, now + self._master_down_ns) if is_alive else end
+            self.situation = Paused(end, Listening(deadline))
+            return []
         cause = comparison.reason_to_take_over(theirs, self._advertiser, self.config)
         if cause is not None:
             return self._become_master(cause, now)
         self.situation = Listening(now + self._master_down_ns)
-        return [FamilySilent(family) for family in silent]
+        return silent
 
-    def _paused_heard(self, end: Instant, theirs: AdvertReceived, now: Instant) -> None:
-        """Take nothing over yet, but follow a farewell when the pause ends."""
-        self._ties.note_alive(theirs.source)
-        self._families.note_advert(theirs.family, now)
-        is_alive = not comparison.is_too_slow(theirs, self.config)
-        deadline = max(end, now + self._master_down_ns) if is_alive else end
-        self.situation = Paused(end, Listening(deadline))
+    def _note_family(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
+        """Note in which family a master is heard; report the other if it is silent."""
+        silent = self._families.note_advert(theirs.family, now)
+        return [FamilySilent(family) for family in silent]
 
     def _pause(self, listening: Listening, until: Instant) -> None:
         """Pause, and only then listen for a whole master-down interval, as ucarp does.
@@ -210,25 +215,18 @@ class VirtualHost:
 
     def _master_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._families.note_advert(theirs.family, now)
-        ours = self._advertiser
+        ours, tie = self._advertiser, None
         decides = self._families.decides_ties(theirs.family, now)
-        is_lost_tie = decides and comparison.is_lost_tie(theirs, ours, self.config)
-        if is_lost_tie:
-            is_kept = self._ties.may_keep(theirs.source, theirs.counter)
-            self._ties.note_tie(theirs.source, theirs.counter)
-            if is_kept:
-                # A kernel yields to this advert at once instead of a second later.
-                return [*ours.advert(now), *self._reassert()]
-        cause = comparison.reason_to_give_way(theirs, ours, is_lost_tie=is_lost_tie)
+        if decides and theirs.interval_ns == ours.interval_ns:
+            tie = self._ties.judge(theirs, now)
+        cause = comparison.reason_to_give_way(theirs, ours, is_lost=tie is Tie.YIELD)
         if cause is None:
-            return self._reassert()
+            answer = ours.advert(now) if tie is Tie.ANSWER else []
+            return [*answer, *self._reassert()]
         # Our last advert tells the winner it was contested: it announces again.  But
         # not one that would beat the winner where demotion is not known.
         last_advert = ours.advert(now) if cause is Cause.BETTER_MASTER else []
-        yielding = self._give_way(cause, now)
-        if is_lost_tie:
-            self._ties.note_yielded(theirs.source)
-        return [*last_advert, *yielding]
+        return [*last_advert, *self._give_way(cause, now)]
 
     def _reassert(self) -> list[Action]:
         """Announce again if we hold the addresses; a claim is announced by itself."""
@@ -255,6 +253,13 @@ class VirtualHost:
             return self._address_failed(now)
         self.situation = Claiming(holding.deadline, regained_at=now)
         return [AcquireAddresses()]
+
+    def _leave(
+        self, master: Master, to: State, cause: Cause, pause_ns: Interval = 0
+    ) -> list[Action]:
+        """Advertise until the addresses are released."""
+        self.situation = Leaving(master.deadline, to, cause, pause_ns)
+        return [] if isinstance(master, Leaving) else [ReleaseAddresses()]
 
     def _released(self, leaving: Leaving, ok: bool, now: Instant) -> list[Action]:
         # Never invite a successor while we still answer for the addresses.
@@ -284,12 +289,11 @@ class VirtualHost:
 
     def _enter_backup(self, cause: Cause, now: Instant, until: Instant = 0) -> Action:
         changed = StateChanged(self.state, State.BACKUP, cause)
-        self._ties.note_yielded(None)
         self._listen(until, now)
         return changed
 
     def _become_master(self, cause: Cause, now: Instant) -> list[Action]:
-        self._ties.note_mastership()
+        self._ties.forget()
         self.situation = Claiming(now + self.interval_ns)
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
         # The announcement follows when this host really answers for the addresses.

@@ -54,14 +54,16 @@ class Egress:
         self._signer = Authenticator(*self._signed, link_local=link_local)
         self._hint_signer = Authenticator(*self._signed, type=header.TYPE_HINT)
 
-    def heed(self, heard: AdvertReceived) -> None:
-        """From now on sign as the sender of this advert does.
+    def heed(self, heard: AdvertReceived) -> bool:
+        """From now on sign as the sender of this advert does; True if that is new.
 
         FreeBSD and NetBSD accept only digests that cover link-local addresses.  OpenBSD
         does not sign these: its interface has one of its own, which we do not have.
         """
-        if heard.verified and heard.link_local is not self._signer.link_local:
-            self._signer = Authenticator(*self._signed, link_local=heard.link_local)
+        if not heard.verified or heard.link_local is self._signer.link_local:
+            return False
+        self._signer = Authenticator(*self._signed, link_local=heard.link_local)
+        return True
 
     def frames(self, action: Sending) -> list[bytes]:
         """Return the frames of `action`, in the order in which they have to leave.

@@ -78,6 +78,8 @@ _EVENT_WORDS: dict[type, str] = {
     events.MacChanged: "mac_changed",
     events.ReplayRefused: "replay_refused",
     events.SequenceContested: "sequence_contested",
+    events.FormChanged: "form_changed",
+    events.TwinReceived: "twin_received",
     HintReceived: "sequence_contested",
     events.SendFailed: "send_failed",
     events.SendSucceeded: "send_succeeded",

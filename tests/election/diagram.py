@@ -20,7 +20,7 @@ PHRASES = {
     "stop": "signal to end",
     "tick_due": "silence",
     "better": "better advert",
-    "tie_lower": "equal advert from a lower address",
+    "tie_again": "second equal advert from a lower address",
     "too_slow": "too slow advert",
     "farewell": "farewell",
     "better_demoted": "more demoted advert",

@@ -129,6 +129,16 @@ def test_no_master_yields_to_a_probe(
     assert probe == SendAdvert(*asked, 4001)
 
 
+def test_answers_are_limited() -> None:
+    """At most one in an interval, beside the regular adverts."""
+    it = advertiser(advskew=128)
+    answers = [
+        second for second in (0, 1, 1.4375, 1.5, 2.75, 3) if it.answer(ns(second))
+    ]
+
+    assert answers == [0, 1.5, 3]
+
+
 def test_no_farewell_if_it_is_off() -> None:
     """And no counter is drawn for it."""
     it = advertiser()

@@ -13,6 +13,7 @@ from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     Event,
+    FormChanged,
     FramesLost,
     LinkDown,
     LinkUp,
@@ -25,6 +26,7 @@ from carppcap.election.events import (
     StepDown,
     Stop,
     Tick,
+    TwinReceived,
 )
 
 PEER = IPv4Address("10.1.1.4")
@@ -46,7 +48,9 @@ EXAMPLES: list[Event] = [
     MacChanged(),
     DemotionChanged(7),
     SequenceContested(),
+    FormChanged(),
     ReplayRefused(1_000_000_000),
+    TwinReceived(AdvertReceived(PEER, 1, 100, 42)),
 ]
 
 

@@ -1,7 +1,8 @@
 """The full table: what every event does in every situation.
 
-The situations all begin at 10 s, the events come at 10.25 s, `tick_due` comes at the
-deadline.  We send 1/0 from 10.1.1.5, so our master-down interval is 3 s.
+The situations all begin at 10 s, the events come at 10.5 s; but `tick_due` comes at
+the deadline, and `tie_again` after a `tie_lower` at 10.25 s.  We send 1/0 from
+10.1.1.5, so our master-down interval is 3 s.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     Event,
+    FormChanged,
     FramesLost,
     LinkDown,
     LinkUp,
@@ -29,6 +31,7 @@ from carppcap.election.events import (
     StepDown,
     Stop,
     Tick,
+    TwinReceived,
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.election.situations import Deaf, Leaving, Situation
@@ -41,6 +44,7 @@ EVENTS: dict[str, Event] = {
     "tick_due": Tick(),
     "better": AdvertReceived(HIGHER, 0, 200, 99),
     "tie_lower": AdvertReceived(LOWER, 1, 0, 99),
+    "tie_again": AdvertReceived(LOWER, 1, 0, 100),
     "tie_higher": AdvertReceived(HIGHER, 1, 0, 99),
     "worse": AdvertReceived(LOWER, 3, 0, 99),
     "too_slow": AdvertReceived(LOWER, 3, 1, 99),
@@ -48,7 +52,9 @@ EVENTS: dict[str, Event] = {
     "better_demoted": AdvertReceived(HIGHER, 0, 200, 99, demotion=1),
     "demotion": DemotionChanged(9),
     "contested": SequenceContested(),
+    "form": FormChanged(),
     "refused": ReplayRefused(ns(1)),
+    "twin": TwinReceived(AdvertReceived(LOWER, 255, 255, 99)),
     "link_up": LinkUp(),
     "link_down": LinkDown(),
     "frames_lost": FramesLost(),
@@ -65,158 +71,169 @@ EVENTS: dict[str, Event] = {
 
 TABLE = {
     "idle": """
-listening 13.25| start          | INIT -> BACKUP startup, release
-idle -         | stop tick_early tick_due better tie_lower tie_higher worse |
+listening 13.5| start          | INIT -> BACKUP startup, release
+idle -         | stop tick_early tick_due better tie_lower tie_again tie_higher worse |
 idle -         | too_slow farewell link_up link_down frames_lost step_down |
 idle -         | send_failed send_succeeded acquired acquire_failed released |
-idle -         | release_failed lost better_demoted demotion contested refused |
+idle -         | release_failed lost better_demoted demotion contested form refused |
+idle -         | twin |
 idle -         | mac_changed    |
     """,
     "listening": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
 listening 13   | acquire_failed released release_failed lost |
-listening 13   | demotion contested refused |
-claiming 11.25 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
+listening 13   | demotion contested form refused twin |
+claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
 idle -         | stop           | BACKUP -> INIT shutdown
 claiming 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
-listening 13.25| better tie_lower tie_higher worse frames_lost |
-claiming 11.25 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
-claiming 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+listening 13.5| better tie_lower tie_again tie_higher worse frames_lost |
+claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
-paused 18.25   | step_down      |
+paused 18.5   | step_down      |
 listening 13   | mac_changed    |
     """,
     "paused": """
 paused 18      | start tick_early link_up frames_lost send_failed send_succeeded |
 paused 18      | acquired acquire_failed released release_failed lost |
-paused 18      | demotion contested refused |
+paused 18      | demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 claiming 19    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
-paused 15      | better tie_lower tie_higher worse too_slow farewell |
+paused 15      | better tie_lower tie_again tie_higher worse too_slow farewell |
 paused 15      | better_demoted |
 deaf_in_pause -| link_down      |
-paused 18.25   | step_down      |
+paused 18.5   | step_down      |
 paused 18      | mac_changed    |
     """,
     "pause_over": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
 listening 13   | acquire_failed released release_failed lost |
-listening 13   | demotion contested refused |
-claiming 11.25 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
+listening 13   | demotion contested form refused twin |
+claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
 idle -         | stop           | BACKUP -> INIT shutdown
 claiming 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
-listening 13.25| better tie_lower tie_higher worse frames_lost |
-claiming 11.25 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
-claiming 11.25 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+listening 13.5| better tie_lower tie_again tie_higher worse frames_lost |
+claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
-paused 18.25   | step_down      |
+paused 18.5   | step_down      |
 listening 13   | mac_changed    |
     """,
     "deaf": """
-deaf -         | start tick_early tick_due better tie_lower tie_higher worse |
+deaf -         | start tick_early tick_due better tie_lower tie_again tie_higher worse |
 deaf -         | too_slow farewell link_down frames_lost send_failed |
 deaf_in_pause -| step_down      |
 deaf -         | send_succeeded acquired acquire_failed released release_failed |
-deaf -         | lost better_demoted demotion contested refused |
+deaf -         | lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
-listening 13.25| link_up        |
+listening 13.5| link_up        |
 deaf -         | mac_changed    |
     """,
     "deaf_in_pause": """
-deaf_in_pause -| start tick_early tick_due better tie_lower tie_higher worse |
+deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
 deaf_in_pause -| too_slow farewell link_down frames_lost step_down send_failed |
 deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed |
-deaf_in_pause -| lost better_demoted demotion contested refused |
+deaf_in_pause -| lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 paused 18      | link_up        |
 deaf_in_pause -| mac_changed    |
     """,
     "deaf_after_pause": """
-deaf_in_pause -| start tick_early tick_due better tie_lower tie_higher worse |
+deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
 deaf_in_pause -| too_slow farewell link_down frames_lost step_down send_failed |
 deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed |
-deaf_in_pause -| lost better_demoted demotion contested refused |
+deaf_in_pause -| lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
-listening 13.25| link_up        |
+listening 13.5| link_up        |
 deaf_in_pause -| mac_changed    |
     """,
     "claiming": """
-claiming 11    | start tick_early tie_higher worse too_slow farewell link_up |
+claiming 11    | start tick_early worse too_slow farewell link_up |
 claiming 11    | frames_lost send_failed send_succeeded released release_failed |
-claiming 11    | lost better_demoted refused |
+claiming 11    | lost better_demoted refused twin |
 claiming 11    | demotion       | advert 1/9+9
-claiming 11    | contested      | advert 1/0
+claiming 11    | contested form | advert 1/0
+claiming 11    | tie_higher     | advert 1/0
+claiming 11    | tie_lower      | advert 1/0
+listening 13.5  | tie_again      | advert 1/0, MASTER -> BACKUP better_master, release
 shutting_down 11| stop           | release
 stepping_down 11| step_down      | release
 claiming 12    | tick_due       | advert 1/0
-listening 13.25| better         | advert 1/0, MASTER -> BACKUP better_master, release
-listening 13.25| tie_lower      | advert 1/0, MASTER -> BACKUP better_master, release
+listening 13.5| better         | advert 1/0, MASTER -> BACKUP better_master, release
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
-paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
 claiming 11    | mac_changed    |
     """,
     "holding": """
 holding 11     | start tick_early link_up frames_lost send_failed send_succeeded |
 holding 11     | released release_failed refused |
 holding 11     | demotion       | advert 1/9+9
-holding 11     | contested      | advert 1/0
+holding 11     | contested form | advert 1/0
 holding 11     | better_demoted | announce
 claiming 11    | lost           | acquire
 shutting_down 11| stop           | release
 stepping_down 11| step_down      | release
 holding 12     | tick_due       | advert 1/0
-listening 13.25| better         | advert 1/0, MASTER -> BACKUP better_master, release
-listening 13.25| tie_lower      | advert 1/0, MASTER -> BACKUP better_master, release
-holding 11     | tie_higher     | announce
+listening 13.5| better         | advert 1/0, MASTER -> BACKUP better_master, release
+holding 11     | tie_higher     | advert 1/0, announce
+holding 11     | tie_lower      | advert 1/0, announce
+listening 13.5  | tie_again      | advert 1/0, MASTER -> BACKUP better_master, release
 holding 11     | worse          | announce
 holding 11     | too_slow       | announce
 holding 11     | farewell       | announce
+holding 11     | twin           | announce
 holding 11     | acquired       | announce
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
-paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
 holding 11     | mac_changed    | announce
     """,
     "claiming_again": """
-claiming 11    | start tick_early tie_higher worse too_slow farewell link_up |
+claiming 11    | start tick_early worse too_slow farewell link_up |
 claiming 11    | frames_lost send_failed send_succeeded released release_failed |
-claiming 11    | lost better_demoted refused |
+claiming 11    | lost better_demoted refused twin |
 claiming 11    | demotion       | advert 1/9+9
-claiming 11    | contested      | advert 1/0
+claiming 11    | contested form | advert 1/0
+claiming 11    | tie_higher     | advert 1/0
+claiming 11    | tie_lower      | advert 1/0
+listening 13.5  | tie_again      | advert 1/0, MASTER -> BACKUP better_master, release
 shutting_down 11| stop           | release
 stepping_down 11| step_down      | release
 claiming 12    | tick_due       | advert 1/0
-listening 13.25| better         | advert 1/0, MASTER -> BACKUP better_master, release
-listening 13.25| tie_lower      | advert 1/0, MASTER -> BACKUP better_master, release
+listening 13.5| better         | advert 1/0, MASTER -> BACKUP better_master, release
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
-paused 16.25 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
+paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
 claiming 11    | mac_changed    |
     """,
     "stepping_down": """
-stepping_down 11| start tick_early tie_higher worse too_slow farewell link_up |
+stepping_down 11| start tick_early worse too_slow farewell link_up |
 shutting_down 11| stop           |
 stepping_down 11| frames_lost step_down send_failed send_succeeded acquired |
-stepping_down 11| acquire_failed lost better_demoted refused |
+stepping_down 11| acquire_failed lost better_demoted refused twin |
 stepping_down 11| demotion       | advert 1/9+9
-stepping_down 11| contested      | advert 1/0
+stepping_down 11| contested form | advert 1/0
+stepping_down 11| tie_higher     | advert 1/0
+stepping_down 11| tie_lower      | advert 1/0
+paused 18.5    | tie_again      | advert 1/0, MASTER -> BACKUP better_master
 stepping_down 12| tick_due       | advert 1/0
-paused 18.25   | better         | advert 1/0, MASTER -> BACKUP better_master
-paused 18.25   | tie_lower      | advert 1/0, MASTER -> BACKUP better_master
+paused 18.5   | better         | advert 1/0, MASTER -> BACKUP better_master
 deaf_in_pause -| link_down      | MASTER -> BACKUP link_down
-paused 18.25   | released       | advert 255/255, MASTER -> BACKUP step_down
-paused 18.25   | release_failed | MASTER -> BACKUP step_down
+paused 18.5   | released       | advert 255/255, MASTER -> BACKUP step_down
+paused 18.5   | release_failed | MASTER -> BACKUP step_down
 stepping_down 11| mac_changed    |
     """,
     "shutting_down": """
-shutting_down 11| start stop tick_early tie_higher worse too_slow farewell link_up |
+shutting_down 11| start stop tick_early worse too_slow farewell link_up |
 shutting_down 11| frames_lost step_down send_failed send_succeeded acquired |
-shutting_down 11| acquire_failed lost better_demoted refused |
+shutting_down 11| acquire_failed lost better_demoted refused twin |
 shutting_down 11| demotion       | advert 1/9+9
-shutting_down 11| contested      | advert 1/0
+shutting_down 11| contested form | advert 1/0
+shutting_down 11| tie_higher     | advert 1/0
+shutting_down 11| tie_lower      | advert 1/0
+idle -         | tie_again      | advert 1/0, MASTER -> INIT shutdown
 shutting_down 12| tick_due       | advert 1/0
 idle -         | better         | advert 1/0, MASTER -> INIT shutdown
-idle -         | tie_lower      | advert 1/0, MASTER -> INIT shutdown
 idle -         | link_down      | MASTER -> INIT shutdown
 idle -         | release_failed | MASTER -> INIT shutdown
 idle -         | released       | advert 255/255, MASTER -> INIT shutdown
@@ -381,7 +398,9 @@ def test_every_event_stands_in_the_table_for_every_situation() -> None:
 def test_table(row: Row) -> None:
     """Actions in their order, then situation, state and deadline after them."""
     it = SITUATIONS[row.situation]()
-    at = ns(10.25) if row.event != "tick_due" else it.deadline or ns(99)
+    if row.event == "tie_again":
+        it.handle(EVENTS["tie_lower"], ns(10.25))
+    at = ns(10.5) if row.event != "tick_due" else it.deadline or ns(99)
 
     actions = it.handle(EVENTS[row.event], at)
 

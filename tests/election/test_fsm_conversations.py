@@ -16,6 +16,7 @@ from carppcap.election.events import (
     Event,
     ReplayRefused,
     StepDown,
+    TwinReceived,
 )
 from carppcap.election.fsm import VirtualHost
 from tests.builders import VIP, config, counters, ns, words
@@ -29,7 +30,8 @@ def event_named(text: str) -> Event:
     """`tick`, `step_down 5` and so on, or an advert.
 
     `hear 1/0 .4` comes from 10.1.1.4, `hear 1/0+2 ::4` from fd00::4 that is demoted by
-    two; `again` is `hear` with one and the same counter.
+    two; `again` is `hear` with one and the same counter; `twin` is the same advert in
+    the other family.
     """
     match text.split():
         case [("hear" | "again") as verb, rank, source]:
@@ -43,6 +45,10 @@ def event_named(text: str) -> Event:
                 99 if verb == "again" else next(NUMBERS),
                 demotion=int(demotion or 0),
             )
+        case ["twin", *advert]:
+            theirs = event_named(" ".join(["hear", *advert]))
+            assert isinstance(theirs, AdvertReceived)
+            return TwinReceived(theirs)
         case ["step_down", seconds]:
             return StepDown(ns(float(seconds)))
         case ["demote", demotion]:
@@ -282,69 +288,52 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 0.5    hear 0/192 .4   | BACKUP 1.25   |
 0.75   hear 0/193 .4 | MASTER 1 | BACKUP -> MASTER master_too_slow, advert 0/64, acquire
 1      tick            | MASTER 1.25   | advert 0/64"""),
-    "a tie is kept from a peer that yielded to us": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0
-7      acquired        | MASTER 7.5    | announce
-7.25   hear 1/0 .4     | BACKUP 10.25  | {YIELD}"""),
-    "a tie kept is announced once we have the addresses": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.625  acquired        | MASTER 7.5    | announce
-6.75   hear 1/0 .4     | MASTER 7.5    | advert 1/0, announce"""),
-    "a tie is not kept from a peer heard meanwhile": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-4.5    hear 1/0 .4     | BACKUP 7.5    |
-7.5    tick            | MASTER 8.5    | {CLAIM}
-8      hear 1/0 .4     | BACKUP 11     | {YIELD}"""),
-    "hearing another host is not hearing the peer": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-4.5    hear 1/0 .3     | BACKUP 7.5    |
-7.5    tick            | MASTER 8.5    | {CLAIM}
-8      hear 1/0 .4     | MASTER 8.5    | advert 1/0"""),
-    "a tie is kept from that peer only": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   hear 1/0 .3     | BACKUP 9.75   | {YIELD}"""),
-    "a tie to be kept is forgotten with the mastership": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   hear 0/9 .6     | BACKUP 9.75   | {YIELD}
-7      hear 255/255 .6 | MASTER 8      | {TOO_SLOW}
-7.5    hear 1/0 .4     | BACKUP 10.5   | {YIELD}"""),
-    "a tie yielded counts for the next mastership only": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-7      link_down       | BACKUP -      | MASTER -> BACKUP link_down, release
-8      link_up         | BACKUP 11     |
-11     tick            | MASTER 12     | {CLAIM}
-11.5   hear 1/0 .4     | BACKUP 14.5   | {YIELD}"""),
-    "a better master is never kept out": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   hear 0/9 .4     | BACKUP 9.75   | {YIELD}
-9.75   tick            | MASTER 10.75  | {CLAIM}
-10     hear 1/0 .4     | BACKUP 13     | {YIELD}"""),
-    "yielding to a better master is yielding no tie": ({}, f"""{MASTER_AT_3}
-3.5    hear 0/9 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   hear 1/0 .4     | BACKUP 9.75   | {YIELD}"""),
-    "a farewell proves the peer alive": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-4      hear 255/255 .4 | MASTER 5      | {TOO_SLOW}
-4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD}"""),
-    "a tie is kept after preemption too": ({"preempt": True}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-4      hear 2/0 .6     | MASTER 5      | {PREEMPT}
-4.5    hear 1/0 .4     | MASTER 5      | advert 1/0
-4.75   hear 1/0 .4     | BACKUP 7.75   | {YIELD}"""),
+    "a tie that is lost is answered first, as a kernel yields": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | announce, advert 1/0
+6      tick            | MASTER 7      | advert 1/0
+6.5    hear 1/0 .4     | MASTER 7      | advert 1/0, announce"""),
+    "a tie is lost to the second advert": ({}, f"""{MASTER_AT_3}
+3.25   hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+4      tick            | MASTER 5      | advert 1/0
+4.25   hear 1/0 .4     | BACKUP 7.25   | {YIELD}"""),
+    "a claim that ties is answered, and announced later": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3      hear 1/0 .4     | MASTER 4      | advert 1/0
+3.125  acquired        | MASTER 4      | announce
+3.25   hear 1/0 .4     | BACKUP 6.25   | {YIELD}"""),
+    "each peer is answered": ({}, f"""{MASTER_AT_3}
+3.25   hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+3.5    hear 1/0 .3     | MASTER 4      | advert 1/0, announce
+3.75   hear 1/0 .4     | BACKUP 6.75   | {YIELD}"""),
+    "each mastership has ties of its own": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+3.75   hear 0/9 .6     | BACKUP 6.75   | {YIELD}
+4      hear 255/255 .6 | MASTER 5      | {TOO_SLOW}
+4.25   hear 1/0 .4     | MASTER 5      | advert 1/0"""),
+    "a better master is not answered": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+3.75   hear 0/9 .4     | BACKUP 6.75   | {YIELD}"""),
     "a frame that comes twice is one tie": ({}, f"""{MASTER_AT_3}
-3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}
-6.5    tick            | MASTER 7.5    | {CLAIM}
-6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
-6.75   again 1/0 .4    | MASTER 7.5    | advert 1/0
-7      hear 1/0 .4     | BACKUP 10     | {YIELD}"""),
+3.25   again 1/0 .4    | MASTER 4      | advert 1/0, announce
+3.375  again 1/0 .4    | MASTER 4      | announce
+3.5    hear 1/0 .4     | BACKUP 6.5    | {YIELD}"""),
+    "a less demoted one is not kept out by a tie": ({"demotion": 4, "advskew": 96}, f"""
+0      start           | BACKUP 3.375  | INIT -> BACKUP startup, release
+4      tick            | MASTER 5.390625 | {CLAIM.replace("1/0", "1/100+4")}
+4.25   hear 1/100 .4   | BACKUP 7.625  | {GIVE_WAY}"""),
+    "a tie that is won is answered once in an interval": ({}, f"""{MASTER_AT_3}
+3.5    hear 1/0 .6     | MASTER 4      | advert 1/0, announce
+3.75   hear 1/0 .6     | MASTER 4      | announce
+4      tick            | MASTER 5      | advert 1/0
+4.25   hear 1/0 .6     | MASTER 5      | announce
+4.5    hear 1/0 .6     | MASTER 5      | advert 1/0, announce"""),
+    "another form of the digest is shown once in an interval": ({}, f"""{MASTER_AT_3}
+3.5    form            | MASTER 4      | advert 1/0
+3.75   form            | MASTER 4      |
+4      tick            | MASTER 5      | advert 1/0
+4.5    form            | MASTER 5      | advert 1/0"""),
     "demoted: all peers are told at once": ({"advskew": 10}, f"""
 0      start           | BACKUP 3.0390625 | INIT -> BACKUP startup, release
 1      demote 3        | BACKUP 3.0390625 |
@@ -372,7 +361,7 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.75   hear 1/1+2 .4   | BACKUP 6.75   | {YIELD.replace("1/0", "1/2+2")}"""),
     "a more demoted one takes nothing from us": ({}, f"""{MASTER_AT_3}
 3.25   hear 0/9+1 .4   | MASTER 4      | announce
-3.5    hear 1/0+1 .4   | MASTER 4      | announce"""),
+3.5    hear 1/0+1 .4   | MASTER 4      | advert 1/0, announce"""),
     "a more demoted master is replaced, uninvited": ({}, f"""{START}
 1      hear 1/0+1 .4   | MASTER 2      | {REPLACE}"""),
     "a host demoted as much replaces no master": ({"demotion": 1}, f"""{START}
@@ -431,7 +420,8 @@ CONVERSATIONS |= {
 4      tick            | MASTER 5      | {TWICE}"""),
     "IPv6 alone": (ONLY_IPV6, f"""{START}
 3      tick            | MASTER 4      | {CLAIM.replace("advert", "advert6")}
-3.5    hear 1/0 ::6    | MASTER 4      |
+3.5    hear 1/0 ::6    | MASTER 4      | advert6 1/0
+3.5    hear 1/0 ::4    | MASTER 4      | advert6 1/0
 3.75   hear 1/0 ::4    | BACKUP 6.75   | {YIELD.replace("advert", "advert6")}"""),
     "one family is enough for a master to be alive": (DUAL, f"""{START}
 2      hear 1/0 .4     | BACKUP 5      |
@@ -443,6 +433,18 @@ CONVERSATIONS |= {
 6.5    hear 1/0 ::4    | BACKUP 9.5    |
 9.5    hear 1/0 ::4    | BACKUP 12.5   | silent_ipv4
 12.5   tick            | MASTER 13.5   | {CLAIM_TWICE}"""),
+    "a twin tells that its family is heard, and nothing else": (DUAL, f"""{START}
+2      hear 1/0 .4     | BACKUP 5      |
+2.25   twin 1/0 ::4    | BACKUP 5      |
+2.25   twin 255/255 ::4| BACKUP 5      |
+4.75   hear 1/0 .4     | BACKUP 7.75   |
+5.25   hear 1/0 .4     | BACKUP 8.25   | silent_ipv6
+6      step_down 1     | BACKUP 10     |
+6.5    twin 1/0 ::4    | BACKUP 10     |
+9.25   hear 1/0 .4     | BACKUP 12.25  |
+9.5    hear 1/0 .4     | BACKUP 12.5   | silent_ipv6
+12.5   tick            | MASTER 13.5   | {CLAIM_TWICE}
+12.75  twin 0/9 ::4    | BACKUP 15.75  | {YIELD_TWICE}"""),
     "the silence of a family counts from when we could hear": (DUAL, f"""{START}
 1      link_down       | BACKUP -      |
 7      link_up         | BACKUP 10     |
@@ -451,16 +453,19 @@ CONVERSATIONS |= {
 10     hear 1/0 .4     | BACKUP 13     | silent_ipv6"""),
     "IPv4 decides a tie for both": (DUAL, f"""{START}
 3      tick            | MASTER 4      | {CLAIM_TWICE}
-3.25   hear 1/0 .6     | MASTER 4      |
+3.25   hear 1/0 .6     | MASTER 4      | {TWICE}
 3.25   hear 1/0 ::4    | MASTER 4      |
 4      tick            | MASTER 5      | {TWICE}
-4.25   hear 1/0 .4     | BACKUP 7.25   | {YIELD_TWICE}"""),
+4.25   hear 1/0 .4     | MASTER 5      | {TWICE}
+4.25   hear 1/0 ::4    | MASTER 5      |
+4.5    hear 1/0 .4     | BACKUP 7.5    | {YIELD_TWICE}"""),
     "a tie in IPv6 counts where IPv4 is silent": (DUAL, f"""{START}
 3      tick            | MASTER 4      | {CLAIM_TWICE}
-3.25   hear 1/0 ::6    | MASTER 4      |
-3.5    hear 1/0 .6     | MASTER 4      |
+3.25   hear 1/0 ::6    | MASTER 4      | {TWICE}
+3.5    hear 1/0 .6     | MASTER 4      | {TWICE}
 6.25   hear 1/0 ::4    | MASTER 4      |
-6.5    hear 1/0 ::4    | BACKUP 9.5    | {YIELD_TWICE}"""),
+6.5    hear 1/0 ::4    | MASTER 4      | {TWICE}
+6.75   hear 1/0 ::4    | BACKUP 9.75   | {YIELD_TWICE}"""),
 }  # fmt: skip
 
 

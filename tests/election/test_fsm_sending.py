@@ -67,7 +67,7 @@ def test_a_raised_skew_is_advertised_and_compared() -> None:
 3.75   send_failed     | MASTER 4      |
 4      tick            | MASTER 5.9375 | advert 1/240
 4.5    hear 1/241 .4   | MASTER 5.9375 | announce
-4.75   hear 1/240 .6   | MASTER 5.9375 | announce
+4.75   hear 1/240 .6   | MASTER 5.9375 | advert 1/240, announce
 5      hear 1/239 .6   | BACKUP 8      | {YIELD.replace("1/0", "1/240")}
 8      tick            | MASTER 9.9375 | {CLAIM.replace("1/0", "1/240")}""",
     )
@@ -82,8 +82,9 @@ def test_a_raised_skew_can_tie() -> None:
 3.25   send_failed     | MASTER 4      |
 3.25   send_failed     | MASTER 4      |
 3.25   send_failed     | MASTER 4      |
-3.5    hear 1/240 .6   | MASTER 4      | announce
-3.75   hear 1/240 .4   | BACKUP 6.75   | {YIELD.replace("1/0", "1/240")}""",
+3.5    hear 1/240 .6   | MASTER 4      | advert 1/240, announce
+3.75   hear 1/240 .4   | MASTER 4      | advert 1/240, announce
+3.875  hear 1/240 .4   | BACKUP 6.875  | {YIELD.replace("1/0", "1/240")}""",
     )
 
 

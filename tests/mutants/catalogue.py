@@ -25,6 +25,7 @@ FSM_TESTS = (
     "election/test_fsm_sending.py",
     "election/test_ucarp_rules.py",
     "election/test_comparison.py",
+    "election/test_ties.py",
 )
 
 
@@ -123,7 +124,7 @@ _IN_NO_WAY = "the_guard_never_disturbs_honest_hosts"
 _PREEMPTS = "if config.preempt and is_slower and theirs.demotion >= ours.demotion:"
 _SLOWER = "is_slower = ours.interval_ns < theirs.interval_ns"
 _TIE = "source is None or tie_break(theirs.source) < tie_break(source)"
-_PREFERRED = "is_preferred = is_lost_tie or theirs.interval_ns < ours.interval_ns"
+_PREFERRED = "is_preferred = is_lost or theirs.interval_ns < ours.interval_ns"
 _YIELDS = "if is_preferred and theirs.demotion <= ours.demotion:"
 _CLAIMS = "return [changed, *self._advertiser.advert(now), AcquireAddresses()]"
 _FROM_AFAR = (
@@ -140,7 +141,7 @@ MUTANTS = (
     _comparison("preempts an equal", _SLOWER, _SLOWER.replace("<", "<="), "no_flapping"),
     _comparison("never too slow", "return config.master_down_interval_ns < theirs.interval_ns", "return False"),
     _comparison("always too slow", "return config.master_down_interval_ns < theirs.interval_ns", "return True", _HEARD),
-    _fsm("hears in vain", "        self.situation = Listening(now + self._master_down_ns)\n        return [FamilySilent", "        return [FamilySilent", _HEARD),
+    _fsm("hears in vain", "        self.situation = Listening(now + self._master_down_ns)\n        return silent", "        return silent", _HEARD),
     _comparison("preempts while demoted", _PREEMPTS, _PREEMPTS.replace(" and theirs.demotion >= ours.demotion", "")),
     _comparison("a demoted master is good enough", "if theirs.demotion > ours.demotion:", "if False:", _DEMOTED),
     _comparison("takes a slow master for a dead one", "theirs.demotion >= ours.demotion or theirs.is_farewell", "True"),
@@ -149,7 +150,7 @@ MUTANTS = (
     _fsm("probes no sender", "if refused_ns is None or listening.has_probed:", "if True or refused_ns is None:"),
     _fsm("probes for ever", "if refused_ns is None or listening.has_probed:", "if refused_ns is None:"),
     _fsm("waits as long as it is told", "min(refused_ns * 5 // 4, self._master_down_ns)", "refused_ns * 5 // 4"),
-    _fsm("remembers an earlier refusal", "        self.situation = Listening(now + self._master_down_ns)\n        return [FamilySilent", "        assert isinstance(self.situation, Listening)\n        self.situation.deadline = now + self._master_down_ns\n        return [FamilySilent"),
+    _fsm("remembers an earlier refusal", "        self.situation = Listening(now + self._master_down_ns)\n        return silent", "        assert isinstance(self.situation, Listening)\n        self.situation.deadline = now + self._master_down_ns\n        return silent"),
     _fsm("no wait at the start", "listening = self.situation = Listening(now + self._master_down_ns)", "listening = self.situation = Listening(now)", _HEARD),
     _fsm("a shorter wait", "self._master_down_ns = config.master_down_interval_ns", "self._master_down_ns = config.master_down_interval_ns - 1", _HEARD),
     _fsm("silence is always over", "case Listening() as listening, events.Tick() if now >= listening.deadline:", "case Listening() as listening, events.Tick():", "early_ticks_change_nothing"),
@@ -173,24 +174,30 @@ MUTANTS = (
     _fsm("failures are not counted", "        self._backoff.note_failure()\n", ""),
     _fsm("a success is not counted", "        self._backoff.note_success()\n", ""),
     # What a master decides.
-    _comparison("never yields to the better", _PREFERRED, "is_preferred = is_lost_tie", "one_master_after_faults"),
+    _comparison("never yields to the better", _PREFERRED, "is_preferred = is_lost", "one_master_after_faults"),
     _comparison("never yields a tie", _PREFERRED, "is_preferred = theirs.interval_ns < ours.interval_ns", "a_tie_settles"),
     _comparison("yields to a demoted one", _YIELDS, "if is_preferred:"),
     _comparison("clings to the address though demoted", "return Cause.DEMOTION if theirs.demotion < ours.demotion else None", "return None", _DEMOTED),
     _fsm("its last word beats its successor", "last_advert = ours.advert(now) if cause is Cause.BETTER_MASTER else []", "last_advert = ours.advert(now)"),
     _fsm("keeps its demotion to itself", "return self._advertiser.advert(now) if is_news else []", "return []"),
     _fsm("repeats its demotion", "is_news = demotion != self.demotion and", "is_news ="),
-    _fsm("each family decides ties", "is_lost_tie = decides and comparison", "is_lost_tie = comparison", _COMPANY),
-    _comparison("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
-    _comparison("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
-    _ties("forgets whom it yielded to", "self._kept_from, self._yielded_to = self._yielded_to, None", "self._kept_from, self._yielded_to = None, None", "a_tie_settles"),
-    _ties("keeps every tie from then on", "        else:\n            self._kept_from = None\n", ""),
-    _ties("a tie with any peer counts", "        if peer != self._kept_from:\n            return\n", ""),
-    _ties("a duplicate counts as a tie", "return peer == self._kept_from and self._kept_counter in (None, counter)", "return peer == self._kept_from and self._kept_counter is None"),
-    _ties("takes the living for silent", "        if peer == self._yielded_to:\n            self._yielded_to = None", "        pass"),
-    _fsm("keeps a tie in silence", "return [*ours.advert(now), *self._reassert()]", "return self._reassert()"),
+    _fsm("each family decides ties", "if decides and theirs.interval_ns == ours.interval_ns:", "if theirs.interval_ns == ours.interval_ns:", _COMPANY),
+    _ties("yields at once", "return Tie.ANSWER\n        # A frame", "return Tie.YIELD if is_lost else Tie.ANSWER\n        # A frame", "a_tie_settles"),
+    _ties("answers for ever", "return Tie.YIELD if is_lost and not is_twice else Tie.STAY", "return Tie.STAY", "a_tie_settles"),
+    _ties("a duplicate counts as a tie", "return Tie.YIELD if is_lost and not is_twice else Tie.STAY", "return Tie.YIELD if is_lost else Tie.STAY"),
+    _ties("one counter is one tie", "is_twice = is_same and now - answered.at <= interval_ns // 2", "is_twice = is_same"),
+    _ties("answers without end", "if answered is None or now - answered.at >= meeting_ns:", "if answered is None or not is_lost or now - answered.at >= meeting_ns:"),
+    _ties("answers one advert", "if answered is None or now - answered.at >= meeting_ns:", "if answered is None:"),
+    _ties("a tie is lost for ever", "meeting_ns = self._config.master_down_interval_ns if is_lost else interval_ns", "meeting_ns = interval_ns"),
+    _ties("answers any number", "if answered is None and len(self._answered) == PEERS_MAX:", "if False:"),
+    _ties("ties outlive the mastership", "self._answered.clear()", "pass"),
+    _ties("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
+    _ties("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
+    _fsm("keeps a tie in silence", "answer = ours.advert(now) if tie is Tie.ANSWER else []", "answer: list[Action] = []", "a_tie_settles"),
+    _advertiser("shows its form without end", "if answered_at is not None and now - answered_at < self.interval_ns:", "if False:"),
+    _fsm("keeps its form to itself", "case Master(), events.FormChanged():", "case Idle(), events.FormChanged():"),
     _fsm("announces after a kernel", "return [*announcement, *self._advertiser.advert(now)]", "return [*self._advertiser.advert(now), *announcement]"),
-    _fsm("yields without a word", "return [*last_advert, *yielding]", "return yielding"),
+    _fsm("yields without a word", "return [*last_advert, *self._give_way(cause, now)]", "return self._give_way(cause, now)"),
     # Families.
     _families("a family that is never missed", "and self.deadline_of(other) <= now", "and False"),
     _families("missed too soon", "max(self._since, self._heard_at.get(family, 0))", "self._heard_at.get(family, 0)"),
@@ -214,10 +221,10 @@ MUTANTS = (
     # Ways out.
     _fsm("farewell before the release", "return [] if isinstance(master, Leaving) else [ReleaseAddresses()]", "return [] if isinstance(master, Leaving) else [*self._advertiser.farewell(now), ReleaseAddresses()]", "a_farewell_never_leaves_two_holders"),
     _fsm("farewell with the address", "farewell = self._advertiser.farewell(now) if ok else []", "farewell = self._advertiser.farewell(now)"),
-    _fsm("leaves twice", "case Claiming(due) | Holding(due), events.StepDown(pause_ns):", "case Master(due), events.StepDown(pause_ns):", "acquire_and_release_alternate"),
+    _fsm("leaves twice", "case Claiming() | Holding() as master, events.StepDown(pause_ns):", "case Master() as master, events.StepDown(pause_ns):", "acquire_and_release_alternate"),
     _fsm("releases again when it stops", "return [] if isinstance(master, Leaving) else [ReleaseAddresses()]", "return [ReleaseAddresses()]"),
     _fsm("releases twice", "return [self._left(self.situation, cause, now)]", "return [self._left(self.situation, cause, now), ReleaseAddresses()]", "acquire_and_release_alternate"),
-    _fsm("hands over and stays", "case Master(due) as master, events.Stop():", "case (Claiming(due) | Holding(due)) as master, events.Stop():"),
+    _fsm("hands over and stays", "case Master() as master, events.Stop():", "case (Claiming() | Holding()) as master, events.Stop():"),
     _fsm("releases what it should leave", "releases = [] if self.config.neutral else", "releases = [] if not self.config.neutral else", "acquire_and_release_alternate"),
     _fsm("never gives up an address", "return self._announce(master) if ok else self._address_failed(now)", "return self._announce(master)"),
     _fsm("takes lost addresses again for ever", "if regained_at is not None and now - regained_at < self._master_down_ns:", "if False:"),

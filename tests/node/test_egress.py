@@ -260,8 +260,10 @@ def test_link_local_addresses_are_signed_as_the_last_verified_sender_does() -> N
     with_them = Authenticator(Key(b"love"), 7, host.vips, link_local=True).digest(5)
 
     def signed(heard: AdvertReceived) -> bytes:
-        out.heed(heard)
+        before = out.frames(SendAdvert(1, 0, 5, 0, Family.IPV6))[0][-20:]
+        is_new = out.heed(heard)
         (frame,) = out.frames(SendAdvert(1, 0, 5, 0, Family.IPV6))
+        assert is_new is (frame[-20:] != before)
         return frame[-20:]
 
     freebsd = AdvertReceived(LOWER6, 1, 0, 9, link_local=True)

@@ -26,6 +26,7 @@ from carppcap.election.events import (
     AdvertReceived,
     DemotionChanged,
     Event,
+    FormChanged,
     FramesLost,
     LinkDown,
     LinkUp,
@@ -38,6 +39,7 @@ from carppcap.election.events import (
     StepDown,
     Stop,
     Tick,
+    TwinReceived,
 )
 from carppcap.node import timeline
 from carppcap.node.groups import GroupEvent, Step
@@ -67,7 +69,9 @@ EVENTS: list[tuple[GroupEvent, str]] = [
     (DemotionChanged(7), "demotion 7"),
     (SequenceContested(), "sequence_contested"),
     (HintReceived(5), "sequence_contested"),
+    (FormChanged(), "form_changed"),
     (ReplayRefused(ns(1)), "replay_refused"),
+    (TwinReceived(AdvertReceived(LOWER, 1, 5, 9)), "twin_received"),
     (AdvertReceived(LOWER, 1, 5, 9, demotion=2), "advert 1/5+2 from 10.1.1.4"),
     (AdvertReceived(IPv6Address("fd00::4"), 1, 0, 9), "advert 1/0 from fd00::4"),
 ]

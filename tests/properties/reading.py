@@ -9,7 +9,7 @@ from carppcap.simulation.model.happenings import Entry, Running
 from carppcap.simulation.output.report import Run
 from carppcap.simulation.output.transcript import format_entry
 from carppcap.simulation.scenario.parts import Kind, Member
-from carppcap.units import Instant
+from carppcap.units import Instant, Interval
 
 LINES_SHOWN = 60
 
@@ -61,6 +61,22 @@ def masters_at(run: Run, instant: Instant) -> set[str]:
             case Step() | Running(False):
                 masters.discard(entry.name)
     return masters
+
+
+def longest_gap_ns(run: Run, since: Instant) -> Interval:
+    """Return the longest time without any master, from `since` on."""
+    masters, empty_at, longest_ns = masters_at(run, since), since, 0
+    for change in changes(run):
+        if change.at <= since:
+            continue
+        if not masters:
+            longest_ns = max(longest_ns, change.at - empty_at)
+        masters.discard(change.name)
+        if change.new is State.MASTER:
+            masters.add(change.name)
+        elif not masters:
+            empty_at = change.at
+    return longest_ns if masters else run.scenario.duration_ns - empty_at
 
 
 def holders_at_end(run: Run) -> set[str]:

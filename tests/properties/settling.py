@@ -25,6 +25,7 @@ from tests.properties.reading import (
     at_end,
     changes,
     holders_at_end,
+    longest_gap_ns,
     masters_at,
     members,
     most_holders,
@@ -169,6 +170,8 @@ def _two_that_tie(choices: Choices) -> Scenario:
 def a_tie_settles(run: Run) -> None:
     """Two masters with one interval become one when they meet, and stay so.
 
+    From the first meeting on there is never no master for more than an interval.
+
     Preconditions: one of them is carppcap, or both are ucarp (two kernels on a slow
     medium, and a kernel and ucarp on any, may yield to each other for ever:
     see fixtures/simulations/tie-without-carppcap.toml); below a second the other is
@@ -177,6 +180,10 @@ def a_tie_settles(run: Run) -> None:
     """
     assert len(masters_at(run, faults.calm_at(run.scenario))) == 2, "no tie at all"
     expect_one_master(run, "one master after a tie")
+    interval_ns = max(host.config.interval_ns for host in run.scenario.members)
+    gap_ns = longest_gap_ns(run, faults.calm_at(run.scenario))
+    bound_ns = interval_ns + faults.frames_ns(run.scenario)
+    assert gap_ns <= bound_ns, f"no master for {gap_ns / NS_PER_S:.3f} s"
 
 
 def _sudden(choices: Choices) -> Scenario:

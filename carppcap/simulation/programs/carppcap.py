@@ -56,9 +56,12 @@ class CarppcapHost(Program):
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):
+            has_other_form = False
             if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:
-                self._egress.heed(outcome.event)
+                has_other_form = self._egress.heed(outcome.event)
             self._performer.perform(outcome)
+            if has_other_form:
+                self._performer.handle(events.FormChanged(), now)
         elif outcome is not None:
             self._system.reject(outcome)
 
