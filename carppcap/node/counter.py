@@ -134,10 +134,11 @@ class CounterSequence:
         """Make the next counter later than `heard`, which is marked."""
         stamp = split(heard)
         assert stamp is not None  # or we would not be behind it
-        self._offset = stamp[0] + 1 - self._clock(now)
+        self._offset = stamp[0] + 1 - self.clock(now)
+
+    def clock(self, now: Instant) -> int:
+        """Return the time of our clock, which our counters may be ahead of."""
+        return self.start + (now - self._began_at) // _NS_PER_UNIT
 
     def _next(self, now: Instant) -> int:
-        return max(self._clock(now) + self._offset, self._last + 1)
-
-    def _clock(self, now: Instant) -> int:
-        return self.start + (now - self._began_at) // _NS_PER_UNIT
+        return max(self.clock(now) + self._offset, self._last + 1)

@@ -17,9 +17,11 @@ from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.election.events import (
     AdvertReceived,
     Event,
+    LinkUp,
     ReplayRefused,
     SequenceContested,
     Tick,
+    TwinReceived,
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.node.counter import CounterSequence
@@ -113,6 +115,8 @@ class Group:
         """
         if isinstance(event, AdvertReceived):
             return self._handle_advert(event, now)
+        if isinstance(event, LinkUp) and self._guard is not None:
+            self._guard.note_deaf_until(self._counter.clock(now))
         if not isinstance(event, HintReceived):
             return self._step(event, now, self._host.handle(event, now))
         if not self._counter.is_behind(event.counter, now):
@@ -132,6 +136,9 @@ class Group:
         finding = verdict.finding
         if finding is Finding.FRESH:
             return self._step(advert, now, self._host.handle(advert, now))
+        if finding is Finding.TWIN:
+            actions = self._host.handle(TwinReceived(advert), now)
+            return self._step(advert, now, actions)
         event: Event | None = advert
         refused = finding in REFUSED and self.config.replay_guard is GuardMode.ENFORCE
         if refused:

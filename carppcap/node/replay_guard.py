@@ -14,8 +14,9 @@ only, looks at counters.  These are its rules; the first that fits decides:
     5  candidate, repeated enough      repeating    repeating     it is constant
     6  candidate                       fresh        changed       one more repeat
     7  heard, counts on from constant  fresh        changed       how far
-    8  heard                           replay       tampered      probed
-    9  not heard                       fresh        fresh         it, claims, sender
+    8  heard in one family, just now   twin         tampered      both families
+    9  heard                           replay       tampered      probed
+    10 not heard                       fresh        fresh         it, claims, sender
 
 A *marked* counter (see `counter`) carries a time and an id.  Each id has a window,
 which ends at its latest time (RFC 4303, 3.4.3, has the same for IPsec).  A marked
@@ -29,7 +30,11 @@ its sender is known to change its counter, which it is after two within its pace
 candidate has been *repeated enough* after three repeats and 2.5 intervals without
 another counter of its sender.  ucarp and FreeBSD *count on* from a counter that they
 hear, and from a constant one again whenever they hear it; how far they did is also
-remembered under rule 9.
+remembered under rule 10.
+
+jcarp sends one advert in both families.  The second is the *twin* of the first if it
+arrives in the other family within `TWIN_NS` and a quarter of the interval.  It tells
+that this family is heard, and nothing else (`events.TwinReceived`).
 
 All tables have a fixed size.  Only authentic adverts get into them, and one that is
 refused into the list of the probed alone.
@@ -39,7 +44,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
-from carppcap.addresses import Address
+from carppcap.addresses import Address, Family
 from carppcap.election.events import AdvertReceived
 from carppcap.node.counter import COUNTERS, IDS, UNITS_PER_S, Stamp, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
@@ -59,6 +64,9 @@ REPEATS_MIN = 3
 
 COUNTED_MAX = 1 << 32
 """How far a sender may count on from a counter it has heard: 136 years of seconds."""
+
+TWIN_NS: Interval = NS_PER_S // 4
+"""The longest time between an advert and its twin, whatever interval it states."""
 
 REPLACED_NS: Interval = 10 * NS_PER_S
 """The least time in which one host is replaced by another with its address."""
@@ -86,6 +94,9 @@ class Finding(Enum):
     FRESH = "fresh"
     REPEATING = "repeating"
     """Its counter was heard before, and counts as constant from now on."""
+
+    TWIN = "twin"
+    """It was heard in the other family just now."""
 
     CHANGED = "changed"
     """Its counter may be repeated; sender or attacker changed the claims."""
@@ -136,6 +147,14 @@ class Guard:
             self._probed.put(advert.counter, None)
         return Verdict(finding, probe)
 
+    def note_deaf_until(self, time: int) -> None:
+        """Refuse what this host, without a link, missed before `time` (1/32 s).
+
+        A sender that was started again meanwhile has another id, and nothing newer
+        under its old one would come.
+        """
+        self._marked.raise_floor(time)
+
     def note_sent(self, counter: int) -> None:
         """Remember a counter of our own: an attacker may send it back."""
         stamp = split(counter)
@@ -164,7 +183,8 @@ class MarkedMemory:
     """The times of each id, heard or sent, that are in its window."""
 
     def __init__(self, start: int) -> None:
-        self._floor = max(0, start - START_SLACK)
+        self._floor = 0
+        self.raise_floor(start)
         self._times: list[frozenset[int]] = [frozenset()] * IDS
         self._claims: _Table[int, Claims] = _Table(RECENT_MAX)
 
@@ -180,9 +200,13 @@ class MarkedMemory:
             return Finding.REPLAY if known == claims else Finding.TAMPERED
         return Finding.STALE  # 3
 
+    def raise_floor(self, time: int) -> None:
+        """Refuse from now on what is older than `time`, less `START_SLACK`."""
+        self._floor = max(self._floor, time - START_SLACK)
+
     def latest(self, number: int) -> int:
-        """Return the latest time of an id, at first that of our start."""
-        return max(self._times[number], default=self._floor)
+        """Return the latest time of an id, at least the floor."""
+        return max((self._floor, *self._times[number]))
 
     def note(self, stamp: Stamp) -> None:
         """Remember a time, and forget those that the window has passed."""
@@ -240,9 +264,10 @@ class UnmarkedMemory:
         self._senders: _Table[Address, Sender] = _Table(SENDERS_MAX)
         self._candidates: _Table[int, Candidate] = _Table(CANDIDATES_MAX)
         self._constants: _Table[int, Constant] = _Table(CONSTANTS_MAX)
+        self._single: _Table[int, tuple[Family, Instant]] = _Table(RECENT_MAX)
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Finding:
-        """Return what rules 4 to 9 say, and remember what they name."""
+        """Return what rules 4 to 10 say, and remember what they name."""
         counter, claims = advert.counter, _claims(advert)
         constant = self._constants.get(counter)
         if constant is not None:  # 4
@@ -262,9 +287,13 @@ class UnmarkedMemory:
             origin.counted = origin.distance(counter)
         if known is not None and origin is not None:  # 7
             return Finding.FRESH if known == claims else Finding.CHANGED
-        if known is not None:  # 8
+        if known == claims and self._is_twin(advert, now):  # 8
+            del self._single[counter]
+            return Finding.TWIN
+        if known is not None:  # 9
             return Finding.REPLAY if known == claims else Finding.TAMPERED
-        self._heard.put(counter, claims)  # 9
+        self._heard.put(counter, claims)  # 10
+        self._single.put(counter, (advert.family, now))
         self._note_sender(advert, now)
         return Finding.FRESH
 
@@ -276,6 +305,15 @@ class UnmarkedMemory:
             and now - candidate.since >= candidate.silence_ns
             and (sender is None or sender.fresh_at == candidate.since)
         )
+
+    def _is_twin(self, advert: AdvertReceived, now: Instant) -> bool:
+        """True if this advert was heard just now, in the other family alone.
+
+        Its source proves nothing: it is not signed, and differs between the families.
+        """
+        family, heard_at = self._single.get(advert.counter, (advert.family, now))
+        longest_ns = min(advert.interval_ns // 4, TWIN_NS)
+        return family is not advert.family and now - heard_at <= longest_ns
 
     def _origin(self, counter: int) -> Constant | None:
         """Return the constant counter that `counter` counts on from, if any.

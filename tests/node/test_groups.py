@@ -11,6 +11,7 @@ from carppcap.election.config import GuardMode
 from carppcap.election.events import (
     AdvertReceived,
     LinkDown,
+    LinkUp,
     Start,
     Stop,
     Tick,
@@ -25,9 +26,14 @@ from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, Defect, LinkType, decode
 from tests.builders import (
     GROUP,
+    GROUP6,
     HIGHER,
     LOWER,
+    LOWER6,
     OURS,
+    OURS6,
+    VIP,
+    VIP6,
     config,
     ns,
     numbers,
@@ -345,6 +351,50 @@ def test_our_own_adverts_are_refused_long_after() -> None:
     assert len(sent) > 70
     assert heard(node, sent[0], 90) == "stale"
     assert node.group("eth0", 1).state is State.MASTER
+
+
+TWINS = {"vips": (VIP, VIP6), "source6": OURS6}
+
+
+def heard6(node: Node, counter: int, second: float, **changes: Any) -> Step:
+    """What became of an advert over IPv6."""
+    body = payload(config(vhid=1, **TWINS), counter, **changes)
+    outcome = node.receive(
+        "eth0", Datagram(LOWER6, GROUP6, 255, True, body), ns(second)
+    )
+    assert isinstance(outcome, Step)
+    return outcome
+
+
+@pytest.mark.parametrize("mode", [GuardMode.DETECT, GuardMode.ENFORCE])
+def test_a_twin_in_the_other_family_moves_nothing(mode: GuardMode) -> None:
+    """It only tells that its family is heard."""
+    node = guarded(mode, **TWINS)
+    for second in range(8):
+        body = payload(config(vhid=1, **TWINS), 900 + 7 * second)
+        datagram = Datagram(LOWER, GROUP, 255, True, body)
+        first = node.receive("eth0", datagram, ns(second))
+        twin = heard6(node, 900 + 7 * second, second + 0.125)
+
+        assert isinstance(first, Step)
+        assert (first.finding, first.actions) == (None, ())
+        assert (twin.finding, twin.refused, twin.actions) == (None, False, ())
+        # The first counter of a sender may be a constant one.
+        assert twin.deadline == (ns(second + 3) if second else ns(3.125))
+
+
+def test_what_was_missed_without_a_link_is_not_obeyed_later() -> None:
+    """Were it sent again, the master that sent it may have another id."""
+    node = guarded()
+    assert heard(node, join(1000 * UNITS_PER_S + 100, 3), 1) == "obeyed"
+    node.group("eth0", 1).handle(LinkDown(), ns(2))
+    node.group("eth0", 1).handle(LinkUp(), ns(60))
+
+    def missed(second: int) -> int:
+        return join((1000 + second) * UNITS_PER_S, 3)
+
+    assert [heard(node, missed(s), 61) for s in (30, 56)] == ["stale"] * 2
+    assert [heard(node, missed(s), 61) for s in (57, 61)] == ["obeyed"] * 2
 
 
 # Hints.

@@ -29,6 +29,7 @@ A, B = IPv4Address("10.1.1.4"), IPv4Address("10.1.1.6")
 A6 = IPv6Address("fe80::4")
 START = 100_000
 FRESH, REPEATING, CHANGED = Finding.FRESH, Finding.REPEATING, Finding.CHANGED
+TWIN = Finding.TWIN
 REPLAY, TAMPERED, STALE = Finding.REPLAY, Finding.TAMPERED, Finding.STALE
 
 SOURCES: dict[str, Address] = {"": A, "B": B, "A6": A6}
@@ -190,6 +191,38 @@ STORIES = {
         "0 z\n 1 y\n 5 y\n 9 y\n 11.5 x\n 12 x",
         [FRESH, FRESH, REPLAY, REPLAY, FRESH, FRESH],
     ),
+    "one counter in both families": (
+        "0 a\n 0 a@A6\n 1 b\n 1 b@A6\n 2 c\n 2.1 c@A6\n 3 d\n 4 e\n 4 e@A6",
+        [FRESH, FRESH, FRESH, TWIN, FRESH, TWIN, FRESH, FRESH, TWIN],
+    ),
+    "either family may come first": (
+        "0 a@A6\n 0 a\n 1 b@A6\n 1 b\n 2 c\n 2.1 c@A6\n 3 d@A6\n 3 d",
+        [FRESH, FRESH, FRESH, TWIN, FRESH, FRESH, FRESH, TWIN],
+    ),
+    "an advert has one twin": (
+        "0 a\n 1 b\n 1 b@A6\n 1.1 b@A6\n 1.1 b\n 1.1 b@B",
+        [FRESH, FRESH, TWIN, REPLAY, REPLAY, REPLAY],
+    ),
+    "a twin comes in the other family": (
+        "0 a\n 1 b\n 1 b@B\n 1.1 b\n 1.1 b@A6\n 2 c\n 2 c",
+        [FRESH, FRESH, REPLAY, REPLAY, TWIN, FRESH, REPLAY],
+    ),
+    "a twin comes within a quarter of the interval": (
+        "0 a\n 0.25 b 0/64\n 0.3125 b@A6 0/64\n 0.5 c 0/64\n 0.5626 c@A6 0/64",
+        [FRESH, FRESH, TWIN, FRESH, REPLAY],
+    ),
+    "a twin comes within 0.25 s, even that of a farewell": (
+        "0 a\n 1 b 2/0\n 1.25 b@A6 2/0\n 2 c 255/255\n 2.26 c@A6 255/255",
+        [FRESH, FRESH, TWIN, FRESH, REPLAY],
+    ),
+    "a twin has the same claims": (
+        "0 a\n 1 b\n 1 b@A6 1/1\n 1 b@A6 1/0+1\n 1 b@A6 0/1\n 1.1 b@A6",
+        [FRESH, FRESH, TAMPERED, TAMPERED, TAMPERED, TWIN],
+    ),
+    "a twin tells nothing of the host that has its address": (
+        "0 a\n 1 b\n 2 c\n 2 c@A6\n 3 d\n 3 d@A6\n 4 z@A6\n 5 z@A6\n 6 z@A6\n 7 z@A6",
+        [FRESH, FRESH, FRESH, TWIN, FRESH, TWIN, FRESH, FRESH, FRESH, REPEATING],
+    ),
     "a counter is not proved constant once its sender has had another": (
         "0 a\n 1 a\n 2 a@B\n 2.5 b\n 3 a\n 4 a\n 9 a",
         [FRESH] * 7,
@@ -262,6 +295,20 @@ def test_other_claims_under_a_marked_counter(claims: tuple[int, int, int]) -> No
     for second in range(2, 2 + module.RECENT_MAX):
         assert examine(guard, heard(marked(second)), ns(1)) is FRESH
     assert examine(guard, heard(marked(1), A, base, skew, demotion), ns(1)) is STALE
+
+
+def test_what_a_host_without_a_link_missed_stays_missed() -> None:
+    """Under every id, also if its sender has another since then."""
+    guard = Guard(START)
+    for number in (7, 8):
+        assert examine(guard, heard(marked(1, number)), ns(1)) is FRESH
+    guard.note_deaf_until(START + 60 * UNITS_PER_S)
+    guard.note_deaf_until(START)
+
+    missed = [(30, 7), (56, 7), (30, 8), (56, 9), (57, 9), (57, 7), (60, 8)]
+    found = [examine(guard, heard(marked(s, number)), ns(61)) for s, number in missed]
+    assert found == [STALE, STALE, STALE, STALE, FRESH, FRESH, FRESH]
+    assert guard.hint(marked(30, 5), A, ns(61)) == marked(56, 5)
 
 
 def test_a_start_with_an_unset_clock() -> None:

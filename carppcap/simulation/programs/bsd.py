@@ -13,6 +13,9 @@ How the kernels differ:
    what carries it.  Demotion goes into a byte of the advert that only OpenBSD reads.
    Its master-down interval takes the skew three times, and it sends ARP a second time.
  * NetBSD has a skew of at least 240 while it is demoted.
+
+jcarp is a program with the rules of OpenBSD, but each of its adverts has a counter of
+its own, the same in both families.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +34,7 @@ from carppcap.election.actions import (
 from carppcap.election.config import DEMOTION_MAX, SourceMac
 from carppcap.node.egress import Egress, Sending
 from carppcap.node.ingress import Rejection, RejectReason
-from carppcap.simulation.programs.bsd_ingress import BsdIngress
+from carppcap.simulation.programs.bsd_ingress import OPENBSD_RULES, BsdIngress
 from carppcap.simulation.programs.system import Program, System, datagram_of
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Kind, Member
@@ -48,11 +51,12 @@ TICK_NS = {
     Kind.FREEBSD: NS_PER_MS,
     Kind.NETBSD: 10 * NS_PER_MS,
     Kind.OPENBSD: 10 * NS_PER_MS,
+    Kind.JCARP: 10 * NS_PER_MS,
 }
 
 
 class BsdHost(Program):
-    """One vhid of a FreeBSD, NetBSD or OpenBSD host.
+    """One vhid of a FreeBSD, NetBSD or OpenBSD host, or of jcarp.
 
     A kernel runs no scripts and cannot be stopped.
     """
@@ -61,6 +65,7 @@ class BsdHost(Program):
         egress = kernel_egress(member, system.mac, dice.ip_id, system.neighbour)
         super().__init__(member, system, dice, egress)
         self._kind = member.kind
+        self._is_openbsd = member.kind in OPENBSD_RULES
         self._advert_at: Instant | None = None
         self._master_down_at: dict[Family, Instant] = {}
         self._ingress = BsdIngress(member.kind, member.config)
@@ -168,7 +173,7 @@ class BsdHost(Program):
 
     def _demotions(self, theirs: events.AdvertReceived) -> tuple[int, int]:
         """Return our demotion and theirs; 0 if this kernel does not compare them."""
-        if self._kind is Kind.OPENBSD:
+        if self._is_openbsd:
             return self._demotion, theirs.demotion
         return 0, 0
 
@@ -190,7 +195,7 @@ class BsdHost(Program):
     def _master_down_ns(self) -> Interval:
         """The master-down interval (`carp_setrun`)."""
         config = self._config
-        if self._kind is Kind.OPENBSD:  # since revision 1.368
+        if self._is_openbsd:  # since revision 1.368
             return DEAD_RATIO * config.interval_ns
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 
@@ -229,7 +234,7 @@ class BsdHost(Program):
         self._advert_at = self._after(self._interval_ns, now)
         actions = self._our_adverts()
         self._adverts_until_arp -= 1
-        if self._kind is Kind.OPENBSD and self._adverts_until_arp == 0:
+        if self._is_openbsd and self._adverts_until_arp == 0:
             actions.append(AnnounceAddresses())
         self._report(event, actions, now, self.deadline)
 
@@ -238,9 +243,10 @@ class BsdHost(Program):
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
         """Return an advert for each family (`carp_prepare_ad`)."""
-        demotion = self._demotion if self._kind is Kind.OPENBSD else 0
+        demotion = self._demotion if self._is_openbsd else 0
+        once = self._next_counter() if self._kind is Kind.JCARP else None
         return [
-            SendAdvert(advbase, advskew, self._next_counter(), demotion, family)
+            SendAdvert(advbase, advskew, once or self._next_counter(), demotion, family)
             for family in self._config.families
         ]
 
@@ -267,5 +273,5 @@ def kernel_egress(
     Announcements name the virtual MAC.
     """
     config = replace(member.config, source_mac=SourceMac.BSD, vmac=True, multicast=True)
-    is_openbsd = member.kind is Kind.OPENBSD
+    is_openbsd = member.kind in OPENBSD_RULES
     return Egress(config, nic_mac, draw_ip_id, mac_of, link_local=not is_openbsd)

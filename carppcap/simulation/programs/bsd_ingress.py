@@ -14,6 +14,9 @@ from carppcap.wire.auth import Authenticator
 from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
 
+OPENBSD_RULES = frozenset((Kind.OPENBSD, Kind.JCARP))
+"""The kinds that decide, sign and accept as OpenBSD does."""
+
 
 class BsdIngress:
     """The input of one vhid of a kernel; it ignores the sender of an advert."""
@@ -25,7 +28,7 @@ class BsdIngress:
         self._groups = (config.group, CARP_GROUP6)
         self._own = (config.source, config.source6)
         signed = config.key, config.vhid, config.vips, config.link_address
-        forms = (False, True) if kind is Kind.OPENBSD else (True,)
+        forms = (False, True) if kind in OPENBSD_RULES else (True,)
         self._authenticators = [
             Authenticator(*signed, link_local=link_local) for link_local in forms
         ]

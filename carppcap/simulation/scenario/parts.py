@@ -29,6 +29,7 @@ class Kind(Enum):
     FREEBSD = "freebsd"
     NETBSD = "netbsd"
     OPENBSD = "openbsd"
+    JCARP = "jcarp"
 
     @property
     def is_kernel(self) -> bool:
