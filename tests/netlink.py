@@ -27,10 +27,17 @@ def message(kind: int, body: bytes, *, flags: int = 0) -> bytes:
     return whole + bytes(-len(whole) % 4)
 
 
-def link_message(*, index: int = 3, flags: int = 0x41, hardware: int = 1) -> bytes:
+def link_message(
+    *, index: int = 3, flags: int = 0x41, hardware: int = 1, name: bytes = b"a0"
+) -> bytes:
     """About a0."""
     body = pack("=BxHiII", 0, hardware, index, flags, 0)
-    return message(NEWLINK, body + attribute(3, b"a0\0") + attribute(1, MAC))
+    return message(NEWLINK, body + attribute(3, name + b"\0") + attribute(1, MAC))
+
+
+def route_message(kind: int) -> bytes:
+    """About a route of that type, of which 2 is to an address of this host."""
+    return message(NEWROUTE, pack("=BBBBBBBBI", 2, 32, 0, 0, 255, 0, 0, kind, 0))
 
 
 def address_message(
@@ -94,6 +101,9 @@ class Kernel:
         self._answers = answers
         self._pending = [stale] if stale else []
         self.questions: list[tuple[int, bytes]] = []
+
+    def setsockopt(self, level: int, option: int, value: object) -> None:
+        """Take a filter, and let everything pass."""
 
     def send(self, question: bytes) -> None:
         """Answer it at once."""

@@ -1,8 +1,8 @@
 """One interface, kept in use whatever happens to it.
 
-It may lose its carrier, go down, be removed and made again under the same name, or
-lose our address.  The capture is opened again where that is necessary, and the virtual
-host is told no more than `LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
+It may lose its carrier, go down, be renamed, be removed and made again under the same
+name, or lose our address.  The capture is opened again where that is necessary.  All
+that the virtual host is told is `LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from carppcap.system.capture import (
     SendError,
     StampedFrame,
 )
-from carppcap.system.link import LinkMonitor, LinkStatus, Membership
+from carppcap.system.link import Held, LinkMonitor, LinkStatus, Membership
 from carppcap.system.neighbours import Neighbours
 from carppcap.system.protocol import ProtocolHolder
 from carppcap.system.source_address import choose_source
@@ -60,8 +60,11 @@ class Interface:
         any_source6: bool = False,
     ) -> None:
         self._config = config
-        self._name = config.interface
         self._log = log
+        # What the kernel called the interface when it was found under our name, and its
+        # index once it was in use.
+        self._found_name = ""
+        self._followed_index = 0
         self._ignore_link_state = ignore_link_state
         self._any_source6 = any_source6
         subsecond = config.interval_ns < NS_PER_S
@@ -84,7 +87,7 @@ class Interface:
         self.status = LinkStatus()
         # What stays open until `close`.
         self._kept = ExitStack()
-        self.monitor = self._kept.enter_context(closing(LinkMonitor(self._name)))
+        self.monitor = self._kept.enter_context(closing(LinkMonitor(config.interface)))
         self._kept.callback(self._close)
         with on_error(self.close):
             self._begin()
@@ -92,15 +95,16 @@ class Interface:
 
     def _begin(self) -> None:
         self.status = self.monitor.status()
+        self._found_name = self.status.name
         if not self.status.exists:
             raise LinkError(
                 "Unable to open interface [{interface}]: no such interface",
-                interface=self._name,
+                interface=self.name,
             )
         for source in self._sources:
             if source not in self.status.addresses:
                 self._log.warning(
-                    f"{source} is not an address of {self._name} (--srcip)"
+                    f"{source} is not an address of {self.name} (--srcip)"
                 )
         if self._config.peers:
             self._kept.enter_context(closing(ProtocolHolder(*self._config.families)))
@@ -112,6 +116,13 @@ class Interface:
     def read_delay_ns(self) -> Interval:
         """The longest time that the kernel may hold back a frame."""
         return 2 * self._timeout_ms * NS_PER_MS
+
+    @property
+    def name(self) -> str:
+        """The name as it was given, or the new one if the interface was renamed."""
+        if self.status.name in ("", self._found_name):
+            return self._config.interface
+        return self.status.name
 
     @property
     def usable(self) -> bool:
@@ -164,18 +175,22 @@ class Interface:
     def send(self, frame: bytes) -> None:
         """Put `frame` on the wire.  Raises `SendError`."""
         if self._capture is None:
-            raise SendError("{interface} is not there", interface=self._name)
+            raise SendError("{interface} is not there", interface=self.name)
         self._capture.send(frame)
 
     @property
     def forwards_ipv6(self) -> bool:
         """True if this host forwards IPv6 on the interface."""
-        path = f"/proc/sys/net/ipv6/conf/{self._name}/forwarding"
+        path = f"/proc/sys/net/ipv6/conf/{self.status.name}/forwarding"
         try:
             with open(path, "rb") as file:
                 return file.read(1) != b"0"
         except OSError:  # no IPv6 here, or no such interface any more
             return False
+
+    def held(self) -> Held:
+        """Return which virtual addresses this host has.  Raises `OSError`."""
+        return self.monitor.held(self.status.index, self._config.vips)
 
     def next_hop_mac(self, peer: Address) -> bytes | None:
         """Return the MAC address for a frame to `peer`; None if not known yet."""
@@ -190,7 +205,10 @@ class Interface:
         before, needs_retry = self.status, True
         # The old status counts until the kernel answers again.
         with self._failures_logged():
-            self.status = self.monitor.status()
+            # One that was in use is followed when it is renamed, because the addresses
+            # are on it.
+            self.status = self.monitor.status(self._followed_index)
+            self._note_name(before)
             needs_retry = self._reopen()
         lost_vips = self._lost_vips(before)
         events = (*self._link_event(before), *lost_vips, *self._mac_news())
@@ -205,6 +223,12 @@ class Interface:
         self._log.info(f"Local advertised ethernet address is [{mac.hex(':')}]")
         return (MacChanged(),) if before else ()
 
+    def _note_name(self, before: LinkStatus) -> None:
+        if self.status.index != before.index:
+            self._found_name, self._followed_index = self.status.name, 0
+        elif self.status.name != before.name:
+            self._log.warning(f"{before.name} was renamed to {self.status.name}")
+
     def _link_event(self, before: LinkStatus) -> tuple[LinkUp | LinkDown, ...]:
         was_usable = self.usable
         self._look_for_trouble()
@@ -213,7 +237,7 @@ class Interface:
         if was_usable:
             self._log_lost_sources(before)
             return ()
-        self._log.warning(f"{self._name} can be used again")
+        self._log.warning(f"{self.name} can be used again")
         return (LinkUp(),)
 
     def close(self) -> None:
@@ -225,7 +249,7 @@ class Interface:
         self._sources_seen.update(self.status.addresses.intersection(self._sources))
         logged, self._trouble = self._trouble, self._find_trouble()
         if self._trouble and self._trouble != logged:
-            self._log.warning(f"{self._name} {self._trouble}")
+            self._log.warning(f"{self.name} {self._trouble}")
 
     def _find_trouble(self) -> str | None:
         """Return why adverts cannot be exchanged, None if they can.
@@ -258,14 +282,15 @@ class Interface:
     def _open(self) -> None:
         # Always wide at first: libpcap itself applies the first filter a while longer.
         self._sieve, bpf = WIDE, filter_text(self._config)
-        capture = LiveCapture(self._name, bpf, self._timeout_ms)
+        capture = LiveCapture(self.status.name, bpf, self._timeout_ms)
         self._capture = self._opened.enter_context(closing(capture))
         self._opened_index = self.status.index
         if not self.status.mac:
             raise LinkError(
                 "Unable to find MAC address of [{interface}]: not Ethernet",
-                interface=self._name,
+                interface=self.name,
             )
+        self._followed_index = self.status.index
         self._log.debug(f"BPF rule: [{bpf}]")
         if self._config.peers:
             neighbours = Neighbours(self.status.index)
@@ -321,11 +346,11 @@ class Interface:
         """Log lost sources that one of the other family makes up for."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
-                self._log.warning(f"{self._name} has lost our address {source}")
+                self._log.warning(f"{self.name} has lost our address {source}")
 
     def _lost_vips(self, before: LinkStatus) -> tuple[AddressesLost, ...]:
         gone = before.addresses - self.status.addresses
         lost = [vip for vip in self._config.vips if vip in gone]
         for vip in lost:
-            self._log.info(f"{vip} is no longer on {self._name}")
+            self._log.info(f"{vip} is no longer on {self.name}")
         return (AddressesLost(),) if lost else ()

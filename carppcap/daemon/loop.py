@@ -14,7 +14,6 @@ import select
 import signal
 from collections.abc import Callable, Iterable, Sequence
 
-from carppcap.addresses import Address
 from carppcap.daemon.interface import Interface
 from carppcap.daemon.vips import Vips
 from carppcap.election.actions import AnnounceAddresses, State
@@ -30,6 +29,7 @@ from carppcap.election.events import (
     StepDown,
     Stop,
 )
+from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodGate
 from carppcap.filter.prefilter import ForgeryTest
 from carppcap.log.journal import Journal
@@ -42,7 +42,7 @@ from carppcap.node.performer import Performer
 from carppcap.options.settings import Settings
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
-from carppcap.system.link import LinkMonitor
+from carppcap.system.link import Held, LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_S, Instant, earliest
@@ -92,9 +92,7 @@ class Daemon:
         self._egress = Egress(
             config, self._interface.mac, _draw(2), self._interface.next_hop_mac
         )
-        self._vips = Vips(
-            settings, config, self._journal, self._addresses_of_this_machine
-        )
+        self._vips = Vips(settings, config, self._journal, self._held_addresses)
         self._performer = Performer(self._group, self)
         self._memory_reserve = bytes(MEMORY_RESERVE_BYTES)
         self._ended_by: signal.Signals | None = None
@@ -235,6 +233,7 @@ class Daemon:
         news = self._interface.refresh()
         self._look_again_at = now + LOOK_AGAIN_NS if news.needs_retry else None
         self._egress.nic_mac = self._interface.mac
+        self._vips.rename(self._interface.name)
         for event in news.events:
             self._performer.handle(event, now)
         if self._vips.is_lost and AddressesLost() not in news.events:
@@ -267,11 +266,9 @@ class Daemon:
             for event in news:
                 self._performer.handle(event, now)
 
-    def _addresses_of_this_machine(self) -> frozenset[Address] | None:
+    def _held_addresses(self) -> Held | None:
         try:
-            return frozenset(
-                address for _, address in self._interface.monitor.host_addresses()
-            )
+            return self._interface.held()
         except OSError:
             return None
 
@@ -295,7 +292,14 @@ class Daemon:
 
     def acquire(self, step: Step) -> Iterable[Event]:
         """Take the addresses; return what is known of it at once."""
-        return self._vips.acquire(step)
+        news = self._vips.acquire(step)
+        if self._vips.own_index:
+            try:
+                self._interface.monitor.hear_also(self._vips.own_index)
+            except LinkError as error:
+                self._log.warning(str(error))
+            self._look_again_at = now_ns()  # It may be gone already.
+        return news
 
     def release(self, step: Step) -> Iterable[Event]:
         """Let go of the addresses; nothing is known of it yet."""

@@ -18,10 +18,10 @@ ADDRESS_LOST = "address_lost"
 state does not change."""
 
 
-def group_env(config: VirtualHostConfig) -> dict[str, str]:
+def group_env(config: VirtualHostConfig, interface: str) -> dict[str, str]:
     """Return the variables that are the same for every script of a group."""
     return {
-        "CARPPCAP_INTERFACE": config.interface,
+        "CARPPCAP_INTERFACE": interface,
         "CARPPCAP_VHID": str(config.vhid),
         "CARPPCAP_ADDRESSES": " ".join(config.networks),
     }

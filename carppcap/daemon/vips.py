@@ -7,7 +7,6 @@ set before the script is started.
 import time
 from collections.abc import Callable
 
-from carppcap.addresses import Address
 from carppcap.daemon.script_env import SHUTDOWN_ENV, group_env, step_env
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired
@@ -18,6 +17,7 @@ from carppcap.node.groups import Step
 from carppcap.node.outcomes import AddressesNews, addresses_news
 from carppcap.options.settings import Settings
 from carppcap.system.clock import now_ns
+from carppcap.system.link import Held, device_of
 from carppcap.system.scripts import ScriptRunner
 from carppcap.units import NS_PER_S, Instant
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
 class Vips:
     """The addresses of one virtual host.
 
-    `held` returns every address of this machine, or None if they are not known.  Call
+    `held` returns those that this host has, or None if they are not known.  Call
     `tend` when a child has ended, and at `scripts.deadline`.  Raises `ConfigError` or
     `LinkError` if an interface of our own is wanted and cannot be made.
     """
@@ -44,8 +44,9 @@ class Vips:
         settings: Settings,
         config: VirtualHostConfig,
         journal: Journal,
-        held: Callable[[], frozenset[Address] | None],
+        held: Callable[[], Held | None],
     ) -> None:
+        self._config = config
         self._vips = frozenset(config.vips)
         self._journal = journal
         self._held = held
@@ -53,25 +54,43 @@ class Vips:
         self._wants_interface = False
         self._is_requested = False
         self._is_stuck = False
-        arguments = [config.interface, str(config.vips[0])]
-        if settings.xparam is not None:
-            arguments.append(settings.xparam)
+        self._xparam = () if settings.xparam is None else (settings.xparam,)
+        self._parent = config.interface
         self.scripts = ScriptRunner(
             settings.upscript,
             settings.downscript,
-            arguments,
+            self._arguments(),
             settings.script_timeout_ns,
-            group_env(config),
+            group_env(config, config.interface),
         )
 
     @property
     def is_lost(self) -> bool:
         """True if our own interface is gone, or an address of it."""
-        return (
-            self._interface is not None
-            and self._wants_interface
-            and not self._interface.has_addresses()
-        )
+        if self._interface is None or not self._wants_interface:
+            return False
+        try:
+            return not self._interface.has_addresses()
+        except LinkError:  # It was removed while we asked.
+            return True
+
+    @property
+    def own_index(self) -> int:
+        """The number of our own interface; 0 if there is none."""
+        return 0 if self._interface is None else self._interface.index
+
+    def rename(self, parent: str) -> None:
+        """Call the interface `parent` from now on, as the kernel does."""
+        if parent == self._parent:
+            return
+        self._parent = parent
+        self.scripts.arguments = self._arguments()
+        self.scripts.environment = group_env(self._config, parent)
+        if self._interface is not None:
+            self._interface.parent = device_of(parent)
+
+    def _arguments(self) -> tuple[str, ...]:
+        return (self._parent, str(self._config.vips[0]), *self._xparam)
 
     def acquire(self, step: Step) -> list[AddressesNews]:
         """Take the addresses, as `step` asks; return what is known at once."""
@@ -145,8 +164,12 @@ class Vips:
             self._journal.script_postponed(postponed.command, postponed.why)
 
     def _ended(self, outcome: Outcome) -> AddressesNews:
+        held = self._held()
         news = addresses_news(
-            outcome, self._vips, self._held(), is_stuck=self._is_stuck
+            outcome,
+            self._vips,
+            None if held is None else held.addresses,
+            is_stuck=self._is_stuck,
         )
         self._journal.script_ended(outcome, news.ok)
         return news
@@ -169,5 +192,7 @@ def _own_interface(config: VirtualHostConfig) -> "VirtualMac | None":
 
     prefixes = config.prefixes or (None,) * len(config.vips)
     return VirtualMac(
-        config.interface, config.vhid, tuple(zip(config.vips, prefixes, strict=True))
+        device_of(config.interface),
+        config.vhid,
+        tuple(zip(config.vips, prefixes, strict=True)),
     )

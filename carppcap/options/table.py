@@ -39,7 +39,7 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("i", "interface", "interface", read.plain_text, "IF", N_("network interface (default: the first that can capture)"), detail="Better name it: the first one may be another after the next boot."),
+    Option("i", "interface", "interface", read.plain_text, "IF", N_("network interface (default: the first that can capture)"), detail="Better name it: the first one may be another after the next boot. An alias such as eth0:1 stands for eth0; scripts get the name as it is given here."),
     Option("s", "srcip", "source", read.parse_source, "IP", N_("this host's permanent address on the interface, the source of its adverts; once for IPv4, once for IPv6"), detail="Required in IPv4. In IPv6 the default is chosen at the start: the link-local address of the interface, if it is usable."),
     Option("v", "vhid", "vhid", read.number(1, VHID_MAX), "ID", N_("number of the group, 1 to 255, the same on all its hosts"), detail="No other CARP or VRRP group on this segment should have it."),
     Option("a", "addr", "addresses", read.parse_virtual_addresses, "IP", N_("virtual address that the group shares, with /LENGTH of its network if needed; several: with commas, or --addr again"), detail="IPv4 or IPv6. All hosts of the group must name the same addresses, in any order. The length of the prefix, 0 to 32 or 0 to 128, is for the scripts and for --vmac: peers are not told."),

@@ -2,16 +2,19 @@
 
 An event of rtnetlink(7) only says *that* something changed; the monitor then requests
 the whole status again.  A burst of events, or a lost one, thus costs one request and
-never leads to a wrong status.
+never leads to a wrong status.  The kernel drops events of other interfaces, and
+requests are about one interface, so that a host with thousands of addresses that change
+all the time costs no more than any other.
 """
 
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct, pack
+from typing import NamedTuple
 
 from carppcap.addresses import Address
 from carppcap.errors import N_, link_errors, on_error
@@ -20,14 +23,16 @@ from carppcap.system.rtnetlink import (
     Enquiry,
     attribute,
     family_of,
+    find_address,
     held_addresses,
     open_netlink,
 )
+from carppcap.system.socket_filter import attach_filter
 from carppcap.system.source_address import LinkAddress
 
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
 
-_RTM_GETLINK = 18
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTMGRP_OF_STATUS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
@@ -35,17 +40,42 @@ _ARPHRD_ETHER = 1
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _NO_INFO = N_("Unable to get hardware info about an interface: {why}")
 
+_LOAD_TYPE = (0x28, 0, 0, 4)  # BPF_LD | BPF_H | BPF_ABS: nlmsg_type
+_LOAD_INDEX = (0x20, 0, 0, 20)  # BPF_LD | BPF_W | BPF_ABS: ifi_index or ifa_index
+_JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_ACCEPT, _DROP = (0x06, 0, 0, 0xFFFF_FFFF), (0x06, 0, 0, 0)
+
+
+def device_of(interface: str) -> str:
+    """Return the interface of an alias: `eth0` for `eth0:1`, and for `eth0`.
+
+    The kernel cuts names at the colon (`dev_ioctl`), so ucarp runs on an alias.
+    """
+    return interface.partition(":")[0]
+
+
+def can_exist(interface: str) -> bool:
+    """True if an interface, or an alias of one, may be named so (`dev_valid_name`)."""
+    name = device_of(interface)
+    return (
+        0 < len(os.fsencode(name)) <= _NAME_LENGTH_MAX
+        and name not in (".", "..")
+        and not any(letter == "/" or letter.isspace() for letter in name)
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """The state of an interface; `index` is 0 if there is none of that name.
+    """The state of an interface; `index` is 0 if there is none.
 
-    `mac` is empty if the interface is not Ethernet.  `addresses` includes tentative
-    ones, but no duplicates (RFC 4862, 5.4), for which the kernel does not answer.
-    `sources` are those that can be sent from already, in the kernel's order.
+    `name` is the present one.  `mac` is empty if the interface is not Ethernet.
+    `addresses` includes tentative ones, but no duplicates (RFC 4862, 5.4), for which
+    the kernel does not answer.  `sources` are those that can be sent from already, in
+    the kernel's order.
     """
 
     index: int = 0
+    name: str = ""
     up: bool = False
     carrier: bool = False
     mac: bytes = b""
@@ -58,16 +88,32 @@ class LinkStatus:
         return self.index != 0
 
 
+class Held(NamedTuple):
+    """Which of some addresses this host has.
+
+    `addresses` includes the `tentative` ones, but not the `duplicates`, which are on an
+    interface although the kernel does not answer for them.
+    """
+
+    addresses: frozenset[Address] = frozenset()
+    tentative: frozenset[Address] = frozenset()
+    duplicates: frozenset[Address] = frozenset()
+
+
 class LinkMonitor:
     """Watches one interface by name, also while it is removed and made again.
 
-    `fileno` is readable when something changed; call `drain` and `status` then.
-    Raises `LinkError` if there is no rtnetlink.  After that it needs no further
-    descriptor, so it works when none is left.
+    An alias stands for its interface.  `fileno` is readable when something changed;
+    call `drain` and `status` then.  Raises `LinkError` if there is no rtnetlink.  After
+    that it needs no further descriptor, so it works when none is left.
     """
 
     def __init__(self, interface: str) -> None:
-        self._interface = interface
+        self._name = interface
+        # The interfaces whose events are heard: ours, which is 0 if there is none, and
+        # another; None before the first filter, when all are.
+        self._heard: tuple[int, int] | None = None
+        self._other = 0
         with link_errors(_NO_INFO):
             self._events = open_netlink(_RTMGRP_OF_STATUS)
             self._kernel = Enquiry()
@@ -83,40 +129,106 @@ class LinkMonitor:
             while True:
                 self._events.recv(RECEIVE_BYTES)
 
-    def status(self) -> LinkStatus:
-        """Return the present state of the interface.  Raises `LinkError`."""
-        name = os.fsencode(self._interface)
-        if len(name) > _NAME_LENGTH_MAX:
-            return LinkStatus()
-        head = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        request = head + attribute(_IFLA_IFNAME, name + b"\0")
+    def status(self, index: int = 0) -> LinkStatus:
+        """Return the present state of the interface.  Raises `LinkError`.
+
+        It is the one of that `index`, whatever its name is by now; or, if there is
+        none, the one of our name.
+        """
         with link_errors(_NO_INFO):
+            found = self._ask_status(index)
+            # What happened before the filter let it pass was not heard.
+            while self._hear(found.index):
+                found = self._ask_status(index)
+        return found
+
+    def hear_also(self, index: int) -> None:
+        """Be readable for events of that interface, too.  Raises `LinkError`."""
+        self._other = index
+        with link_errors(_NO_INFO):
+            self._hear(0 if self._heard is None else self._heard[0])
+
+    def _hear(self, index: int) -> bool:
+        """Hear only events of these interfaces; True if it was not so before."""
+        wanted = (index, self._other)
+        if wanted == self._heard:
+            return False
+        attach_filter(self._events, _only_about(*wanted))
+        self._heard = wanted
+        return True
+
+    def _ask_status(self, index: int) -> LinkStatus:
+        questions = [(index, b"")] if index else []
+        if can_exist(self._name):
+            name = os.fsencode(device_of(self._name)) + b"\0"
+            questions.append((0, attribute(_IFLA_IFNAME, name)))
+        for number, rest in questions:
+            request = _LINK.pack(socket.AF_UNSPEC, 0, number, 0, 0) + rest
             record = self._kernel.record(_RTM_GETLINK, request, _LINK, errno.ENODEV)
-            if record is None:
-                return LinkStatus()
-            (_, hardware, index, flags, _), found = record
-            all_held = held_addresses(self._kernel)
-            here = [held for number, held in all_held if number == index]
+            if record is not None and record[0][2] > 0:
+                return self._status_of(*record)
+        return LinkStatus()
+
+    def _status_of(
+        self, fields: tuple[int, ...], found: dict[int, bytes]
+    ) -> LinkStatus:
+        _, hardware, index, flags, _ = fields
+        # A list that was requested again may have one twice; the last is the latest.
+        here = {held.address: held for held in held_addresses(self._kernel, index)}
+        answered = [held for held in here.values() if not held.duplicate]
         return LinkStatus(
             index=index,
+            name=os.fsdecode(found.get(_IFLA_IFNAME, b"").rstrip(b"\0")),
             up=bool(flags & _IFF_UP),
             carrier=bool(flags & _IFF_RUNNING),
             mac=found.get(_IFLA_ADDRESS, b"") if hardware == _ARPHRD_ETHER else b"",
-            addresses=frozenset(held.address for held in here),
-            sources=tuple(held for held in here if not held.tentative),
+            addresses=frozenset(held.address for held in answered),
+            sources=tuple(held for held in answered if not held.tentative),
         )
 
-    def host_addresses(self) -> Iterator[tuple[int, Address]]:
-        """Yield every address of this host, with the index of its interface.
+    def held(self, index: int, wanted: Iterable[Address]) -> Held:
+        """Return which of the `wanted` addresses this host has, on any interface.
 
-        Duplicates are left out (`held_addresses`).  Raises `OSError`.
+        One on interface number `index` counts before the same on another.  Raises
+        `OSError`.
         """
-        return ((index, held.address) for index, held in held_addresses(self._kernel))
+        here: dict[Address, LinkAddress] = {}
+        try:
+            ours = held_addresses(self._kernel, index) if index else ()
+            here = {held.address: held for held in ours}
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+        found = [here.get(one) or find_address(self._kernel, one) for one in wanted]
+        there = [one for one in found if one is not None]
+        return Held(
+            frozenset(one.address for one in there if not one.duplicate),
+            frozenset(
+                one.address for one in there if one.tentative and not one.duplicate
+            ),
+            frozenset(one.address for one in there if one.duplicate),
+        )
 
     def close(self) -> None:
         """Close the sockets."""
         self._events.close()
         self._kernel.close()
+
+
+def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
+    """Return a filter for events about these interfaces.
+
+    If the first is 0, the interface that is waited for may be in any event of a link.
+    """
+    load, operands = _LOAD_INDEX, [socket.htonl(index) for index in indexes if index]
+    if not indexes[0]:
+        load = _LOAD_TYPE
+        operands = [socket.htons(kind) for kind in (_RTM_NEWLINK, _RTM_DELLINK)]
+    jumps = [
+        (_JUMP_IF_EQUAL, len(operands) - number, 0, operand)
+        for number, operand in enumerate(operands)
+    ]
+    return [load, *jumps, _DROP, _ACCEPT]
 
 
 class Membership:

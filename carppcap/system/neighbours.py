@@ -15,19 +15,20 @@ from carppcap.errors import LinkError, link_errors
 from carppcap.system.rtnetlink import (
     ACKNOWLEDGE,
     CREATE,
+    ROUTE,
+    RTA_DST,
+    RTM_GETROUTE,
     Enquiry,
     address_of,
     attribute,
     family_of,
 )
 
-_ROUTE = Struct("=BBBBBBBBI")  # struct rtmsg
 _NEIGHBOUR = Struct("=BxxxiHBB")  # struct ndmsg
 _INDEX = Struct("=i")
 
-_RTM_GETROUTE = 26
 _RTM_NEWNEIGH, _RTM_GETNEIGH = 28, 30
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
+_RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 4, 5, 18
 _NDA_DST, _NDA_LLADDR = 1, 2
 _RTN_UNICAST = 1
 _NTF_USE = 0x01
@@ -83,10 +84,10 @@ class Neighbours:
 
     def _next_hop(self, address: Address) -> Address | None:
         """Return the gateway to `address`, or `address` itself if it is on the link."""
-        head = _ROUTE.pack(family_of(address), address.max_prefixlen, *[0] * 7)
-        request = attribute(_RTA_DST, address.packed)
+        head = ROUTE.pack(family_of(address), address.max_prefixlen, *[0] * 7)
+        request = attribute(RTA_DST, address.packed)
         request += attribute(_RTA_OIF, _INDEX.pack(self._index))
-        records = self._kernel.records(_RTM_GETROUTE, 0, head + request, _ROUTE)
+        records = self._kernel.records(RTM_GETROUTE, 0, head + request, ROUTE)
         for fields, found in records:
             is_ours = found.get(_RTA_OIF) == _INDEX.pack(self._index)
             if not is_ours or fields[7] != _RTN_UNICAST:

@@ -21,17 +21,27 @@ REQUEST, ACKNOWLEDGE, DUMP, CREATE = 0x1, 0x4, 0x300, 0x400
 RECEIVE_BYTES = 65_536
 
 _DUMP_OVERTAKEN = 0x10
+_SOL_NETLINK, _GET_STRICT_CHK = 270, 12
 _HEADER = Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = Struct("=HH")  # struct rtattr
 _ERROR = Struct("=i")  # struct nlmsgerr begins with it
 _ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
+ROUTE = Struct("=BBBBBBBBI")
+"""struct rtmsg, of which field 7 is the type of the route."""
+
 _NEW_TO_GET = 2  # RTM_NEWADDR is 20 and RTM_GETADDR 22, and so on
 _RTM_GETADDR = 22
+RTM_GETROUTE = 26
+RTA_DST = 1
+_RTN_LOCAL = 2
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFA_F_SECONDARY = 0x01  # temporary in IPv6
 _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 _SO_RCVBUFFORCE = 33
 _ATTEMPTS_MAX = 5  # to get a list that did not change meanwhile
+
+_SHORTAGES = frozenset((errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.EPERM))
+"""Errors that say nothing about what was asked for."""
 
 
 def open_netlink(groups: int) -> socket.socket:
@@ -43,6 +53,8 @@ def open_netlink(groups: int) -> socket.socket:
     with on_error(opened.close):
         with suppress(OSError):  # Needs CAP_NET_ADMIN; it works without.
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
+        with suppress(OSError):  # Before Linux 4.20 lists are of all interfaces.
+            opened.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
         opened.bind((0, groups))
         opened.setblocking(False)
     return opened
@@ -62,18 +74,22 @@ class Enquiry:
     def ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
         """Return the type and body of each message of the reply.
 
+        A list that changed while it was sent may lack an entry, so it is requested
+        again.  If it changes every time, all replies are returned, the latest last.
         Raises `OSError`, also if the kernel replies with an error.
         """
+        answers: list[tuple[int, bytes]] = []
         for _ in range(_ATTEMPTS_MAX):
-            answer = self._ask_once(kind, flags, body)
-            if answer is not None:
+            answer, is_overtaken = self._ask_once(kind, flags, body)
+            if not is_overtaken:
                 return answer
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            answers += answer
+        return answers
 
     def _ask_once(
         self, kind: int, flags: int, body: bytes
-    ) -> list[tuple[int, bytes]] | None:
-        """Return the reply, or None if the list changed while it was sent."""
+    ) -> tuple[list[tuple[int, bytes]], bool]:
+        """Return the reply, and whether the list changed while it was sent."""
         self._number = (self._number + 1) & 0xFFFF_FFFF
         length = _HEADER.size + len(body)
         header = _HEADER.pack(length, kind, flags | REQUEST, self._number, 0)
@@ -87,10 +103,10 @@ class Enquiry:
                     continue
                 is_overtaken |= bool(flags_of_answer & _DUMP_OVERTAKEN)
                 is_whole |= its in (DONE, ERROR) or not flags & DUMP
-                if its == ERROR:
+                if its in (DONE, ERROR):
                     _raise_unless_zero(content)
                 answer.append((its, content))
-        return None if is_overtaken else answer
+        return answer, is_overtaken
 
     def records(
         self, kind: int, flags: int, body: bytes, layout: Struct
@@ -125,7 +141,7 @@ class Enquiry:
 
 def _raise_unless_zero(content: bytes) -> None:
     number = -_ERROR.unpack(content[:4].ljust(4, b"\0"))[0]
-    if number != 0:
+    if number > 0:
         raise OSError(number, os.strerror(number))
 
 
@@ -156,28 +172,68 @@ def attribute(kind: int, value: bytes) -> bytes:
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
 
 
-def held_addresses(kernel: Enquiry) -> Iterator[tuple[int, LinkAddress]]:
-    """Yield the index of the interface and the address, for each of this host.
+def held_addresses(kernel: Enquiry, index: int) -> Iterator[LinkAddress]:
+    """Yield the addresses of the interface number `index`, in the kernel's order.
 
-    They come in the kernel's order.  Duplicates (RFC 4862, 5.4) are left out: they stay
-    on their interface, but the kernel does not answer for them.  Raises `OSError`.
+    Raises `OSError`, with ENODEV if there is no such interface.
     """
     # For AF_UNSPEC the kernel lists the addresses of both families.
-    request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-    records = kernel.records(_RTM_GETADDR, DUMP, request, _ADDRESS)
-    for (family, prefix, flags, _, index), found in records:
-        # On a point-to-point link IFA_ADDRESS is that of the far end.
-        address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
-        if address is None or family_of(address) != family or flags & _IFA_F_DADFAILED:
-            continue
-        held = LinkAddress(
-            address,
-            prefix,
-            secondary=bool(flags & _IFA_F_SECONDARY),
-            deprecated=bool(flags & _IFA_F_DEPRECATED),
-            tentative=bool(flags & _IFA_F_TENTATIVE),
-        )
-        yield index, held
+    request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, index)
+    for fields, found in kernel.records(_RTM_GETADDR, DUMP, request, _ADDRESS):
+        held = _link_address(fields, found)
+        if held is not None and fields[4] == index:
+            yield held
+
+
+def find_address(kernel: Enquiry, address: Address) -> LinkAddress | None:
+    """Return `address` as this host holds it, on any interface; None if it does not.
+
+    It is one question, however many addresses there are.  Raises `OSError`.
+    """
+    find = _find4 if address.version == 4 else _find6
+    try:
+        return find(kernel, address)
+    except OSError as error:
+        if error.errno in _SHORTAGES:
+            raise
+    return None  # No route, no such address, no such family.
+
+
+def _find4(kernel: Enquiry, address: Address) -> LinkAddress | None:
+    # The kernel has no question for one IPv4 address, but a route to each of them.
+    head = ROUTE.pack(socket.AF_INET, address.max_prefixlen, *[0] * 7)
+    request = head + attribute(RTA_DST, address.packed)
+    for fields, _ in kernel.records(RTM_GETROUTE, 0, request, ROUTE):
+        if fields[7] == _RTN_LOCAL:
+            return LinkAddress(address, address.max_prefixlen)
+    return None
+
+
+def _find6(kernel: Enquiry, address: Address) -> LinkAddress | None:
+    head = _ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0)
+    request = head + attribute(_IFA_ADDRESS, address.packed)
+    for fields, found in kernel.records(_RTM_GETADDR, 0, request, _ADDRESS):
+        return _link_address(fields, found)
+    return None
+
+
+def _link_address(
+    fields: tuple[int, ...], found: dict[int, bytes]
+) -> LinkAddress | None:
+    """Return the address of an RTM_NEWADDR, None if it makes no sense."""
+    family, prefix, flags, _, _ = fields
+    # On a point-to-point link IFA_ADDRESS is that of the far end.
+    address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
+    if address is None or family_of(address) != family:
+        return None
+    return LinkAddress(
+        address,
+        prefix,
+        secondary=bool(flags & _IFA_F_SECONDARY),
+        deprecated=bool(flags & _IFA_F_DEPRECATED),
+        tentative=bool(flags & _IFA_F_TENTATIVE),
+        duplicate=bool(flags & _IFA_F_DADFAILED),
+    )
 
 
 def family_of(address: Address) -> socket.AddressFamily:

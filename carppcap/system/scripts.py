@@ -49,11 +49,11 @@ class Postponed(NamedTuple):
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
-    `arguments` follow the script's name.  With `timeout_ns` 0 there is no time limit.
-    `environment` is added to our own.  Call `request` for each job, `reap` when a child
-    has ended, and `meet_deadline` at `deadline`.  The caller empties the
-    queues `started`, `postponed` (each script once, however often it is retried) and
-    `outcomes`.
+    `arguments` follow the script's name, and `environment` is added to our own; both
+    may be replaced.  With `timeout_ns` 0 there is no time limit.  Call `request` for
+    each job, `reap` when a child has ended, and `meet_deadline` at `deadline`.  The
+    caller empties the queues `started`, `postponed` (each script once, however often it
+    is retried) and `outcomes`.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class ScriptRunner:
         environment: Mapping[str, str],
     ) -> None:
         self._scripts = {Job.ACQUIRE: upscript, Job.RELEASE: downscript}
-        self._arguments = tuple(arguments)
+        self.arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
-        self._environment = environment
+        self.environment = environment
         # The daemon may change its directory, but paths of scripts are relative to
         # the first one.  If that was removed, only absolute paths work.
         self._directory = ""
@@ -162,7 +162,7 @@ class ScriptRunner:
         if script is None:
             self.outcomes.append(Outcome(job, (), None))
             return False
-        command = (script, *self._arguments)
+        command = (script, *self.arguments)
         earlier, self._current = self._current, None
         if isinstance(earlier, Postponed):
             occasion = earlier.occasion
@@ -176,7 +176,7 @@ class ScriptRunner:
                     executable=os.path.join(self._directory, script),
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
-                    env={**os.environ, **self._environment, **occasion},
+                    env={**os.environ, **self.environment, **occasion},
                 )
         except (OSError, ValueError) as error:
             number = getattr(error, "errno", None)

@@ -15,7 +15,8 @@ class LinkAddress(NamedTuple):
 
     `secondary` is one that goes when another does (IPv4), or a temporary one (IPv6);
     `deprecated` one that new connections should not use; `tentative` one that may
-    still prove a duplicate (RFC 4862, 5.4).
+    still prove a duplicate (RFC 4862, 5.4); `duplicate` one that has: the kernel keeps
+    it on the interface (`dadfailed`), but does not answer for it.
     """
 
     address: Address
@@ -23,6 +24,7 @@ class LinkAddress(NamedTuple):
     secondary: bool = False
     deprecated: bool = False
     tentative: bool = False
+    duplicate: bool = False
 
     def covers(self, other: Address) -> bool:
         """True if `other`, of the same family, is in the network of this address."""

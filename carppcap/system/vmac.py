@@ -31,11 +31,11 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from ipaddress import ip_address
 from typing import Any
 
 from carppcap.addresses import Address, kernel_mac
 from carppcap.errors import ConfigError, LinkError, on_error
+from carppcap.system.rtnetlink import Enquiry, held_addresses
 
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _IFF_UP = 0x1
@@ -75,18 +75,19 @@ _LOCK_PAUSE_S = 0.001
 class VirtualMac:
     """The macvlan interface of one vhid; it exists from `acquire` to `release`.
 
-    `parent` is the name of the interface below.  `addresses` have the length of their
-    prefix, None for that of a single address.  A macvlan left by a killed process is
-    removed at once.  Needs CAP_NET_ADMIN and a writable /proc/sys; without them
-    `__init__` fails, rather than `acquire`.  Raises `ConfigError` if pyroute2 is
-    missing, and `LinkError`.
+    `parent` is the name of the interface below; set it again when that is renamed.
+    `addresses` have the length of their prefix, None for that of a single address.
+    A macvlan left by a killed process is removed at once.  Needs CAP_NET_ADMIN and a
+    writable /proc/sys; without them `__init__` fails, rather than `acquire`.  Raises
+    `ConfigError` if pyroute2 is missing, and `LinkError`.
     """
 
     def __init__(
         self, parent: str, vhid: int, addresses: Sequence[tuple[Address, int | None]]
     ) -> None:
-        self._parent = parent
+        self.parent = parent
         self._vhid = vhid
+        self._made_name = ""
         self._addresses = tuple(
             (address, address.max_prefixlen if prefix is None else prefix)
             for address, prefix in dict(addresses).items()
@@ -96,6 +97,7 @@ class VirtualMac:
         opener, self._refusal = _pyroute2()
         with self._in_words():
             self._kernel = opener()
+            self._questions = Enquiry()
         with on_error(self.close):
             self._rehearse()
 
@@ -105,9 +107,16 @@ class VirtualMac:
 
         It contains the name of the parent, or its number if the name is too long.
         """
-        name = f"carp{self._vhid}.{self._parent}"
+        if self._made_name:
+            return self._made_name
+        name = f"carp{self._vhid}.{self.parent}"
         fits = len(name) <= _NAME_LENGTH_MAX and name.isascii()
-        return name if fits else f"carp{self._vhid}.if{_index(self._parent)}"
+        return name if fits else f"carp{self._vhid}.if{_index(self.parent)}"
+
+    @property
+    def index(self) -> int:
+        """Return the number of the macvlan; 0 if it does not exist."""
+        return _index(self.name)
 
     def acquire(self) -> None:
         """Make the interface with all addresses, within a few milliseconds.
@@ -116,7 +125,7 @@ class VirtualMac:
         """
         if self.has_addresses():
             return
-        with self._in_words(), _locked(self._parent):
+        with self._in_words(), _locked(self.parent):
             self._remove()
             with on_error(self._try_to_remove):
                 self._fill(self._make())
@@ -127,7 +136,7 @@ class VirtualMac:
         The addresses are gone within a few milliseconds; the rest takes the kernel some
         twenty.  Raises `LinkError`.
         """
-        with self._in_words(), _locked(self._parent):
+        with self._in_words(), _locked(self.parent):
             self._remove()
 
     def has_addresses(self) -> bool:
@@ -139,14 +148,14 @@ class VirtualMac:
             index = _index(self.name)
             if not index or not self._link(index)["flags"] & _IFF_UP:
                 return False
-            here = {
-                (ip_address(one.get_attr("IFA_ADDRESS")), one["prefixlen"])
-                for one in self._kernel.get_addr(index=index)
-            }
+            # pyroute2 would read the addresses of all interfaces.
+            held = held_addresses(self._questions, index)
+            here = {(one.address, one.prefix) for one in held}
             return here.issuperset(self._addresses)
 
     def close(self) -> None:
         """Close the sockets; the interface stays, unless `release` was called."""
+        self._questions.close()
         with suppress(OSError, self._refusal):
             self._kernel.close()
 
@@ -161,15 +170,15 @@ class VirtualMac:
             where, why = getattr(error, "filename", None), os.strerror(number)
             raise LinkError(
                 "Unable to use a virtual MAC on {interface}: {why}",
-                interface=self._parent,
+                interface=self.parent,
                 why=f"{where}: {why}" if where else why,
             ) from None
 
     def _rehearse(self) -> None:
         """Make the interface without addresses, down, and remove it again."""
-        with self._in_words(), _locked(self._parent):
+        with self._in_words(), _locked(self.parent):
             self._remove()
-            if _index(self._parent):
+            if _index(self.parent):
                 with on_error(self._try_to_remove):
                     self._make()
                 self._remove()
@@ -181,16 +190,17 @@ class VirtualMac:
 
     def _make(self) -> int:
         """Make the interface, down and without addresses.  Return its index."""
-        name, parent = self.name, _existing(self._parent)
+        name, parent = self.name, _existing(self.parent)
         mac = self.mac.hex(":")
         self._kernel.link("add", ifname=name, link=parent, address=mac, **_MACVLAN)
+        self._made_name = name
         index = _existing(name)
-        self._note = next(self._notes_of_others(), None) or _read_note(self._parent)
+        self._note = next(self._notes_of_others(), None) or _read_note(self.parent)
         self._noted_on = parent
         self._kernel.link("set", index=index, ifalias=self._note)
-        _quieten(self._parent)
+        _quieten(self.parent)
         versions = {address.version for address, _ in self._addresses}
-        _prepare(name, self._parent, versions)
+        _prepare(name, self.parent, versions)
         return index
 
     def _fill(self, index: int) -> None:
@@ -209,7 +219,7 @@ class VirtualMac:
 
     def _remove(self) -> None:
         """Remove the interface, if there is one, and restore the parent's settings."""
-        name, parent = self.name, _index(self._parent)
+        name, parent = self.name, _index(self.parent)
         index = _index(name)
         # Another process may have removed the interface, and its alias.
         note = self._note if self._noted_on == parent else ""
@@ -227,22 +237,24 @@ class VirtualMac:
             # Down it has no address.  If we are killed now, the note is still there.
             self._kernel.link("set", index=index, state="down")
         if parent and note and next(self._notes_of_others(), None) is None:
-            _restore(self._parent, note)
+            _restore(self.parent, note)
         self._note = ""
         if index:
             self._kernel.link("del", index=index)
+        self._made_name = ""
 
     def _notes_of_others(self) -> Iterator[str]:
         """Yield the notes of the other vhids on the same parent."""
-        mine = self.name
-        ending = mine[mine.index(".") :]
+        mine, parent = self.name, _index(self.parent)
         for index, name in socket.if_nameindex():
-            if name == mine or not (name.startswith("carp") and name.endswith(ending)):
+            if name == mine or not name.startswith("carp"):
                 continue
             with suppress(self._refusal):  # It may have been removed just now.
                 link = self._link(index)
                 note = link.get_attr("IFLA_IFALIAS") or ""
-                if _is_macvlan(link) and note.startswith(_NOTE):
+                # By its number: the parent may have had another name then.
+                is_sibling = link.get_attr("IFLA_LINK") == parent
+                if is_sibling and _is_macvlan(link) and note.startswith(_NOTE):
                     yield note
 
     def _link(self, index: int) -> Any:

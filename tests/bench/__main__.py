@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import (
+    churn,
     failover,
     flood,
     footprint,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "handover": handover.run,
     "holders": holders.run,
     "footprint": footprint.run,
+    "churn": churn.run,
     "flood": flood.run,
     "startup": startup.run,
     "replay": replay.run,

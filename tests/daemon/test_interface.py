@@ -251,17 +251,57 @@ def test_gone_and_made_again(subject: Subject) -> None:
 
 
 def test_renamed(subject: Subject) -> None:
-    """The interface with the name of the command line is used, whichever it is."""
+    """An interface that is in use stays the same, whatever its name."""
     ip("link set a0 down")
     ip("link set a0 name c0")
-    ip("link set c0 up")
+    ip("link add a0 type veth peer name d0")
     assert LinkDown() in subject.news()
-
-    ip("link set c0 down")
-    ip("link set c0 name a0")
-    ip("link set a0 up")
-    wait_for(lambda: LinkUp() in subject.news(), "the old name")
+    assert subject.interface.name == "c0"
+    ip("link set c0 up")
+    wait_for(lambda: LinkUp() in subject.news(), "the new name")
     assert subject.hears()
+    assert ("WARNING", "a0 was renamed to c0") in subject.said()
+
+    ip("link delete c0")
+    subject.news()
+    assert subject.interface.name == "a0"
+    assert subject.interface.status.exists
+    ip("link set a0 up")
+    subject.news()
+    ip("link set a0 down")
+    ip("link set a0 name c0")
+    ip("link set c0 name a0")
+    subject.news()
+    assert subject.interface.name == "a0"
+
+
+def test_renamed_before_it_was_used() -> None:
+    """It is the name that counts until then: udev may rename what the kernel named."""
+    ip("link set a0 down")
+    subject = Subject()
+    ip("link set a0 name c0")
+    assert subject.news() == []
+    assert not subject.interface.status.exists
+
+    make_link("a0", "d0")
+    wait_for(lambda: LinkUp() in subject.news(), "the interface of our name")
+    subject.interface.close()
+
+
+def test_an_alias() -> None:
+    """It is its interface for the kernel, and itself for scripts."""
+    subject = Subject(config(interface="a0:1"))
+    wait_for(lambda: subject.interface.refresh().events or subject.interface.usable)
+
+    assert subject.hears()
+    assert IGMP_OF_GROUP in groups()
+    assert subject.interface.name == "a0:1"
+    assert not subject.interface.forwards_ipv6
+    ip("link set a0 down")
+    ip("link set a0 name c0")
+    subject.news()
+    assert subject.interface.name == "c0"
+    subject.interface.close()
 
 
 def test_another_mac(subject: Subject) -> None:
@@ -407,7 +447,7 @@ class MuteMonitor:
     def drain(self) -> None:
         """Do nothing."""
 
-    def status(self) -> LinkStatus:
+    def status(self, index: int = 0) -> LinkStatus:
         raise LinkError(
             "Unable to get hardware info about an interface: {why}", why="x"
         )

@@ -686,7 +686,7 @@ def test_a_kernel_that_does_not_answer(
     def refuse() -> None:
         raise OSError(105, "No buffer space available")
 
-    monkeypatch.setattr(live.daemon._interface.monitor, "host_addresses", refuse)
+    monkeypatch.setattr(live.daemon._interface, "held", refuse)
 
     live.run(live.says(MASTER, "exited with code 1", "stepping aside", BACKUP))
 

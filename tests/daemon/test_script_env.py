@@ -63,10 +63,10 @@ def test_step_env(story: list[tuple[int, Event]], told: str) -> None:
     [((), "10.1.1.252 fd00::252"), ((24, None), "10.1.1.252/24 fd00::252")],
 )
 def test_group_env(prefixes: tuple[int | None, ...], addresses: str) -> None:
-    """It has what never changes; a single address is written like several."""
+    """It has what hardly changes; a single address is written like several."""
     vips = (ip_address("10.1.1.252"), ip_address("fd00::252"))
-    assert group_env(config(vips=vips, prefixes=prefixes)) == {
-        "CARPPCAP_INTERFACE": "eth0",
+    assert group_env(config(vips=vips, prefixes=prefixes), "wan0") == {
+        "CARPPCAP_INTERFACE": "wan0",
         "CARPPCAP_VHID": "7",
         "CARPPCAP_ADDRESSES": addresses,
     }

@@ -17,6 +17,7 @@ from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.node.outcomes import AddressesNews
 from carppcap.options.settings import Settings
+from carppcap.system.link import Held
 from tests.builders import LOWER, OURS, VIP, config
 from tests.shell import MemoryLog
 
@@ -31,10 +32,12 @@ class FakeInterface:
     deeds: list[str]
     fails = ""
     has = True
+    index = 12
 
     def __init__(
         self, parent: str, vhid: int, addresses: tuple[tuple[Address, int | None], ...]
     ) -> None:
+        self.parent = parent
         type(self).deeds = [f"make {parent} {vhid} {addresses}"]
 
     def acquire(self) -> None:
@@ -48,6 +51,8 @@ class FakeInterface:
             raise LinkError("stuck")
 
     def has_addresses(self) -> bool:
+        if self.fails == "has":
+            raise LinkError("gone")
         return self.has
 
     def close(self) -> None:
@@ -64,15 +69,16 @@ class Subject:
         *,
         vmac: bool = False,
         xparam: str | None = None,
+        interface: str = "eth0",
     ) -> None:
         self.log = MemoryLog(debug=True)
         self.held: frozenset[Address] | None = frozenset({OURS})
-        host = config(vips=VIPS, prefixes=(24, None), vmac=vmac)
+        host = config(interface=interface, vips=VIPS, prefixes=(24, None), vmac=vmac)
         self.vips = Vips(
             Settings(upscript=up or None, downscript=down or None, xparam=xparam),
             host,
             Journal(self.log, host, 0),
-            lambda: self.held,
+            lambda: None if self.held is None else Held(self.held),
         )
 
     def outcome(self) -> list[AddressesNews]:
@@ -168,6 +174,28 @@ def test_a_script_gets_the_first_address(
     assert f"Spawning [{up} eth0 10.1.1.252 x y]" in subject.log.texts
 
 
+def test_renamed(fake: type[FakeInterface], script: Callable[[str], str]) -> None:
+    """Scripts get an alias as it was given, and later the new name of the interface."""
+    up, down = script('echo "$CARPPCAP_INTERFACE"'), script("exit 0")
+    subject = Subject(up, down, vmac=True, interface="eth0:1")
+    assert fake.deeds[0].startswith("make eth0 7 ")
+    subject.vips.rename("eth0:1")
+    subject.vips.acquire(STEP)
+    before = subject.vips.scripts.command
+    subject.outcome()
+
+    subject.vips.rename("wan0")
+    subject.vips.release(STEP)
+
+    assert (before[1], subject.vips.scripts.command[1]) == ("eth0:1", "wan0")
+    assert subject.vips.scripts.environment["CARPPCAP_INTERFACE"] == "wan0"
+    assert subject.vips._interface is not None
+    assert subject.vips._interface.parent == "wan0"
+    assert subject.vips.own_index == 12
+    subject.outcome()
+    assert Subject().vips.own_index == 0
+
+
 def test_a_script_that_hangs_can_be_killed(script: Callable[[str], str]) -> None:
     """A second request to stop kills the script."""
     subject = Subject(down=script("exec sleep 60"))
@@ -240,6 +268,9 @@ def test_an_interface_that_is_taken_away(fake: type[FakeInterface]) -> None:
     lost.append(subject.vips.is_lost)
 
     assert lost == [False, True, False, False]
+    subject.vips.acquire(STEP)
+    fake.fails = "has"
+    assert subject.vips.is_lost
 
 
 def test_an_interface_that_cannot_be_made(fake: type[FakeInterface]) -> None:

@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from tests.netns.lab import Lab, wait_for
 from tests.netns.scenes import (
     OURS,
@@ -122,6 +124,39 @@ def test_interface_removed_and_made_again(peer: str) -> None:
 
         await_rule(lab, lab.hosts[0], master)
         await_state(backup, "BACKUP")
+
+
+@only_ours
+@pytest.mark.parametrize("flags", ["-P", "-P --vmac"])
+def test_interface_of_the_master_is_renamed(flags: str) -> None:
+    """The address is on it, whatever its name is; so is the master, until it yields."""
+    with Lab(2) as lab:
+        members = [(OURS, f"{flags} -z -k {skew}") for skew in (0, 100)]
+        master, backup = start_group(lab, *members)
+        host, other = lab.hosts
+
+        host.run("ip", "link", "set", "eth0", "name", "wan0")
+        wait_for("a word about it", lambda: master.logged("eth0 was renamed to wan0"))
+        await_rule(lab, host, master, adverts=4)
+        master.signal(signal.SIGUSR2)
+        await_rule(lab, other, backup)
+        await_rule(lab, host, master)
+        master.signal(signal.SIGTERM)
+        assert master.wait() == 0
+
+        await_rule(lab, other, backup)
+        assert master.logged(f"{lab.down} wan0 {lab.vip}")
+
+
+@any_program
+def test_alias(program: str) -> None:
+    """The kernel cuts it at the colon; scripts get it as it was given."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(program, "-i eth0:1 -r 1 -k 100")
+        await_rule(lab, host, daemon)
+
+        assert daemon.logged(f"Spawning [{lab.up} eth0:1 {lab.vip}]")
 
 
 @only_ours

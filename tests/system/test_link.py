@@ -22,13 +22,22 @@ from hypothesis import strategies as st
 from carppcap.addresses import CARP_GROUP6, Address
 from carppcap.errors import LinkError
 from carppcap.system import link
-from carppcap.system.link import LinkMonitor, LinkStatus, Membership
+from carppcap.system.link import (
+    LinkMonitor,
+    LinkStatus,
+    Membership,
+    can_exist,
+    device_of,
+)
+from carppcap.system.rtnetlink import Enquiry, find_address
 from carppcap.system.source_address import LinkAddress
 from tests.builders import GROUP, HIGHER, LOWER, OURS, VIP
 from tests.netlink import (
+    DONE,
     DONE_MESSAGE,
     GETADDR,
     GETLINK,
+    GETROUTE,
     MAC,
     NEWADDR,
     SHORT,
@@ -39,11 +48,13 @@ from tests.netlink import (
     install,
     link_message,
     message,
+    route_message,
 )
 from tests.shell import ip, make_link, network, wait_for
 
 OURS6 = IPv6Address("fd00::5")
 VIP6 = IPv6Address("fd00::252")
+LOOPBACK = IPv4Address("127.0.0.1")
 
 
 @pytest.fixture
@@ -63,6 +74,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 SOUND = LinkStatus(
     index=3,
+    name="a0",
     up=True,
     carrier=True,
     mac=MAC,
@@ -86,6 +98,7 @@ def test_status(answers: Answers) -> None:
         (link_message(flags=0x01), {"carrier": False}),
         (link_message(flags=0x00), {"carrier": False, "up": False}),
         (link_message(hardware=772), {"mac": b""}),
+        (link_message(name=b"f\xfcr0"), {"name": "f\udcfcr0"}),
         (link_message(index=9), {"index": 9, "addresses": frozenset(), "sources": ()}),
         (message(99, b"what?") + link_message(), {}),
     ],
@@ -98,17 +111,132 @@ def test_flags(answers: Answers, answer: bytes, changes: dict[str, Any]) -> None
 
 
 def test_addresses(answers: Answers) -> None:
-    """They may come in several messages; on a point-to-point link ours is taken."""
-    both = pack("=BBBBI", socket.AF_INET, 32, 0, 0, 4)
+    """They may come in several messages; on a point-to-point link ours is taken.
+
+    A kernel without strict checking lists other interfaces, too.
+    """
+    both = pack("=BBBBI", socket.AF_INET, 32, 0, 0, 3)
     both += attribute(1, LOWER.packed) + attribute(2, HIGHER.packed)
     answers[GETADDR] = [
         address_message(OURS.packed) + address_message(VIP.packed, kind=1),
         message(NEWADDR, both) + address_message(VIP6.packed, index=5) + DONE_MESSAGE,
     ]
 
+    assert LinkMonitor("a0").status().addresses == {OURS, VIP, HIGHER}
+
+
+def test_a_list_that_changes_all_the_time(answers: Answers) -> None:
+    """Every address of any reply counts, as the last reply describes it."""
+    overtaken = message(DONE, bytes(4), flags=0x10)
+    answers[GETADDR] = [
+        address_message(OURS6.packed, kind=1, prefix=64, flags=0x40),
+        address_message(OURS.packed) + overtaken,
+    ]
+    status = LinkMonitor("a0").status()
+
+    assert status.addresses == {OURS, OURS6}
+    assert status.sources == (LinkAddress(OURS, 24),)
+
+
+DUPLICATE, TENTATIVE = 0x48, 0x40
+NOT_THERE = error_message(errno.EADDRNOTAVAIL)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "here", "elsewhere", "expected"),
+    [
+        pytest.param(VIP, address_message(VIP.packed), b"", "held", id="here"),
+        pytest.param(VIP, b"", route_message(2), "held", id="ipv4-elsewhere"),
+        pytest.param(VIP, b"", route_message(1), "", id="ipv4-of-another-host"),
+        pytest.param(VIP, b"", error_message(errno.ENETUNREACH), "", id="no-route"),
+        pytest.param(
+            VIP6,
+            address_message(VIP6.packed, kind=1, flags=DUPLICATE),
+            address_message(VIP6.packed, kind=1),
+            "duplicate",
+            id="ours-counts",
+        ),
+        pytest.param(
+            VIP6,
+            address_message(VIP6.packed, kind=1, flags=TENTATIVE),
+            b"",
+            "held tentative",
+            id="being-asked-about",
+        ),
+        pytest.param(
+            VIP6, b"", address_message(VIP6.packed, index=9, kind=1), "held", id="ipv6"
+        ),
+        pytest.param(VIP6, b"", NOT_THERE, "", id="ipv6-of-another-host"),
+    ],
+)
+def test_held(
+    answers: Answers, wanted: Address, here: bytes, elsewhere: bytes, expected: str
+) -> None:
+    """An address may be on our interface or on another one, which counts less."""
+    answers[GETADDR] = [here + DONE_MESSAGE]
+    answers[GETROUTE] = [elsewhere]
     monitor = LinkMonitor("a0")
-    held = [(3, OURS), (3, VIP), (4, HIGHER), (5, VIP6)]
-    assert list(monitor.host_addresses()) == held
+
+    def find(kernel: Enquiry, address: Address) -> LinkAddress | None:
+        answers[GETADDR] = [elsewhere]
+        return find_address(kernel, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(link, "find_address", find)
+        found = monitor.held(3, [wanted])
+
+    words = zip(("held", "tentative", "duplicate"), found, strict=True)
+    assert [word for word, which in words if which == {wanted}] == expected.split()
+
+
+def test_held_without_an_interface(answers: Answers) -> None:
+    """Without the interface, the address may be on another one."""
+    answers[GETROUTE] = [route_message(2)]
+    monitor = LinkMonitor("a0")
+    assert monitor.held(0, [VIP]).addresses == {VIP}
+
+    answers[GETADDR] = [error_message(errno.ENODEV)]
+    assert monitor.held(3, [VIP]).addresses == {VIP}
+
+
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.EPERM])
+def test_held_is_not_known(answers: Answers, number: int) -> None:
+    """An error that says nothing about the address is raised."""
+    answers[GETADDR] = [DONE_MESSAGE]
+    answers[GETROUTE] = [error_message(number)]
+    with pytest.raises(OSError, match=os.strerror(number)):
+        LinkMonitor("a0").held(3, [VIP])
+
+    answers[GETADDR] = [error_message(number)]
+    with pytest.raises(OSError, match=os.strerror(number)):
+        LinkMonitor("a0").held(3, [VIP])
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "can"),
+    [
+        ("eth0", "eth0", True),
+        ("eth0:1", "eth0", True),
+        ("eth0:a:b", "eth0", True),
+        ("enp0s31f6.1000", "enp0s31f6.1000", True),
+        ("enp0s31f6.100:22", "enp0s31f6.100", True),
+        ("-%s{x}", "-%s{x}", True),
+        ("f\udcfcr0", "f\udcfcr0", True),
+        ("", "", False),
+        (":1", "", False),
+        (".", ".", False),
+        ("..", "..", False),
+        ("a/0", "a/0", False),
+        ("a 0", "a 0", False),
+        ("a\n", "a\n", False),
+        ("a" * 16, "a" * 16, False),
+        ("f\udcfc" * 8, "f\udcfc" * 8, False),
+    ],
+)
+def test_names(name: str, device: str, can: bool) -> None:
+    """The kernel cuts at the colon, and allows what `dev_valid_name` does."""
+    assert device_of(name) == device
+    assert can_exist(name) is can
 
 
 @pytest.mark.parametrize(
@@ -138,16 +266,23 @@ def test_flags_of_addresses(
 
     assert monitor.status().addresses == ({address} if address else set())
     assert monitor.status().sources == tuple(sources)
-    held = [(3, address)] if address else []
-    assert list(monitor.host_addresses()) == held
+    assert monitor.held(3, [OURS6]).addresses == ({address} if address else set())
 
 
 def test_no_answer(answers: Answers) -> None:
     """If the kernel has no memory for its reply, there is an error and no wait."""
     answers[GETADDR] = []
 
-    with pytest.raises(BlockingIOError):
-        list(LinkMonitor("a0").host_addresses())
+    with pytest.raises(LinkError, match="temporarily unavailable"):
+        LinkMonitor("a0").status()
+
+
+@pytest.mark.parametrize("index", [0, -1])
+def test_an_index_that_cannot_be(answers: Answers, index: int) -> None:
+    """Interfaces count from 1."""
+    answers[GETLINK] = [link_message(index=index)]
+
+    assert LinkMonitor("a0").status() == LinkStatus()
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, 0])
@@ -204,7 +339,7 @@ def test_a_name_that_is_no_text() -> None:
 def test_answers_cut_short(answers: Answers, answer: bytes) -> None:
     """A truncated answer gives no status and no endless loop."""
     answers[GETADDR] = [answer, DONE_MESSAGE]
-    assert list(LinkMonitor("a0").host_addresses()) == []
+    assert LinkMonitor("a0").status().addresses == set()
 
     answers[GETLINK] = [answer, DONE_MESSAGE]
     assert LinkMonitor("a0").status() == LinkStatus()
@@ -287,6 +422,75 @@ def test_lost_events() -> None:
     ip("link set a0 down")
     assert is_readable(monitor)
     monitor.close()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("inside")
+def test_other_interfaces() -> None:
+    """Changes of other interfaces make it readable only after `hear_also`."""
+    make_link()
+    make_link("c0", "d0", "10.4.0.1")
+    monitor = LinkMonitor("a0")
+    wait_for(lambda: monitor.status().carrier)
+    monitor.drain()
+
+    ip("address add 10.2.0.1/32 dev c0")
+    ip("link set d0 down")
+    ip("link add e0 type veth peer name f0")
+    assert not is_readable(monitor)
+
+    monitor.hear_also(socket.if_nametoindex("c0"))
+    assert not is_readable(monitor)
+    ip("address delete 10.2.0.1/32 dev c0")
+    assert is_readable(monitor)
+    monitor.drain()
+    ip("address add 10.2.0.1/32 dev a0")
+    assert is_readable(monitor)
+    monitor.close()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("inside")
+def test_renamed() -> None:
+    """The number counts before our name, as long as there is such an interface."""
+    make_link()
+    monitor = LinkMonitor("a0:1")
+    status = monitor.status()
+    number = status.index
+    monitor.drain()
+    ip("link set a0 down")
+    ip("link set a0 name c0")
+    assert is_readable(monitor)
+    ip("link add a0 type veth peer name f0")
+
+    assert (status.name, monitor.status(number).name) == ("a0", "c0")
+    assert monitor.status().index not in {0, number}
+    ip("link delete c0")
+    assert monitor.status(number) == monitor.status()
+    ip("link delete a0")
+    assert monitor.status(number) == LinkStatus()
+    monitor.close()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("inside")
+def test_many_addresses_that_change(tmp_path: Path) -> None:
+    """A list of several replies is complete while other addresses come and go."""
+    make_link()
+    many = "".join(
+        f"address add 10.2.{n // 250}.{n % 250 + 1}/32 dev a0\n" for n in range(3000)
+    )
+    subprocess.run(["ip", "-batch", "-"], input=many.encode(), check=True)
+    changes = tmp_path / "changes"
+    change = "address add 10.3.0.1/32 dev b0\naddress delete 10.3.0.1/32 dev b0\n"
+    changes.write_text(change * 100_000)
+    monitor = LinkMonitor("a0")
+    with subprocess.Popen(["ip", "-batch", changes]) as changing:
+        counts = {len(monitor.status().addresses) for _ in range(30)}
+        changing.kill()
+    monitor.close()
+
+    assert counts == {3001}
 
 
 def use_ipv6() -> None:
@@ -390,8 +594,8 @@ def test_loopback() -> None:
 
     assert status.index == 1
     assert status.mac == b""
-    assert (1, IPv4Address("127.0.0.1")) in monitor.host_addresses()
-    assert status.addresses >= {IPv4Address("127.0.0.1")}
+    assert monitor.held(0, [LOOPBACK]).addresses == {LOOPBACK}
+    assert status.addresses >= {LOOPBACK}
     monitor.close()
 
 
@@ -403,7 +607,7 @@ def test_no_descriptor_left() -> None:
     try:
         with pytest.raises(OSError, match="Too many open files"):
             os.dup(0)
-        held = (1, IPv4Address("127.0.0.1")) in monitor.host_addresses()
+        held = monitor.held(0, [LOOPBACK]).addresses == {LOOPBACK}
         status = monitor.status()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

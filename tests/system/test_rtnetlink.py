@@ -4,6 +4,7 @@ import errno
 import socket
 import subprocess
 import sys
+from struct import pack
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,15 @@ def test_a_refusal(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     assert caught.value.errno == number
 
 
+def test_a_list_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end has the error, where there is no interface of that number."""
+    failed = message(DONE, pack("=i", -errno.ENODEV))
+    install(monkeypatch, {GETADDR: [failed]})
+
+    with pytest.raises(OSError, match="No such device"):
+        Enquiry().ask(GETADDR, DUMP, b"")
+
+
 def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to an earlier request is skipped."""
     late = numbered(SECOND + DONE_MESSAGE, 77)
@@ -78,13 +88,15 @@ def test_an_answer_that_came_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_that_changed_while_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The list may be incomplete, so it is requested again, five times at most."""
+    """The list may be incomplete, so it is requested again, five times at most.
+
+    Then all replies are returned: what is missing in one is in another.
+    """
     answers = {GETADDR: [FIRST, message(DONE, bytes(4), flags=0x10)]}
     kernel = install(monkeypatch, answers)
     enquiry = Enquiry()
 
-    with pytest.raises(BlockingIOError):
-        enquiry.ask(GETADDR, DUMP, b"")
+    assert [kind for kind, _ in enquiry.ask(GETADDR, DUMP, b"")] == [NEWADDR, DONE] * 5
     assert len(kernel.questions) == 5
 
     answers[GETADDR] = [FIRST, DONE_MESSAGE]

@@ -329,6 +329,32 @@ def test_the_parent_goes() -> None:
 
 
 @in_network
+def test_the_parent_is_renamed() -> None:
+    """The macvlan stays, and can be removed; the settings are those of one parent."""
+    with virtual_mac() as subject, virtual_mac(vhid=8) as sibling:
+        assert subject.index == 0
+        subject.acquire()
+        number = subject.index
+        ip("link set a0 down")
+        ip("link set a0 name c0")
+        ip("link set c0 up")
+        subject.parent = sibling.parent = "c0"
+
+        assert subject.has_addresses()
+        assert (subject.name, subject.index) == ("carp7.a0", number)
+        sibling.acquire()
+        assert sibling.name == "carp8.c0"
+        subject.release()
+        assert not shown("link", "show", "dev", "carp7.a0")
+        assert settings("c0") == QUIET
+        sibling.release()
+        assert settings("c0") == UNTOUCHED
+        subject.acquire()
+        assert subject.name == "carp7.c0"
+        subject.release()
+
+
+@in_network
 def test_another_parent_of_that_name() -> None:
     """The settings of the old parent are not restored on the new one."""
     with virtual_mac() as subject:
