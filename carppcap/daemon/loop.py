@@ -211,6 +211,8 @@ class Daemon:
             return False
         if isinstance(outcome, Rejection):
             self._journal.log_rejection(outcome, at)
+            if self._node.is_namesake(self._config.interface, outcome):
+                self._journal.log_namesake(outcome, at)
             return False
         has_other_form = False
         if isinstance(outcome.event, AdvertReceived) and not outcome.refused:

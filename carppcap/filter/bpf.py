@@ -1,9 +1,9 @@
 """The kernel's capture filter, in the language of pcap-filter(7).
 
-The wide filter passes all of protocol 112, as that of ucarp does, so that the log can
-name senders with a wrong vhid or TTL.  During a flood the filter is narrow: the kernel
-then makes those checks of `ingress` that need no password.  The narrow filter passes
-everything that `ingress` would accept.
+The wide filter passes all of protocol 112, so that the log can name senders with a
+wrong vhid or TTL, and those that have our address (ucarp's filter drops these).  During
+a flood the filter is narrow: the kernel then makes those checks of `ingress` that need
+no password.  The narrow filter passes everything that `ingress` would accept.
 
 The checks of IPv4 respect the length of the IP header.  Those of IPv6 expect the
 payload right after the fixed header, as libpcap does when it compares the protocol.
@@ -36,7 +36,7 @@ WIDE = Sieve()
 
 
 def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
-    """Return the filter of the host with this `config`; it drops our own frames.
+    """Return the filter of the host with this `config`.
 
     It passes the families in which the host advertises.
     """
@@ -51,9 +51,9 @@ def _terms(config: VirtualHostConfig, family: Family, sieve: Sieve) -> Iterator[
     protocol = "ip" if family is Family.IPV4 else "ip6"
     source = config.source_of(family)
     yield f"{protocol} proto {PROTOCOL}"
-    if source is not None:
-        yield f"not src host {_plain(source)}"
     if sieve.narrow:
+        if source is not None:
+            yield f"not src host {_plain(source)}"
         if family is Family.IPV4:
             yield from _shape_in_ipv4(config)
         else:

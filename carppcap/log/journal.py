@@ -125,6 +125,10 @@ class Journal:
             self._log.debug(format_rejection(rejection, at, self._origin))
         self._rejections.log_rejection(rejection, at)
 
+    def log_namesake(self, rejection: Rejection, at: Instant) -> None:
+        """Log that another host sends adverts from our address."""
+        self._rejections.log_namesake(rejection, at)
+
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
         """Log that the capture filter was narrowed, or widened again."""
         # A flood may exhaust the keys of rejections, but not those of this log.

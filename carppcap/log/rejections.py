@@ -84,6 +84,18 @@ class Rejections:
         level = _LEVELS.get(finding, Level.WARNING)
         self._limited.write(level, step.at, (finding, advert.source), text)
 
+    def log_namesake(self, rejection: Rejection, at: Instant) -> None:
+        """Log that an authentic advert came from our address, but not from us."""
+        datagram = rejection.datagram
+        mac = datagram and datagram.source_mac
+        text = (
+            f"Another host advertises from our address {rejection.source} (MAC "
+            f"{(mac or b'').hex(':') or '?'}): each ignores the other, and both become "
+            "master; give each host its own --srcip"
+        )
+        key = ("namesake", rejection.source)
+        self._limited.write(Level.WARNING, at, key, text)
+
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
         """Log why a frame moved nothing, unless it concerns other groups only."""
         reason, datagram = rejection.reason, rejection.datagram

@@ -107,6 +107,10 @@ class Group:
         """Time between two adverts of ours."""
         return self._host.interval_ns
 
+    def has_sent(self, counter: int) -> bool:
+        """True if one of our last adverts had this counter."""
+        return self._host.is_own(counter)
+
     def handle(self, event: GroupEvent, now: Instant) -> Step:
         """Return what `event` did.
 
@@ -220,6 +224,23 @@ class Node:
             return verdict
         vhid, event = verdict
         return self._groups[interface, vhid].handle(event, now)
+
+    def is_namesake(self, interface: str, rejection: Rejection) -> bool:
+        """True if it is an authentic advert from our address that we did not send.
+
+        Another host has our address, or an attacker repeats an advert of ours.  Neither
+        may move us: for the one there is no right behaviour, the other is no master.
+        """
+        datagram = rejection.datagram
+        if rejection.reason is not RejectReason.OWN or datagram is None:
+            return False
+        verdict = self._ingress[interface].examine(datagram)
+        if verdict is None or isinstance(verdict, Rejection):
+            return False
+        vhid, event = verdict
+        return isinstance(event, AdvertReceived) and not self._groups[
+            interface, vhid
+        ].has_sent(event.counter)
 
     def tick(self, now: Instant) -> list[Step]:
         """Pass `Tick` to every group that is due at `now`."""

@@ -134,9 +134,13 @@ class Ingress:
             return Rejection(RejectReason.BADLEN)
         if datagram.vlan != UNTAGGED:
             return None
-        source = datagram.source.packed
-        if source in self._own_sources:
+        if datagram.source.packed in self._own_sources:
             return Rejection(RejectReason.OWN, datagram)
+        return self.examine(datagram)
+
+    def examine(self, datagram: Datagram) -> Entrant | Rejection | None:
+        """Return the same as `check`, whoever sent it."""
+        source = datagram.source.packed
         if header.looks_like_vrrp(
             datagram.payload, source, datagram.destination.packed
         ):

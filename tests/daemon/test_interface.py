@@ -179,13 +179,19 @@ def test_a_sieve_that_cannot_be_put_in_force(
     assert not subject.hears()
 
 
-def test_our_own_frames_are_not_heard(subject: Subject) -> None:
-    """They are filtered as by ucarp, so that a loop does not even wake us up."""
+def test_frames_from_our_address(subject: Subject) -> None:
+    """They are heard, as another host may have it, but not in a flood."""
+    ours = frame(payload(HOST), source=OURS)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
         far.bind(("b0", 0))
-        far.send(frame(payload(HOST), source=OURS))
+        capture = subject.interface.descriptors()[1]
+        far.send(ours)
+        assert select.select([capture], [], [], 3)[0]
+        assert [data for _, data in subject.interface.read()] == [ours]
 
-    assert not select.select([subject.interface.descriptors()[1]], [], [], 0.1)[0]
+        subject.interface.sift(Sieve(narrow=True))
+        far.send(ours)
+        assert not select.select([capture], [], [], 0.1)[0]
 
 
 def test_nomcast() -> None:

@@ -277,3 +277,23 @@ def test_what_the_guard_remarks_on(finding: Finding, level: str, text: str) -> N
     said.rejections.log_remark(found(finding, refused=False))
 
     assert said.lines == [(level, text)]
+
+
+def test_a_namesake_is_named_once_a_minute() -> None:
+    """With its MAC and the remedy."""
+    said = Said()
+    data = decode(frame(payload(HOST), source=OURS), LinkType.ETHERNET)
+    rejection = Ingress([HOST]).check(data)
+    assert isinstance(rejection, Rejection)
+
+    lines = []
+    for at in (0, NS_PER_S, QUIET_PERIOD_NS):
+        said.rejections.log_namesake(rejection, at)
+        lines.append(said.lines)
+
+    text = (
+        "Another host advertises from our address 10.1.1.5 (MAC 00:00:5e:00:00:07): "
+        "each ignores the other, and both become master; give each host its own --srcip"
+    )
+    again = f"{text} [1 more in between]"
+    assert lines == [[("WARNING", text)], [], [("WARNING", again)]]

@@ -234,7 +234,7 @@ MUTANTS = (
     _fsm("never listens again", "self._listen(paused_until, now)", "pass"),
     # What is believed.
     _ingress("hears every VLAN", "if datagram.vlan != UNTAGGED:", "if False:"),
-    _ingress("hears itself", "if source in self._own_sources:", "if False:"),
+    _ingress("hears itself", "if datagram.source.packed in self._own_sources:", "if False:"),
     _ingress("from any distance", _FROM_AFAR, "if False:"),
     _ingress("no peer may be routed", _FROM_AFAR, "if datagram.ttl != TTL:"),
     _ingress("a peer of one is a peer of all", _FROM_AFAR, "if datagram.ttl != TTL and not (door and door.peers):"),

@@ -11,7 +11,7 @@ from struct import pack
 import pytest
 
 from tests.builders import config, frame, payload
-from tests.netns.daemons import Daemon
+from tests.netns.daemons import Daemon, LogLine
 from tests.netns.lab import VHID, Host, Lab, wait_for
 from tests.netns.scenes import (
     OURS,
@@ -27,6 +27,9 @@ from tests.netns.scenes import (
 )
 
 BROADCAST = b"\xff" * 6
+SHARED = {"4": "10.9.0.1", "6": "fd09::1"}
+"""The address of two hosts that are clones of each other."""
+
 OTHER_GROUP = "224.0.0.19"
 OTHER_GROUP_MAC = bytes.fromhex("01005e000013")
 
@@ -162,6 +165,32 @@ def test_own_echo_is_ignored(program: str) -> None:
 
         assert master.states == ["BACKUP", "MASTER"]
         assert len(lab.wire.announcements()) == 2
+
+
+@only_ours
+@pytest.mark.parametrize("families", ["4", "6"])
+def test_a_namesake_is_named(families: str) -> None:
+    """Two hosts with one --srcip are both master, and both say why; an echo is none."""
+    own = [SHARED[families]] * 2
+    with Lab(2, families=families, addresses=own, addresses6=own) as lab:
+        one, other = lab.hosts
+        one.echo()
+        first = one.start(OURS, "-k 0 -z")
+        await_state(first, "MASTER")
+        await_adverts(lab, one, 3)
+        assert not _named(first)
+
+        second = other.start(OURS, "-k 100")
+        await_state(second, "MASTER")
+        wait_for("both lines", lambda: _named(first) and _named(second))
+        for daemon in (first, second):
+            [line] = _named(daemon)
+            assert f"{SHARED[families]} (MAC 00:00:5e:00:00:07)" in line.text
+            assert daemon.states == ["BACKUP", "MASTER"]
+
+
+def _named(daemon: Daemon) -> list[LogLine]:
+    return daemon.logged("advertises from our address")
 
 
 class _TaggedMaster:

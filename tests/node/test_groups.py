@@ -1,5 +1,7 @@
 """Several groups on one machine: routing, deadlines, the replay guard and hints."""
 
+from dataclasses import replace
+from ipaddress import IPv4Address
 from itertools import count
 from typing import Any
 
@@ -54,8 +56,8 @@ def started() -> Node:
     return node
 
 
-def received(vhid: int, *, counter: int = 900) -> Datagram:
-    body = payload(config(vhid=vhid), counter)
+def received(vhid: int, *, counter: int = 900, **changes: Any) -> Datagram:
+    body = payload(config(vhid=vhid), counter, **changes)
     return Datagram(LOWER, GROUP, 255, True, body)
 
 
@@ -174,6 +176,27 @@ def test_our_own_advert_is_recognised_by_its_counter() -> None:
     assert echo.actions == ()
     assert node.group("eth0", 1).state is State.MASTER
     assert isinstance(other_host, Step)
+
+
+def test_adverts_of_a_namesake_are_told_from_our_own() -> None:
+    """It is a namesake's if it is authentic and none of our last ones."""
+    node = started()
+    (step,) = node.tick(ns(3))
+    sent = step.actions[1]
+    assert isinstance(sent, SendAdvert)
+
+    def is_namesake(vhid: int, *, source: IPv4Address = OURS, **changes: Any) -> bool:
+        datagram = replace(received(vhid, **changes), source=source)
+        verdict = node.receive("eth0", datagram, ns(3.5))
+        return isinstance(verdict, Rejection) and node.is_namesake("eth0", verdict)
+
+    assert is_namesake(1)
+    assert is_namesake(1, counter=sent.counter - 1)
+    assert not is_namesake(1, counter=sent.counter)
+    assert not is_namesake(1, digest=bytes(20))
+    assert not is_namesake(1, source=LOWER, digest=bytes(20))
+    assert not is_namesake(3)
+    assert node.group("eth0", 1).state is State.MASTER
 
 
 def test_we_draw_another_id_when_a_peer_has_ours() -> None:
