@@ -199,6 +199,11 @@ class Interface:
                 return self._neighbours.mac_of(peer)
         return None
 
+    @property
+    def unreachable(self) -> dict[Address, str]:
+        """The peers to which no frame can be sent, and why; those known last."""
+        return {} if self._neighbours is None else self._neighbours.unreachable
+
     def refresh(self) -> LinkNews:
         """Look at the interface again, and return what the virtual host must know."""
         self.monitor.drain()

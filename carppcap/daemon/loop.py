@@ -276,17 +276,20 @@ class Daemon:
 
     # What the performer asks for (`performer.Driver`).
 
-    def transmit(self, action: Sending, at: Instant) -> bool:
-        """Send the frames of `action`; True if all of them left."""
+    def transmit(self, action: Sending, at: Instant) -> bool | None:
+        """Send the frames of `action`; True if all of them left, None without any."""
         if isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._interface.forwards_ipv6
+        frames = self._egress.frames(action)
+        for peer, why in self._interface.unreachable.items():
+            self._journal.unreachable(peer, why, at)
         try:
-            for frame in self._egress.frames(action):
+            for frame in frames:
                 self._interface.send(frame)
         except SendError as error:
             self._journal.send_failure(error, at)
             return False
-        return True
+        return True if frames else None
 
     def record(self, step: Step) -> None:
         """Log a step."""

@@ -4,6 +4,7 @@ It only reports what has happened and decides nothing.  What can come with every
 is logged once and then once a minute, with a count of what was suppressed.
 """
 
+from carppcap.addresses import Address
 from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
@@ -143,6 +144,11 @@ class Journal:
         """Log that a frame could not be sent."""
         text = f"write() has failed: {why}"
         self._limited.write(Level.WARNING, at, text, text)
+
+    def unreachable(self, peer: Address, why: str, at: Instant) -> None:
+        """Log that no advert can be sent to a peer."""
+        text = f"No advert leaves for {peer}: {why} (--peer)"
+        self._limited.write(Level.WARNING, at, ("unreachable", peer), text)
 
     def holding_failure(self, error: LinkError) -> None:
         """Log that our macvlan could not be made, or not be removed."""

@@ -14,8 +14,11 @@ from carppcap.units import Instant
 class Driver(Protocol):
     """What carries out the actions of a group."""
 
-    def transmit(self, action: Sending, at: Instant) -> bool:
-        """Send the frames of `action`; True if all of them left."""
+    def transmit(self, action: Sending, at: Instant) -> bool | None:
+        """Send the frames of `action`.
+
+        True if all of them left; None if there was none, as no peer has a known MAC.
+        """
 
     def record(self, step: Step) -> None:
         """Log or show a step."""
@@ -52,7 +55,8 @@ class Performer:
             match action:
                 case actions.SendAdvert():
                     sent = self._driver.transmit(action, step.at)
-                    feedback.append(SendSucceeded() if sent else SendFailed())
+                    if sent is not None:
+                        feedback.append(SendSucceeded() if sent else SendFailed())
                 case actions.SendHint() | actions.AnnounceAddresses():
                     self._driver.transmit(action, step.at)
                 case actions.AcquireAddresses() | actions.ReleaseAddresses():

@@ -33,14 +33,20 @@ _NDA_DST, _NDA_LLADDR = 1, 2
 _RTN_UNICAST = 1
 _NTF_USE = 0x01
 
-_NUD_INCOMPLETE = 0x01
+_NUD_INCOMPLETE, _NUD_FAILED = 0x01, 0x20
 _NUD_REACHABLE, _NUD_STALE, _NUD_DELAY, _NUD_PROBE = 0x02, 0x04, 0x08, 0x10
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _KNOWN = (
     _NUD_REACHABLE | _NUD_STALE | _NUD_DELAY | _NUD_PROBE | _NUD_NOARP | _NUD_PERMANENT
 )
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
+"""What the kernel says of a destination with no route, or one that forbids it."""
+
 _SETTLED = _KNOWN & ~_NUD_STALE | _NUD_INCOMPLETE
 """States that need no request: the MAC is known, or being resolved."""
+
+
+_NO_ROUTE = "there is no route to it"
 
 
 class NotPermittedError(LinkError):
@@ -53,11 +59,15 @@ class Neighbours:
     Once the interface is removed, every answer is None, and its replacement needs
     another `Neighbours`.  Needs CAP_NET_ADMIN and Linux 5.0.  Raises `LinkError` if
     there is no rtnetlink.
+
+    `unreachable` tells why there was no MAC for an address that was asked for, once
+    the kernel has given up; an address that is still being resolved is not there.
     """
 
     def __init__(self, index: int) -> None:
         self._index = index
         self._complained = False
+        self.unreachable: dict[Address, str] = {}
         with link_errors("Unable to ask for the neighbours of an interface: {why}"):
             self._kernel = Enquiry()
 
@@ -71,8 +81,15 @@ class Neighbours:
         """
         try:
             hop = self._next_hop(address)
-            return None if hop is None else self._resolved(hop)
+            if hop is None:
+                self.unreachable[address] = _NO_ROUTE
+                return None
+            if self.unreachable.get(address) == _NO_ROUTE:
+                del self.unreachable[address]
+            return self._resolved(hop, address)
         except OSError as error:
+            if error.errno in _NO_WAY:
+                self.unreachable[address] = _NO_ROUTE
             if error.errno != errno.EPERM or self._complained:
                 return None  # No route, no such interface any more, no memory.
             self._complained = True
@@ -97,9 +114,14 @@ class Neighbours:
             return address_of(gateway) if gateway else address
         return None
 
-    def _resolved(self, hop: Address) -> bytes | None:
+    def _resolved(self, hop: Address, address: Address) -> bytes | None:
         """Return the MAC of `hop` if it is known; otherwise have it resolved."""
         state, mac = self._entry(hop)
+        if state & _NUD_FAILED:
+            how = "ARP" if hop.version == 4 else "neighbour solicitations"
+            self.unreachable[address] = f"{hop} does not answer {how}"
+        elif state & _KNOWN:
+            self.unreachable.pop(address, None)
         if not state & _SETTLED:
             request = self._question(hop, _NTF_USE)
             self._kernel.ask(_RTM_NEWNEIGH, CREATE | ACKNOWLEDGE, request)

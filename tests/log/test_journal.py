@@ -24,8 +24,10 @@ from carppcap.log.limited import LIMITED_KEYS_MAX, QUIET_PERIOD_NS
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
 from carppcap.node.replay_guard import Finding
+from carppcap.units import NS_PER_S
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import (
+    HIGHER,
     LOWER,
     config,
     frame,
@@ -324,6 +326,21 @@ def test_frames_lost() -> None:
         said.journal.frames_lost(second)
 
     assert said.lines == [("NOTICE", "Frames were lost while this process was stalled")]
+
+
+def test_an_unreachable_peer() -> None:
+    """Each peer is named once a minute."""
+    said = Said()
+    for second in (0, NS_PER_S, 60 * NS_PER_S):
+        said.journal.unreachable(LOWER, "there is no route to it", second)
+        said.journal.unreachable(HIGHER, "there is no route to it", second)
+
+    text = "No advert leaves for {}: there is no route to it (--peer)"
+    first = [("WARNING", text.format(peer)) for peer in (LOWER, HIGHER)]
+    assert said.lines == [
+        *first,
+        *((level, f"{line} [1 more in between]") for level, line in first),
+    ]
 
 
 def test_a_send_failure() -> None:

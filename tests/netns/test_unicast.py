@@ -229,6 +229,10 @@ def test_peer_that_appears_later(families: str) -> None:
         assert not lab.wire.adverts()
         assert master.states == ["BACKUP", "MASTER"]
         assert not master.logged("write() has failed")
+        complaint = "No advert leaves for {0}: {0} does not answer"
+        complaints = [complaint.format(peer) for peer in other.addresses]
+        wait_for("complaints", lambda: all(map(master.logged, complaints)))
+        assert [len(master.logged(line)) for line in complaints] == [1] * len(families)
 
         other.link_up()
         if families != "4":  # IPv6 addresses go with the link.

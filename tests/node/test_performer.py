@@ -24,12 +24,12 @@ from tests.builders import LOWER, config, ns, numbers
 class FakeDriver:
     """A driver that records what it is asked for, in order."""
 
-    def __init__(self, *, sends: bool = True, at_once: bool = True) -> None:
+    def __init__(self, *, sends: bool | None = True, at_once: bool = True) -> None:
         self.deeds: list[str] = []
         self._sends = sends
         self._at_once = at_once
 
-    def transmit(self, action: Sending, at: int) -> bool:
+    def transmit(self, action: Sending, at: int) -> bool | None:
         self.deeds.append(format_action(action) or "hint")
         return self._sends
 
@@ -78,6 +78,20 @@ def test_the_group_is_told_whether_an_advert_left(sends: bool) -> None:
     word = format_event(SendSucceeded() if sends else SendFailed())
     assert driver.deeds.count(f"record {word}") == 3
     assert group.interval_ns == (ns(1) if sends else ns(1 + 240 / 256))
+
+
+def test_an_advert_without_a_frame_is_neither_success_nor_failure() -> None:
+    """As long as no peer can be reached, the rank stays: the next one may arrive."""
+    driver = FakeDriver(sends=None, at_once=False)
+    group = Group(config(), numbers())
+    performer = Performer(group, driver)
+    performer.handle(Start(), ns(0))
+    for second in (3, 4, 5):
+        performer.handle(Tick(), ns(second))
+
+    assert driver.deeds.count("advert 1/0") == 3
+    assert not any("record send" in deed for deed in driver.deeds)
+    assert group.interval_ns == ns(1)
 
 
 def test_a_hint_is_sent() -> None:

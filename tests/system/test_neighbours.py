@@ -164,6 +164,49 @@ def test_no_way_there(
     assert [kind for kind, _ in kernel.questions] == [GETROUTE]
 
 
+ARP = "10.1.1.4 does not answer ARP"
+NO_ROUTE = "there is no route to it"
+
+
+@pytest.mark.parametrize(
+    ("route", "entry", "before", "after"),
+    [
+        (route_message(), neighbour_message(FAILED, b""), None, ARP),
+        (route_message(), neighbour_message(FAILED), None, ARP),
+        (route_message(), neighbour_message(INCOMPLETE, b""), None, None),
+        (route_message(), neighbour_message(INCOMPLETE, b""), ARP, ARP),
+        (route_message(), neighbour_message(INCOMPLETE, b""), NO_ROUTE, None),
+        (route_message(), neighbour_message(STALE), ARP, None),
+        (route_message(), neighbour_message(PERMANENT), NO_ROUTE, None),
+        (
+            route_message(attribute(5, PEER6.packed)),
+            neighbour_message(FAILED),
+            None,
+            "fd00::4 does not answer neighbour solicitations",
+        ),
+        (error_message(errno.ENETUNREACH), b"", ARP, NO_ROUTE),
+        (error_message(errno.EHOSTUNREACH), b"", None, NO_ROUTE),
+        (error_message(errno.EACCES), b"", None, NO_ROUTE),
+        (error_message(errno.EINVAL), b"", None, NO_ROUTE),
+        (route_message(kind=LOCAL), b"", None, NO_ROUTE),
+        (error_message(errno.ENODEV), b"", None, None),
+    ],
+)
+def test_unreachable_addresses(
+    answers: Answers, route: bytes, entry: bytes, before: str | None, after: str | None
+) -> None:
+    """One is named when the kernel gives up, and until there is a MAC for it."""
+    answers |= {GETROUTE: [route], GETNEIGH: [entry]}
+    with pytest.MonkeyPatch.context() as patch:
+        install(patch, answers)
+        neighbours = Neighbours(3)
+        if before is not None:
+            neighbours.unreachable[LOWER] = before
+        neighbours.mac_of(LOWER)
+
+    assert neighbours.unreachable.get(LOWER) == after
+
+
 def test_a_refusal_is_told_once(
     monkeypatch: pytest.MonkeyPatch, answers: Answers
 ) -> None:
