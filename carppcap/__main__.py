@@ -1,4 +1,4 @@
-"""`python -m carppcap` is the command `carppcap`."""
+"""Run the command `carppcap` for `python -m carppcap`."""
 
 import sys
 

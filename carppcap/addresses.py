@@ -11,20 +11,23 @@ CARP_GROUP = IPv4Address("224.0.0.18")
 """Default destination of adverts (assigned to VRRP, shared by CARP)."""
 
 CARP_GROUP6 = IPv6Address("ff02::12")
-"""The only destination of multicast adverts in IPv6."""
+"""The destination of multicast adverts over IPv6; no option changes it."""
 
 ANY = IPv4Address("0.0.0.0")
 
 
 class Family(Enum):
-    """An address family, in the order in which a group advertises in both."""
+    """An address family.
+
+    A host with addresses of both families sends its IPv4 advert first, as listed here.
+    """
 
     IPV4 = 4
     IPV6 = 6
 
     @classmethod
     def of(cls, address: Address) -> "Family":
-        """The family of `address`."""
+        """Return the family of `address`."""
         return cls.IPV4 if address.version == 4 else cls.IPV6
 
 
@@ -32,9 +35,9 @@ BROADCAST_MAC = b"\xff" * 6
 
 
 def parse_ipv4(text: str, what: str) -> IPv4Address:
-    """Return the address that `text` spells, in dotted-quad form only.
+    """Return the address that `text` denotes, which must be in dotted-quad form.
 
-    `what` names the setting in the error.  Raises `ConfigError`.
+    Otherwise raises a `ConfigError` that names the setting `what`.
     """
     try:
         return IPv4Address(text)
@@ -48,23 +51,26 @@ def parse_ipv4(text: str, what: str) -> IPv4Address:
 
 
 def virtual_mac(vhid: int) -> bytes:
-    """Return ucarp's source MAC of adverts, 00:00:5e:00:00:vhid.
+    """Return the source MAC of ucarp's adverts, 00:00:5e:00:00:vhid.
 
-    Kernels use another (`kernel_mac`); receivers ignore both.
+    BSD kernels use another one (`kernel_mac`).  Receivers ignore the source MAC.
     """
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x00, vhid))
 
 
 def kernel_mac(vhid: int) -> bytes:
-    """Return the virtual MAC of the kernels, 00:00:5e:00:01:vhid, in both families."""
+    """Return the virtual MAC that BSD kernels use, 00:00:5e:00:01:vhid.
+
+    It is the same for IPv4 and IPv6.
+    """
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x01, vhid))
 
 
 def multicast_mac(group: Address) -> bytes:
-    """Return the Ethernet group of an IP group.
+    """Return the multicast MAC that belongs to the multicast address `group`.
 
-    It ends in the low 23 bits of an IPv4 group (RFC 1112, 6.4) and in the low 32 bits
-    of an IPv6 group (RFC 2464, 7).
+    Its last bits are the low 23 bits of an IPv4 group (RFC 1112, 6.4), or the low 32
+    bits of an IPv6 group (RFC 2464, 7).
     """
     if group.version == 6:
         return b"\x33\x33" + group.packed[-4:]
@@ -73,11 +79,12 @@ def multicast_mac(group: Address) -> bytes:
 
 
 def tie_break(address: Address) -> int:
-    """Return the rank of an address: of two equal masters the lower rank stays.
+    """Return the rank of a source address for ties.
 
-    ucarp compares the words as they lie in memory, so on a little-endian host the last
-    octet decides first: 10.0.1.1 goes before 10.0.0.2.  Any other order would leave two
-    masters next to a ucarp, so we use this one on every host, and in IPv6 too, which
-    ucarp does not know.
+    If two masters have the same interval, the one with the lower rank stays master.
+    ucarp compares addresses as words in memory.  On a little-endian host the last octet
+    is then the most significant: 10.0.1.1 has a lower rank than 10.0.0.2.  With another
+    order, carppcap and ucarp could both stay master.  carppcap therefore uses this
+    order on every host, and also for IPv6, which ucarp does not have.
     """
     return int.from_bytes(address.packed, "little")

@@ -1,10 +1,10 @@
-"""The command line: ucarp's options, and the tools beside them.
+"""The command line: the daemon with ucarp's options, and two tools.
 
     carppcap [OPTIONS]                   the daemon
-    carppcap replay FILE [OPTIONS]       what it would have done in a recording
+    carppcap replay FILE [OPTIONS]       what the daemon would have done in a capture
     carppcap simulate [FILE] [OPTIONS]   what a group of hosts would do
 
-Run under the name `ucarp`, it is the daemon and nothing else.
+A program that is called by the name `ucarp` is always the daemon: it has no tools.
 """
 
 import errno
@@ -38,7 +38,10 @@ UCARP_NAME = "ucarp"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line says and return the exit status."""
+    """Run the daemon or the tool that `arguments` name; return the exit status.
+
+    `arguments` are those of the process if None is given.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0])
     if name != UCARP_NAME:
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         fill_standard_streams()
         if isinstance(sys.stdout, TextIOWrapper):
-            # A terminal may lack the letters of a translation, or of a file name.
+            # A terminal may be unable to show letters of a translation or a file name.
             sys.stdout.reconfigure(errors="backslashreplace")
         if words[:1] == ["replay"] and name != UCARP_NAME:
             from carppcap.replay.command import replay  # noqa: PLC0415 - not for the daemon
@@ -61,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(name, error)
         return error.exit_status
     except OSError as error:
-        # The reader of our output is gone or has no space.  At exit Python would
-        # complain again, of what it could not flush.
+        # Our output cannot be written: its reader has ended, or the disk is full.
+        # At exit Python would flush the rest and report the same error again.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
@@ -96,7 +99,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
     try:
         settings = with_password(settings, log)
         if settings.daemonize:
-            # Report what is wrong with the options before there is a second process.
+            # Raises for impossible options while there is only one process.
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
         return _run(name, settings, log, verdict)
@@ -107,7 +110,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             verdict.report(why.exit_status)
         return why.exit_status
     except Exception as error:
-        # In the background the traceback goes nowhere.
+        # A process in the background has no terminal that could show the traceback.
         log.error(f"Unable to go on: {error!r}")
         raise
 
@@ -118,7 +121,7 @@ def _out_of_memory() -> LinkError:
 
 def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:
     """Run the daemon as `name`; report to `verdict`, if given, that it has started."""
-    # Imported late, so that help and errors come at once.
+    # Imported here, so that --help and errors in options appear without delay.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
     from carppcap.daemon.loop import Daemon  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
@@ -129,7 +132,8 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         log.info(f"Using [{interface}] as a network interface")
     config = with_source(settings.virtual_host(interface), log)
     _warn(settings, log)
-    # What starts ucarp relies on it that the one before ended with its interface.
+    # Scripts that start ucarp expect that the last one ended when its interface was
+    # removed.  carppcap does not end then, so the new one asks it to leave.
     take_over = name == UCARP_NAME
     with (
         sole_daemon(interface, config.vhid, log, take_over=take_over),
@@ -148,7 +152,7 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
 
 
 def _warn(settings: Settings, log: Log) -> None:
-    # With --vmac the addresses come and go without scripts.
+    # With --vmac carppcap itself adds and removes the addresses.
     if settings.upscript is None and not settings.vmac:
         log.warning("Warning: no script called when going up")
     if settings.downscript is None and not settings.vmac:

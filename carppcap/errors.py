@@ -1,14 +1,14 @@
-"""The errors that end the process or are logged, by what has to be fixed.
+"""The errors that end the process or are logged.
 
     CarpError
-    ├── ConfigError        the caller asked for something impossible: exit status 1
-    │   └── PasswordError  the password cannot be a key: exit status 2, as of ucarp
-    └── LinkError          the interface, the capture or a file failed: status 2
+    ├── ConfigError        the user asked for something impossible: exit status 1
+    │   └── PasswordError  the password cannot be a key: exit status 2, as with ucarp
+    └── LinkError          the interface, the capture or a file failed: exit status 2
 
-Bad frames are normal input and become a `Rejection` instead.
+No error is raised for a bad frame: frames are input, and a bad one is a `Rejection`.
 
-A message is a template and its values, so that the template can be translated where it
-is shown; `str()` gives the English sentence.
+An error holds a template and the values for its placeholders, so that the template can
+be translated when the error is shown.  `str()` returns the English sentence.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,15 +16,19 @@ from contextlib import contextmanager
 
 
 def N_(text: str) -> str:
-    """Return `text`, marked for translation where it is shown."""
+    """Return `text` unchanged.
+
+    The call tells Babel that `text` is to be translated; `i18n.translate` does that
+    when the text is shown.
+    """
     return text
 
 
 class CarpError(Exception):
-    """An error that the administrator must know of, in one line.
+    """An error of which the administrator is told in one line.
 
-    `template` is a `str.format` template that `values` fill.  `exit_status` is that of
-    the process.
+    `template` is a `str.format` template, and `values` are for its placeholders.
+    `exit_status` is the exit status of a process that the error ends.
     """
 
     exit_status = 1
@@ -56,9 +60,10 @@ class LinkError(CarpError):
 
 @contextmanager
 def link_errors(template: str, **values: object) -> Iterator[None]:
-    """Raise a `LinkError` for an `OSError` of the block.
+    """Turn an `OSError` of the block into a `LinkError`.
 
-    `template` may name the reason (`why`) and its number (`number`).
+    `template` may have the placeholders `why`, for the text of the `OSError`, and
+    `number`, for its number.
     """
     try:
         yield
@@ -70,7 +75,7 @@ def link_errors(template: str, **values: object) -> Iterator[None]:
 
 @contextmanager
 def on_error(undo: Callable[[], object]) -> Iterator[None]:
-    """Call `undo` if the block raises an error, which goes on."""
+    """Call `undo` if the block raises an error; then raise the same error again."""
     try:
         yield
     except BaseException:

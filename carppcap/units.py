@@ -1,12 +1,12 @@
 """Instants and intervals, in integer nanoseconds.
 
 One step of skew is 1/256 s, which is exactly 3 906 250 ns, and a microsecond of a
-capture file is exactly 1000 ns.  Nothing is rounded, so the election can compare
-intervals for equality, as kernels compare `sc_tv` with `ch_tv` (ip_carp.c).
+capture file is exactly 1000 ns.  Nothing is rounded.  The election can therefore test
+intervals for equality, as BSD kernels test `sc_tv` and `ch_tv` (ip_carp.c).
 """
 
 Instant = int
-"""A point in time: nanoseconds since an arbitrary epoch, the same for a whole run."""
+"""A point in time: nanoseconds since an arbitrary epoch, which a run never changes."""
 
 Interval = int
 """A length of time in nanoseconds."""
@@ -18,19 +18,19 @@ NS_PER_SKEW_STEP = NS_PER_S // 256
 
 
 def advert_interval_ns(advbase: int, advskew: int) -> Interval:
-    """Return the time between two adverts of a sender with these settings.
+    """Return the time between two adverts of a host with these settings.
 
-    `advbase` is 0..255 seconds, `advskew` 0..255 steps of 1/256 s.
+    `advbase` is 0..255 seconds, and `advskew` is 0..255 steps of 1/256 s.
     """
     return advbase * NS_PER_S + advskew * NS_PER_SKEW_STEP
 
 
 def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Interval:
-    """Return the silence after which a backup with these settings takes over.
+    """Return the time without adverts after which a backup takes over.
 
     It is `dead_ratio * advbase + advskew / 256` seconds, as in ucarp's `carp_setrun`.
-    With `advbase` 0 that would be one advert interval, and a single late advert would
-    cause a fail-over, so the ratio then multiplies the skew.
+    With an `advbase` of 0 this would be a single advert interval, and one late advert
+    would cause a fail-over.  In that case it is `dead_ratio * advskew / 256` seconds.
     """
     if advbase == 0:
         return dead_ratio * advskew * NS_PER_SKEW_STEP
@@ -38,12 +38,15 @@ def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Inte
 
 
 def format_seconds(duration_ns: int) -> str:
-    """Return seconds with six decimals, truncated, for timelines."""
+    """Return `duration_ns` in seconds, cut off after six decimals, for timelines."""
     sign = "-" if duration_ns < 0 else ""
     whole_us = abs(duration_ns) // NS_PER_US
     return f"{sign}{whole_us // 1_000_000}.{whole_us % 1_000_000:06d}"
 
 
 def earliest(*instants: Instant | None) -> Instant | None:
-    """Return the earliest of these instants, of which None stands for "never"."""
+    """Return the earliest of `instants`, of which None stands for never.
+
+    Return None if there is no other.
+    """
     return min((each for each in instants if each is not None), default=None)

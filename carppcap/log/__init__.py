@@ -1,1 +1,1 @@
-"""What the log says of steps, frames and scripts."""
+"""The log's lines about steps of the election, frames and scripts."""

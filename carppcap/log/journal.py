@@ -1,7 +1,7 @@
 """The log of one virtual host: steps, rejections and scripts, in ucarp's words.
 
-It only reports what has happened and decides nothing.  What can come with every frame
-is logged once and then once a minute, with a count of what was suppressed.
+It only reports what has happened and decides nothing.  A line that every frame could
+cause is written at most once a minute, with the number of lines that were suppressed.
 """
 
 from carppcap.addresses import Address
@@ -39,7 +39,10 @@ _REASONS = {
         "Another master is less demoted than this host: going back to BACKUP state"
     ),
 }
-"""Why the state changed, where ucarp or an administrator's watcher has words for it."""
+"""The line that gives the reason for a change of state.
+
+Changes for other reasons have no such line.  The first three lines are those of ucarp,
+because programs that watch a log search for them."""
 
 _REASSERT = (
     "Non-preferred master advertising: reasserting control of VIP with another "
@@ -49,7 +52,7 @@ _PROBE = "Refused adverts may be genuine; probing the master before taking over"
 
 
 class Journal:
-    """The log of one virtual host.  `origin` is the instant timelines count from."""
+    """The log of one virtual host; times in its debug lines count from `origin`."""
 
     def __init__(self, log: Log, config: VirtualHostConfig, origin: Instant) -> None:
         self._log = log
@@ -60,7 +63,7 @@ class Journal:
         self._limited = LimitedLog(log)
 
     def log_step(self, step: Step) -> None:
-        """Log what came of an event."""
+        """Log an event and the actions that followed from it."""
         if step.refusal is not None:
             self._log_timeline(step)
         change = next((a for a in step.actions if isinstance(a, StateChanged)), None)
@@ -78,7 +81,11 @@ class Journal:
             self._log_timeline(step)
 
     def _log_actions(self, step: Step) -> None:
-        """Log the telling ones among the actions of a step that changes no state."""
+        """Log the actions that matter to an administrator, of a step without a change.
+
+        They are the silence of a family, a probe, and a gratuitous ARP that reasserts
+        control.
+        """
         advert = step.event if isinstance(step.event, AdvertReceived) else None
         for action in step.actions:
             match action:
@@ -90,7 +97,8 @@ class Journal:
                     self._limited.write(Level.WARNING, step.at, action, text)
                 case SendAdvert() if step.state is State.BACKUP:
                     self._limited.write(Level.NOTICE, step.at, "probe", _PROBE)
-                # A farewell comes in each family, and the first one made us master.
+                # A farewell comes in each family.  After the first one we are master,
+                # and the second one is no sign of another master.
                 case AnnounceAddresses() if advert and not advert.is_farewell:
                     key = ("reassert", advert.source)
                     self._limited.write(Level.WARNING, step.at, key, _REASSERT)
@@ -121,7 +129,7 @@ class Journal:
         self._log.info(f"{state.value} on {interface} id {vhid}")
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame moved nothing, unless it concerns other groups only."""
+        """Log why a frame was rejected, unless it belongs to another group only."""
         if self._log.is_debugging:
             self._log.debug(format_rejection(rejection, at, self._origin))
         self._rejections.log_rejection(rejection, at)
@@ -132,7 +140,7 @@ class Journal:
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
         """Log that the capture filter was narrowed, or widened again."""
-        # A flood may exhaust the keys of rejections, but not those of this log.
+        # This log is not that of the rejections, whose keys a flood may use up.
         self._limited.write(Level.WARNING, at, type(news), str(news))
 
     def frames_lost(self, at: Instant) -> None:
@@ -151,7 +159,7 @@ class Journal:
         self._limited.write(Level.WARNING, at, ("unreachable", peer), text)
 
     def holding_failure(self, error: LinkError) -> None:
-        """Log that our macvlan could not be made, or not be removed."""
+        """Log that the macvlan of the addresses could not be made or removed."""
         self._log.error(str(error))
 
     def script_started(self, command: tuple[str, ...]) -> None:
@@ -159,13 +167,16 @@ class Journal:
         self._log.warning(f"Spawning [{' '.join(command)}]")
 
     def script_postponed(self, command: tuple[str, ...], why: str) -> None:
-        """Log that a down script could not be started and is tried again."""
+        """Log that a down script could not be started, and will be tried again."""
         self._log.error(
             f"Unable to exec {' '.join(command)}: {why}; trying again every second"
         )
 
     def waiting_for(self, command: tuple[str, ...]) -> None:
-        """Log that leaving waits for a script, if one runs."""
+        """Log that the shutdown waits for the script `command`, if one is running.
+
+        An empty `command` means that none is running; then nothing is logged.
+        """
         if command:
             self._log.info(
                 f"Waiting for [{' '.join(command)}] before leaving; signal again to "
@@ -173,7 +184,11 @@ class Journal:
             )
 
     def script_ended(self, outcome: Outcome, ok: bool) -> None:
-        """Log how a script ended; `ok`: the addresses are where they should be."""
+        """Log how a script ended.
+
+        `ok` is True if the addresses count as acquired after an up script, or as
+        released after a down script.
+        """
         command, code = " ".join(outcome.command), outcome.exit_code
         if outcome.error:
             self._log.error(f"Unable to exec {command}: {outcome.error}")
@@ -182,7 +197,7 @@ class Journal:
         elif code is not None and code < 0:
             self._log.error(f"Script [{command}] was ended by signal {-code}")
         elif code:
-            # A down script that finds nothing to take down is harmless.
+            # A down script may fail because there is no address to remove.
             harmless = ok and outcome.job is Job.RELEASE
             level = Level.INFO if harmless else Level.WARNING
             self._log.write(level, f"Script [{command}] exited with code {code}")

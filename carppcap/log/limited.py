@@ -1,4 +1,4 @@
-"""A log that repeats a line at most once a minute."""
+"""A log that writes lines of the same kind at most once a minute."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,20 @@ _OTHERS = object()
 
 
 class RateLimit:
-    """Admits each key once per period and counts the rest.  Bounded memory."""
+    """Admits each key once per period, and counts how often it was suppressed.
+
+    The memory is bounded.  While there are too many keys, new keys share a single one.
+    """
 
     def __init__(self, period_ns: Interval) -> None:
         self._period_ns = period_ns
         self._seen: dict[object, tuple[Instant, int]] = {}
 
     def admit(self, key: object, now: Instant) -> int | None:
-        """Return how many were suppressed since the last one, None to suppress this."""
+        """Return None if `key` is to be suppressed now.
+
+        Otherwise return how often it was suppressed since it was last admitted.
+        """
         last, suppressed = self._seen.get(key, (None, 0))
         if last is not None and now - last < self._period_ns:
             self._seen[key] = (last, suppressed + 1)
@@ -28,7 +34,7 @@ class RateLimit:
         if len(self._seen) >= LIMITED_KEYS_MAX:
             oldest = next(iter(self._seen))
             if key is not _OTHERS and now - self._seen[oldest][0] < self._period_ns:
-                # A flood under ever new keys gets one line for all of them.
+                # In a flood with ever new keys, all of these share one line.
                 return self.admit(_OTHERS, now)
             del self._seen[oldest]
         self._seen[key] = (now, 0)
@@ -36,7 +42,10 @@ class RateLimit:
 
 
 class LimitedLog:
-    """Writes what can come with every frame to `log`, and counts what it suppresses."""
+    """Writes lines that every frame could cause, each kind at most once a minute.
+
+    A line also tells how many of its kind were suppressed before it.
+    """
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -45,10 +54,10 @@ class LimitedLog:
     def write(
         self, level: Level, at: Instant, key: object, text: str | Callable[[], str]
     ) -> None:
-        """Write `text`, unless a line with this `key` was written within a minute.
+        """Write `text`, unless a line with this `key` was written in the last minute.
 
-        A text that can come with every frame of a flood is a function, so that the
-        suppressed ones need not be made.
+        `text` may be a function that returns the text.  It is not called for a line
+        that is suppressed, which saves time in a flood.
         """
         suppressed = self._limit.admit(key, at)
         if suppressed is not None:

@@ -1,4 +1,4 @@
-"""The log's lines about frames that were rejected, or that the replay guard found."""
+"""The log's lines about rejected frames and about findings of the replay guard."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ _REASONS = {
         "virtual IP address (from {source})"
     ),
 }
-"""What is logged without a proof that the sender belongs to our group."""
+"""The lines for reasons that are logged whether or not the sender is of our group."""
 
 _LEVELS = {
     Finding.REPEATING: Level.NOTICE,
@@ -53,17 +53,17 @@ _LEVELS = {
     RejectReason.BADLEN: Level.NOTICE,
     RejectReason.VRRP: Level.INFO,
 }
-"""Everything else is a warning."""
+"""The levels of lines; lines that are not listed are warnings."""
 
 _MISCONFIGURED = (RejectReason.BADVHID, RejectReason.WRONG_GROUP)
-"""Reasons that are logged if the digest proves that the sender is of our group."""
+"""Reasons that are logged only if the digest proves that the sender is of our group."""
 
 
 class Rejections:
-    """Logs what one virtual host makes of other hosts' frames.
+    """Logs why one virtual host rejects frames, and what its replay guard finds.
 
-    An advert to another group is logged only if its digest proves that it is for our
-    addresses: then one of the two hosts is misconfigured.
+    An advert with another vhid or destination is logged only if its digest proves that
+    it was signed for our addresses.  One of the two hosts is then misconfigured.
     """
 
     def __init__(self, log: Log, config: VirtualHostConfig) -> None:
@@ -73,7 +73,7 @@ class Rejections:
         self._proofs = RateLimit(QUIET_PERIOD_NS)
 
     def log_remark(self, step: Step) -> None:
-        """Log what the replay guard found in the advert of `step`, if anything."""
+        """Log the finding of the replay guard about the advert of `step`, if any."""
         advert, finding = step.event, step.finding
         if finding is None or not isinstance(advert, AdvertReceived):
             return
@@ -97,19 +97,19 @@ class Rejections:
         self._limited.write(Level.WARNING, at, key, text)
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame moved nothing, unless it concerns other groups only."""
+        """Log why a frame was rejected, unless it belongs to another group only."""
         reason, datagram = rejection.reason, rejection.datagram
         advert = rejection.advert
         if reason in _REASONS:
             level = _LEVELS.get(reason, Level.WARNING)
-            # A VRRP router of our number has the virtual MAC of the kernels, too.
+            # A VRRP router with our vhid has the same virtual MAC as BSD kernels.
             vrrp = datagram if reason is RejectReason.VRRP else None
             if vrrp is not None and vrrp.payload[1] == self._config.vhid:
                 level = Level.WARNING
             text = partial(_describe, rejection)
             self._limited.write(level, at, (reason, rejection.source), text)
         elif reason in _MISCONFIGURED and advert is not None and datagram is not None:
-            # A proof costs a digest, so each sender is examined once a minute.
+            # Each sender is examined once a minute, since it takes a digest.
             key = (datagram.source, datagram.destination, advert.vhid)
             if self._proofs.admit(key, at) is not None and is_signed_for_ours(
                 self._config, advert
@@ -130,7 +130,10 @@ def _describe(rejection: Rejection) -> str:
 
 
 def _mismatch(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
-    """Return what is wrong with an advert for our addresses, at one of the hosts."""
+    """Return a sentence on how the settings of the sender of `advert` differ from ours.
+
+    The advert is signed for our addresses but has another vhid, family or destination.
+    """
     source, theirs = datagram.source, datagram.destination
     if advert.vhid != config.vhid:
         return (

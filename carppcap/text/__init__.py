@@ -1,1 +1,1 @@
-"""What a person reads: help, and messages in their language."""
+"""Help texts, and the translation of messages."""

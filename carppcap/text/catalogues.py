@@ -1,7 +1,8 @@
 """Compile the catalogues of messages, as a command and whenever the package is built.
 
-So no compiled file is kept in the tree.  `make locales` brings template and catalogues
-up to date with the sources, by Babel's commands; their settings are in setup.cfg.
+Compiled catalogues are therefore not kept in the repository.  `make locales` updates
+the template and the catalogues from the sources with Babel's commands, whose settings
+are in setup.cfg.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "locale"
 
 
 class BuildPy(build_py):
-    """Compile the catalogues before the files of the package are gathered."""
+    """Compiles the catalogues before setuptools collects the files of the package."""
 
     def run(self) -> None:
         compile_all()
@@ -23,7 +24,10 @@ class BuildPy(build_py):
 
 
 class Sdist(sdist):
-    """Compile the catalogues for an archive of the sources, which may run as it is."""
+    """Compiles the catalogues for a source archive.
+
+    Its files can be run without a build, so they must include compiled catalogues.
+    """
 
     def run(self) -> None:
         compile_all()
@@ -31,7 +35,10 @@ class Sdist(sdist):
 
 
 def compile_all() -> None:
-    """Write the .mo beside every .po; fuzzy and missing messages stay English."""
+    """Write a .mo file beside every .po file.
+
+    Messages whose translation is missing or fuzzy stay English.
+    """
     for path in sorted(DIRECTORY.glob("*/LC_MESSAGES/*.po")):
         with path.open("rb") as source, path.with_suffix(".mo").open("wb") as target:
             write_mo(target, read_po(source, locale=path.parents[1].name))

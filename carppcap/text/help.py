@@ -10,7 +10,7 @@ _WIDTH = 80
 
 
 def usage(name: str) -> str:
-    """What the daemon's --help says."""
+    """Return the text of the daemon's --help; `name` is the name of the program."""
     head = translate(
         "Usage: {name} [OPTIONS]\n"
         "       carppcap replay FILE [OPTIONS]\n"
@@ -46,7 +46,7 @@ def usage(name: str) -> str:
 
 
 def option_row(row: Option) -> str:
-    """One option as a line of help, or as two where one would be too long."""
+    """Return one option as a line of help, or as several if one would be too long."""
     short = f"-{row.short}, " if row.short else "    "
     value = f"={row.metavar}" if row.metavar else ""
     left = f"  {short}--{row.long}{value}"
@@ -59,7 +59,10 @@ def option_row(row: Option) -> str:
 
 
 def replay_usage(rows: Sequence[Option]) -> str:
-    """What `carppcap replay --help` says; `rows` are the options that count there."""
+    """Return the text of `carppcap replay --help`.
+
+    `rows` are the options that have an effect on a replay.
+    """
     head = translate(
         "Usage: carppcap replay FILE [OPTIONS]\n"
         "\n"
@@ -86,7 +89,7 @@ def replay_usage(rows: Sequence[Option]) -> str:
 
 
 def simulate_usage(rows: Sequence[Option]) -> str:
-    """What `carppcap simulate --help` says; `rows` are its options."""
+    """Return the text of `carppcap simulate --help`; `rows` are its options."""
     head = translate(
         "Usage: carppcap simulate [FILE] [OPTIONS] [-- OPTIONS OF THE DAEMON]\n"
         "\n"

@@ -1,7 +1,7 @@
 """Messages in the reader's language.
 
-English is the source, so a missing or damaged catalogue means English.  Nothing here
-raises.
+The messages in the sources are English.  They stay English if the catalogue of the
+reader's language is missing or damaged.  Nothing here raises.
 """
 
 import os
@@ -14,12 +14,12 @@ from carppcap.errors import CarpError
 DOMAIN = "carppcap"
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
-"""Holds LANGUAGE/LC_MESSAGES/carppcap.mo; the .po beside it is its source."""
+"""Contains LANGUAGE/LC_MESSAGES/carppcap.mo, compiled from carppcap.po beside it."""
 
 
 def translate(template: str) -> str:
-    """Return `template` in the reader's language, its {placeholders} unfilled."""
-    # The entry of the empty string is the header of a catalogue.
+    """Return `template` in the reader's language, still with its {placeholders}."""
+    # In a catalogue, the entry of the empty string is the header of the file.
     return _catalogue()(template) if template else template
 
 
@@ -29,11 +29,12 @@ def translate_error(error: CarpError) -> str:
 
 
 def wanted_languages(environment: Mapping[str, str]) -> list[str]:
-    """Return the languages that `environment` asks for, best first, until English.
+    """Return the languages that `environment` asks for, the preferred one first.
 
-    As in GNU gettext the first of LC_ALL, LC_MESSAGES and LANG that is set decides,
-    and LANGUAGE overrides it unless it is C.  Python's own search obeys LANGUAGE even
-    in the C locale, so a script that asked for C would get words it cannot match.
+    The list ends before English, for which there is no catalogue.  As in GNU gettext,
+    the first of LC_ALL, LC_MESSAGES and LANG that is set is the locale, and LANGUAGE
+    overrides it, unless the locale is C or English.  Python's own search obeys LANGUAGE
+    even if the locale is C, so a script that sets C could not rely on English messages.
     """
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     locale = next((environment[name] for name in names if environment.get(name)), "C")
@@ -41,7 +42,7 @@ def wanted_languages(environment: Mapping[str, str]) -> list[str]:
         return []
     languages = environment.get("LANGUAGE", "").split(":")
     wanted = [language for language in languages if language] or [locale]
-    # There is no catalogue for English, so the search must not go past it.
+    # A reader who prefers English to a language must not get that language.
     return list(takewhile(lambda language: not _is_english(language), wanted))
 
 
@@ -52,12 +53,16 @@ def _is_english(locale: str) -> bool:
 
 @cache
 def _catalogue() -> Callable[[str], str]:
-    # Read once: a process keeps its language.
+    # Cached: the language does not change while the process runs.
     return load(DIRECTORY, wanted_languages(os.environ))
 
 
 def load(directory: str, languages: list[str]) -> Callable[[str], str]:
-    """Return what translates a message into the first of `languages` that we have."""
+    """Return a function that translates messages into the first possible language.
+
+    That is the first of `languages` with a catalogue in `directory`.  If there is none,
+    or if it is damaged, the function returns each message unchanged.
+    """
     from gettext import translation  # noqa: PLC0415 - not for the daemon
 
     try:
