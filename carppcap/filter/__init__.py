@@ -1,1 +1,1 @@
-"""What the kernel is to hold back, and when."""
+"""Capture filters for the kernel, and when to narrow them in a flood of frames."""

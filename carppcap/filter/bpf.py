@@ -1,12 +1,14 @@
 """The kernel's capture filter, in the language of pcap-filter(7).
 
-The wide filter passes all of protocol 112, so that the log can name senders with a
-wrong vhid or TTL, and those that have our address (ucarp's filter drops these).  During
-a flood the filter is narrow: the kernel then makes those checks of `ingress` that need
-no password.  The narrow filter passes everything that `ingress` would accept.
+The wide filter passes all frames of protocol 112.  The log can then name senders with a
+wrong vhid or TTL, and senders that have our address, whose frames ucarp's filter drops.
+During a flood the filter is narrow: the kernel then makes those checks of `ingress`
+that need no password.  The narrow filter passes every frame that `ingress` would
+accept.
 
-The checks of IPv4 respect the length of the IP header.  Those of IPv6 expect the
-payload right after the fixed header, as libpcap does when it compares the protocol.
+Checks of IPv4 adverts take the length of the IP header into account.  Checks of IPv6
+adverts expect that no extension headers precede the advert, as libpcap does when it
+compares the protocol.
 """
 
 from collections.abc import Iterator
@@ -19,11 +21,11 @@ from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
 
 
 class Sieve(NamedTuple):
-    """What the filter drops; by default nothing.
+    """What the filter drops of protocol 112: by default nothing.
 
-    A `narrow` one drops what `ingress` would refuse without looking at the digest.
-    `slices` is a power of 2, 1..256.  If it is more than 1, a narrow filter passes the
-    senders in `known`, and of all others those whose address modulo `slices` is `turn`.
+    With `narrow` it drops adverts that `ingress` would refuse whatever their digest.
+    `slices` is a power of 2, 1..256.  If it is greater than 1, the filter passes only
+    the senders in `known` and those whose address modulo `slices` equals `turn`.
     """
 
     narrow: bool = False
@@ -36,9 +38,9 @@ WIDE = Sieve()
 
 
 def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
-    """Return the filter of the host with this `config`.
+    """Return the filter for the host with this `config`.
 
-    It passes the families in which the host advertises.
+    It passes only frames of families in which the host sends adverts.
     """
     parts = [
         " and ".join(_terms(config, family, sieve))
@@ -83,7 +85,7 @@ def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
 
 
 def _destination(group: Address, own: Address | None) -> str:
-    """Return the term for adverts to the group or to our own address."""
+    """Return the term that passes adverts to the group or to our own address."""
     if own is None:
         return f"dst host {group}"
     return f"(dst host {group} or dst host {_plain(own)})"
@@ -101,5 +103,5 @@ def _sample(family: Family, sieve: Sieve) -> str:
 
 
 def _plain(address: Address) -> str:
-    """Return `address` as text, without the interface of a link-local one."""
+    """Return `address` as text, without the zone of a link-local address (`%eth0`)."""
     return str(address).partition("%")[0]

@@ -5,27 +5,29 @@
       │                                 └──────still a flood───────┘       │
       └──────────────────────────────flood over────────────────────────────┘
 
-Reading a frame takes some ten microseconds, so a flood takes all our time and fills
-the ring, and the adverts of the master are dropped.  The narrow filter costs us
-nothing, but it also hides misconfigured peers from the log.  The kernel does not count
-what a filter drops, so only a glimpse through the wide filter shows whether the flood
-is over.
+It takes about ten microseconds to read a frame.  A flood therefore takes all our time
+and fills the ring, and the kernel drops adverts of the master.  The narrow filter
+(`bpf`) drops the flood without any work for us, but it also hides misconfigured peers
+from the log.  The kernel does not count the frames that a filter drops.  So the only
+way to find whether the flood is over is a glimpse: the wide filter for a short time.
 
 A flood of well-formed adverts with wrong digests passes the narrow filter.  If it is
-still too much, we read the senders whose authentic adverts we know, and all others in
-turns: in the worst case an eighth of all addresses at a time.
+still too much for us, the filter always passes known senders, from which we have
+received authentic adverts.  All other addresses are divided into up to eight slices,
+and the filter passes one slice at a time, in turns.
 
-Why every peer is heard and two masters never last:
+Why every peer is heard and two masters do not last:
 
-1. Everything that `ingress` would accept passes the narrow filter (`bpf`).
-2. Only senders that were never heard take turns.  A turn is longer than our advert
-   interval, thus longer than that of any better host.  A better host is heard within
-   nine of our intervals, is known from then on, and we yield to it.  Of two masters
-   that filter, the worse one yields.  A flood in the name of the better one can drown
-   it, as it could without a filter.
-3. A backup that has missed its master for three quarters of the master-down interval
-   reads every sender, because the next master may be unknown.
-4. All of this ends with the flood, at the latest one pause later.
+1. The narrow filter passes every frame that `ingress` would accept.
+2. Only unknown senders have to wait for their turn.  A turn is longer than our advert
+   interval, and a better host has a shorter interval, so it sends an advert in its
+   turn.  We hear it within nine of our intervals; then it is known, and we yield to
+   it.  If two masters filter, the worse one yields.  Only a flood with the address of
+   the better one can hide its adverts, as it could without a filter.
+3. A backup that has heard no advert for three quarters of its master-down interval
+   reads every sender, because the new master may be an unknown one.
+4. At most one pause between two glimpses after the flood has ended, the filter is wide
+   again.
 """
 
 from enum import Enum
@@ -36,22 +38,28 @@ from carppcap.filter.bpf import WIDE, Sieve
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 READABLE_PER_S = 1_000
-"""Useless frames a second that are no flood; as many again may come at once."""
+"""The most useless frames a second that are no flood.
+
+The same number may also arrive at once."""
 
 BEARABLE_PER_S = 10_000
-"""Useless frames a second that we read under a flood: a tenth of our time."""
+"""The most useless frames a second that we read in a flood, in a tenth of our time."""
 
 BACKLOG_MAX = 5_000
-"""More frames than the ring holds: those read before it was narrowed do not count."""
+"""More frames than the ring holds.
+
+The frames in the ring when the filter is narrowed must not count as a new flood."""
 
 SLICES_MAX = 8
 TURN_NS_MIN = 100 * NS_PER_MS
 
 GLIMPSE_NS = 50 * NS_PER_MS
-"""Longer than the kernel delays a frame."""
+"""How long a glimpse lasts: longer than the kernel delays a frame."""
 
 GLIMPSE_FRAMES_MAX = 500
-"""Enough to recognise a flood, and fewer than the ring holds."""
+"""The most useless frames of a glimpse.
+
+They are enough to recognise a flood, and fewer than the ring holds."""
 
 PAUSE_NS_MIN = 2 * NS_PER_S
 PAUSE_NS_MAX = 30 * NS_PER_S
@@ -64,7 +72,7 @@ FORGOTTEN_NS = 60 * NS_PER_S
 
 
 class FloodBegan(NamedTuple):
-    """The filter was narrowed.  `rate` is useless frames a second."""
+    """News that the filter was narrowed.  `rate` is in useless frames a second."""
 
     rate: int
 
@@ -73,7 +81,7 @@ class FloodBegan(NamedTuple):
 
 
 class FloodEnded(NamedTuple):
-    """The filter is wide again.  `frames` of the flood were read meanwhile."""
+    """News that the filter is wide again.  `frames` were read during the flood."""
 
     duration_ns: Interval
     frames: int
@@ -86,8 +94,10 @@ class FloodEnded(NamedTuple):
 
 
 class Stage(Enum):
-    """The filter that the kernel is to apply, and the useless frames that it may pass:
-    how many a second, and how many at once on top of that."""
+    """A stage of the filter, and the useless frames that it may pass before it changes.
+
+    The values are frames a second, and frames that may arrive at once on top of these.
+    """
 
     WIDE = (READABLE_PER_S, READABLE_PER_S)
     NARROW = (BEARABLE_PER_S, BACKLOG_MAX)
@@ -95,9 +105,9 @@ class Stage(Enum):
 
 
 class Bucket:
-    """A leaky bucket: it leaks `per_s` frames a second and holds `size`.
+    """A leaky bucket, which leaks `per_s` frames a second and holds `size` frames.
 
-    `frames` is the number of frames since it was last empty.
+    `frames` is the number of frames poured into it since it was last empty.
     """
 
     def __init__(self, per_s: int, size: int) -> None:
@@ -108,7 +118,7 @@ class Bucket:
         self.frames = 0
 
     def pour(self, frames: int, now: Instant) -> bool:
-        """Add `frames`.  True if the bucket overflows."""
+        """Add `frames` at `now`; return True if the bucket overflows."""
         if self._empty_at <= now:
             self._empty_at = self._filling_since = now
             self.frames = 0
@@ -117,16 +127,20 @@ class Bucket:
         return self._empty_at - now > self._size_ns
 
     def rate(self, now: Instant) -> int:
-        """Return frames a second since it was last empty, at least 1 ms ago."""
+        """Return the frames a second that were poured in since it was last empty.
+
+        A time of less than 1 ms counts as 1 ms.
+        """
         return self.frames * NS_PER_S // max(now - self._filling_since, NS_PER_MS)
 
 
 class FloodGate:
     """Decides how narrow the kernel's filter is for one host.
 
-    Call `note_advert` for each authentic advert and `count` after each read and at
-    `deadline`; then put `sieve` in force.  `interval_ns` is our advert interval and
-    `master_down_ns` our master-down interval.  Instants must not decrease.
+    Call `note_advert` for each authentic advert, and `count` after each read and at
+    `deadline`.  After each call of `count`, set the filter that `sieve` describes.
+    `interval_ns` is our advert interval, and `master_down_ns` is our master-down
+    interval.  Instants must not decrease.
     """
 
     def __init__(self, interval_ns: Interval, master_down_ns: Interval) -> None:
@@ -148,7 +162,7 @@ class FloodGate:
         self.sieve = WIDE
 
     def note_advert(self, source: Address, at: Instant) -> None:
-        """Note an authentic advert from `source`."""
+        """Remember that `source` sent an authentic advert at `at`: it is known."""
         self._advert_at = at
         if source not in self._known and len(self._known) >= KNOWN_MAX:
             # Replayed adverts under many addresses must not displace active senders.
@@ -161,7 +175,7 @@ class FloodGate:
     def count(
         self, useless: int, now: Instant, *, waiting: bool
     ) -> FloodBegan | FloodEnded | None:
-        """Count the `useless` frames of one read.  Return what to log, if anything.
+        """Count the `useless` frames of one read; return news for the log, or None.
 
         `waiting` is True if we are a backup.
         """
@@ -186,7 +200,11 @@ class FloodGate:
         return news
 
     def _may_look(self, now: Instant, waiting: bool) -> bool:
-        """True for a backup just after an advert, so that it misses none."""
+        """True if a glimpse may begin now.
+
+        A backup waits for an advert first, so that the glimpse does not make it miss
+        one; but it waits for at most one turn.
+        """
         assert self._stage_ends is not None
         just_heard = self._advert_at is not None and now - self._advert_at < GLIMPSE_NS
         return just_heard or not waiting or now >= self._stage_ends + self._turn_ns
@@ -224,7 +242,7 @@ class FloodGate:
         self._bucket = Bucket(*stage.value)
 
     def _take_turns(self, now: Instant, waiting: bool) -> None:
-        """Set `sieve` and `deadline` to what follows from the stage."""
+        """Set `sieve` and `deadline` for the current stage and turn."""
         ends = self._stage_ends
         if ends is not None and now >= ends:
             ends += self._turn_ns

@@ -1,9 +1,9 @@
 """A quick test for forged adverts, used only while a flood lasts.
 
-To decode, check and log a frame takes some twenty times as long as to see that its
-digest is wrong.  A flood in the name of a peer passes every filter of the kernel; this
-test decides whether the peer's next advert still finds room.  Without it the tests of
-floods failed now and then.
+It takes some twenty times as long to decode, check and log a frame as to find that its
+digest is wrong.  A flood of forged adverts with the source address of a peer passes
+every filter of the kernel.  Without this test we would read it so slowly that the ring
+could be full when the peer's next advert arrives; tests of floods sometimes failed.
 """
 
 from carppcap.election.config import VirtualHostConfig
@@ -15,7 +15,10 @@ _ADVERT_OF_IPV6 = 14 + 40
 
 
 class ForgeryTest:
-    """Finds the forged among the usual frames that claim to be adverts of one group."""
+    """Recognises forged adverts of one group in frames of the usual shape.
+
+    That is an IPv4 header without options, or an IPv6 header without extensions.
+    """
 
     def __init__(self, config: VirtualHostConfig) -> None:
         self._head = bytes((VERSION << 4 | TYPE_ADVERT, config.vhid))
@@ -26,9 +29,9 @@ class ForgeryTest:
         )
 
     def is_forged(self, frame: bytes) -> bool:
-        """True if the digest of this Ethernet frame is wrong, so that it is no advert.
+        """True if this Ethernet frame has the shape of an advert and a wrong digest.
 
-        False says only that the frame has to be decoded and checked.
+        False does not mean that it is genuine: it still has to be decoded and checked.
         """
         if frame[12:15] == b"\x08\x00\x45":
             start = _ADVERT_OF_IPV4

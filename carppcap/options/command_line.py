@@ -1,7 +1,7 @@
-"""The words of a command line, read as ucarp's getopt_long(3) reads them.
+"""The parser of command lines, which reads words as ucarp's getopt_long(3) does.
 
-Values are checked one by one here; together they are checked when a virtual host is
-made of them (`Settings.virtual_host`).
+Each value is checked here by itself.  Whether the values fit together is checked when a
+virtual host is made of them (`Settings.virtual_host`).
 """
 
 from collections import deque
@@ -14,14 +14,18 @@ from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS, Option
 
 Given = tuple[Option, str, str]
-"""An option of a command line: its row, its name as given, the text of its value."""
+"""An option that was given: its row in the table, its name, and the text of its value.
+
+The name is the one that was given, of the two that an option may have (-s, --srcip).
+"""
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
-    """Return the settings, and the words that belong to no option.
+    """Return the settings that `arguments` give, and the words that are not options.
 
-    Options may be bundled, abbreviated and mixed with words, as for getopt_long(3).
-    Of two that contradict each other the last one wins.  Raises `ConfigError`.
+    Options may be bundled, abbreviated and mixed with other words, as for
+    getopt_long(3).  If two options contradict each other, the last one counts.  Raises
+    `ConfigError`.
     """
     values, words = parse_values(arguments, OPTIONS)
     return Settings(**values), words
@@ -30,7 +34,11 @@ def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
 def parse_values(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the given values by field, and the other words, for these `rows`."""
+    """Parse `arguments` by the options in `rows`.
+
+    Return the values by field (`Option.field`), and the words that are not options.
+    Raises `ConfigError`.
+    """
     given, words = split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
@@ -39,7 +47,11 @@ def parse_values(
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:
-    """Add `value` to the values that were given before it."""
+    """Put the next value of an option into `values`.
+
+    It replaces an earlier value of `field`, except that addresses and peers are added
+    to the earlier ones.
+    """
     if field == "addresses":
         value = merge_virtual_addresses(values.get(field, ()), value)
     elif field == "peers":
@@ -56,9 +68,9 @@ def _put(values: dict[str, Any], field: str, value: Any) -> None:
 def passwords(
     arguments: Sequence[str], rows: Sequence[Option] = OPTIONS
 ) -> list[bytes]:
-    """Return every password given, also those that a later one replaces.
+    """Return every password in `arguments`, even if a later option replaces it.
 
-    Raises `ConfigError` where `parse` does.
+    Raises `ConfigError` as `split` does.
     """
     given, _ = split(arguments, rows)
     return [encode(text) for row, _, text in given if row.field == "password"]
@@ -67,9 +79,10 @@ def passwords(
 def split(
     arguments: Sequence[str], rows: Sequence[Option]
 ) -> tuple[list[Given], list[str]]:
-    """Return each option that is given, and the other words.
+    """Return the options in `arguments`, and the words that are not options.
 
-    Raises `ConfigError` for options that are unknown, ambiguous or incomplete.
+    Raises `ConfigError` for an option that is unknown, that is ambiguous, that lacks
+    its value, or that has a value but takes none.
     """
     given: list[Given] = []
     words: list[str] = []
@@ -123,8 +136,8 @@ def _find_long(name: str, rows: Sequence[Option]) -> Option:
         if row.long == name:
             return row
     meant = [row for row in rows if row.long.startswith(name)]
-    # An abbreviation that is unique among ucarp's options means that option: --no is
-    # --nomcast, whatever options we add.
+    # If several options begin with an abbreviation, those of ucarp precede ours.  So
+    # --no means --nomcast, as with ucarp, although we also have --no-farewell.
     meant = [row for row in meant if row.ucarp] or meant
     if not meant:
         raise ConfigError("Unknown option: {name} (see --help)", name=f"--{name}")

@@ -1,7 +1,7 @@
 """Parsers for the values of options, one for each kind of value.
 
-Each takes the text and the name by which the option was given, and raises `ConfigError`
-with that name in it.  No file is opened.
+A parser takes the text of the value and the name by which the option was given.  It
+raises a `ConfigError`, which contains that name.  No parser opens a file.
 """
 
 import re
@@ -23,15 +23,15 @@ FACILITIES = {
     "ftp": 11, "local0": 16, "local1": 17, "local2": 18, "local3": 19, "local4": 20,
     "local5": 21, "local6": 22, "local7": 23,
 }  # fmt: skip
-"""Facilities of syslog by name (RFC 5424, table 1)."""
+"""The numbers of syslog's facilities, by name (RFC 5424, table 1)."""
 
 NO_SYSLOG = "none"
 
 
 class VirtualAddress(NamedTuple):
-    """An address that a group shares, and its prefix length if given.
+    """An address that a group shares, and the length of its prefix.
 
-    The length is 0..32 for IPv4 and 0..128 for IPv6.
+    The length is 0..32 for IPv4 and 0..128 for IPv6, or None if it was not given.
     """
 
     address: Address
@@ -42,9 +42,9 @@ class VirtualAddress(NamedTuple):
 
 
 def parse_number(text: str, what: str, low: int, high: int) -> int:
-    """Return a whole number as strtol(3) reads it with base 0: `010` is 8.
+    """Return a whole number, read as strtol(3) does with base 0, e.g. `010` as 8.
 
-    Raises `ConfigError` unless all of `text` is a number from `low` to `high`.
+    Raises `ConfigError` unless the whole of `text` is a number from `low` to `high`.
     """
     number = None
     if re.fullmatch(r"\s*\+?0[0-7]+", text, re.ASCII):
@@ -58,7 +58,10 @@ def parse_number(text: str, what: str, low: int, high: int) -> int:
 
 
 def parse_password(password: bytes) -> bytes:
-    """Return `password`; raise `ConfigError` if kernels or ucarp could not use it."""
+    """Return `password` unchanged.
+
+    Raises `ConfigError` if BSD kernels or ucarp could not use it.
+    """
     if not password:
         raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
     if len(password) > PASSWORD_LENGTH_MAX:
@@ -71,10 +74,10 @@ def parse_password(password: bytes) -> bytes:
 
 
 def parse_address(text: str, what: str) -> Address:
-    """Return an address of either family.
+    """Return an IPv4 or IPv6 address.
 
-    IPv4-mapped IPv6 addresses are refused, as they are never on a wire.  So are zones,
-    as the interface is another option.
+    Raises `ConfigError` also for an IPv4-mapped IPv6 address, which no datagram has,
+    and for an address with a zone (`%eth0`): the interface is an option of its own.
     """
     try:
         return IPv4Address(text)
@@ -95,13 +98,17 @@ def parse_address(text: str, what: str) -> Address:
 
 
 def parse_source(text: str, what: str) -> Address:
-    """Return an address of this host; any IPv4 address will do, as with ucarp."""
+    """Return an address of this host.
+
+    Any IPv4 address is allowed, as with ucarp.  An IPv6 address must be one that a host
+    can have on a network (`is_host`).
+    """
     address = parse_address(text, what)
     return address if address.version == 4 else _checked_host(address, what)
 
 
 def parse_peers(text: str, what: str) -> tuple[Address, ...]:
-    """Return the addresses of other hosts, separated by commas."""
+    """Return the addresses of other hosts, which commas separate in `text`."""
     return tuple(
         _checked_host(parse_address(part, what), what) for part in text.split(",")
     )
@@ -117,7 +124,10 @@ def _checked_host(address: Address, what: str) -> Address:
 
 
 def parse_virtual_addresses(text: str, what: str) -> tuple[VirtualAddress, ...]:
-    """Return addresses of a group, separated by commas, with or without prefixes."""
+    """Return the virtual addresses in `text`, which commas separate.
+
+    Each may have the length of its prefix, e.g. `10.1.1.252/24`.
+    """
     return tuple(_virtual_address(part, what) for part in text.split(","))
 
 
@@ -134,7 +144,7 @@ def _virtual_address(text: str, what: str) -> VirtualAddress:
 
 
 def is_host(address: Address) -> bool:
-    """True if `address` can be that of a host which others can send to."""
+    """True if a host can have `address` on a network, so that others can send to it."""
     return not (
         address.is_multicast
         or address.is_unspecified
@@ -146,11 +156,11 @@ def is_host(address: Address) -> bool:
 def merge_virtual_addresses(
     known: tuple[VirtualAddress, ...], more: tuple[VirtualAddress, ...]
 ) -> tuple[VirtualAddress, ...]:
-    """Return all of them in their order, each address once.
+    """Return `known` and then `more`, with each address once.
 
-    A single IPv4 address without a prefix may be any, as with ucarp.  Raises
-    `ConfigError` for others that hosts cannot share, and for an address with two
-    different prefixes.
+    Raises `ConfigError` for an address with two different prefixes, and for addresses
+    that hosts cannot share on a network.  A single IPv4 address without a prefix is not
+    checked, because ucarp accepts any.
     """
     merged = {virtual.address: virtual for virtual in known}
     for virtual in more:
@@ -165,7 +175,7 @@ def merge_virtual_addresses(
                 other=virtual.prefix,
             )
     virtuals = tuple(merged.values())
-    # The form that ucarp accepts.
+    # The only form that ucarp has.
     is_plain = [(v.address.version, v.prefix) for v in virtuals] == [(4, None)]
     for virtual in virtuals:
         if not is_plain and not is_host(virtual.address):
@@ -177,7 +187,10 @@ def merge_virtual_addresses(
 
 
 def parse_mac(text: str, what: str) -> bytes:
-    """Return the MAC of one host, as any `ifconfig` shows it; not all zeros."""
+    """Return a MAC, written as any `ifconfig` shows it: with colons or hyphens.
+
+    Raises `ConfigError` for a multicast MAC and for one that is all zeros.
+    """
     mac = b""
     if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text, re.ASCII):
         mac = bytes(int(byte, 16) for byte in re.split("[:-]", text))
@@ -192,12 +205,12 @@ def parse_mac(text: str, what: str) -> bytes:
 
 
 def number(low: int, high: int) -> Callable[[str, str], int]:
-    """Return a parser of numbers from `low` to `high`."""
+    """Return a parser for numbers from `low` to `high`."""
     return lambda text, what: parse_number(text, what, low, high)
 
 
 def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
-    """Return a parser of the values of `choices`, in upper or lower case."""
+    """Return a parser for the values of `choices`, in upper or lower case."""
 
     def parse(text: str, what: str) -> Enum:
         try:
@@ -211,29 +224,35 @@ def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
 
 
 def plain_text(text: str, what: str) -> str:
-    """Return any text that is not empty."""
+    """Return `text` unchanged.  Raises `ConfigError` if it is empty."""
     if not text:
         raise ConfigError("{what} is empty", what=what)
     return text
 
 
 def any_text(text: str, what: str) -> str:
-    """Return any text."""
+    """Return `text` unchanged, whatever it is."""
     return text
 
 
 def password(text: str, what: str) -> bytes:
-    """Return a password in the bytes that were typed."""
+    """Return the password as the bytes that were typed.
+
+    Raises `ConfigError` if BSD kernels or ucarp could not use it.
+    """
     return parse_password(encode(text))
 
 
 def encode(text: str) -> bytes:
-    """Return the bytes that were typed, even if they are not UTF-8."""
+    """Return the bytes from which Python decoded an argument of the process.
+
+    They need not be UTF-8.
+    """
     return text.encode("utf-8", "surrogateescape")
 
 
 def facility(text: str, what: str) -> str:
-    """Return a facility of syslog, or `NO_SYSLOG`."""
+    """Return the name of a facility of syslog, or `NO_SYSLOG`."""
     name = text.lower()
     if name != NO_SYSLOG and name not in FACILITIES:
         raise ConfigError(
@@ -245,5 +264,8 @@ def facility(text: str, what: str) -> str:
 
 
 def seconds(text: str, what: str) -> Interval:
-    """Return a time in ns, given in whole seconds, a day at most; 0 means none."""
+    """Return nanoseconds for a number of seconds from 0 to 86400.
+
+    What 0 means depends on the option.
+    """
     return parse_number(text, what, 0, SECONDS_MAX) * NS_PER_S

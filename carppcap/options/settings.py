@@ -1,4 +1,4 @@
-"""What the command line said, and the virtual host that it describes."""
+"""The settings that a command line gives, and the virtual host that they describe."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,10 +13,11 @@ from carppcap.wire.auth import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(GroupSettings):
-    """Everything the command line said; None or empty where it said nothing.
+    """All settings of a command line.
 
-    What a virtual host takes as it is comes from `GroupSettings`.  A script may run for
-    `script_timeout_ns`; 0 means without a limit.
+    Those that were not given have their defaults, which may be None or empty.  The
+    fields of `GroupSettings` are those that a virtual host uses unchanged.  A script
+    that runs longer than `script_timeout_ns` is killed; 0 means that there is no limit.
     """
 
     interface: str | None = None
@@ -42,20 +43,23 @@ class Settings(GroupSettings):
 
     @property
     def vips(self) -> tuple[Address, ...]:
-        """The virtual addresses, without their prefixes."""
+        """The virtual addresses without their prefixes."""
         return tuple(virtual.address for virtual in self.addresses)
 
     @property
     def prefixes(self) -> tuple[int | None, ...]:
-        """The prefix length of each, as `VirtualHostConfig.prefixes`."""
+        """The prefix length of each virtual address, None where it was not given.
+
+        Empty if none was given, as in `VirtualHostConfig.prefixes`.
+        """
         lengths = tuple(virtual.prefix for virtual in self.addresses)
         return () if set(lengths) == {None} else lengths
 
     def virtual_host(self, interface: str) -> VirtualHostConfig:
-        """Return the virtual host that these settings describe.
+        """Return the virtual host on `interface` that these settings describe.
 
-        Raises `ConfigError` if something is missing or impossible, in ucarp's order
-        and words.
+        Raises `ConfigError` if settings are missing or do not fit together.  Missing
+        ones are reported in the order and in the words of ucarp.
         """
         if self.vhid is None:
             raise ConfigError("You must supply a valid virtual host id (--vhid, 1-255)")
@@ -78,13 +82,14 @@ class Settings(GroupSettings):
         return host
 
     def host(self, *, vhid: int, **values: Any) -> VirtualHostConfig:
-        """Return a virtual host of these values, and else of these settings.
+        """Return a virtual host with these settings, some replaced by `values`.
 
-        `values` are fields of `VirtualHostConfig`.  Raises `ConfigError` for values
-        that are impossible together.
+        `values` are fields of `VirtualHostConfig`.  Raises `ConfigError` if settings do
+        not fit together.
         """
         shared = {field.name: getattr(self, field.name) for field in _SHARED}
-        # OpenBSD leaves the usual one out of its digest (`carp_hmac_prepare_ctx`).
+        # OpenBSD signs its MAC only if it is not the usual one
+        # (`carp_hmac_prepare_ctx`).
         if self.link_address == kernel_mac(vhid):
             shared["link_address"] = b""
         shared |= {
@@ -99,15 +104,21 @@ class Settings(GroupSettings):
     def _usual_source_mac(self) -> SourceMac:
         """Return the default source MAC of adverts.
 
-        Peers given by address may be behind a network that knows the NIC only.  With
-        --vmac, adverts from the virtual MAC teach switches where it is.
+        With --peer it is that of the interface, because networks without multicast may
+        drop frames from any other MAC.  With --vmac it is the virtual MAC of the
+        addresses, so that adverts teach switches where that MAC is.  Otherwise it is
+        the one that ucarp uses.
         """
         if self.peers:
             return SourceMac.REAL
         return SourceMac.BSD if self.vmac else SourceMac.VIRTUAL
 
     def _check_peers(self, families: set[Family]) -> None:
-        """Raise `ConfigError` unless every advert can be sent to the peers."""
+        """Raise `ConfigError` if --peer contradicts other settings.
+
+        `families` are those of the virtual addresses; each must have a peer, and each
+        peer must be of one of them.
+        """
         if not self.peers:
             return
         if self.nomcast or self.group != CARP_GROUP:

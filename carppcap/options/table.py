@@ -1,6 +1,6 @@
-"""Every option of the command line: the one place where they are described.
+"""The table of the daemon's options, the only place where they are described.
 
-Parser, help, man page and tests read these rows.
+The parser, the help text, the man page and tests use its rows.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,12 @@ from carppcap.options import parsers as read
 
 
 class Option(NamedTuple):
-    """One option of the command line.
+    """One option of a command line.
 
-    `field` is the setting that it fills.  `parse` reads its value and is None for a
-    flag.  `help` is the line of --help, `detail` what the man page says beyond it.
-    `ucarp` is True if ucarp has the option too: its abbreviations win over ours.
+    `field` is the field of `Settings` that the option sets.  `parse` is the parser of
+    its value, or None for an option without a value.  `help` is its text in --help and
+    in the man page, and `detail` is more text for the man page alone.  `ucarp` is True
+    if ucarp has this option, too: abbreviations then mean it rather than one of ours.
     """
 
     short: str
