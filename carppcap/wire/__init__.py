@@ -1,1 +1,4 @@
-"""Bytes and values: headers, digests, frames.  The only importer of impacket."""
+"""Headers, digests and frames, as bytes and as values.
+
+This is the only package that imports impacket.
+"""

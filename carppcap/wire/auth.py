@@ -4,9 +4,10 @@ The digest covers version, type, vhid, every virtual address (those of IPv4 firs
 family in ascending order) and the counter.  It covers neither advbase, advskew and
 demotion nor the source address, and it is the same for the adverts of both families.
 
-The kernels differ in two points.  OpenBSD leaves link-local addresses out; FreeBSD and
-NetBSD sign them.  And OpenBSD signs the MAC address of its carp interface if it was set
-by hand.  carppcap signs as OpenBSD does and accepts every form (`Verifier`).
+BSD kernels differ in two points.  FreeBSD and NetBSD sign link-local addresses, and
+OpenBSD does not.  OpenBSD signs the MAC of its carp interface if that was set by hand,
+and FreeBSD and NetBSD never sign a MAC.  carppcap accepts every form (`Verifier`).  It
+signs as OpenBSD does until it has heard a peer that signs in another form (`egress`).
 """
 
 import hmac
@@ -18,22 +19,22 @@ from carppcap.errors import PasswordError
 from carppcap.wire.header import TYPE_ADVERT, VERSION
 
 PASSWORD_LENGTH_MAX = 19
-"""The kernels keep 20 bytes with a closing zero: 19 characters take effect."""
+"""The longest password: BSD kernels keep 20 bytes, of which the last is a zero."""
 
 _KEY_LENGTH = 20
 
 _UNHASHED = frozenset((b"\0" * 4, b"\xff" * 4, b"\0" * 16, b"\xff" * 16))
-"""The loop by which the kernels sort addresses never selects these."""
+"""Addresses that no digest covers: the loop that sorts addresses never selects them."""
 
 _VIRTUAL_MACS = (b"\x00\x00\x5e\x00\x00", b"\x00\x00\x5e\x00\x01")
-"""The first bytes of the MACs that ucarp and the kernels make from the vhid."""
+"""The first 5 bytes of the MACs that ucarp and BSD kernels make from the vhid."""
 
 
 class Key:
-    """A shared password, which no log, `repr` or traceback can show.
+    """The password that a group shares; no log, `repr` or traceback can show it.
 
-    `password` is 1 to 19 bytes, or 20 where a kernel was given a raw key.  Raises
-    `PasswordError`.
+    `password` has 1 to 19 bytes, or 20 if a BSD kernel was given a raw key.  Raises
+    `PasswordError` for any other length.
     """
 
     __slots__ = ("_secret",)
@@ -55,8 +56,8 @@ class Key:
 class Authenticator:
     """Signs and verifies the adverts of one vhid with one set of addresses.
 
-    `link_address` is empty, or the 6 bytes of a MAC to be signed too.  `link_local` is
-    True if link-local addresses are signed.  `type` is that of the advert's first byte.
+    `link_address` is a MAC of 6 bytes that is signed, too, or empty.  `link_local` is
+    True if link-local addresses are signed.  `type` is the type in the header.
     """
 
     __slots__ = ("_signed", "link_local")
@@ -73,25 +74,25 @@ class Authenticator:
     ) -> None:
         self.link_local = link_local
         head = bytes((VERSION, type)) + link_address + bytes((vhid,))
-        # All but the counter, which a copy of this state adds.
+        # The state after all bytes but the counter; each digest continues from a copy.
         self._signed = hmac.new(key._secret, head + _signed(vips, link_local), "sha1")
 
     def digest(self, counter: int) -> bytes:
-        """Return the digest, 20 bytes, for a `counter` of 64 bits."""
+        """Return the digest of 20 bytes for `counter`, a number of 64 bits."""
         state = self._signed.copy()
         state.update(counter.to_bytes(8, "big"))
         return state.digest()
 
     def verify(self, counter: int, digest: bytes) -> bool:
-        """True if `digest` belongs to `counter`, compared in constant time."""
+        """True if `digest` is the digest for `counter`; takes constant time."""
         return hmac.compare_digest(self.digest(counter), digest)
 
 
 class Verifier:
     """Verifies adverts in every form in which a genuine peer may have signed them.
 
-    The arguments are those of `Authenticator`.  There is one form only if no address
-    is link-local and no MAC was set by hand.
+    The arguments are those of `Authenticator`.  The forms differ in whether link-local
+    addresses are signed and in which MAC is signed, if any.
     """
 
     __slots__ = ("_forms", "_link_addresses", "usual")
@@ -108,7 +109,7 @@ class Verifier:
         addresses = tuple(vips)
         has_link_local = _signed(addresses, True) != _signed(addresses, False)
 
-        @lru_cache(maxsize=4)  # Ours, none, and those of peers that were heard last.
+        @lru_cache(maxsize=4)  # For our MAC, for none, and for those of recent peers.
         def forms(link_address: bytes) -> list[Authenticator]:
             return [
                 Authenticator(
@@ -120,15 +121,15 @@ class Verifier:
         self._forms = forms
         self._link_addresses = dict.fromkeys((link_address, b""))
         self.usual = forms(link_address)[0]
-        """The form in which we sign ourselves."""
+        """The form in which we sign our own adverts until a peer is heard."""
 
     def find(
         self, counter: int, digest: bytes, source_mac: bytes | None = None
     ) -> Authenticator | None:
-        """Return the form in which `digest` belongs to `counter`, or None.
+        """Return the form in which `digest` is right for `counter`, or None.
 
-        `source_mac` is that of the frame, where known: an OpenBSD peer whose MAC was
-        set by hand sends from that MAC.
+        `source_mac` is the source MAC of the frame, or None if the link has none.  An
+        OpenBSD peer whose MAC was set by hand signs that MAC and sends from it.
         """
         link_addresses = self._link_addresses
         if source_mac and not source_mac.startswith(_VIRTUAL_MACS):
@@ -141,10 +142,10 @@ class Verifier:
 
 
 def _signed(vips: Iterable[Address], link_local: bool) -> bytes:
-    """Return the addresses as they are signed: in order, each one once.
+    """Return the bytes of `vips` as a digest covers them: sorted, each address once.
 
-    The kernels keep the number of the interface in bytes 2 and 3 of a link-local
-    address, and clear it before they sign.
+    BSD kernels store the number of the interface in bytes 2 and 3 of a link-local
+    address and set these to zero when they sign.
     """
     kept: set[bytes] = {
         vip.packed[:2] + b"\0\0" + vip.packed[4:] if is_local else vip.packed

@@ -1,10 +1,10 @@
 """Frames from the wire: Ethernet, IPv4, IPv6 and ARP, decoded with impacket.
 
-impacket accepts anything: it fills short buffers with zeros and keeps the defaults of
-its constructors, so that a bare Ethernet header reads as an IP packet with TTL 255, and
-an IP option of length 0 sends it into an endless loop.  This module therefore checks
-every length before impacket sees a byte, and never shows it IP options or extension
-headers.
+impacket accepts anything.  It fills short buffers with zeros and keeps the defaults of
+its constructors: for it, an Ethernet header with nothing behind it contains an IP
+packet with TTL 255.  An IP option of length 0 puts it into an endless loop.  This
+module therefore checks every length before it calls impacket, and gives impacket
+neither IP options nor extension headers.
 """
 
 from dataclasses import dataclass, replace
@@ -34,16 +34,16 @@ IP6_HEADER_LENGTH = 40
 ARP_LENGTH = 28
 _VLAN_TAGS_MAX = 2
 _TAGS = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00"))
-"""Ethertypes of a tag: 802.1Q, 802.1ad and its predecessor."""
+"""Ethertypes of VLAN tags: 802.1Q, 802.1ad and the predecessor of 802.1ad."""
 
 _VLAN_ID_BITS = 0x0FFF
 
 _FRAGMENT_BITS = 0x3FFF  # "more fragments" and the offset
 _EXTENSIONS = frozenset((0, 43, 60))
-"""Headers that may precede any other: hop-by-hop, routing, destination."""
+"""Extension headers that are skipped: hop-by-hop, routing, destination options."""
 
 _EXTENSIONS_MAX = 8
-"""Twice as many as RFC 8200, 4.1, allows."""
+"""The most extension headers that are skipped: twice as many as in RFC 8200, 4.1."""
 
 _FRAGMENT_HEADER = 44
 _ADVERTISEMENT_LENGTH = 24
@@ -51,7 +51,7 @@ _SOLICITED = 0x40
 
 
 class LinkType(Enum):
-    """The header that a frame begins with; the numbers are those of libpcap (DLT_*)."""
+    """The link header with which a frame begins; the numbers are libpcap's (DLT_*)."""
 
     ETHERNET = 1
     RAW = 12
@@ -62,27 +62,29 @@ class LinkType(Enum):
 
 
 Vlan = tuple[int, ...]
-"""The VLAN of a frame: the IDs of its tags, 1..4095, the outer one first.
+"""The VLAN of a frame: the IDs of its tags, 1..4095, with the outer tag first.
 
-An ID of 0 marks a priority and no VLAN (802.1Q, 6.9), and is left out."""
+A tag with ID 0 is left out: it gives a priority and no VLAN (802.1Q, 6.9)."""
 
 UNTAGGED: Vlan = ()
 
 
 class Defect(Enum):
-    """Why a frame is no IP datagram of protocol 112."""
+    """Why a frame does not contain a complete IP datagram of protocol 112."""
 
-    FOREIGN = "foreign"  # another protocol, or of a VLAN and not whole
-    TRUNCATED = "truncated"  # its lengths contradict each other or the capture
+    FOREIGN = "foreign"  # of another protocol; with a VLAN tag also the two below
+    TRUNCATED = "truncated"  # its lengths do not fit together or the captured frame
     FRAGMENT = "fragment"
 
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A complete IP datagram of protocol 112, without IP options.
+    """A complete IP datagram of protocol 112.
 
-    `ttl` is the hop limit of IPv6.  `header_ok` is True if the checksum of the IP
-    header is right; IPv6 has none.  `source_mac` is None where the link has no MAC.
+    `ttl` is the TTL of IPv4 or the hop limit of IPv6.  `header_ok` is True if the
+    checksum of the IPv4 header is right; for IPv6, which has no such checksum, it is
+    always True.  `payload` follows IP options and extension headers.  `source_mac` is
+    None if the link has no MACs.
     """
 
     source: Address
@@ -95,9 +97,9 @@ class Datagram:
 
 
 class Announcement(NamedTuple):
-    """A gratuitous ARP packet, or an unsolicited neighbour advertisement of IPv6.
+    """A gratuitous ARP, or an unsolicited neighbour advertisement of IPv6.
 
-    `address` is at `mac` from now on (RFC 5227, 3; RFC 4861, 7.2.6).
+    It says that `address` now belongs to `mac` (RFC 5227, 3; RFC 4861, 7.2.6).
     """
 
     address: Address
@@ -105,14 +107,14 @@ class Announcement(NamedTuple):
 
 
 Network = tuple[int, bytes, bytes | None]
-"""Ethertype, what follows it, and the sender's MAC where the link has one."""
+"""An Ethertype, the packet of that type, and the sender's MAC (None without one)."""
 
 
 def untag(frame: bytes, link_type: LinkType) -> tuple[Vlan, bytes] | None:
-    """Return the VLAN of `frame`, and the frame without its tags.
+    """Return the VLAN of `frame`, and the frame without its VLAN tags.
 
-    None if it ends within a tag or has more than two.  libpcap puts back the tag that
-    the kernel has taken off.
+    Return None if the frame ends within a tag or has more than two tags.  The kernel
+    removes the outer tag of a received frame, and libpcap inserts it again.
     """
     match link_type:
         case LinkType.ETHERNET:
@@ -147,7 +149,7 @@ def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
     if vlan == UNTAGGED:
         return datagram
     if isinstance(datagram, Defect):
-        return Defect.FOREIGN  # It is not of this link, so there is nothing to count.
+        return Defect.FOREIGN  # A defect on another VLAN must not be counted here.
     return replace(datagram, vlan=vlan)
 
 
@@ -164,8 +166,8 @@ def _decode(network: Network) -> Datagram | Defect:
 def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
     if len(packet) < IP_HEADER_LENGTH:
         return Defect.TRUNCATED
-    # The first byte holds version and header length.  With a length of five words
-    # impacket does not look for options.
+    # The first byte holds version and header length.  Here it says that the header has
+    # five words, so that impacket does not look for options.
     header = IP(b"\x45" + packet[1:IP_HEADER_LENGTH])
     if header.get_ip_p() != PROTOCOL:
         return Defect.FOREIGN
@@ -214,10 +216,11 @@ def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
 
 
 def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
-    """Return the first protocol that is no extension header, and where it starts.
+    """Return the protocol after the extension headers, and the offset of its data.
 
-    The protocol is None if the packet ends before that.  Each extension header begins
-    with the number of the next one and its own length.
+    `protocol` is the next header of the IPv6 header.  The protocol returned is None if
+    the packet ends too early.  An extension header begins with the protocol after it,
+    and its own length beyond 8 bytes, in units of 8 bytes.
     """
     start = IP6_HEADER_LENGTH
     for _ in range(_EXTENSIONS_MAX):
@@ -231,9 +234,9 @@ def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
-    """Return the announcement of an address in `frame`, or None if it is none.
+    """Return the announcement in `frame`, or None if it contains none.
 
-    One of a VLAN is for other hosts, and none either.
+    A frame with a VLAN is for other hosts, so the result is then None.
     """
     vlan, frame = untag(frame, link_type) or (None, frame)
     if vlan != UNTAGGED:
@@ -251,7 +254,10 @@ def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | Non
 
 
 def _gratuitous_arp(packet: bytes) -> Announcement | None:
-    """Return the announcement in an ARP packet whose sender and target are the same."""
+    """Return the announcement in a gratuitous ARP packet, otherwise None.
+
+    A gratuitous ARP has the same IPv4 address as sender and as target.
+    """
     arp = ARP(packet)
     is_ipv4_over_ethernet = (
         arp.get_ar_hrd() == 1
@@ -266,9 +272,10 @@ def _gratuitous_arp(packet: bytes) -> Announcement | None:
 
 
 def _neighbour_advertisement(packet: bytes) -> Announcement | None:
-    """Return the announcement in an unsolicited advertisement to all nodes.
+    """Return the announcement in an unsolicited neighbour advertisement, or None.
 
-    The checks are those of RFC 4861, 7.1.2.  One without a MAC address is none.
+    It must be addressed to all nodes, contain a MAC and pass the checks of RFC 4861,
+    7.1.2.
     """
     header = IP6(packet[:IP6_HEADER_LENGTH])
     end = IP6_HEADER_LENGTH + header.get_payload_length()
@@ -291,7 +298,10 @@ def _neighbour_advertisement(packet: bytes) -> Announcement | None:
 
 
 def _target_link_address(message: bytes) -> bytes | None:
-    """Return the MAC address among the options; each has a kind and a length."""
+    """Return the MAC in the options of a neighbour advertisement, or None.
+
+    An option begins with its kind and its length, in units of 8 bytes.
+    """
     at = _ADVERTISEMENT_LENGTH
     while at + 8 <= len(message):
         kind, length = message[at], message[at + 1]
@@ -304,7 +314,7 @@ def _target_link_address(message: bytes) -> bytes | None:
 
 
 def _network(frame: bytes, link_type: LinkType) -> Network:
-    """Strip the link header of a frame without tags."""
+    """Split a frame without VLAN tags into what its link header says and the packet."""
     match link_type:
         case LinkType.ETHERNET:
             return int.from_bytes(frame[12:14], "big"), frame[14:], frame[6:12]

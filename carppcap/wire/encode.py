@@ -1,7 +1,4 @@
-"""Frames for the wire, built with impacket: adverts and announcements of addresses.
-
-impacket leaves the next header and the payload length of IPv6 to its caller.
-"""
+"""Frames for the wire, built with impacket: adverts and announcements of addresses."""
 
 from array import array
 from ipaddress import IPv4Address, IPv6Address
@@ -33,10 +30,11 @@ def build_advert(
     ip_id: int,
     payload: bytes,
 ) -> bytes:
-    """Return the frame of an advert, as `carp_send_ad` of the kernels builds it.
+    """Return the frame of an advert, as `carp_send_ad` of BSD kernels builds it.
 
-    TTL or hop limit is 255.  An IPv4 packet asks for low delay, must not be fragmented
-    and has the `ip_id` of 16 bits.  An IPv6 packet has the traffic class 0.
+    The TTL or hop limit is 255.  An IPv4 packet has the TOS "low delay", the flag "do
+    not fragment" and the identification `ip_id`, 0..65535.  An IPv6 packet has the
+    traffic class 0 and does not use `ip_id`.
     """
     if isinstance(source, IPv6Address):
         packet = _ipv6(source, destination, PROTOCOL, Data(payload))
@@ -54,10 +52,11 @@ def build_advert(
 
 
 def build_announcement(mac: bytes, address: Address, *, router: bool = False) -> bytes:
-    """Return the frame, sent from `mac`, that tells all hosts: `address` is at `mac`.
+    """Return the frame that tells all hosts that `address` belongs to `mac`.
 
-    `router` is True if this host forwards IPv6: otherwise a host with `address` as its
-    default router would drop it (RFC 4861, 7.2.5).
+    It is sent from `mac`.  `router` is True if this host forwards IPv6.  A host whose
+    default router is `address` stops using it if the announcement does not say so
+    (RFC 4861, 7.2.5).
     """
     if isinstance(address, IPv6Address):
         return _neighbour_advertisement(mac, address, router)
@@ -65,9 +64,9 @@ def build_announcement(mac: bytes, address: Address, *, router: bool = False) ->
 
 
 def _gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
-    """Return a broadcast request for `address` from itself.
+    """Return a broadcast ARP request with `address` as sender and as target.
 
-    The target's hardware address is `mac`, as in ucarp; kernels leave it zero.
+    The MAC of the target is `mac`, as with ucarp; BSD kernels set it to zero.
     """
     packet = ARP()
     packet.set_ar_hrd(1)
@@ -83,7 +82,10 @@ def _gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
 
 
 def _neighbour_advertisement(mac: bytes, address: IPv6Address, router: bool) -> bytes:
-    """Return an unsolicited one to all nodes, overriding caches (RFC 4861, 7.2.6)."""
+    """Return an unsolicited neighbour advertisement to all nodes.
+
+    Its override flag makes hosts replace what they have cached (RFC 4861, 7.2.6).
+    """
     message = ICMP6.Neighbor_Advertisement(array("B", address.packed))
     message.set_override_flag(True)
     message.set_router_flag(router)

@@ -6,28 +6,33 @@
     +-------+-------+--------+--------+---------+--------+---------+--------+------
 
 All numbers are big-endian.  The digest is an HMAC-SHA1 of 20 bytes (see `auth`).  The
-checksum is that of RFC 1071 over these bytes, without a pseudo-header.  README.rst has
-the protocol facts.
+checksum is that of RFC 1071 over these bytes, without a pseudo-header.  README.rst
+describes the protocol.
 """
 
 from dataclasses import dataclass
 from struct import Struct
 
 PROTOCOL = 112
-"""CARP and VRRP: the protocol number of IPv4 and the next header of IPv6."""
+"""The protocol number of CARP and VRRP, in IPv4 and as the next header in IPv6."""
 
 VERSION = 2
 TYPE_ADVERT = 1
 TYPE_HINT = 2
-"""carppcap's own message to a peer whose advert looks replayed (see `replay_guard`)."""
+"""The type of a message to a peer whose advert looks replayed (see `replay_guard`).
+
+Only carppcap sends it."""
 
 AUTHLEN = 7
-"""Length of counter and digest in 32-bit words.
+"""The length of counter and digest in 32-bit words.
 
-No implementation checks it; it distinguishes CARP from VRRP."""
+No CARP implementation checks it.  Here it helps to distinguish CARP from VRRP."""
 
 BOW_OUT = 255
-"""`advbase` and `advskew` of a farewell: an interval longer than any backup waits."""
+"""The advbase and the advskew of a farewell.
+
+Their interval is longer than the master-down interval of any usual backup, so that one
+takes over at once."""
 
 _HEADER = Struct("!BBBBBBHQ20s")
 HEADER_LENGTH = _HEADER.size
@@ -36,15 +41,16 @@ _CHECKSUM = slice(6, 8)
 VRRP_V2_HEADER_LENGTH = 8
 VRRP_V2_AUTH_LENGTH = 8
 _VRRP_V2_AUTH_TYPE_MAX = 2
-"""The last type of RFC 2338; all of them have authentication data of 8 bytes."""
+"""The greatest authentication type of RFC 2338; each of them has 8 bytes of data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advert:
     """The fields of one advert.
 
-    vhid 0..255, advskew 0..255 (1/256 s), advbase 0..255 (s), demotion 0..255
-    (OpenBSD; zero elsewhere), counter 64 bits, digest 20 bytes.
+    vhid is 0..255, advbase 0..255 s, and advskew 0..255 in units of 1/256 s.  demotion
+    is 0..255; only OpenBSD and carppcap send anything but 0.  counter has 64 bits, and
+    digest has 20 bytes.
     """
 
     vhid: int
@@ -59,9 +65,9 @@ class Advert:
 
 
 def decode(payload: bytes) -> Advert | None:
-    """Return the advert at the start of an IP payload, None if that is too short.
+    """Return the advert at the start of an IP payload, or None if it is too short.
 
-    Only the length is checked here; `ingress` checks the rest.
+    No field is checked here; that is done by `ingress`.
     """
     if len(payload) < HEADER_LENGTH:
         return None
@@ -82,7 +88,7 @@ def decode(payload: bytes) -> Advert | None:
 
 
 def encode(advert: Advert) -> bytes:
-    """Return the 36 bytes of `advert`, with the right checksum."""
+    """Return the 36 bytes of `advert`, with the correct checksum."""
     header = bytearray(
         _HEADER.pack(
             advert.version << 4 | advert.type,
@@ -103,28 +109,29 @@ def encode(advert: Advert) -> bytes:
 def checksum(data: bytes | bytearray) -> int:
     """Return the Internet checksum of `data` (RFC 1071).
 
-    It is 0 if `data` contains its own checksum and that is right.
+    It is 0 if `data` contains its own checksum and that checksum is correct.
     """
     total = int.from_bytes(bytes(data) + b"\0" * (len(data) % 2), "big")
-    # The ones' complement sum of the 16-bit words is the whole number modulo 65535,
-    # except that only words which are all zero add up to zero, and others to 65535.
+    # The ones' complement sum of the 16-bit words is `total` modulo 65535, with one
+    # exception: if that is 0, the sum is 65535 unless all words are zero.
     return -total % 0xFFFF if total else 0xFFFF
 
 
 def has_valid_checksum(payload: bytes) -> bool:
-    """True if the checksum is right for the header or for the whole payload.
+    """True if the checksum is correct for the header or for the whole payload.
 
-    Implementations differ about bytes after the header: OpenBSD and ucarp sum 36 bytes,
-    FreeBSD the whole IPv4 payload.
+    If bytes follow the header, OpenBSD and ucarp sum only the 36 bytes of the header,
+    and FreeBSD sums the whole IPv4 payload.
     """
     return checksum(payload[:HEADER_LENGTH]) == 0 or checksum(payload) == 0
 
 
 def pseudo_checksum(addresses: bytes, protocol: int, payload: bytes) -> int:
-    """Return the checksum of `payload` with a pseudo-header; 0 if it has the right one.
+    """Return the Internet checksum of `payload` and its pseudo-header.
 
-    `addresses` are source and destination.  The pseudo-headers of the two families
-    differ (RFC 793, 3.1; RFC 8200, 8.1), but their sums do not.
+    It is 0 if `payload` contains its own checksum and that checksum is correct.
+    `addresses` are the bytes of source and destination.  The pseudo-headers of IPv4 and
+    IPv6 differ in their layout, but not in their sum (RFC 793, 3.1; RFC 8200, 8.1).
     """
     protocol_and_length = bytes((0, protocol)) + len(payload).to_bytes(2, "big")
     return checksum(addresses + protocol_and_length + payload)
@@ -133,13 +140,15 @@ def pseudo_checksum(addresses: bytes, protocol: int, payload: bytes) -> int:
 def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
     """True if an IP payload of protocol 112 is a VRRP advert rather than a CARP one.
 
-    VRRP shares the protocol number, the group and, in version 2, the first byte.  In
-    place of `authlen` it has the number of its addresses, from which its length follows
-    (RFC 3768, 5.1; RFC 5798, 5.1).  Types of authentication that no RFC has, such as
-    254, the MD5 of Cisco, may add any number of bytes to version 2.  A version 2 advert
-    with seven addresses may be a CARP advert with trailing bytes: it counts as CARP
-    here, and `ingress` calls `is_vrrp_v2_with_seven_addresses` unless its digest is
-    right.
+    `source` and `destination` are the bytes of the IP addresses.  VRRP has the protocol
+    number and the group of CARP and, in version 2, the same first byte.  Where CARP has
+    `authlen`, which is always 7, VRRP has the number of its addresses, which determines
+    its length (RFC 3768, 5.1; RFC 5798, 5.1).  In version 2, an authentication type
+    that no RFC defines, such as Cisco's MD5 (254), may add any number of bytes.
+
+    A VRRP advert of version 2 with seven addresses looks like a CARP advert with bytes
+    after it, and counts as CARP here.  If its CARP digest is wrong, `ingress` calls
+    `is_vrrp_v2_with_seven_addresses`.
     """
     if len(payload) < VRRP_V2_HEADER_LENGTH:
         return False
@@ -156,7 +165,11 @@ def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
 
 
 def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
-    """True for the shape that `looks_like_vrrp` cannot tell from a CARP advert."""
+    """True if `payload` is a well-formed VRRP advert of version 2 with seven addresses.
+
+    `looks_like_vrrp` cannot tell it from a CARP advert.  `source` is the bytes of the
+    source address.
+    """
     addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * AUTHLEN
     return (
         payload[:1] == b"\x21"
@@ -167,7 +180,11 @@ def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
 
 
 def _has_auth_data(payload: bytes, addresses_end: int) -> bool:
-    """True if a VRRP version 2 advert is as long as its authentication type says."""
+    """True if the length of a VRRP version 2 advert fits its authentication type.
+
+    The types of RFC 2338 have 8 bytes after the addresses.  Any other type has at least
+    one.
+    """
     length = len(payload) - addresses_end
     is_of_rfc = payload[4] <= _VRRP_V2_AUTH_TYPE_MAX
     return length == VRRP_V2_AUTH_LENGTH or (length > 0 and not is_of_rfc)
