@@ -1,1 +1,1 @@
-"""`carppcap replay`: a capture file put before a virtual host."""
+"""`carppcap replay`: what a virtual host would do with the frames of a capture file."""

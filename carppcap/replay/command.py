@@ -34,11 +34,11 @@ REPLAY_OPTIONS = (
     Option("", "write", "write", plain_text, "FILE", N_("store the frames that would have been sent in FILE, a .pcap"), ucarp=False),
     Option("", "vlan", "vlan", parse_vlan, "ID", N_("the VLAN to replay: 1 to 4094, OUTER.INNER, or untagged"), ucarp=False),
 )  # fmt: skip
-"""The options of a replay that the daemon has not."""
+"""The options of a replay that the daemon does not have."""
 
 LOSES_TIES = IPv4Address("255.255.255.255")
 LOSES_TIES6 = IPv6Address((1 << 128) - 1)
-"""Our address without --srcip: no host can have it, and it loses every tie."""
+"""Our address if there is no --srcip: no host can have it, and it loses every tie."""
 
 _IGNORED = frozenset(
     """
@@ -46,19 +46,19 @@ _IGNORED = frozenset(
     script_timeout_ns pidfile no_farewell version
     """.split()
 )
-"""Settings of the daemon that have no effect on a replay."""
+"""Settings of the daemon that do not affect a replay; --help does not show them."""
 
 PROGRESS_BYTES_MIN = 4 * 1024 * 1024
-"""Size of the shortest file with a progress bar; smaller ones are read at once."""
+"""The least size of a file for which a progress bar is shown."""
 
 _RECORD_HEADER_LENGTH = 16
 
 
 def replay(arguments: Sequence[str]) -> int:
-    """Run `carppcap replay` with these arguments; return its exit status.
+    """Run `carppcap replay` with `arguments`; return its exit status.
 
-    Raises `ConfigError` if they are wrong, and `LinkError` if the file cannot be read
-    to its end, after a report on what could be read.
+    Raises `ConfigError` if they are wrong.  Raises `LinkError` if the file cannot be
+    read to its end; what could be read is reported first.
     """
     rows = (*REPLAY_OPTIONS, *OPTIONS)
     values, words = parse_values(arguments, rows)
@@ -116,10 +116,13 @@ def _replay(
 def _group(
     settings: Settings, path: str, vlan: Vlan | None
 ) -> tuple[int, Family, Vlan]:
-    """Return the vhid to replay for, the family if no option tells it, and the VLAN.
+    """Return the vhid, the family and the VLAN for the replay.
 
-    They are those of the first advert in the file, unless options tell them.  Raises
-    `LinkError` if there is no advert and no --vhid.
+    They are those of the first advert in the file that has the vhid of --vhid and the
+    VLAN of --vlan, as far as these are given.  `vlan` is the value of --vlan, or None.
+    The family is used only if no address in the options tells it.  Without --vhid,
+    raises `LinkError` if there is no such advert, and `ConfigError` for a pipe, which
+    cannot be read twice.
     """
     vhid = settings.vhid
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
@@ -136,7 +139,7 @@ def _group(
     told = vhid, Family.IPV4, UNTAGGED if vlan is None else vlan
     knows_family = settings.vips or _known_sources(settings)
     if not is_pipe and (vlan is None or not knows_family):
-        with suppress(LinkError):  # The replay raises it, after what could be read.
+        with suppress(LinkError):  # The replay will raise it, after a report.
             return _first_advert(path, vhid, vlan) or told
     return told
 
@@ -144,9 +147,10 @@ def _group(
 def _first_advert(
     path: str, vhid: int | None, vlan: Vlan | None
 ) -> tuple[int, Family, Vlan] | None:
-    """Return vhid, family and VLAN of the first advert with these, if not None.
+    """Return vhid, family and VLAN of the first advert with this `vhid` and `vlan`.
 
-    Raises `LinkError` if the file cannot be read, or breaks off before an advert.
+    None as an argument stands for any.  Return None if there is no such advert.  Raises
+    `LinkError` if the file cannot be read, or is damaged before the first such advert.
     """
     capture = FileCapture(path)
     while frames := capture.read():
@@ -166,7 +170,7 @@ def _known_sources(settings: Settings) -> list[Address]:
 def _config(
     settings: Settings, path: str, vhid: int, family: Family
 ) -> VirtualHostConfig:
-    # A digest covers the address too: without both there is nothing to check it with.
+    # Both are needed to check a digest, because it covers the addresses, too.
     checkable = settings.password is not None and settings.vips
     told = settings.vips or _known_sources(settings)
     families = {Family.of(address) for address in told} or {family}
@@ -196,9 +200,10 @@ def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) 
 
 
 class _Progress:
-    """A capture with a bar that shows how much of it was read.
+    """A capture file with a progress bar for reading it.
 
-    Without tqdm or a terminal, and for a short file, there is no bar.
+    There is no bar if tqdm is not installed, if standard error is no terminal, or if
+    the file is short.
     """
 
     def __init__(self, capture: FileCapture, path: str) -> None:
@@ -207,7 +212,7 @@ class _Progress:
         self._bar = _bar(os.stat(path).st_size)
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frames, and move the bar on."""
+        """Return the next frames of the capture, and advance the bar by their size."""
         frames = self._capture.read()
         if self._bar is not None:
             self._bar.update(
@@ -216,7 +221,7 @@ class _Progress:
         return frames
 
     def write(self, line: str) -> None:
-        """Print `line`, above the bar."""
+        """Print `line` above the bar."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.clear()
         print(line)

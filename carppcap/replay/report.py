@@ -1,22 +1,22 @@
 """The report of a replay: a timeline for people, or lines of JSON for programs.
 
-Both have the same content in this order: notes on settings that were guessed, all
-steps, a summary with all senders, and notes on flags that do not fit.
+Both have the same content in this order: notes on settings that were guessed, steps and
+rejections, a summary with the senders, and notes on options that do not fit.
 
 A line of JSON is one object.  Its `kind` tells which other keys it has:
 
     note       text
     step       at_ns, interface, vhid, event, state, actions, next_ns; with a change of
                state also old_state and cause; for an advert also source, advbase,
-               advskew, demotion, counter, verified; where the replay guard has
-               something to say of it also remark
+               advskew, demotion, counter, verified; with a finding of the replay guard
+               about the advert also remark
     rejection  at_ns, reason, source, vhid
     summary    at_ns, interface, vhid, families, state, next_ns, frames, accepted,
                rejected, remarks, transitions, senders; each sender has source, vhid,
                accepted, verified, rejected, advbase, advskew, demotion
 
-Instants are nanoseconds since the first frame; what is not known is null.  Families
-are 4 and 6, those in which the host would send.
+Instants are nanoseconds since the first frame.  Unknown values are null.  `families`
+lists the address families in which the host would send adverts, as 4 and 6.
 """
 
 import json
@@ -34,9 +34,9 @@ from carppcap.units import Instant, format_seconds
 
 
 class Report:
-    """Writes what happens, in its order.
+    """Writes the report of a replay, line by line.
 
-    `write` takes one line at a time, without its end.
+    `write` is called with one line at a time, without a newline.
     """
 
     def __init__(self, write: Callable[[str], None], *, as_json: bool = False) -> None:
@@ -44,28 +44,28 @@ class Report:
         self._as_json = as_json
 
     def write_note(self, text: str) -> None:
-        """Write a note on the run as a whole."""
+        """Write a note about the replay as a whole."""
         if self._as_json:
             self._write_record({"kind": "note", "text": text})
         else:
             self._write(f"note: {text}")
 
     def write_step(self, step: Step) -> None:
-        """Write a step, or a rejection if the step refused an advert."""
+        """Write a step, as a rejection if the replay guard refused an advert."""
         if self._as_json:
             self._write_record(step_record(step))
         else:
             self._write(format_step(step))
 
     def write_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Write a frame that reached no virtual host."""
+        """Write the rejection of a frame, which arrived at `at`."""
         if self._as_json:
             self._write_record(rejection_record(rejection, at))
         else:
             self._write(format_rejection(rejection, at))
 
     def write_summary(self, at: Instant, group: Group, statistics: Statistics) -> None:
-        """Write the state of `group` at `at`, the last instant, and the counts."""
+        """Write the state of `group` at the end, which is `at`, and the counts."""
         if self._as_json:
             self._write_record(_summary_record(at, group, statistics))
         else:
@@ -145,7 +145,7 @@ def _format_counts(counts: dict[str, int]) -> str:
 
 
 def _reasons(rejected: Counter[RejectReason]) -> dict[str, int]:
-    """Return the counts by name, in the order of the checks."""
+    """Return the counts by name of the reason, in the order of the checks."""
     return {r.value: rejected[r] for r in RejectReason if rejected[r]}
 
 

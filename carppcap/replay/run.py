@@ -2,10 +2,10 @@
 
     file ──> decode ──> node ──> actions ──> report, file
 
-The stamps of the frames are the clock: the first frame is instant 0, and between two
-frames time passes from deadline to deadline.  A frame at instant t is handled before a
-deadline at t and after every earlier one.  No script is run and no frame is sent; all
-actions succeed at once.
+The clock is made of the time stamps of the frames: the first frame is at instant 0.
+Between two frames the clock goes from one deadline of the virtual host to the next.  A
+frame at instant t is handled before a deadline at t and after every earlier deadline.
+No script is run and no frame is sent; all actions succeed at once.
 """
 
 from collections.abc import Iterable
@@ -39,24 +39,25 @@ from carppcap.wire.decode import (
 )
 
 TICKS_PER_GAP_MAX = 1_000_000
-"""Our adverts between two frames; if there were more, a stamp must be wrong."""
+"""The most advert intervals between two frames; with more, a time stamp is wrong."""
 
 
 class FrameSource(Protocol):
-    """Where frames come from."""
+    """A source of frames with time stamps, such as a capture file."""
 
     link_type: LinkType
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frames, oldest first; empty at the end."""
+        """Return the next frames, the oldest first, or an empty list at the end."""
 
 
 class Replay:
     """Replays a capture to one virtual host.
 
-    `injector` takes the frames that the host would have sent, with stamps on the clock
-    of the capture.  Frames of other VLANs than `vlan` make time pass, no more.
-    `verbose` reports quiet steps, too.
+    `injector` is given the frames that the host would have sent, with time stamps that
+    continue those of the capture.  Only frames of the VLAN `vlan` are replayed; others
+    advance the clock.  With `verbose`, steps without any visible effect are reported,
+    too (see `is_quiet`).
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class Replay:
         self._report = report
         self._injector = injector
         self._verbose = verbose
-        # Our own clock is not set, so that no advert is older than our start: a sender
-        # that lags behind could not be told so here.
+        # With our wall clock at 0, no advert can look older than our start.  The guard
+        # would refuse such an advert and tell its sender, which a replay cannot do.
         self._node = Node([config], lambda: CounterSequence(0, 0, lambda: 0))
         self._group = self._node.group(config.interface, config.vhid)
         self._performer = Performer(self._group, self)
@@ -93,7 +94,10 @@ class Replay:
         self._first_ns = 0
 
     def run(self) -> LinkError | None:
-        """Replay the capture; return the error that ended it early, or None."""
+        """Replay the capture.
+
+        Return the error that ended the replay early, or None.
+        """
         broken_off = None
         self._performer.handle(events.Start(), self._now)
         try:
@@ -110,7 +114,10 @@ class Replay:
         return broken_off
 
     def _pass_time(self, until: Instant) -> None:
-        """Meet every deadline before `until`.  Raises `LinkError` for an absurd gap."""
+        """Let the virtual host act at every deadline before `until`.
+
+        Raises `LinkError` if the time until then is too long to be true.
+        """
         gap_ns = until - self._now
         if gap_ns > TICKS_PER_GAP_MAX * self._group.interval_ns:
             raise LinkError(
@@ -125,7 +132,7 @@ class Replay:
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:
         at = stamp_ns - self._first_ns
-        if at > self._now:  # a stamp that runs backwards stops time, no more
+        if at > self._now:  # an earlier time stamp counts as the current instant
             self._pass_time(at)
             self._now = at
         link_type = self._capture.link_type
@@ -148,35 +155,36 @@ class Replay:
                 self.statistics.count_advert(outcome.vhid, outcome.event, datagram)
             self._performer.perform(outcome)
 
-    # What the performer asks for (`performer.Driver`).
+    # The methods that the performer calls (`performer.Driver`).
 
     def transmit(self, action: Sending, at: Instant) -> bool:
-        """Write the frames of `action` if there is an injector; return True."""
+        """Pass the frames of `action` to the injector, if there is one; return True."""
         if self._injector is not None:
             for frame in self._egress.frames(action):
                 self._injector.send(frame, self._first_ns + at)
         return True
 
     def record(self, step: Step) -> None:
-        """Count a step, and report it unless it is quiet."""
-        # Even a verbose report does not say that an advert could be sent.
+        """Count a step, and report it unless it is quiet (see `is_quiet`)."""
+        # Even a verbose report does not tell for each advert that it could be sent.
         is_told = self._verbose and step.event != events.SendSucceeded()
         if is_told or not is_quiet(step):
             self._report.write_step(step)
         self.statistics.count_step(step)
 
     def acquire(self, step: Step) -> Iterable[events.Event]:
-        """Return that the addresses were acquired."""
+        """Return the event that the addresses were acquired."""
         return (events.AddressesAcquired(ok=True),)
 
     def release(self, step: Step) -> Iterable[events.Event]:
-        """Return that the addresses were released."""
+        """Return the event that the addresses were released."""
         return (events.AddressesReleased(ok=True),)
 
 
 def invented_mac(address: Address) -> bytes:
-    """Return 02:00 and the last four bytes of `address`: a locally administered MAC.
+    """Return a made-up MAC for the host with `address`.
 
-    A capture does not tell which MAC a host would have sent from, or has.
+    It is locally administered: 02:00 and the last four bytes of `address`.  A capture
+    does not tell the MAC of a host that sent nothing.
     """
     return b"\x02\x00" + address.packed[-4:]

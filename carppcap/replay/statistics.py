@@ -1,6 +1,6 @@
-"""The counts of a replay, by sender, and the flags that do not fit the capture.
+"""The counts of a replay by sender, and the options that do not fit the capture.
 
-The memory for them is bounded, however long the capture is.
+Their memory is bounded, however long the capture is.
 """
 
 from collections import Counter
@@ -19,18 +19,19 @@ from carppcap.wire.decode import Announcement, Datagram
 
 SENDERS_MAX = 256
 ANNOUNCED_MAX = 256
-"""How many senders and announcements are kept: forged ones could fill the memory."""
+"""The most senders and announcements to keep: forged ones could fill the memory."""
 
 _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP)
-"""Rejections that a wrong flag of ours may cause."""
+"""Reasons for rejections that a wrong option of the replay may cause."""
 
 
 @dataclass(slots=True)
 class Sender:
-    """What one address sent for one vhid.
+    """The counts for the adverts from one address with one vhid.
 
-    `rank` is advbase, advskew and demotion of its last accepted advert.  `sample` is
-    its first datagram that may show a wrong flag of ours (see `explain`).
+    `verified` is False if adverts were accepted whose digest could not be checked.
+    `rank` is advbase, advskew and demotion of the last accepted advert.  `sample` is
+    the first datagram that may show that an option is wrong (see `explain`).
     """
 
     source: Address
@@ -43,7 +44,7 @@ class Sender:
 
 
 class Statistics:
-    """The counts of a replay.  `frames` is counted by whoever reads the capture."""
+    """The counts of a replay.  The reader of the capture counts `frames` itself."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -56,17 +57,17 @@ class Statistics:
 
     @property
     def senders(self) -> list[Sender]:
-        """All senders that are kept, by address and vhid."""
+        """The senders that are kept, sorted by address and vhid."""
         order = sorted(self._senders, key=lambda key: (*key[:2], key[2] or 0))
         return [self._senders[key] for key in order]
 
     @property
     def accepted(self) -> int:
-        """The number of adverts that reached the virtual host."""
+        """The number of accepted adverts, also those of senders that are not kept."""
         return sum(s.accepted for s in (self._others, *self._senders.values()))
 
     def count_step(self, step: Step) -> None:
-        """Count changes of state, findings and refused adverts."""
+        """Count the change of state, the refused advert or the finding of `step`."""
         self.transitions += step.change is not None
         if step.refusal is not None:
             self._count_rejection(step.refusal)
@@ -76,7 +77,7 @@ class Statistics:
     def count_advert(
         self, vhid: int, event: AdvertReceived, datagram: Datagram
     ) -> None:
-        """Count an accepted advert."""
+        """Count an accepted advert; `datagram` is the datagram that contained it."""
         sender = self._sender(event.source, vhid)
         sender.accepted += 1
         sender.rank = (event.advbase, event.advskew, event.demotion)
@@ -85,13 +86,13 @@ class Statistics:
             sender.sample = sender.sample or datagram
 
     def count_rejection(self, rejection: Rejection) -> None:
-        """Count a frame that reached no virtual host."""
+        """Count a frame that was rejected before it reached a virtual host."""
         sender = self._count_rejection(rejection)
         if rejection.reason in _TELLING:
             sender.sample = sender.sample or rejection.datagram
 
     def note_announcement(self, announcement: Announcement) -> None:
-        """Remember an address that a host announces."""
+        """Remember an announcement, for `explain`."""
         if len(self.announced) < ANNOUNCED_MAX:
             self.announced[announcement] = None
 
@@ -114,13 +115,14 @@ class Statistics:
 
 
 def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
-    """Return sentences on flags that do not fit what was seen.
+    """Return sentences about options that do not fit the capture.
 
-    `config` is that of the run, but has the key even if there was no address to check
-    digests with.
+    `config` is the configuration of the replay, with one exception: it has the key if
+    there was a password, even if digests could not be checked without an address.
     """
     senders = statistics.senders
-    # If some of its adverts were accepted, the flags fit and the others were forged.
+    # Once a verified advert of a sender was accepted, the options fit that sender, and
+    # rejected adverts of it were forged.
     trusted = {s.source for s in senders if s.accepted and s.verified}
     notes = [
         _explain_sender(config, sender, sender.sample, statistics)
@@ -139,9 +141,12 @@ def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
 def _explain_sender(
     config: VirtualHostConfig, sender: Sender, sample: Datagram, statistics: Statistics
 ) -> str:
-    """Return one sentence, or an empty string if nothing can be told."""
+    """Return a sentence on why `sample` does not fit the options.
+
+    Return an empty string if nothing can be said about it.
+    """
     advert = header.decode(sample.payload)
-    assert advert is not None  # or it would have been BADLEN
+    assert advert is not None  # a shorter one is BADLEN, of which no sample is kept
     mismatch, addresses = find_mismatch(config, advert, statistics.announced)
     theirs = f"adverts from {sender.source}"
     ours = ", ".join(f"--addr {vip}" for vip in config.vips)
@@ -154,7 +159,7 @@ def _explain_sender(
                 f"not --vhid {config.vhid}"
             )
         case _ if advert.vhid != config.vhid or config.key is None:
-            return ""  # another group may have what password and address it likes
+            return ""  # it may be of another group, with its own password and address
         case Mismatch.ADDRESS:
             listed = ", ".join(map(str, addresses))
             noun = "address" if len(addresses) == 1 else "all of the addresses"
@@ -173,7 +178,7 @@ def _explain_sender(
 
 
 def _other_way(config: VirtualHostConfig, sample: Datagram) -> str:
-    """Return how adverts arrive that fit in everything else."""
+    """Return how adverts are sent that fit vhid, password and addresses."""
     family = Family.of(sample.source)
     if family not in config.families:
         return f"come over IPv{family.value}, of which there is no --addr"

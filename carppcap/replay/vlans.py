@@ -1,20 +1,21 @@
-"""The VLANs of a capture file: one of them is replayed, the others are only named."""
+"""The VLANs of a capture file: one of them is replayed, and a note names the others."""
 
 from carppcap.errors import ConfigError
 from carppcap.wire.decode import UNTAGGED, Datagram, LinkType, Vlan, decode, untag
 
 ID_MAX = 4094
 NAMED_MAX = 32
-"""A limit, because forged tags could fill the memory; others are not named."""
+"""The most VLANs that the note names, since forged tags could fill the memory."""
 
 _DEPTH_MAX = 2
 _UNTAGGED_NAME = "untagged"
 
 
 def parse_vlan(text: str, what: str) -> Vlan:
-    """Return the VLAN that `text` names: `10`, `10.20` with the outer one first.
+    """Return the VLAN that `text` names, e.g. `10`, or `10.20` for an outer tag of 10.
 
-    `0` and `untagged` are no VLAN.  Raises `ConfigError`.
+    `0` and `untagged` stand for frames without a VLAN.  Raises `ConfigError` for any
+    other text; `what` is the name of the option.
     """
     if text in ("0", _UNTAGGED_NAME):
         return UNTAGGED
@@ -33,19 +34,19 @@ def parse_vlan(text: str, what: str) -> Vlan:
 
 
 def vlan_name(vlan: Vlan) -> str:
-    """Return how a VLAN is written; the inverse of `parse_vlan`."""
+    """Return the text for which `parse_vlan` returns `vlan`."""
     return ".".join(map(str, vlan)) or _UNTAGGED_NAME
 
 
 class VlanFilter:
-    """Passes the frames of one VLAN, and remembers in which ones there are adverts."""
+    """Passes the frames of one VLAN, and remembers all VLANs that contain adverts."""
 
     def __init__(self, vlan: Vlan) -> None:
         self._vlan = vlan
         self._seen = set[Vlan]()
 
     def take(self, frame: bytes, link_type: LinkType) -> bytes | None:
-        """Return `frame` as its VLAN has it, without tags; None if that is another."""
+        """Return `frame` without its tags, or None if another VLAN is replayed."""
         vlan, frame = untag(frame, link_type) or (None, frame)
         if vlan is None:
             return None
@@ -55,7 +56,10 @@ class VlanFilter:
         return frame if vlan == self._vlan else None
 
     def note(self) -> str:
-        """Return a sentence on the VLANs of the file; empty if all is untagged."""
+        """Return a sentence about the VLANs of the file.
+
+        Return an empty string if adverts are untagged and untagged frames are replayed.
+        """
         if self._seen | {self._vlan} == {UNTAGGED}:
             return ""
         listed = ", ".join(vlan_name(vlan) for vlan in sorted(self._seen)) or "none"
