@@ -148,7 +148,7 @@ class Daemon:
         self._wake_by = earliest(
             self._node.deadline,
             self._flood.deadline,
-            self._vips.scripts.deadline,
+            self._vips.deadline,
             self._look_again_at,
         )
         timeout_s = None

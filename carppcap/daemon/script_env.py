@@ -13,10 +13,6 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, StepDown
 from carppcap.node.groups import Step
 
-ADDRESS_LOST = "address_lost"
-"""The cause of an up script that runs again because a master lost an address; the
-state does not change."""
-
 
 def group_env(config: VirtualHostConfig, interface: str) -> dict[str, str]:
     """Return the variables that are the same for every script of a group."""
@@ -33,7 +29,7 @@ def step_env(step: Step) -> dict[str, str]:
     if change is not None:
         return _change_env(change.old, change.new, change.cause.value)
     if isinstance(step.event, AddressesLost):
-        return _change_env(State.MASTER, State.MASTER, ADDRESS_LOST)
+        return RETAKE_ENV
     # A master that leaves gently first releases its addresses, then changes its state.
     if isinstance(step.event, StepDown):
         return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
@@ -50,3 +46,7 @@ def _change_env(old: State, new: State, cause: str) -> dict[str, str]:
 
 SHUTDOWN_ENV = _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
 """The variables of the down script of a master that leaves."""
+
+RETAKE_ENV = _change_env(State.MASTER, State.MASTER, "address_lost")
+"""The variables of a script that runs because a master lost an address and takes it
+again, perhaps after it dropped it; the state does not change."""

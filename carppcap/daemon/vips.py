@@ -5,9 +5,10 @@ set before the script is started.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from carppcap.daemon.script_env import SHUTDOWN_ENV, group_env, step_env
+from carppcap.addresses import Address
+from carppcap.daemon.script_env import RETAKE_ENV, SHUTDOWN_ENV, group_env, step_env
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired
 from carppcap.election.script_queue import Job, Outcome
@@ -19,12 +20,19 @@ from carppcap.options.settings import Settings
 from carppcap.system.clock import now_ns
 from carppcap.system.link import Held, device_of
 from carppcap.system.scripts import ScriptRunner
-from carppcap.units import NS_PER_S, Instant
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant, earliest
 
 ABANDON_NS = 5 * NS_PER_S
 """How long a script may take when the daemon cannot go on; no adverts are sent."""
 
 _POLL_S = 0.02
+
+LOOK_NS = 100 * NS_PER_MS
+CHECK_MAX_NS = 5 * NS_PER_S
+"""How often to look at a check for duplicates, and for how long.  One takes a second or
+two (RFC 4862, 5.4)."""
+
+FAILED = AddressesAcquired(False)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
@@ -35,7 +43,7 @@ class Vips:
     """The addresses of one virtual host.
 
     `held` returns those that this host has, or None if they are not known.  Call
-    `tend` when a child has ended, and at `scripts.deadline`.  Raises `ConfigError` or
+    `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
     `LinkError` if an interface of our own is wanted and cannot be made.
     """
 
@@ -54,6 +62,11 @@ class Vips:
         self._wants_interface = False
         self._is_requested = False
         self._is_stuck = False
+        # Whether the addresses were taken twice because a check for duplicates failed;
+        # when a check that runs is looked at, and given up.
+        self._was_taken_twice = False
+        self._look_at: Instant | None = None
+        self._give_up_at: Instant = 0
         self._xparam = () if settings.xparam is None else (settings.xparam,)
         self._parent = config.interface
         self.scripts = ScriptRunner(
@@ -63,6 +76,11 @@ class Vips:
             settings.script_timeout_ns,
             group_env(config, config.interface),
         )
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which to `tend` even if no child has ended."""
+        return earliest(self.scripts.deadline, self._look_at)
 
     @property
     def is_lost(self) -> bool:
@@ -94,6 +112,7 @@ class Vips:
 
     def acquire(self, step: Step) -> list[AddressesNews]:
         """Take the addresses, as `step` asks; return what is known at once."""
+        self._look_at = None
         self._is_requested = True
         news: list[AddressesNews] = []
         if self._interface is not None:
@@ -109,6 +128,7 @@ class Vips:
 
     def release(self, step: Step) -> None:
         """Let go of the addresses, as `step` asks."""
+        self._look_at, self._was_taken_twice = None, False
         self._drop_interface()
         self._request(Job.RELEASE, step)
         self._is_requested = False
@@ -117,13 +137,15 @@ class Vips:
         """Kill, retry and reap scripts; return what follows from their ends."""
         self.scripts.meet_deadline(now)
         self.scripts.reap(now)
-        news = []
+        news: list[AddressesNews] = []
         while self.scripts.outcomes:
             outcome = self.scripts.outcomes.popleft()
             # Without an up script, `acquire` has told already.
             is_old = self._interface is not None and outcome.job is Job.ACQUIRE
             if not is_old or outcome.command:
-                news.append(self._ended(outcome))
+                news += self._ended(outcome, now)
+        if self._look_at is not None and now >= self._look_at:
+            news += self._look_again(now)
         self._say_started()
         return news
 
@@ -137,6 +159,7 @@ class Vips:
             try:
                 self._drop_interface()
             finally:
+                self._is_requested, self._look_at = False, None
                 self.scripts.request(Job.RELEASE, now_ns(), SHUTDOWN_ENV)
             self._say_started()
         for _ in Job:  # The up script may have to end first.
@@ -156,6 +179,36 @@ class Vips:
         self.scripts.request(job, step.at, step_env(step))
         self._say_started()
 
+    def _take_twice(self, duplicates: Collection[Address], now: Instant) -> bool:
+        """Drop and take the addresses, so that they are checked again; but only once.
+
+        The other host that answered may have been a master that was slow to leave.
+        """
+        self._look_at = None
+        self._journal.duplicates(duplicates, is_last=self._was_taken_twice)
+        if self._was_taken_twice:
+            return False
+        self._was_taken_twice = True
+        for job in (Job.RELEASE, Job.ACQUIRE):
+            self.scripts.request(job, now, RETAKE_ENV)
+        return True
+
+    def _look_again(self, now: Instant) -> list[AddressesNews]:
+        """Return what came of a check for duplicates, which may still run."""
+        held = self._held()
+        duplicates = held.duplicates if held else frozenset()
+        if duplicates:
+            return [] if self._take_twice(duplicates, now) else [FAILED]
+        if held and not held.tentative:
+            # Announced once more: until now the kernel did not answer for them.
+            self._look_at, self._was_taken_twice = None, False
+            return [AddressesAcquired(True)]
+        if now < self._give_up_at:
+            self._look_at = now + LOOK_NS
+            return []
+        self._look_at = None
+        return [FAILED] if self._was_taken_twice else []
+
     def _say_started(self) -> None:
         while self.scripts.started:
             self._journal.script_started(self.scripts.started.popleft())
@@ -163,16 +216,29 @@ class Vips:
             postponed = self.scripts.postponed.popleft()
             self._journal.script_postponed(postponed.command, postponed.why)
 
-    def _ended(self, outcome: Outcome) -> AddressesNews:
+    def _ended(self, outcome: Outcome, now: Instant) -> list[AddressesNews]:
         held = self._held()
+        is_ours = outcome.job is Job.ACQUIRE and self._is_requested
+        # Without a script it is up to another program, which may be late.
+        duplicates = held.duplicates if held and outcome.command else frozenset()
         news = addresses_news(
             outcome,
             self._vips,
             None if held is None else held.addresses,
+            duplicates=duplicates,
             is_stuck=self._is_stuck,
         )
         self._journal.script_ended(outcome, news.ok)
-        return news
+        if not is_ours or not held:
+            return [news]
+        if duplicates:
+            return [] if self._take_twice(duplicates, now) else [news]
+        if not held.tentative or not news.ok:
+            return [news]
+        self._look_at, self._give_up_at = now + LOOK_NS, now + CHECK_MAX_NS
+        # The other family need not wait for the announcement; but a second failure
+        # counts.
+        return [] if self._was_taken_twice else [news]
 
     def _drop_interface(self) -> None:
         if self._interface is None:

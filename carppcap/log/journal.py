@@ -4,6 +4,8 @@ It only reports what has happened and decides nothing.  A line that every frame 
 cause is written at most once a minute, with the number of lines that were suppressed.
 """
 
+from collections.abc import Iterable
+
 from carppcap.addresses import Address
 from carppcap.election.actions import (
     AnnounceAddresses,
@@ -170,6 +172,15 @@ class Journal:
         """Log that a down script could not be started, and will be tried again."""
         self._log.error(
             f"Unable to exec {' '.join(command)}: {why}; trying again every second"
+        )
+
+    def duplicates(self, addresses: Iterable[Address], *, is_last: bool) -> None:
+        """Log that another host answers for our addresses; `is_last`: once more."""
+        names = ", ".join(map(str, sorted(addresses, key=int)))
+        what = "still" if is_last else "taking it again"
+        self._log.warning(
+            f"Duplicate address detection failed for {names}, which another host has "
+            f"({what}): the up script should add it with nodad"
         )
 
     def waiting_for(self, command: tuple[str, ...]) -> None:

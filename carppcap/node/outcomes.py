@@ -18,17 +18,21 @@ def addresses_news(
     vips: frozenset[Address],
     held: frozenset[Address] | None,
     *,
+    duplicates: frozenset[Address] = frozenset(),
     is_stuck: bool = False,
 ) -> AddressesNews:
     """Return the event that follows from the end of a script.
 
     `held` are the addresses of this machine, None if they are not known.  A script may
-    fail and yet have done its work, or find it done.  `is_stuck` tells that something
-    else could not be released.
+    fail and yet have done its work, or find it done.  Or it succeeds, but for some
+    address this machine does not answer (`duplicates`): then another one does.  One
+    that succeeds without an address on this machine may have moved it elsewhere, such
+    as in a cloud.  `is_stuck` tells that something else could not be released.
     """
     if outcome.job is Job.ACQUIRE:
         is_there = held is not None and held >= vips
-        return AddressesAcquired(outcome.succeeded or is_there)
+        is_done = outcome.succeeded and vips.isdisjoint(duplicates)
+        return AddressesAcquired(is_done or is_there)
     is_gone = held is not None and held.isdisjoint(vips)
     return AddressesReleased((outcome.succeeded and not is_stuck) or is_gone)
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.daemon.vips import Vips
+from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
@@ -78,8 +78,12 @@ class Subject:
             Settings(upscript=up or None, downscript=down or None, xparam=xparam),
             host,
             Journal(self.log, host, 0),
-            lambda: None if self.held is None else Held(self.held),
+            self.look,
         )
+
+    def look(self) -> Held | None:
+        """What the kernel says."""
+        return None if self.held is None else Held(self.held)
 
     def outcome(self) -> list[AddressesNews]:
         """Return the outcome of the running script."""
@@ -143,6 +147,143 @@ def test_what_a_script_has_done(
     subject.vips.release(STEP)
     assert subject.outcome() == [AddressesReleased(released)]
     subject.vips.close()
+
+
+CHECKED = frozenset(VIPS)
+FINE = Held(CHECKED)
+BEING_CHECKED = Held(CHECKED, tentative=CHECKED)
+DUPLICATE = Held(frozenset({OURS}), duplicates=CHECKED)
+
+TAKEN = AddressesAcquired(True)
+FAILED = AddressesAcquired(False)
+
+
+class Checked(Subject):
+    """With an up script that adds without `nodad`, and always exits with 0.
+
+    `states` is what the kernel says after the first run of it, after the second, ...
+    """
+
+    def __init__(
+        self, script: Callable[[str], str], directory: Path, *states: Held
+    ) -> None:
+        self.notes = directory / "notes"
+        self.notes.touch()
+        up = script(f"echo up $CARPPCAP_CAUSE >>{self.notes}")
+        down = script(f"echo down $CARPPCAP_CAUSE >>{self.notes}; exit 1")
+        super().__init__(up, down)
+        self.states = states
+
+    def look(self) -> Held:
+        return self.states[min(self.ran.count("up"), len(self.states)) - 1]
+
+    @property
+    def ran(self) -> list[str]:
+        """What ran, and why."""
+        return self.notes.read_text().split()
+
+    def settle(self) -> list[AddressesNews]:
+        """What is told of the up script until no script runs any more.
+
+        At the end of the down script the next one may have taken the address.
+        """
+        return [one for one in self._settle() if isinstance(one, AddressesAcquired)]
+
+    def _settle(self) -> list[AddressesNews]:
+        news = self.vips.tend(0)
+        for _ in range(1000):
+            if self.vips.scripts.idle:
+                return news
+            time.sleep(0.005)
+            news += self.vips.tend(0)
+        raise AssertionError("the scripts do not end")
+
+
+def test_an_address_that_is_checked(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """It is announced at once, for the other family, and when the check has ended."""
+    subject = Checked(script, tmp_path, BEING_CHECKED)
+    subject.vips.acquire(STEP)
+    assert subject.settle() == [TAKEN]
+    assert subject.vips.deadline == LOOK_NS
+    assert subject.vips.tend(LOOK_NS - 1) == []
+    assert subject.vips.tend(LOOK_NS) == []
+    assert subject.vips.deadline == 2 * LOOK_NS
+
+    subject.states = (FINE,)
+
+    assert subject.vips.tend(2 * LOOK_NS) == [TAKEN]
+    assert subject.vips.deadline is None
+
+
+@pytest.mark.parametrize("is_in_time", [True, False])
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_duplicate(
+    script: Callable[[str], str], tmp_path: Path, is_in_time: bool, ok: bool
+) -> None:
+    """Whatever the script says: it is dropped and taken once more, and then it counts.
+
+    The check fails before the script ends, or later.
+    """
+    first = DUPLICATE if is_in_time else BEING_CHECKED
+    subject = Checked(script, tmp_path, first, BEING_CHECKED)
+    subject.vips.acquire(STEP)
+    news = subject.settle()
+    if not is_in_time:
+        subject.states = (DUPLICATE, BEING_CHECKED)
+        assert subject.vips.tend(LOOK_NS) == []
+        news += subject.settle()
+    assert news == [TAKEN] * (not is_in_time)
+    lost = "down address_lost up address_lost"
+    assert subject.ran == f"up master_down {lost}".split()
+
+    subject.states = (FINE if ok else DUPLICATE,)
+    assert subject.vips.tend(LOOK_NS) == [TAKEN if ok else FAILED]
+    assert subject.vips.deadline is None
+    warned = [text for text in subject.log.texts if "Duplicate address" in text]
+    assert len(warned) == (1 if ok else 2)
+    assert all("10.1.1.4, 10.1.1.252" in text for text in warned)
+    assert all("nodad" in text for text in warned)
+
+
+def test_a_duplicate_both_times(script: Callable[[str], str], tmp_path: Path) -> None:
+    """A master without the address is none; when it is master again, it tries again."""
+    subject = Checked(script, tmp_path, DUPLICATE)
+    for _ in range(2):
+        subject.vips.acquire(STEP)
+        assert subject.settle() == [FAILED]
+        subject.vips.release(STEP)
+        assert subject.settle() == []
+    assert subject.ran.count("up") == 4
+
+
+def test_a_check_that_does_not_end(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Announced it was; but the second time it counts."""
+    subject = Checked(script, tmp_path, BEING_CHECKED)
+    subject.vips.acquire(STEP)
+    subject.settle()
+    assert subject.vips.tend(CHECK_MAX_NS) == []
+    assert subject.vips.deadline is None
+
+    subject.states = (BEING_CHECKED, DUPLICATE, BEING_CHECKED)
+    subject.vips.acquire(STEP)
+    assert subject.settle() == []
+    assert subject.vips.tend(CHECK_MAX_NS) == [FAILED]
+
+
+def test_a_duplicate_that_is_to_go(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """It is not taken again."""
+    subject = Checked(script, tmp_path, DUPLICATE)
+    subject.vips.acquire(STEP)
+    subject.vips.release(STEP)
+
+    assert subject.settle() == [FAILED]
+    assert subject.ran == "up master_down down master_down".split()
 
 
 def test_without_scripts_it_is_done_at_once() -> None:

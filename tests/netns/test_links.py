@@ -2,10 +2,11 @@
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.netns.lab import Lab, wait_for
+from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.scenes import (
     OURS,
     UCARP,
@@ -218,6 +219,65 @@ def test_address_of_the_master_is_taken_away() -> None:
         wait_for("the address back", lambda: lab.holders == (host,))
 
         assert daemon.states == ["BACKUP", "MASTER"]
+
+
+def check_for_duplicates(host: Host) -> None:
+    """Have the kernel check IPv6 addresses, as it does unless told otherwise."""
+    for name in ("accept_dad", "dad_transmits"):
+        host.run("sysctl", "-qw", f"net.ipv6.conf.eth0.{name}=1")
+
+
+def without_nodad(lab: Lab) -> Path:
+    """An up script that ends with 0 whatever comes of the address."""
+    script = lab.directory / "checked.sh"
+    script.write_text(f'#!/bin/sh\nip address replace {lab.vip}/128 dev "$1"\n')
+    script.chmod(0o755)
+    return script
+
+
+def is_answered(host: Host) -> bool:
+    shown = host.run("ip", "-6", "address", "show", "dev", "eth0").stdout
+    lines = [line for line in shown.splitlines() if f"{host.lab.vip}/128" in line]
+    return any("tentative" not in line and "dadfailed" not in line for line in lines)
+
+
+@only_ours
+def test_another_host_is_slow_to_let_go() -> None:
+    """The kernel marks our address as a duplicate: it is taken until it is answered."""
+    with Lab(2, families="6") as lab:
+        host, other = lab.hosts
+        check_for_duplicates(host)
+        address = (f"{lab.vip}/128", "dev", "eth0")
+        other.run("ip", "address", "add", *address, "nodad")
+        daemon = host.start(OURS, "-r 1", up=without_nodad(lab))
+        wait_for("a word about it", lambda: daemon.logged("Duplicate address"))
+        other.run("ip", "address", "delete", *address)
+
+        await_rule(lab, host, daemon)
+        wait_for("an answer for it", lambda: is_answered(host))
+        answered_ns = time.time_ns() - NS_PER_S
+
+        def announced() -> bool:
+            heard = lab.wire.neighbours(answered_ns)
+            return any(one.is_announcement for one in heard)
+
+        wait_for("an announcement", announced)
+        assert daemon.logged("nodad")
+        assert daemon.states == ["BACKUP", "MASTER"]
+
+
+@only_ours
+def test_another_host_keeps_the_address() -> None:
+    """A master that does not answer for the address steps aside."""
+    with Lab(2, families="6") as lab:
+        host, other = lab.hosts
+        check_for_duplicates(host)
+        other.run("ip", "address", "add", f"{lab.vip}/128", "dev", "eth0", "nodad")
+        daemon = host.start(OURS, "-r 1", up=without_nodad(lab))
+
+        wait_for("that it steps aside", lambda: daemon.logged("(address_failed)"))
+        assert len(daemon.logged("nodad")) >= 2
+        assert not is_answered(host)
 
 
 @any_program

@@ -47,6 +47,20 @@ def test_a_script_that_failed_may_have_done_its_work(
     assert addresses_news(down, BOTH, held) == AddressesReleased(released)
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "held", "ok"),
+    [(0, NONE, False), (0, None, False), (1, NONE, False), (0, ALL, True)],
+)
+def test_a_duplicate(exit_code: int, held: frozenset[Address] | None, ok: bool) -> None:
+    """A script that succeeds is no proof then; but what is of others is not asked."""
+    up = Outcome(Job.ACQUIRE, ("script",), exit_code)
+    duplicates = frozenset({OURS if ok else VIP})
+
+    news = addresses_news(up, BOTH, held, duplicates=duplicates)
+
+    assert news == AddressesAcquired(ok)
+
+
 @pytest.mark.parametrize(("held", "ok"), [(None, False), (ONE, False), (NONE, True)])
 def test_a_down_script_succeeds_while_the_interface_is_stuck(
     held: frozenset[Address] | None, ok: bool
