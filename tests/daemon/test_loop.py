@@ -18,6 +18,7 @@ import pytest
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
 from carppcap.election.events import (
     AdvertReceived,
+    FormChanged,
     SendSucceeded,
     Start,
     StepDown,
@@ -46,6 +47,7 @@ FLAGS = "-s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -b 0 -k 8"
 """An advert every 31 ms, and master after 94 ms of silence."""
 
 BACKUP, MASTER = "Switching to state: BACKUP", "Switching to state: MASTER"
+ADVERT_OF_A_WORSE = frame(payload(config(source=LOWER), counter=77))
 ADVERT_OF_A_BETTER = frame(payload(config(source=LOWER, advbase=0, advskew=1)))
 FORGED = frame(payload(config(source=LOWER), digest=bytes(20)))
 OLD_ADVERT = frame(payload(config(source=LOWER), join(1, 3)))
@@ -479,6 +481,28 @@ def test_a_better_master(world: World) -> None:
     )
 
     assert live.said("Non-preferred") == 0
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_another_form_of_the_digest(
+    world: World,
+    recorded: list[RecordedGroup],
+    monkeypatch: pytest.MonkeyPatch,
+    is_new: bool,
+) -> None:
+    """A master shows its peer at once that it signs in the peer's form from now on."""
+    live = Live("-z")
+    monkeypatch.setattr(live.daemon._egress, "heed", lambda _: is_new)
+
+    live.run(
+        live.says(MASTER),
+        lambda: world.send(ADVERT_OF_A_WORSE),
+        live.says("Non-preferred"),
+    )
+
+    [group] = recorded
+    steps = [step for step in group.steps if isinstance(step.event, FormChanged)]
+    assert [len(step.actions) for step in steps] == [1] * is_new
 
 
 def test_frames_of_a_slow_start(world: World, recorded: list[RecordedGroup]) -> None:

@@ -193,7 +193,7 @@ MUTANTS = (
     _ties("ties outlive the mastership", "self._answered.clear()", "pass"),
     _ties("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),
     _ties("yields the wrong tie", _TIE, _TIE.replace("<", ">"), _HEARD),
-    _fsm("keeps a tie in silence", "answer = ours.advert(now) if tie is Tie.ANSWER else []", "answer: list[Action] = []", "a_tie_settles"),
+    _fsm("keeps a tie in silence", "answer = ours.advert(now) if tie is Tie.ANSWER else []", "answer: list[Action] = []"),
     _advertiser("shows its form without end", "if answered_at is not None and now - answered_at < self.interval_ns:", "if False:"),
     _fsm("keeps its form to itself", "case Master(), events.FormChanged():", "case Idle(), events.FormChanged():"),
     _fsm("announces after a kernel", "return [*announcement, *self._advertiser.advert(now)]", "return [*self._advertiser.advert(now), *announcement]"),
