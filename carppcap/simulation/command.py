@@ -96,7 +96,7 @@ def _verb(verb: str, text: str) -> Option:
 
 ROWS = (
     _row("nodes", "N", N_("number of hosts (default 2)"), _up_to(1, MEMBERS_MAX)),
-    _row("kinds", "KINDS", N_("kinds of hosts: carppcap,ucarp,freebsd,netbsd,openbsd,jcarp"), _kinds),
+    _row("kinds", "KINDS", N_("kinds of hosts, comma-separated: carppcap, ucarp, freebsd, netbsd, openbsd, opnsense, jcarp"), _kinds),
     _row("node", "FLAGS", N_("a host with these options of the daemon; once per host")),
     _row("flags", "FLAGS", N_("options of the daemon for all hosts; also after --"), _flags),
     _row("duration", "TIME", N_("simulated time (default 60s)"), _duration),

@@ -21,7 +21,7 @@ from carppcap.wire.auth import Key
 from tests.properties.choices import Choices
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
-KERNELS = (Kind.FREEBSD, Kind.NETBSD, Kind.OPENBSD)
+KERNELS = (Kind.FREEBSD, Kind.NETBSD, Kind.OPENBSD, Kind.OPNSENSE)
 KINDS = (Kind.CARPPCAP, Kind.UCARP, *KERNELS)
 
 MAX_NODES = 5

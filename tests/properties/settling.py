@@ -192,7 +192,7 @@ def _sudden(choices: Choices) -> Scenario:
         for _ in range(choices.between(2, groups.MAX_NODES))
     ]
     kinds[0] = Kind.CARPPCAP
-    can_do_less = not {Kind.FREEBSD, Kind.NETBSD} & set(kinds)
+    can_do_less = not {Kind.FREEBSD, Kind.NETBSD, Kind.OPNSENSE} & set(kinds)
     hosts = groups.group(choices, kinds, subsecond=can_do_less)
     story = faults.random_faults(choices, hosts, bad_wire=False)
     slowest_ns = max(host.config.interval_ns for host in hosts)

@@ -13,6 +13,8 @@ How the kernels differ:
    what carries it.  Demotion goes into a byte of the advert that only OpenBSD reads.
    Its master-down interval takes the skew three times, and it sends ARP a second time.
  * NetBSD has a skew of at least 240 while it is demoted.
+ * OPNsense and pfSense are FreeBSD with one counter for all adverts.  They do not drop
+   what carries it.
 
 jcarp is a program with the rules of OpenBSD, but each of its adverts has a counter of
 its own, the same in both families.
@@ -51,12 +53,13 @@ TICK_NS = {
     Kind.FREEBSD: NS_PER_MS,
     Kind.NETBSD: 10 * NS_PER_MS,
     Kind.OPENBSD: 10 * NS_PER_MS,
+    Kind.OPNSENSE: NS_PER_MS,
     Kind.JCARP: 10 * NS_PER_MS,
 }
 
 
 class BsdHost(Program):
-    """One vhid of a FreeBSD, NetBSD or OpenBSD host, or of jcarp.
+    """One vhid of a BSD host, or of jcarp.
 
     A kernel runs no scripts and cannot be stopped.
     """
@@ -129,7 +132,7 @@ class BsdHost(Program):
     def stop(self, now: Instant) -> None:
         """Leave the group (`ifconfig carp0 down`)."""
         last_words: list[Action] = []
-        if self._state is State.MASTER and self._kind is not Kind.FREEBSD:
+        if self._state is State.MASTER and not self._kind.is_freebsd:
             last_words = self._sign(BOW_OUT, BOW_OUT)
         if self._state is not State.INIT:
             self._become(State.INIT, Cause.SHUTDOWN, events.Stop(), now, last_words)
@@ -181,7 +184,7 @@ class BsdHost(Program):
     def _advskew(self) -> int:
         """The skew that it advertises and compares (`DEMOTE_ADVSKEW`)."""
         advskew = self._config.advskew
-        if self._kind is Kind.FREEBSD:
+        if self._kind.is_freebsd:
             return min(advskew + self._demotion, SKEW_MAX)
         if self._kind is Kind.NETBSD and self._demotion:
             return max(advskew, SKEW_MAX)
@@ -222,7 +225,7 @@ class BsdHost(Program):
             due = self._after(self._master_down_ns, now)
             self._master_down_at = dict.fromkeys(self._config.families, due)
         elif new is State.MASTER:
-            is_freebsd = self._kind is Kind.FREEBSD
+            is_freebsd = self._kind.is_freebsd
             first_ns = self._config.interval_ns if is_freebsd else self._interval_ns
             self._advert_at = self._after(first_ns, now)
             self._adverts_until_arp = REPEAT_ARP_AFTER
@@ -251,7 +254,7 @@ class BsdHost(Program):
         ]
 
     def _next_counter(self) -> int:
-        return self._cookie if self._kind is Kind.OPENBSD else super()._next_counter()
+        return self._cookie if self._kind.repeats_counter else super()._next_counter()
 
     def _send(self, action: Sending) -> None:
         """Send the frames of `action`; the second announcement is ARP only."""

@@ -60,7 +60,7 @@ class BsdIngress:
 
     def _faults(self, datagram: Datagram, advert: Advert) -> list[RejectReason]:
         """Return what is wrong with an advert, in the order of this kernel's checks."""
-        is_freebsd = self._kind is Kind.FREEBSD
+        is_freebsd = self._kind.is_freebsd
         family = Family.of(datagram.source)
         is_unicast = any(Family.of(peer) is family for peer in self._config.peers)
         to_group = datagram.destination in self._groups

@@ -29,12 +29,24 @@ class Kind(Enum):
     FREEBSD = "freebsd"
     NETBSD = "netbsd"
     OPENBSD = "openbsd"
+    OPNSENSE = "opnsense"
+    """OPNsense or pfSense: FreeBSD, but for its counter."""
     JCARP = "jcarp"
 
     @property
     def is_kernel(self) -> bool:
         """True for a kernel: no process of its own, and no scripts."""
         return self not in (Kind.CARPPCAP, Kind.UCARP)
+
+    @property
+    def is_freebsd(self) -> bool:
+        """True for FreeBSD and what is made of it."""
+        return self in (Kind.FREEBSD, Kind.OPNSENSE)
+
+    @property
+    def repeats_counter(self) -> bool:
+        """True if all its adverts have one counter until it is started again."""
+        return self in (Kind.OPENBSD, Kind.OPNSENSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,9 @@ def test_fail_over(kind: str, skew: int) -> None:
     assert theory < fail_over_s(result, "node1", "node2") <= theory + 0.011
 
 
-@pytest.mark.parametrize(("kind", "expected_s"), [("netbsd", 1.01), ("freebsd", 1.001)])
+@pytest.mark.parametrize(
+    ("kind", "expected_s"), [("netbsd", 1.01), ("freebsd", 1.001), ("opnsense", 1.001)]
+)
 def test_a_tick_more_between_adverts(kind: str, expected_s: float) -> None:
     """At 100 ticks a second, 1.010 s were captured between adverts."""
     sent = [at for at, _ in adverts(play(kind), "node1")]
@@ -100,7 +102,8 @@ def test_preemption(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says_farewell"), [("freebsd", False), ("netbsd", True), ("openbsd", True)]
+    ("kind", "says_farewell"),
+    [("freebsd", False), ("netbsd", True), ("openbsd", True), ("opnsense", False)],
 )
 def test_farewell(kind: str, says_farewell: bool) -> None:
     """NetBSD and OpenBSD send a farewell; every kernel obeys one."""
@@ -151,7 +154,8 @@ def test_link(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("freebsd", True), ("netbsd", True), ("openbsd", False)]
+    ("kind", "expected"),
+    [("freebsd", True), ("netbsd", True), ("openbsd", False), ("opnsense", True)],
 )
 def test_its_own_advert_come_back(kind: str, expected: bool) -> None:
     """Other kernels yield to their own adverts; OpenBSD recognises its cookie."""
@@ -201,6 +205,7 @@ def skews(result: Run, name: str) -> list[int]:
     [
         ("openbsd", "-k 10", [0, 50, 0], [10]),
         ("freebsd", "-k 10", [0], [10, 60, 10]),
+        ("opnsense", "-k 10", [0], [10, 60, 10]),
         ("freebsd", "-k 200", [0], [200, 240, 200]),
         ("freebsd", "-k 250", [0], [240]),
         ("freebsd", "-k 10 --demotion 5", [0], [15, 65, 15]),
@@ -334,7 +339,9 @@ def test_families(kind: str, flags: str) -> None:
     result = play(kind, kind, group={"flags": flags}, story="at 20s crash node1")
     first = [advert for _, advert in adverts(result, "node1")][:4]
     families = [Family.IPV4, Family.IPV6] if flags is BOTH else [Family.IPV6] * 2
-    counters = {"openbsd": 1, "jcarp": 2 if flags is BOTH else 4}.get(kind, 4)
+    counters = {"openbsd": 1, "opnsense": 1, "jcarp": 2 if flags is BOTH else 4}.get(
+        kind, 4
+    )
 
     assert [advert.family for advert in first] == families * 2
     assert len({advert.counter for advert in first}) == counters
