@@ -46,10 +46,7 @@ _REASONS = {
 Changes for other reasons have no such line.  The first three lines are those of ucarp,
 because programs that watch a log search for them."""
 
-_REASSERT = (
-    "Non-preferred master advertising: reasserting control of VIP with another "
-    "gratuitous arp"
-)
+_REASSERT = "Non-preferred master advertising: reasserting control of VIP with another "
 _PROBE = "Refused adverts may be genuine; probing the master before taking over"
 
 
@@ -60,6 +57,9 @@ class Journal:
         self._log = log
         self._config = config
         self._addresses = ", ".join(map(str, config.vips))
+        # In the words of ucarp where it could be in this group.
+        has_ipv4 = any(family.value == 4 for family in config.families)
+        self._announcement = "gratuitous arp" if has_ipv4 else "neighbour advertisement"
         self._origin = origin
         self._rejections = Rejections(log, config)
         self._limited = LimitedLog(log)
@@ -103,7 +103,8 @@ class Journal:
                 # and the second one is no sign of another master.
                 case AnnounceAddresses() if advert and not advert.is_farewell:
                     key = ("reassert", advert.source)
-                    self._limited.write(Level.WARNING, step.at, key, _REASSERT)
+                    text = f"{_REASSERT}{self._announcement}"
+                    self._limited.write(Level.WARNING, step.at, key, text)
 
     def _log_timeline(self, step: Step) -> None:
         if self._log.is_debugging:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from carppcap.addresses import Family
+from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
@@ -25,14 +25,17 @@ _FINDINGS = {
         "Old advert from {sender}: a replay, or its clock went back; {outcome}"
     ),
     Finding.REPEATING: (
-        "{sender} uses a constant counter (as OpenBSD and OPNsense do): replay "
-        "protection is off for it"
+        "{sender} uses a constant counter (as OpenBSD, pfSense and OPNsense do): "
+        "replay protection is off for it"
     ),
     Finding.CHANGED: (
         "{sender} uses a constant counter and changed its advbase, advskew or "
         "demotion, unless an attacker did"
     ),
 }
+
+_FAREWELL = "{sender}, which uses a constant counter, says farewell"
+_RETURN = "{sender}, which uses a constant counter, is back after its farewell"
 
 _REASONS = {
     RejectReason.BADLEN: "Bogus size: a frame of protocol 112 from {source}",
@@ -71,18 +74,27 @@ class Rejections:
         self._config = config
         self._limited = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
+        self._has_left: Address | None = None
 
     def log_remark(self, step: Step) -> None:
         """Log the finding of the replay guard about the advert of `step`, if any."""
         advert, finding = step.event, step.finding
         if finding is None or not isinstance(advert, AdvertReceived):
             return
-        text = _FINDINGS[finding].format(
+        text, level = _FINDINGS[finding], _LEVELS.get(finding, Level.WARNING)
+        if finding is Finding.CHANGED:
+            # Every `ifconfig carp0 down` and `up` of such a host changes its claims.
+            if advert.is_farewell:
+                text, level = _FAREWELL, Level.INFO
+            elif self._has_left == advert.source:
+                text, level = _RETURN, Level.INFO
+            self._has_left = advert.source if advert.is_farewell else None
+        key = text, advert.source
+        text = text.format(
             sender=f"{advert.source} ({(advert.mac or b'').hex(':') or '?'})",
             outcome="ignored" if step.refused else "obeyed",
         )
-        level = _LEVELS.get(finding, Level.WARNING)
-        self._limited.write(level, step.at, (finding, advert.source), text)
+        self._limited.write(level, step.at, key, text)
 
     def log_namesake(self, rejection: Rejection, at: Instant) -> None:
         """Log that an authentic advert came from our address, but not from us."""

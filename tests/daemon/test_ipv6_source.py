@@ -64,6 +64,18 @@ def test_source_for_the_group() -> None:
     assert log.lines == [("INFO", f"Using [{found}] as IPv6 source address on a0")]
 
 
+def test_an_address_that_is_being_checked_is_waited_for() -> None:
+    """Each start chooses the same one, however soon after the interface came up."""
+    ip("address flush dev a0 scope link")
+    ip("link set a0 down")
+    ip("link set a0 up")
+    ip("address add fd00::5/64 dev a0 nodad")
+    found = with_source(NO_SOURCE, MemoryLog()).source6
+
+    assert found is not None
+    assert found.is_link_local
+
+
 def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what is missing."""
     monkeypatch.setattr(origin, "SOURCE_TIMEOUT_NS", 10_000_000)

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from carppcap.addresses import Family
+from carppcap.addresses import Address, Family
 from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
@@ -29,6 +29,9 @@ from carppcap.wire.decode import LinkType, decode
 from tests.builders import (
     HIGHER,
     LOWER,
+    OURS6,
+    VIP,
+    VIP6,
     config,
     frame,
     payload,
@@ -206,6 +209,24 @@ def test_reasserting(
     said.journal.log_step(step(*actions, event=event, state=state))
 
     assert said.lines == ([("WARNING", REASSERTING)] if is_said else [])
+
+
+@pytest.mark.parametrize(
+    ("vips", "announcement"),
+    [
+        ((VIP,), "gratuitous arp"),
+        ((VIP, VIP6), "gratuitous arp"),
+        ((VIP6,), "neighbour advertisement"),
+    ],
+)
+def test_what_reasserts(vips: tuple[Address, ...], announcement: str) -> None:
+    """ucarp's words where it could be, and what is sent where it could not."""
+    said = Said(host=config(vips=vips, source6=OURS6))
+
+    said.journal.log_step(step(AnnounceAddresses(), event=THEIRS, state=MASTER))
+
+    ((_, text),) = said.lines
+    assert text.endswith(f" with another {announcement}")
 
 
 def test_debug() -> None:

@@ -203,6 +203,10 @@ def test_without_a_password_nothing_can_be_proved() -> None:
 
 
 REPLAYED = AdvertReceived(LOWER, 1, 0, 1, mac=bytes.fromhex("00005e000007"))
+CHANGED = (
+    "uses a constant counter and changed its advbase, advskew or demotion, unless an "
+    "attacker did"
+)
 WHO = "10.1.1.4 (00:00:5e:00:00:07)"
 IGNORED = {
     "replay": f"Replay: an advert from {WHO} was sent before; ignored",
@@ -234,6 +238,32 @@ def test_a_replay(finding: str, text: str) -> None:
     ]
 
 
+def test_a_constant_counter_goes_and_comes_back() -> None:
+    """`ifconfig carp0 down` and `up` is no alarm; other claims of that host are."""
+    said = Said()
+    changed = found(Finding.CHANGED, refused=False)
+    farewell = replace(changed, event=replace(REPLAYED, advbase=255, advskew=255))
+    for step in (farewell, changed, changed):
+        said.rejections.log_remark(step)
+
+    assert said.lines == [
+        ("INFO", f"{WHO}, which uses a constant counter, says farewell"),
+        ("INFO", f"{WHO}, which uses a constant counter, is back after its farewell"),
+        ("NOTICE", f"{WHO} {CHANGED}"),
+    ]
+
+
+def test_a_farewell_excuses_its_own_sender_only() -> None:
+    """What another one claims may be an attacker's."""
+    said = Said()
+    changed = found(Finding.CHANGED, refused=False)
+    other = replace(REPLAYED, source=IPv4Address("10.1.1.77"), advbase=255, advskew=255)
+    said.rejections.log_remark(replace(changed, event=other))
+    said.rejections.log_remark(changed)
+
+    assert [level for level, _ in said.lines] == ["INFO", "NOTICE"]
+
+
 def test_a_replay_without_an_ethernet_address() -> None:
     """Some links have none."""
     said = Said()
@@ -256,17 +286,14 @@ def test_a_replay_without_an_ethernet_address() -> None:
             Finding.REPEATING,
             "NOTICE",
             (
-                f"{WHO} uses a constant counter (as OpenBSD and OPNsense do): replay "
-                "protection is off for it"
+                f"{WHO} uses a constant counter (as OpenBSD, pfSense and OPNsense "
+                "do): replay protection is off for it"
             ),
         ),
         (
             Finding.CHANGED,
             "NOTICE",
-            (
-                f"{WHO} uses a constant counter and changed its advbase, advskew or "
-                "demotion, unless an attacker did"
-            ),
+            f"{WHO} {CHANGED}",
         ),
     ],
 )
