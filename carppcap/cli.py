@@ -11,8 +11,10 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, suppress
+from functools import cache
 from io import TextIOWrapper
+from signal import Signals
 
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
@@ -23,6 +25,7 @@ from carppcap.system.lock import sole_daemon
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
+    SignalPipe,
     Verdict,
     become_daemon,
     end_by_signal,
@@ -123,29 +126,49 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     """Run the daemon as `name`; report to `verdict`, if given, that it has started."""
     # Imported here, so that --help and errors in options appear without delay.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
-    from carppcap.daemon.loop import Daemon  # noqa: PLC0415
+    from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
 
     interface = settings.interface
     if interface is None:
         interface = default_interface()
         log.info(f"Using [{interface}] as a network interface")
-    config = with_source(settings.virtual_host(interface), log)
+    config = settings.virtual_host(interface)
     _warn(settings, log)
     # Scripts that start ucarp expect that the last one ended when its interface was
     # removed.  carppcap does not end then, so the new one asks it to leave.
     take_over = name == UCARP_NAME
-    with (
-        sole_daemon(interface, config.vhid, log, take_over=take_over),
-        closing(Daemon(settings, config, log)) as daemon,
-        PidFile(settings.pidfile) if settings.pidfile else nullcontext(),
-    ):
-        if verdict is not None:
-            log.terminal = False
-        daemon.start()
-        if verdict is not None:
-            verdict.report(0)
-        ended_by = daemon.run()
+    with ExitStack() as stack:
+        stack.enter_context(
+            sole_daemon(interface, config.vhid, log, take_over=take_over)
+        )
+
+        @cache
+        def write_pid() -> None:
+            if settings.pidfile:
+                stack.enter_context(PidFile(settings.pidfile))
+
+        @cache
+        def detach() -> None:
+            write_pid()
+            if verdict is not None:
+                log.terminal = False
+                verdict.report(0)
+
+        signals = stack.enter_context(closing(SignalPipe(heeded_signals(settings))))
+        found = with_source(config, log, signals, detach)
+        if isinstance(found, Signals):
+            ended_by = None if settings.shutdown else found
+        else:
+            daemon = Daemon(settings, found, log, signals)
+            stack.enter_context(closing(daemon))
+            write_pid()
+            log.terminal = verdict is None
+            daemon.start()
+            if verdict is not None:
+                os.chdir("/")
+            detach()
+            ended_by = daemon.run()
     if ended_by is not None:
         end_by_signal(ended_by)
     return 0

@@ -82,14 +82,15 @@ def network() -> Generator[None]:
         namespace = Namespace()
         try:
             with open(f"/proc/{namespace.pid}/ns/net", "rb") as inside:
-                _enter(inside.fileno())
+                enter(inside.fileno())
             yield
         finally:
-            _enter(before.fileno())
+            enter(before.fileno())
             namespace.close()
 
 
-def _enter(descriptor: int) -> None:
+def enter(descriptor: int) -> None:
+    """Have this thread be in the network of an open file of /proc/*/ns/net."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "setns")

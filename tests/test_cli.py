@@ -22,7 +22,7 @@ from tests.options.test_command_line import BAD, WORDS
 from tests.shell import COMMAND, environment, make_link, network, run, wait_for
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}: ")
-COMPLETE = "-i nosuch0 -s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -f none".split()
+COMPLETE = "-i no/0 -s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -f none".split()
 SCRIPTS = ["-u", "/bin/true", "-d", "/bin/true"]
 
 
@@ -63,7 +63,7 @@ def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
         ("-v 7 -p x -s 1.2.3.4", "You must supply a virtual host address (--addr)", 1),
         ("-v 7 -o /none -s 1.2.3.4", "unable to open passfile /none for reading: ", 1),
         ("-v 7 -p x -s 1.2.3.4 -a 1.2.3.5 -m 1.2.3.6", "1.2.3.6 is not a multi", 1),
-        ("-v 7 -p x -s 1.2.3.4 -a 1.2.3.5", "Unable to open interface [nosuch0]", 2),
+        ("-v 7 -p x -s 1.2.3.4 -a 1.2.3.5", "Unable to open interface [no/0]", 2),
         (
             f"-v 7 -p x -s 1.2.3.4 -a 1.2.3.5 -i {'a' * 300}",
             f"Unable to open interface [{'a' * 300}]: no such interface",
@@ -76,9 +76,7 @@ def test_a_start_that_fails(
     arguments: str, sentence: str, status: int, background: list[str]
 ) -> None:
     """One line in the format of the log and ucarp's status, also with -B."""
-    ended = run(
-        "-i", "nosuch0", "-f", "none", *SCRIPTS, *arguments.split(), *background
-    )
+    ended = run("-i", "no/0", "-f", "none", *SCRIPTS, *arguments.split(), *background)
 
     [line] = ended.stderr.splitlines()
     if status == 2 and sentence.startswith("Password"):
@@ -115,10 +113,10 @@ def test_people_read_their_language_and_programs_english() -> None:
         "[WARNING] Warning: no script called when going up",
         "[WARNING] Warning: no script called when going down",
     ]
-    english = "[ERROR] Unable to open interface [nosuch0]: no such interface"
+    english = "[ERROR] Unable to open interface [no/0]: no such interface"
     assert lines(run(*COMPLETE, **GERMAN)) == [*warnings, english]
 
-    german = "Schnittstelle [nosuch0] kann nicht geöffnet werden: es gibt sie nicht"
+    german = "Schnittstelle [no/0] kann nicht geöffnet werden: es gibt sie nicht"
     shown = [STAMP.sub("", line) for line in on_a_terminal(*COMPLETE, **GERMAN)]
     assert shown == [*warnings, f"[ERROR] {german}"]
 
@@ -156,9 +154,9 @@ def test_a_farewell_without_end(flags: str, warned: bool) -> None:
     assert lines(ended)[:-1] == [warning] * warned
 
 
-@pytest.mark.parametrize("name", ["f\udcfcr0", "-z", "../..", "a b", "%s{x}", "\n"])
-def test_odd_interface_names(name: str) -> None:
-    """The error names the interface, whatever its name."""
+@pytest.mark.parametrize("name", [".", "../..", "a b", ":1", "\n", "f\udcfc" * 8])
+def test_impossible_interface_names(name: str) -> None:
+    """The error names the interface; it is not waited for."""
     ended = run(*COMPLETE, *SCRIPTS, "-i", name)
 
     assert ended.returncode == 2
@@ -260,7 +258,7 @@ def test_a_broken_environment(variables: dict[str, str]) -> None:
     ended = run(*COMPLETE, *SCRIPTS, **variables)
 
     assert lines(ended) == [
-        "[ERROR] Unable to open interface [nosuch0]: no such interface"
+        "[ERROR] Unable to open interface [no/0]: no such interface"
     ]
     assert ended.returncode == 2
 
@@ -279,7 +277,7 @@ def test_a_directory_that_is_gone(tmp_path: Path) -> None:
 
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
-    assert lines(ended)[-1].endswith("[nosuch0]: no such interface")
+    assert lines(ended)[-1].endswith("[no/0]: no such interface")
 
 
 @pytest.mark.parametrize("module", ["carppcap", "carppcap.cli"])
@@ -536,7 +534,7 @@ def test_out_of_memory(
 @pytest.mark.usefixtures("cable")
 def test_the_first_interface(tmp_path: Path) -> None:
     """Without -i the first interface is used and logged."""
-    arguments = [word for word in COMPLETE if word not in {"-i", "nosuch0"}]
+    arguments = [word for word in COMPLETE if word not in {"-i", "no/0"}]
 
     process = subprocess.Popen(
         [*COMMAND, *arguments, *SCRIPTS],

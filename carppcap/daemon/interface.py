@@ -47,8 +47,8 @@ class Interface:
 
     `ignore_link_state` suppresses `LinkDown` (crossover cables).  With `any_source6`
     the IPv6 source was chosen by us, and another address in its place is no loss.
-    Raises `LinkError` if there is no such interface, or if it is up and cannot be
-    opened.
+    The interface may not exist yet.  Raises `LinkError` if none can have that name, or
+    if it is up and cannot be opened.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Interface:
         self._joined: set[Address] = set()
         self._failure = ""
         self._trouble: str | None = None
+        self._was_usable = False
         self._mac_known = b""
         self.status = LinkStatus()
         # What stays open until `close`.
@@ -92,17 +93,13 @@ class Interface:
         with on_error(self.close):
             self._begin()
         self._look_for_trouble()
+        self._was_usable = self.usable
 
     def _begin(self) -> None:
         self.status = self.monitor.status()
         self._found_name = self.status.name
-        if not self.status.exists:
-            raise LinkError(
-                "Unable to open interface [{interface}]: no such interface",
-                interface=self.name,
-            )
         for source in self._sources:
-            if source not in self.status.addresses:
+            if self.status.exists and source not in self.status.addresses:
                 self._log.warning(
                     f"{source} is not an address of {self.name} (--srcip)"
                 )
@@ -230,7 +227,8 @@ class Interface:
 
     def _note_name(self, before: LinkStatus) -> None:
         if self.status.index != before.index:
-            self._found_name, self._followed_index = self.status.name, 0
+            self._followed_index = 0
+            self._found_name = self.status.name or self._found_name
         elif self.status.name != before.name:
             self._log.warning(f"{before.name} was renamed to {self.status.name}")
 
@@ -242,7 +240,9 @@ class Interface:
         if was_usable:
             self._log_lost_sources(before)
             return ()
-        self._log.warning(f"{self.name} can be used again")
+        again = " again" if self._was_usable else ""
+        self._log.warning(f"{self.name} can be used{again}")
+        self._was_usable = True
         return (LinkUp(),)
 
     def close(self) -> None:
@@ -261,6 +261,8 @@ class Interface:
 
         Empty if the interface could not be opened: that was logged then.
         """
+        if not self._found_name:
+            return "is not there yet: waiting for it"
         if self._ignore_link_state:
             return None
         # One family is enough to take part.

@@ -66,14 +66,21 @@ _SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 class Daemon:
     """A running virtual host.
 
-    The constructor opens everything and may raise `LinkError`.
+    The constructor opens everything and may raise `LinkError`.  `close` also closes
+    `signals`, which may have waited for the interface before.
     """
 
-    def __init__(self, settings: Settings, config: VirtualHostConfig, log: Log) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        config: VirtualHostConfig,
+        log: Log,
+        signals: SignalPipe | None = None,
+    ) -> None:
         self._settings = settings
         self._config = config
         self._log = log
-        self._signals = SignalPipe(_heeded_signals(settings))
+        self._signals = signals or SignalPipe(heeded_signals(settings))
         self._interface = Interface(
             config,
             log,
@@ -329,7 +336,8 @@ def _readable(
         return [each for each in inputs if each.fileno() in numbers]
 
 
-def _heeded_signals(settings: Settings) -> list[signal.Signals]:
+def heeded_signals(settings: Settings) -> list[signal.Signals]:
+    """Return the signals that a daemon handles."""
     # Without -z ucarp does not handle the signals that end it, so `nohup` works.
     return [
         number

@@ -17,7 +17,7 @@ from struct import Struct, pack
 from typing import NamedTuple
 
 from carppcap.addresses import Address
-from carppcap.errors import N_, link_errors, on_error
+from carppcap.errors import N_, LinkError, link_errors, on_error
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -104,12 +104,18 @@ class LinkMonitor:
     """Watches one interface by name, also while it is removed and made again.
 
     An alias stands for its interface.  `fileno` is readable when something changed;
-    call `drain` and `status` then.  Raises `LinkError` if there is no rtnetlink.  After
-    that it needs no further descriptor, so it works when none is left.
+    call `drain` and `status` then.  Raises `LinkError` if there is no rtnetlink, or if
+    no interface can have that name.  After that it needs no further descriptor, so it
+    works when none is left.
     """
 
     def __init__(self, interface: str) -> None:
-        self._name = interface
+        if not can_exist(interface):
+            raise LinkError(
+                "Unable to open interface [{interface}]: no such interface",
+                interface=interface,
+            )
+        self._name = os.fsencode(device_of(interface)) + b"\0"
         # The interfaces whose events are heard: ours, which is 0 if there is none, and
         # another; None before the first filter, when all are.
         self._heard: tuple[int, int] | None = None
@@ -158,11 +164,8 @@ class LinkMonitor:
         return True
 
     def _ask_status(self, index: int) -> LinkStatus:
-        questions = [(index, b"")] if index else []
-        if can_exist(self._name):
-            name = os.fsencode(device_of(self._name)) + b"\0"
-            questions.append((0, attribute(_IFLA_IFNAME, name)))
-        for number, rest in questions:
+        by_name = (0, attribute(_IFLA_IFNAME, self._name))
+        for number, rest in ((index, b""), by_name) if index else (by_name,):
             request = _LINK.pack(socket.AF_UNSPEC, 0, number, 0, 0) + rest
             record = self._kernel.record(_RTM_GETLINK, request, _LINK, errno.ENODEV)
             if record is not None and record[0][2] > 0:

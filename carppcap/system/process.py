@@ -70,7 +70,8 @@ class Verdict:
     def report(self, exit_status: int) -> None:
         """Report the status to the parent; on success detach from the terminal.
 
-        Only the first call has an effect.
+        The working directory stays, as paths of scripts may be relative to it.  Only
+        the first call has an effect.
         """
         writing, self._writing = self._writing, None
         if writing is None:
@@ -79,7 +80,6 @@ class Verdict:
             os.write(writing, bytes((exit_status,)))
         os.close(writing)
         if exit_status == 0:
-            os.chdir("/")
             null = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(null, stream)

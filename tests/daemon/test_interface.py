@@ -408,10 +408,33 @@ def test_a_start_without_our_address() -> None:
     subject.interface.close()
 
 
+@pytest.mark.parametrize("ignore_link_state", [False, True])
+def test_a_start_before_the_interface_is_there(ignore_link_state: bool) -> None:
+    """It is waited for, also with -S; one line has its name, which may be wrong."""
+    ip("link delete a0")
+    subject = Subject(ignore_link_state=ignore_link_state)
+    assert subject.said() == [("WARNING", "a0 is not there yet: waiting for it")]
+    assert not subject.interface.usable
+    assert subject.interface.name == "a0"
+    with pytest.raises(SendError, match=r"^a0 is not there$"):
+        subject.interface.send(ADVERT)
+
+    ip("link add c0 type veth peer name d0")
+    assert subject.news() == []
+    make_link()
+    wait_for(lambda: LinkUp() in subject.news(), "the interface")
+    assert ("WARNING", "a0 can be used") in subject.said()
+    assert subject.hears()
+
+    subject.after("link delete a0")
+    assert subject.interface.usable is ignore_link_state
+    subject.interface.close()
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("nosuch0", r"^Unable to open interface \[nosuch0\]: no such interface$"),
+        ("no/0", r"^Unable to open interface \[no/0\]: no such interface$"),
         ("lo", r"^Unable to find MAC address of \[lo\]: not Ethernet$"),
     ],
 )

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.daemon.ipv6_source import with_source
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
-from tests.shell import MemoryLog, ip, make_link, network, wait_for
+from tests.daemon.test_ipv6_source import sourced
+from tests.shell import ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
 
@@ -99,7 +99,7 @@ def test_the_only_family(subject: Subject) -> None:
 @pytest.mark.parametrize("insisted", [False, True])
 def test_an_interface_made_again_with_another_mac(insisted: bool) -> None:
     """Its new link-local address will do, unless the user gave the old one."""
-    host = with_source(config(interface="a0", vips=(VIP6,), source=None), MemoryLog())
+    host = sourced(config(interface="a0", vips=(VIP6,), source=None))
     made = Subject(host, any_source6=not insisted)
 
     def has_ipv6() -> bool:

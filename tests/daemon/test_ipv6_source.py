@@ -1,8 +1,13 @@
 """The IPv6 source that is chosen where none was given."""
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -10,9 +15,9 @@ from carppcap.addresses import Address
 from carppcap.daemon import ipv6_source as origin
 from carppcap.daemon.ipv6_source import with_source
 from carppcap.election.config import VirtualHostConfig
-from carppcap.errors import LinkError
+from carppcap.system.process import SignalPipe
 from tests.builders import VIP, config
-from tests.shell import MemoryLog, ip, make_link, network, wait_for
+from tests.shell import MemoryLog, enter, ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
 
@@ -34,6 +39,70 @@ def inside() -> Iterator[None]:
 NO_SOURCE = config(interface="a0", vips=(VIP6,), source=None)
 
 
+class Waiting:
+    """What is waited for, and how it went on."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.long_waits = 0
+
+    def source(
+        self, host: VirtualHostConfig = NO_SOURCE
+    ) -> VirtualHostConfig | signal.Signals:
+        numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+        before = [signal.getsignal(number) for number in numbers]
+        try:
+            with closing(SignalPipe(numbers)) as signals:
+                return with_source(host, self.log, signals, self._wait)
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    def _wait(self) -> None:
+        self.long_waits += 1
+
+
+def sourced(host: VirtualHostConfig) -> VirtualHostConfig:
+    """Return `host` with a source."""
+    found = Waiting().source(host)
+    assert isinstance(found, VirtualHostConfig)
+    return found
+
+
+def has_logged(log: MemoryLog, words: str) -> bool:
+    return any(words in text for text in log.texts)
+
+
+@contextmanager
+def meanwhile(
+    log: MemoryLog, *story: tuple[str, Callable[[], object]]
+) -> Iterator[None]:
+    """Do something, in a thread, once the log has the words before it."""
+
+    def play() -> None:
+        for words, act in story:
+            wait_for(partial(has_logged, log, words))
+            act()
+
+    thread = Thread(target=play)
+    thread.start()
+    yield
+    thread.join()
+
+
+def do(*commands: str) -> Callable[[], None]:
+    """Return what runs these commands of `ip`, in the network of this thread."""
+    network = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+
+    def act() -> None:
+        enter(network)
+        for command in commands:
+            ip(command)
+        os.close(network)
+
+    return act
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
@@ -48,20 +117,22 @@ NO_SOURCE = config(interface="a0", vips=(VIP6,), source=None)
 )
 def test_source(host: VirtualHostConfig, expected: Address | None) -> None:
     """A source is chosen where one is needed and none was given."""
-    assert with_source(host, MemoryLog()).source6 == expected
+    assert sourced(host).source6 == expected
 
 
 def test_source_for_the_group() -> None:
-    """The link-local address is waited for: it comes a moment after the interface."""
-    log = MemoryLog()
+    """It is link-local, which is there a moment after the interface came up."""
     ip("address flush dev a0 scope link")
     ip("link set a0 down")
     ip("link set a0 up")
-    found = with_source(NO_SOURCE, log).source6
+    waiting = Waiting()
+    found = waiting.source()
 
-    assert found is not None
-    assert found.is_link_local
-    assert log.lines == [("INFO", f"Using [{found}] as IPv6 source address on a0")]
+    assert isinstance(found, VirtualHostConfig)
+    assert found.source6 is not None
+    assert found.source6.is_link_local
+    using = f"Using [{found.source6}] as IPv6 source address on a0"
+    assert waiting.log.lines[-1] == ("INFO", using)
 
 
 def test_an_address_that_is_being_checked_is_waited_for() -> None:
@@ -70,17 +141,65 @@ def test_an_address_that_is_being_checked_is_waited_for() -> None:
     ip("link set a0 down")
     ip("link set a0 up")
     ip("address add fd00::5/64 dev a0 nodad")
-    found = with_source(NO_SOURCE, MemoryLog()).source6
+    found = sourced(NO_SOURCE).source6
 
     assert found is not None
     assert found.is_link_local
 
 
-def test_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says what is missing."""
-    monkeypatch.setattr(origin, "SOURCE_TIMEOUT_NS", 10_000_000)
-    ip("link set a0 down")
-    ip("-6 address flush dev a0")
+MISSING = "a0 is not there yet: waiting for it"
+DOWN = "a0 is down: waiting for it"
+LACKING = "a0 has no IPv6 address to send from: waiting for one (or give --srcip)"
 
-    with pytest.raises(LinkError, match=r"^a0 has no IPv6 address to send from "):
-        with_source(NO_SOURCE, MemoryLog())
+
+def test_an_interface_that_comes_later() -> None:
+    """It is waited for, with a line for each thing that is missing."""
+    ip("link delete a0")
+    waiting = Waiting()
+    story = (
+        (MISSING, do("link add a0 type veth peer name b0", "link set b0 up")),
+        (DOWN, do("link set a0 addrgenmode none", "link set a0 up")),
+        (LACKING, do("address add fd00::6/64 dev a0 nodad")),
+    )
+    with meanwhile(waiting.log, *story):
+        found = waiting.source()
+
+    assert isinstance(found, VirtualHostConfig)
+    assert found.source6 == IPv6Address("fd00::6")
+    assert waiting.log.texts[:3] == [MISSING, DOWN, LACKING]
+    assert waiting.long_waits
+
+
+def test_a_long_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was to be short may be long, too."""
+    monkeypatch.setattr(origin, "SHORT_WAIT_NS", 10_000_000)
+    ip("-6 address flush dev a0")
+    waiting = Waiting()
+    add = do("address add fd00::6/64 dev a0 nodad")
+
+    def add_later() -> None:
+        wait_for(lambda: waiting.long_waits)
+        add()
+
+    with meanwhile(waiting.log, (LACKING, add_later)):
+        found = waiting.source()
+
+    assert isinstance(found, VirtualHostConfig)
+
+
+def test_signals_while_waiting() -> None:
+    """They are heeded as at any other time, but for a hand-over."""
+    ip("link delete a0")
+    waiting = Waiting()
+
+    def send(number: signal.Signals) -> Callable[[], None]:
+        return lambda: os.kill(os.getpid(), number)
+
+    story = (
+        (MISSING, send(signal.SIGUSR2)),
+        (MISSING, send(signal.SIGUSR1)),
+        ("INIT on a0 id 7", send(signal.SIGTERM)),
+    )
+    with meanwhile(waiting.log, *story):
+        assert waiting.source() is signal.SIGTERM
+    assert waiting.log.texts == [MISSING, "INIT on a0 id 7"]

@@ -96,6 +96,54 @@ def test_carrier_can_be_ignored(program: str) -> None:
 
 
 @only_ours
+@pytest.mark.parametrize("families", ["4", "6", "46"])
+@pytest.mark.parametrize("is_down", [False, True])
+def test_interface_missing_at_start(families: str, is_down: bool) -> None:
+    """It waits for it, and for an IPv6 address; meanwhile the boot goes on (-B)."""
+    with Lab(2, families=families) as lab:
+        host, other = lab.hosts
+        if is_down:
+            host.link_down()
+        else:
+            host.delete_interface()
+        own = [address for address in host.addresses if ":" not in address]
+        pid = lab.directory / "pid"
+        flags = f"-B -z -n -r 2 --pidfile {pid}"
+        starting = host.start(OURS, flags, sources=own)
+        assert starting.wait() == 0
+        assert starting.logged("eth0 is down" if is_down else "eth0 is not there yet")
+        backup = other.start(OURS, "-k 100")
+        await_rule(lab, other, backup)
+
+        if is_down:
+            host.link_up()
+        else:
+            host.create_interface()
+        host.run("kill", "-USR2", pid.read_text().strip())
+        backup.signal(signal.SIGUSR2)
+        wait_for("the address on it", lambda: lab.holders == (host,))
+        assert Path(f"/proc/{pid.read_text().strip()}/cwd").readlink() == Path("/")
+        host.run("kill", pid.read_text().strip())
+        await_rule(lab, other, backup)
+        wait_for("its end", lambda: not pid.exists())
+
+
+@only_ours
+def test_interface_that_never_comes() -> None:
+    """A daemon that waits for it, such as for a slip, can be told to end."""
+    with Lab(1, families="6") as lab:
+        [host] = lab.hosts
+        daemon = host.start(OURS, "-z -i eht0", sources=[])
+        wait_for("a line", lambda: daemon.logged("eht0 is not there yet: waiting for"))
+        daemon.signal(signal.SIGUSR1)
+        wait_for("its state", lambda: daemon.logged("INIT on eht0 id 7"))
+        daemon.signal(signal.SIGTERM)
+
+        assert daemon.wait() == 0
+        assert daemon.states == []
+
+
+@only_ours
 @any_peer
 def test_interface_set_down_and_up(peer: str) -> None:
     """carppcap steps down and comes back, where ucarp ends."""

@@ -77,7 +77,7 @@ def test_daemonized_it_lives_on(program: str) -> None:
 @pytest.mark.parametrize("background", ["", "-B"])
 @pytest.mark.parametrize(
     ("flags", "status"),
-    [("-i nothing0", 2), ("-v 0", 1), ("-b 0 -k 0", 1), ("-s 10.9.0.300", 1)],
+    [("-i nothing/0", 2), ("-v 0", 1), ("-b 0 -k 0", 1), ("-s 10.9.0.300", 1)],
 )
 def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
     """With -B, too, a failed start has its exit status and one line."""

@@ -128,7 +128,7 @@ def test_background(tmp_path: Path, code: str, status: int) -> None:
     is_daemon, directory, *streams, _ = said.read_text().splitlines()
     assert is_daemon == "True True"
     if status == 0:
-        assert directory == "/"
+        assert directory == os.getcwd()  # until the paths of scripts are known
         assert streams == ["/dev/null"] * 3
     else:
         assert directory == os.getcwd()
