@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from carppcap.election.actions import SendAdvert, SendHint
 from carppcap.election.config import GuardMode
+from carppcap.election.events import AdvertReceived
 from carppcap.node.counter import split
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection
-from carppcap.simulation.model.happenings import Entry, Told
+from carppcap.node.ingress import HintReceived, Rejection
+from carppcap.simulation.model.happenings import Entry, Happening, Told
 from carppcap.simulation.output.report import Run
 from carppcap.simulation.run import run as run_again
 from carppcap.simulation.scenario.parts import (
@@ -148,13 +150,39 @@ def an_attacker_changes_nothing(run: Run) -> None:
 
 
 def _moves(run: Run) -> list[Entry]:
-    """Return what was done, without rejections and the story."""
+    """Return what was done, without rejections and the story.
+
+    Of each counter only its id is kept.  Two hosts with one id part by going ahead at
+    random, which a repeated advert may make them do once more.
+    """
     return [
-        entry
+        replace(entry, what=_with_ids(entry.what))
         for entry in run.entries
         if not isinstance(entry.what, Rejection | Told)
         and not (isinstance(entry.what, Step) and entry.what.refusal)
     ]
+
+
+def _with_ids(what: Happening) -> Happening:
+    """Return a step with the ids of its counters in their place."""
+    if not isinstance(what, Step):
+        return what
+    event = what.event
+    if isinstance(event, AdvertReceived | HintReceived):
+        event = replace(event, counter=_id_of(event.counter))
+    actions = tuple(
+        action._replace(counter=_id_of(action.counter))
+        if isinstance(action, SendAdvert | SendHint)
+        else action
+        for action in what.actions
+    )
+    return replace(what, event=event, actions=actions)
+
+
+def _id_of(counter: int) -> int:
+    stamp = split(counter)
+    assert stamp is not None  # all hosts are carppcap
+    return stamp[1]
 
 
 def _attacked_after_any_fault(choices: Choices) -> Scenario:
