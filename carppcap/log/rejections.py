@@ -130,7 +130,7 @@ class Rejections:
 
 
 def _describe(rejection: Rejection) -> str:
-    """Return why a frame was no advert for us."""
+    """Return the line for a rejection whose reason is in `_REASONS`."""
     advert, datagram = rejection.advert, rejection.datagram
     return _REASONS[rejection.reason].format(
         source=rejection.source or "?",

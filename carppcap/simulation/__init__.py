@@ -1,1 +1,1 @@
-"""`carppcap simulate`: hosts that take part in an election in virtual time."""
+"""`carppcap simulate`: a group of hosts that hold an election in virtual time."""

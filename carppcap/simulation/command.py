@@ -1,4 +1,4 @@
-"""The command line of `carppcap simulate`: what would a group of hosts do?"""
+"""The command `carppcap simulate`: its options and its output."""
 
 import json
 import multiprocessing
@@ -41,7 +41,7 @@ RUNS_MAX = 1_000_000
 JOBS_MAX = 256
 NODES_DEFAULT = 2
 START_DEFAULT = "0s..1s"
-"""Hosts seldom start in the same instant."""
+"""When hosts start by default: at different times, as real hosts do."""
 SCENARIO_BYTES_MAX = 1024 * 1024
 PROGRESS_RUNS_MIN = 10
 
@@ -52,7 +52,7 @@ _Parse = Callable[[str, str], Any]
 
 def _up_to(low: int, high: int) -> _Parse:
     def parse(text: str, what: str) -> int:
-        # Not with base 0 as the daemon has it: `--seed 010` is a ten.
+        # Leading zeros have no meaning here: `--seed 010` is 10, and not octal.
         return parse_number(text.lstrip("0") or "0", what, low, high)
 
     return parse
@@ -85,7 +85,7 @@ def _row(
 
 
 def _verb(verb: str, text: str) -> Option:
-    """Return an option with the value TIME:HOST, short for a sentence of the story."""
+    """Return an option whose value TIME:HOST means the sentence `at TIME verb HOST`."""
 
     def parse(text: str, what: str) -> str:
         when, _, host = text.partition(":")
@@ -127,7 +127,12 @@ ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """The command line: options with text and value, files, options of the daemon."""
+    """A parsed command line.
+
+    `given` has each option with the text of its value and the parsed value.  `words`
+    has the name of the scenario file, if there is one.  `daemon_flags` are the words
+    after `--`.
+    """
 
     given: Sequence[tuple[Option, str, Any]]
     words: Sequence[str]
@@ -140,7 +145,7 @@ class _Request:
         return next(reversed(self.all(field)), default)
 
     def command(self, seed: int) -> str:
-        """Return the command line that shows one of many runs."""
+        """Return the command line for a single run with `seed`, one of many runs."""
         words = ["carppcap", "simulate", *self.words]
         for row, text, _ in self.given:
             if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
@@ -169,7 +174,7 @@ def simulate(arguments: Sequence[str]) -> int:
         print(simulate_usage(ROWS), flush=True)
         return 0
     flags = [*chain.from_iterable(request.all("flags")), *request.daemon_flags]
-    with suppress(ConfigError):  # reported below, with its place
+    with suppress(ConfigError):  # `_scenario` reports it, and says where the error is
         hide_passwords(flags)
     scenario = _scenario(request, flags)
     shown = _often if request.all("repeat") else _once
@@ -180,7 +185,10 @@ def simulate(arguments: Sequence[str]) -> int:
 
 
 def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
-    """Return the scenario of the file, of the command line, or of both together."""
+    """Return the scenario that the file, or the options, or both together describe.
+
+    `flags` are the options of the daemon for all hosts.
+    """
     document, where = _document(request)
     group = document.setdefault("group", {})
     if flags and isinstance(group, dict):
@@ -201,7 +209,10 @@ def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
 
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
-    """Return the document of the file or of the options, and its place for messages."""
+    """Return the document of the scenario, and how messages are to name its source.
+
+    It is read from the scenario file, if one is given, or made from the options.
+    """
     nodes, node = request.last("nodes"), request.all("node")
     kinds = request.last("kinds", [])
     if request.words:
@@ -222,7 +233,7 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
             count=count,
         )
     kinds = kinds or ["carppcap"]
-    kinds = kinds + kinds[-1:] * (count - len(kinds))  # the last is that of all others
+    kinds = kinds + kinds[-1:] * (count - len(kinds))  # the last one is for the rest
     flags = node + [""] * (count - len(node))
     return {
         "node": {
@@ -233,9 +244,10 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """Return the document in a file.
+    """Return the TOML document in the file `path`.
 
-    Raises `LinkError` for a file that cannot be read, `ConfigError` for its text.
+    Raises `LinkError` if the file cannot be read, and `ConfigError` if it is too long
+    or is no TOML.
     """
     with (
         link_errors("Unable to read {path}: {why}", path=path),
@@ -249,7 +261,7 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _once(scenario: Scenario, request: _Request) -> Iterable[str]:
-    """Return the lines about one run, and draw it."""
+    """Run the scenario once; return the lines to print.  With --svg, draw the run."""
     result = run(scenario, request.last("seed", SEED_DEFAULT))
     if request.all("svg"):
         _draw(result, request.last("svg"))
@@ -263,7 +275,10 @@ def _once(scenario: Scenario, request: _Request) -> Iterable[str]:
 
 
 def _often(scenario: Scenario, request: _Request) -> Iterable[str]:
-    """Return the lines about many runs, and draw the worst of them."""
+    """Run the scenario many times; return the lines to print.
+
+    With --svg, draw the worst run.
+    """
     first, runs = request.last("seed", SEED_DEFAULT), request.last("repeat")
     measured = _measure(scenario, range(first, first + runs), request.last("jobs", 0))
     reports = list(_progress(measured, runs))
@@ -277,7 +292,10 @@ def _often(scenario: Scenario, request: _Request) -> Iterable[str]:
 
 
 def _measure(scenario: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
-    """Yield the report of each seed, in order; `jobs` 0 means one process a core."""
+    """Yield the report of the run with each seed, in the order of `seeds`.
+
+    The runs are shared among `jobs` processes; 0 means one for each core.
+    """
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(seeds))
     if jobs == 1:
         yield from map(partial(measure, scenario), seeds)
@@ -285,13 +303,18 @@ def _measure(scenario: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
     chunk = max(1, min(16, len(seeds) // (4 * jobs)))
     with multiprocessing.Pool(jobs) as pool:
         yield from pool.imap(partial(measure, scenario), seeds, chunk)
-        # `terminate` sends a signal, which a worker may have inherited to ignore.
+        # Without this the pool would be terminated by a signal, and a worker ignores
+        # that signal if this process was started with it ignored.
         pool.close()
         pool.join()
 
 
 def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
-    """Show the progress on a terminal, if tqdm is installed."""
+    """Return `reports`, with a progress bar for reading them.
+
+    There is no bar if tqdm is not installed, if standard error is no terminal, or if
+    there are few runs.
+    """
     if runs < PROGRESS_RUNS_MIN or not sys.stderr.isatty():
         return reports
     try:

@@ -1,4 +1,4 @@
-"""Run a scenario with the real core and codec, in virtual time."""
+"""Runs of a scenario, with the real core and the real frames, in virtual time."""
 
 from carppcap.simulation.model.cluster import Cluster
 from carppcap.simulation.model.happenings import Entry
@@ -7,7 +7,10 @@ from carppcap.simulation.scenario.parts import Scenario
 
 
 def run(scenario: Scenario, seed: int = 0) -> Run:
-    """Run `scenario` once; the same seed gives the same run."""
+    """Run `scenario` once and return all that happened.
+
+    The same seed gives the same run.
+    """
     entries: list[Entry] = []
     Cluster(scenario, seed, entries.append).run()
     ledger = Ledger(scenario.members)
@@ -18,7 +21,10 @@ def run(scenario: Scenario, seed: int = 0) -> Run:
 
 
 def measure(scenario: Scenario, seed: int = 0) -> Report:
-    """Return the report of `run`, in memory that does not grow with the duration."""
+    """Run `scenario` once and return only the report.
+
+    Unlike `run`, this does not store what happened, so a long run takes no more memory.
+    """
     ledger = Ledger(scenario.members)
     Cluster(scenario, seed, ledger.note).run()
     return ledger.close(seed, scenario.duration_ns)

@@ -1,1 +1,1 @@
-"""Hosts, clocks and the medium between them, in virtual time."""
+"""The simulated hosts, their clocks and the medium between them, in virtual time."""

@@ -6,10 +6,11 @@ _PPM = 1_000_000
 
 
 class Clock:
-    """A monotonic clock that runs too fast by `drift_ppm`, and a wall clock beside it.
+    """The monotonic clock and the wall clock of a host.
 
-    Both read 0 at the true instant 0.  `step` sets the wall clock; the
-    monotonic one cannot be set.
+    Both read 0 at the true instant 0, and run too fast by `drift_ppm` (parts per
+    million; negative for too slow).  The wall clock can be set (`step`), the monotonic
+    clock cannot.
     """
 
     __slots__ = ("_drift_ppm", "_offset_ns")
@@ -19,17 +20,17 @@ class Clock:
         self._offset_ns: Interval = 0
 
     def monotonic(self, true: Instant) -> Instant:
-        """Return the monotonic clock at a true instant."""
+        """Return what the monotonic clock reads at the true instant `true`."""
         return true + true * self._drift_ppm // _PPM
 
     def true(self, monotonic: Instant) -> Instant:
-        """Return the true instant at which the clock begins to read `monotonic`."""
+        """Return the first true instant at which the clock reads `monotonic`."""
         return -(-monotonic * _PPM // (_PPM + self._drift_ppm))
 
     def wall(self, monotonic: Instant) -> Instant:
-        """Return the wall clock when the monotonic clock reads `monotonic`."""
+        """Return what the wall clock reads when the monotonic one reads `monotonic`."""
         return monotonic + self._offset_ns
 
     def step(self, by_ns: Interval) -> None:
-        """Set the wall clock forward, or back where `by_ns` is negative."""
+        """Set the wall clock forward by `by_ns`, or back if `by_ns` is negative."""
         self._offset_ns += by_ns

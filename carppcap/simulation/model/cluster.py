@@ -1,6 +1,7 @@
 """A group of hosts on one medium, in virtual time.
 
-Future calls wait in a heap; time jumps from one to the next.
+Calls that are to be made in the future wait in a heap.  The time jumps from the instant
+of one call to the instant of the next.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from carppcap.simulation.scenario.parts import Order, Scenario, Scene, Verb
 from carppcap.units import Instant
 
 Observer: TypeAlias = Callable[[Entry], None]
-"""Called with all that happens, in its order."""
+"""A function that is called with each thing that happens, in order of time."""
 
 _Act: TypeAlias = Callable[[Machine], None]
 
@@ -34,11 +35,13 @@ _ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
     Verb.STALL: (Machine.stall, Machine.resume),
     Verb.UNDEMOTE: (Machine.undemote, None),
 }
-"""What a verb does to a host, and what ends it if it lasts."""
+"""What is done to a host for a verb, and what is done when its time (`for`) is over.
+
+The second is None for a verb that cannot last."""
 
 
 class Cluster:
-    """The hosts and the medium of one scenario, which run once."""
+    """The hosts and the medium of one run of a scenario."""
 
     def __init__(self, scenario: Scenario, seed: int, observe: Observer) -> None:
         self.now: Instant = 0
@@ -64,7 +67,7 @@ class Cluster:
         self._resending: list[parts.Resend] = []
 
     def run(self) -> None:
-        """Run from the start to the end of the duration."""
+        """Run the scenario from instant 0 to the end of its duration."""
         for member in self._scenario.members:
             if member.start is not None:
                 begin = self._machines[member.name].start
@@ -78,10 +81,14 @@ class Cluster:
             call()
         self.now = end
 
-    # What its machines ask of it (`machine.World`).
+    # The methods that its machines call (`machine.World`).
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Make `call` at the instant `at`; calls of one instant go by rank and age."""
+        """Arrange that `call` is made at the instant `at`.
+
+        Calls for the same instant are made in the order of their ranks, and those of
+        the same rank in the order in which they were arranged.
+        """
         self._serial += 1
         heappush(self._heap, (at, rank, self._serial, call))
 
@@ -111,7 +118,7 @@ class Cluster:
         self._act(scene.deed, over=True)
 
     def _act(self, deed: parts.Deed, *, over: bool) -> None:
-        """Do a deed, or undo it when it is `over`."""
+        """Do a deed, or undo it if its time is `over`."""
         match deed:
             case parts.Cut() | parts.Disturb():
                 (self._medium.remove if over else self._medium.add)(deed)
@@ -127,7 +134,11 @@ class Cluster:
                 assert_never(deed)
 
     def _resend(self, attack: parts.Resend, captured: bytes | None) -> None:
-        """Send a captured frame every `every_ns` until the attack ends."""
+        """Send an advert of the attack now, and again every `every_ns` until it ends.
+
+        `captured` is the advert to repeat, or None to choose the latest one.  An attack
+        that forges adverts starts from the latest one each time.
+        """
         if attack not in self._resending:
             return
         latest = self._medium.overheard(attack.name)
@@ -141,7 +152,7 @@ class Cluster:
 
 
 def _obey(machine: Machine, order: Order, *, over: bool) -> None:
-    """Let a machine carry out an order, or undo the order when it is `over`."""
+    """Carry out `order` on a machine, or undo it if its time is `over`."""
     match order:
         case Order(Verb.DEMOTE, by=by):
             machine.demote(-by if over else by)

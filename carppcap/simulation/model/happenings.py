@@ -1,4 +1,4 @@
-"""What happens in a run, as the observers of a simulation are told."""
+"""The things that can happen in a run and of which observers are told."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,21 +11,21 @@ from carppcap.units import Instant
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A host has begun or ceased to hold the address."""
+    """A host has begun to hold the address, or ceased to (`holds` is False)."""
 
     holds: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program has started or ended."""
+    """The program of a host has started, or has ended (`runs` is False)."""
 
     runs: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A scene of the story begins, or is `over`."""
+    """A scene of the story begins, or its time is `over`."""
 
     scene: Scene
     over: bool
@@ -36,7 +36,10 @@ Happening: TypeAlias = Step | Rejection | Holding | Running | Told
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of a run: when, on which host (`parts.STORY`: none), and what."""
+    """One thing that happened in a run: when, on which host, and what.
+
+    `at` is a true instant.  `name` is the host, or `parts.STORY` for a scene.
+    """
 
     at: Instant
     name: str

@@ -1,7 +1,7 @@
 """One simulated host: power, cable, clock, scripts and address.
 
-It holds the virtual address, as far as others are concerned, while the address is
-configured, the host is powered and its cable is plugged in.
+A host holds the virtual address while the address is configured on it, it is powered
+and its cable is plugged in: only then can other hosts reach it there.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,14 +25,14 @@ from carppcap.simulation.scenario.parts import Kind, Member, Script
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 RING_BLOCKS = 2
-"""Blocks of the ring of `system.capture` for frames that arrive one by one."""
+"""The blocks of a stopped carppcap's ring (`system.capture`) for frames one by one."""
 
 RING_BLOCKS_UNBOUNDED = 1 << 30
 KILLED = -9
 
 
 class Rank(IntEnum):
-    """The order of calls at one instant."""
+    """The order of calls at the same instant, the least rank first."""
 
     STORY = 0
     FRAME = 1  # before timers, as in the daemon
@@ -41,20 +41,20 @@ class Rank(IntEnum):
 
 
 class World(Protocol):
-    """What a host needs of the cluster around it."""
+    """What a host uses of the cluster to which it belongs."""
 
     now: Instant
     neighbours: Mapping[Address, bytes]
-    """The MAC of each host, by its own addresses."""
+    """The MAC of each host, by each address of the host that is not virtual."""
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Call `call` at a true instant."""
+        """Arrange that `call` is made at the true instant `at`."""
 
     def transmit(self, name: str, frame: bytes) -> None:
-        """Put a frame on the wire."""
+        """Put a frame of the host `name` on the medium."""
 
     def tell(self, name: str, what: Happening) -> None:
-        """Tell the observer of the simulation."""
+        """Tell the observer of the simulation what happened on the host `name`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,10 +67,10 @@ class _Run:
 
 
 class Ring:
-    """Frames that wait for a stopped process.
+    """The frames that wait for a process while it is stopped.
 
-    Frames that arrive within `block_ns` share a block of the ring; when all blocks
-    are taken, what arrives is lost.
+    Frames that arrive within `block_ns` share a block of the ring.  A frame that would
+    need one more block than `blocks_max` is lost.
     """
 
     def __init__(self, block_ns: Interval, blocks_max: int) -> None:
@@ -80,7 +80,7 @@ class Ring:
         self._blocks: list[list[tuple[Instant, bytes]]] = []
 
     def add(self, at: Instant, frame: bytes) -> None:
-        """Keep a frame if there is room."""
+        """Keep a frame that arrived at `at`; without room for it, set `lost_frames`."""
         if self._blocks and at - self._blocks[-1][0][0] <= self._block_ns:
             self._blocks[-1].append((at, frame))
         elif len(self._blocks) < self._blocks_max:
@@ -89,12 +89,12 @@ class Ring:
             self.lost_frames = True
 
     def frames(self) -> list[tuple[Instant, bytes]]:
-        """Return the frames that were kept, oldest first."""
+        """Return the frames that were kept and when they arrived, the oldest first."""
         return [stamped for block in self._blocks for stamped in block]
 
 
 class Machine:
-    """A host of the group."""
+    """A host of the group, as hardware and operating system of its program."""
 
     def __init__(self, member: Member, number: int, world: World, dice: Dice) -> None:
         self.member = member
@@ -116,10 +116,10 @@ class Machine:
         self._signals: list[Callable[[Program, Instant], None]] = []
         self._outcomes: list[tuple[_Run, int | None]] = []
 
-    # What the story does to it.
+    # The methods that the story calls.
 
     def start(self) -> None:
-        """Power up the host, and start its program unless it runs."""
+        """Power up the host, and start its program unless that is running."""
         self._powered = True
         self._show_holding()
         if self._program is None:
@@ -128,19 +128,19 @@ class Machine:
             self._link_seen = self.link_up
             self._world.tell(self.member.name, Running(True))
             self._program.start(self._local_now())
-            if self._demoted_by:  # demotion is a property of the host
+            if self._demoted_by:  # a restart of the program does not end a demotion
                 self._program.demoted(self._demoted_by, self._local_now())
             self._settle()
 
     def crash(self) -> None:
-        """Let the power fail."""
+        """Cut the power: the program, its scripts and the address are gone at once."""
         self.exit()
         self._runs.clear()
         self._powered = self.has_address = False
         self._show_holding()
 
     def exit(self) -> None:
-        """End the process; its scripts run on and the address stays."""
+        """End the process; its scripts continue and the address stays configured."""
         if self._program is not None:
             self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
@@ -165,7 +165,7 @@ class Machine:
         self.demote(-self._demoted_by)
 
     def set_link(self, *, up: bool) -> None:
-        """Plug in the cable, or pull it."""
+        """Plug in the cable if `up`; otherwise pull it."""
         self.link_up = up
         self._show_holding()
         if not self._stalled:
@@ -180,8 +180,11 @@ class Machine:
         self._stalled += 1
 
     def resume(self) -> None:
-        """Let the process continue: it reads frames first, outcomes of scripts last."""
-        if not self._stalled:  # killed meanwhile
+        """Let a stopped process continue, once for each call of `stall`.
+
+        It first reads the frames that waited, and last learns how scripts ended.
+        """
+        if not self._stalled:  # the process was killed while it was stopped
             return
         self._stalled -= 1
         if self._stalled or self._program is None:
@@ -208,14 +211,14 @@ class Machine:
         else:
             self._tell(lambda program, now: program.frame_arrived(frame, now))
 
-    # What its program may ask of it (`system.System`).
+    # The methods that its program calls (`system.System`).
 
     def wall(self, now: Instant) -> Instant:
-        """Return the wall clock at `now`."""
+        """Return what the wall clock reads when the monotonic clock reads `now`."""
         return self.clock.wall(now)
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Return the MAC of the host with this address, None without one."""
+        """Return the MAC of the host with `address`, or None if no host has it."""
         return self._world.neighbours.get(address)
 
     def send(self, frame: bytes) -> None:
@@ -224,7 +227,7 @@ class Machine:
             self._world.transmit(self.member.name, frame)
 
     def run_script(self, job: Job) -> None:
-        """Start a script; it outlives the program."""
+        """Start the script of `job`; the end of the program does not end the script."""
         assert self._program is not None
         script = self.member.up if job is Job.ACQUIRE else self.member.down
         run = _Run(job, script, self._program)
@@ -236,18 +239,18 @@ class Machine:
         self._world.call_at(ends_at, Rank.SCRIPT, partial(self._script_ends, run))
 
     def kill_script(self) -> None:
-        """Kill the scripts that this program has started."""
+        """Kill the scripts that the running program has started."""
         for run in [run for run in self._runs if run.program is self._program]:
             self._runs.remove(run)
             self._report_end(run, KILLED)
 
     def set_address(self, configured: bool) -> None:
-        """Take or drop the virtual address."""
+        """Add the virtual address if `configured`; otherwise remove it."""
         self.has_address = configured
         self._show_holding()
 
     def record(self, step: Step) -> None:
-        """Tell the observer of a step, in true instants."""
+        """Tell the observer of a step, with its instants converted to true ones."""
         due = None if step.deadline is None else self.clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
@@ -257,7 +260,7 @@ class Machine:
         """Tell the observer of a rejected frame."""
         self._world.tell(self.member.name, rejection)
 
-    # Internals.
+    # Internal methods.
 
     def _local_now(self) -> Instant:
         return self.clock.monotonic(self._world.now)
@@ -280,7 +283,7 @@ class Machine:
             self._tell(lambda program, now: program.link_changed(now))
 
     def _tell(self, call: Callable[[Program, Instant], None]) -> None:
-        """Make a call to the program now, or later if the process is stalled."""
+        """Make a call to the program, now or when a stopped process continues."""
         if self._program is not None and self._stalled:
             self._signals.append(call)
         elif self._program is not None:
@@ -295,13 +298,13 @@ class Machine:
         if deadline is None:
             return
         at = max(self.clock.true(deadline), self._world.now)
-        # A timer that is too early sets the next one; so one is enough.
+        # One timer is enough: if it fires before the deadline, it sets the next one.
         if self._armed is None or at < self._armed:
             self._armed = at
             self._world.call_at(at, Rank.TIMER, self._timer)
 
     def _timer(self) -> None:
-        if self._armed != self._world.now:  # replaced by an earlier one
+        if self._armed != self._world.now:  # an earlier timer has replaced this one
             return
         self._armed = None
         if self._program is None or self._stalled:
@@ -312,7 +315,7 @@ class Machine:
         self._settle()
 
     def _script_ends(self, run: _Run) -> None:
-        if run not in self._runs:  # killed meanwhile
+        if run not in self._runs:  # the script was killed
             return
         self._runs.remove(run)
         script = run.script
@@ -324,7 +327,7 @@ class Machine:
             self._script_ended(run, script.exit_code)
 
     def _report_end(self, run: _Run, exit_code: int | None) -> None:
-        """Tell the program that a script has ended, after all else of this instant."""
+        """Tell the program how a script ended, as the last call of this instant."""
         said = partial(self._script_ended, run, exit_code)
         self._world.call_at(self._world.now, Rank.SCRIPT, said)
 
@@ -339,4 +342,4 @@ _PROGRAMS: dict[Kind, Callable[[Member, System, Dice], Program]] = {
     Kind.CARPPCAP: CarppcapHost,
     Kind.UCARP: UcarpHost,
 }
-"""What runs on each kind of host; on all others a kernel."""
+"""The program for each kind of host; all other kinds run `BsdHost`."""

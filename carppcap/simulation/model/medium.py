@@ -1,4 +1,4 @@
-"""The medium: which host receives which frame, when, and in what condition."""
+"""The medium between the hosts, which may lose, delay, repeat and damage frames."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -11,19 +11,20 @@ from carppcap.wire.decode import Datagram, LinkType, decode
 from carppcap.wire.header import PROTOCOL
 
 REORDER_NS_MAX = 2 * NS_PER_S
-"""The longest delay of a frame that is put out of order."""
+"""The longest additional delay of a frame that later frames may overtake."""
 
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _NEXT_HEADER = 20
-"""Offset of the next header in a frame of IPv6."""
+"""The offset of the next header in an Ethernet frame of IPv6."""
 
 
 class Medium:
     """Carries encoded frames from one station to all others.
 
-    `deliver` is called with the instant of arrival, the receiver and the frame, in
-    no particular order.  Frames between two stations arrive in the order in which they
-    were sent, in spite of jitter, unless they are put out of order.
+    `deliver` is called with the instant of arrival, the receiver and the frame; these
+    calls are in no particular order.  Between two stations, frames arrive in the order
+    in which they were sent, in spite of jitter.  Only `Quality.reorder` changes the
+    order.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class Medium:
                 self._carry(sender, receiver, frame, now)
 
     def overheard(self, name: str) -> bytes | None:
-        """Return the last advert that a station sent, None before the first."""
+        """Return the latest advert that the station `name` sent, or None."""
         return self._overheard.get(name)
 
     def add(self, fault: Cut | Disturb) -> None:
-        """Add a fault; of two disturbances of one field the later one counts."""
+        """Add a fault.
+
+        If several disturbances change the same field, the one added last counts.
+        """
         self._faults.append(fault)
         self._apply()
 
@@ -102,7 +106,10 @@ class Medium:
 
 
 def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
-    """Return the advert in `frame` with other claims, which no digest covers."""
+    """Return the frame of an advert with `advbase` and `advskew` replaced.
+
+    The digest stays right, because it does not cover them.
+    """
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)  # stations send intact adverts
     captured = header.decode(datagram.payload)
@@ -112,7 +119,11 @@ def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
 
 
 def _is_advert(frame: bytes) -> bool:
-    """True for an advert; other frames here are hints and announcements."""
+    """True if `frame` is an advert.
+
+    It may otherwise be a hint (`TYPE_HINT`), a gratuitous ARP or a neighbour
+    advertisement.
+    """
     is_icmp6 = frame[12:14] == _IPV6 and frame[_NEXT_HEADER] != PROTOCOL
     is_carp = frame[12:14] in (_IPV4, _IPV6) and not is_icmp6
     return is_carp and frame[-header.HEADER_LENGTH] % 16 == header.TYPE_ADVERT

@@ -1,1 +1,1 @@
-"""How a simulated run is shown: as text, records, summary or picture."""
+"""The forms in which a simulated run is shown: transcript, JSON, summary or picture."""

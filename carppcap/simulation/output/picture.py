@@ -1,9 +1,9 @@
-"""A run as a picture: one lane a host, time from left to right (SVG 1.1).
+"""A run as an SVG 1.1 picture with one lane for each host, time from left to right.
 
-The wide bar of a lane shows the state, with a tick for each advert; the line below it
-shows when the host holds the address.  The last lane shows how many hosts hold it:
-one is right.  The scenes of the story are numbered, drawn where they happen, and
-listed below.
+In each lane a wide bar shows the state of the host, with a tick for each advert.  A
+narrow bar below it shows when the host holds the address.  An additional lane shows
+whether no host, one host or several hosts hold the address.  The scenes of the story
+are numbered; each is marked in the lanes at its time and described below the picture.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ BAR_HEIGHT, HELD_HEIGHT = 20, 7
 ROW_HEIGHT = 18
 TICKS_MAX = 12
 ADVERTS_MAX = 2_000
-"""More of them could not be told apart."""
+"""The most adverts that are drawn; more could not be told apart."""
 
 COLOURS = {State.INIT: "#d9d9d9", State.BACKUP: "#a6cee3", State.MASTER: "#33a02c"}
 HELD, NOBODY, SEVERAL, FAULT = "#1f3552", "#e31a1c", "#ff7f00", "#b15928"
@@ -67,7 +67,7 @@ def draw(run: Run) -> str:
 
 
 class _Canvas:
-    """Draws the parts of the picture, each at its place."""
+    """Makes the SVG elements of a picture, part by part."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -80,7 +80,7 @@ class _Canvas:
         self.bottom = self._last_lane + LANE_HEIGHT + 24
 
     def head(self, report: Report) -> Iterator[str]:
-        """Yield title, figures and legend."""
+        """Yield the title, the main figures of the run, and the legend."""
         yield _text(16, 26, self._scenario.title or "carppcap simulate", "title")
         figures = (
             f"seed {report.seed}  ·  available {100 * report.availability:.3f} %  ·  "
@@ -97,7 +97,7 @@ class _Canvas:
             x += 30 + 6.4 * len(label)
 
     def axis(self) -> Iterator[str]:
-        """Yield the time axis, with a tick at round numbers."""
+        """Yield the time axis, with a line and a label at each round time."""
         bottom = self.bottom - 20
         for at in range(0, self._end + 1, _tick_step(self._end)):
             x = self._x(at)
@@ -105,7 +105,7 @@ class _Canvas:
             yield _text(x, bottom + 14, format_length(at), "small", "middle")
 
     def states(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Yield the name of each host and its states."""
+        """Yield the name and kind of each host, and a bar for each of its states."""
         changes = _changes(entries)
         for member in self._scenario.members:
             y = self._lanes[member.name]
@@ -129,7 +129,10 @@ class _Canvas:
             yield _line(self._x(entry.at), y + 6, y + BAR_HEIGHT, "#0b3d0b")
 
     def tenures(self, tenures: Sequence[Tenure]) -> Iterator[str]:
-        """Yield when each host held the address, and how many held it."""
+        """Yield bars for the times in which each host held the address.
+
+        The lane "the address" has bars for how many hosts held it.
+        """
         for held in tenures:
             y = self._lanes[held.name] + BAR_HEIGHT + 3
             yield self._bar(y, held.since, held.until, HELD_HEIGHT, HELD)
@@ -140,7 +143,7 @@ class _Canvas:
             yield self._bar(y, since, until, BAR_HEIGHT, colour)
 
     def story(self, scenes: Iterable[tuple[Instant, Scene]]) -> Iterator[str]:
-        """Yield each scene where it happens, and its sentence below."""
+        """Yield each scene at its time, and its sentence below the lanes."""
         for number, (since, scene) in enumerate(scenes, start=1):
             yield from self._fault(number, since, scene)
             y = self.bottom + ROW_HEIGHT * number
@@ -149,7 +152,11 @@ class _Canvas:
             yield _text(LEFT, y, format_scene(scene))
 
     def _fault(self, number: int, since: Instant, scene: Scene) -> Iterator[str]:
-        """Yield a mark where a scene begins, and a band for as long as it lasts."""
+        """Yield the drawing of a scene: a numbered mark at its start, in each lane.
+
+        A band covers the time for which the scene lasts.  A scene that concerns no
+        particular host is drawn over all lanes.
+        """
         x, until = self._x(since), scene.until(since, self._end)
         names = scene.deed.names
         height = LANE_HEIGHT - 8 if names else self.bottom - TOP - 24
@@ -165,7 +172,7 @@ class _Canvas:
         self, y: float, since: Instant, until: Instant, height: float, colour: str
     ) -> str:
         x = self._x(since)
-        # What is too short to be seen is drawn as a thin line.
+        # A bar that would be too narrow to be seen gets a least width.
         return _box(x, y, max(self._x(until) - x, 0.8), height, colour)
 
     def _x(self, at: Instant) -> float:
@@ -173,7 +180,10 @@ class _Canvas:
 
 
 def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | None]]]:
-    """Return when each host came into which state; None: its program has ended."""
+    """Return the instants at which the state of each host changed, with the new states.
+
+    A state of None means that the program of the host has ended.
+    """
     changes = defaultdict(list)
     for entry in entries:
         match entry.what:
@@ -189,7 +199,11 @@ def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | 
 
 
 def _tick_step(duration_ns: Interval) -> Interval:
-    """Return the smallest step that gives at most `TICKS_MAX` ticks, or whole days."""
+    """Return the time between two labels of the time axis.
+
+    It is the smallest of `_TICK_STEPS_S`, or else of whole days, that divides the
+    duration into at most `TICKS_MAX` parts.
+    """
     least_s = -(-duration_ns // (TICKS_MAX * NS_PER_S))
     days = -(-least_s // 86_400)
     steps_s = (step_s for step_s in _TICK_STEPS_S if step_s >= least_s)

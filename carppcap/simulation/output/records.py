@@ -1,7 +1,7 @@
-"""A run as objects of JSON; `kind` says which other members there are.
+"""A run as JSON objects.  The `kind` of an object tells which other members it has:
 
-    step          as in `node.records`, and host
-    rejection     as in `node.records`, and host
+    step          the members in `node.records`, plus host
+    rejection     the members in `node.records`, plus host
     holding       at_ns, host, holds
     running       at_ns, host, runs
     story         at_ns, text, over
@@ -9,9 +9,10 @@
                   fail_overs_ns, nobody_at_end, hosts; each host has name, kind,
                   held_ns, adverts, transitions, rejected
     distribution  runs, worst_seed, figures; each figure has name, count, least, median,
-                  p99, most (of many runs, after the summary of each)
+                  p99, most
 
-Instants are nanoseconds since the start of the run; unknown values are null.
+Instants are nanoseconds since the start of the run.  Unknown values are null.  With
+many runs there is a summary of each run, and then a single distribution.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from carppcap.simulation.scenario.story import format_scene
 
 
 def entry_record(entry: Entry) -> dict[str, Any]:
-    """Return the record of an entry."""
+    """Return the JSON object for one thing that happened in a run."""
     when = {"at_ns": entry.at, "host": entry.name}
     match entry.what:
         case Step() as step:
@@ -47,7 +48,7 @@ def entry_record(entry: Entry) -> dict[str, Any]:
 
 
 def summary_record(report: Report) -> dict[str, Any]:
-    """Return the record of a report."""
+    """Return the JSON object of kind "summary" for a run."""
     return {
         "kind": "summary",
         **asdict(report),
@@ -56,7 +57,7 @@ def summary_record(report: Report) -> dict[str, Any]:
 
 
 def distribution_record(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return the record of many runs."""
+    """Return the JSON object of kind "distribution" for many runs."""
     spreads = [(name, distribution(values)) for name, values, _ in figures(reports)]
     return {
         "kind": "distribution",

@@ -1,4 +1,4 @@
-"""When each host held the address, and for how long it was not available."""
+"""The figures of a run: when which host held the address, and what each host did."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from carppcap.units import Instant, Interval
 
 @dataclass(frozen=True, slots=True)
 class Tenure:
-    """A host held the address from `since` to `until`."""
+    """A time in which the host `name` held the address: from `since` to `until`."""
 
     name: str
     since: Instant
@@ -25,7 +25,12 @@ class Tenure:
 
 @dataclass(slots=True)
 class HostReport:
-    """What one host did; `rejected` counts the frames it rejected, by reason."""
+    """What one host did in a run.
+
+    `held_ns` is how long it held the address, `adverts` how many it sent, and
+    `transitions` how often its state changed.  `rejected` has the number of frames that
+    it rejected for each reason.
+    """
 
     name: str
     kind: str
@@ -37,13 +42,14 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of the address in one run.
+    """How available the address was in one run, and what each host did.
 
-    Counting begins when it is first held, at `first_held_ns` (None: never).
-    `nobody_ns` and `several_ns` are the times without a holder and with more than
-    one.  `fail_overs_ns` has an item for each holder that was lost: the time until
-    the next one, 0 if there was another already.  A holder that was lost for good
-    has no item; `nobody_at_end` is then true.
+    `first_held_ns` is when the address was first held by a host, or None for never; all
+    other times count from then on.  `nobody_ns` is how long no host held the address,
+    and `several_ns` how long more than one did.  `fail_overs_ns` has an item for each
+    time that a host ceased to hold the address: the time until a host held it again, or
+    0 if another host held it already.  If no host ever held it again, there is no item,
+    and `nobody_at_end` is True.
     """
 
     seed: int
@@ -57,14 +63,20 @@ class Report:
 
     @property
     def availability(self) -> float:
-        """The share of the time with a holder since there was one first, 0 to 1."""
+        """The fraction of the time, 0 to 1, in which some host held the address.
+
+        It counts from when a host first held the address, and is 0 if none ever did.
+        """
         if self.first_held_ns is None:
             return 0.0
         return 1.0 - self.nobody_ns / (self.duration_ns - self.first_held_ns)
 
     @property
     def harm_ns(self) -> Interval:
-        """The time without exactly one holder; the worst run is that with the most."""
+        """How long the address was not held by exactly one host.
+
+        The worst of many runs is the one with the greatest harm.
+        """
         if self.first_held_ns is None:
             return self.duration_ns
         return self.nobody_ns + self.several_ns
@@ -72,7 +84,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that happened in one run, in its order, and its report."""
+    """All that happened in one run, in order of time, and the report about it."""
 
     scenario: Scenario
     seed: int
@@ -83,7 +95,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The distribution of many numbers: their count and four of them."""
+    """A summary of many numbers: count, least, median, 99th percentile and most."""
 
     count: int
     least: float
@@ -93,7 +105,10 @@ class Distribution:
 
 
 def distribution(values: Sequence[float]) -> Distribution | None:
-    """Return the distribution of `values`, by nearest rank; None without values."""
+    """Return the distribution of `values`, or None if there are no values.
+
+    Median and percentile are found by the nearest rank, so they are among the values.
+    """
     if not values:
         return None
     ranked = sorted(values)
@@ -107,9 +122,10 @@ def distribution(values: Sequence[float]) -> Distribution | None:
 def count_holders(
     tenures: Sequence[Tenure], end: Instant
 ) -> Iterator[tuple[int, Instant, Instant]]:
-    """Yield how many hosts hold the address, from when to when; first 1, last at `end`.
+    """Yield periods of a run: how many hosts held the address, from when, until when.
 
-    `tenures` are those of a run, and nothing is yielded without any.
+    The first period begins when a host first holds the address, and the last one ends
+    at `end`.  Nothing is yielded if `tenures`, which are those of the run, are empty.
     """
     changes = [(held.since, 1) for held in tenures]
     changes += [(held.until, -1) for held in tenures]
@@ -121,7 +137,7 @@ def count_holders(
 
 
 class Ledger:
-    """Adds up a run, entry by entry, to its report."""
+    """Counts what happens in a run, entry by entry, and makes the report of it."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.tenures: list[Tenure] = []
@@ -131,7 +147,7 @@ class Ledger:
         self._lost_at: Instant | None = None
 
     def note(self, entry: Entry) -> None:
-        """Count what happened; the entries of a run come in their order."""
+        """Count the next entry of the run; entries must come in order of time."""
         match entry.what:
             case Step(actions=actions, refusal=refusal):
                 host = self._hosts[entry.name]
@@ -148,7 +164,7 @@ class Ledger:
                 self._note_holding(entry.name, holds, entry.at)
 
     def close(self, seed: int, end: Instant) -> Report:
-        """Return the report of the run, which ended at `end`."""
+        """Return the report of the run with this `seed`, which ended at `end`."""
         self.tenures += [Tenure(name, at, end) for name, at in self._since.items()]
         for tenure in self.tenures:
             self._hosts[tenure.name].held_ns += tenure.until - tenure.since

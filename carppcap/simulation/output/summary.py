@@ -1,4 +1,4 @@
-"""Summaries in words, of one run and of many."""
+"""Summaries of one run and of many runs, as lines of text."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -12,7 +12,7 @@ _LABEL_WIDTH = 36
 
 
 def summary(scenario: Scenario, report: Report) -> Iterator[str]:
-    """Yield the lines about one run."""
+    """Yield the lines of the summary of one run."""
     hosts = ", ".join(f"{m.name} ({m.kind.value})" for m in scenario.members)
     if scenario.title:
         yield scenario.title
@@ -34,7 +34,10 @@ def summary(scenario: Scenario, report: Report) -> Iterator[str]:
 def summary_of_many(
     reports: Sequence[Report], command: Callable[[int], str]
 ) -> Iterator[str]:
-    """Yield the lines about many runs; `command` returns what shows a seed."""
+    """Yield the lines of the summary of many runs.
+
+    `command` returns the command line that shows the run with a seed.
+    """
     first, last = reports[0].seed, reports[-1].seed
     yield f"{len(reports)} runs, seeds {first} to {last}"
     yield ""
@@ -62,7 +65,7 @@ def summary_of_many(
 
 
 def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
-    """Return the figures of many runs: label, values, decimals to show."""
+    """Return the figures of many runs: label, values, number of decimals to show."""
     held = [report for report in reports if report.first_held_ns is not None]
     fail_overs = chain.from_iterable(report.fail_overs_ns for report in reports)
     return [
@@ -78,7 +81,7 @@ def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
 
 
 def worst_of(reports: Sequence[Report]) -> Report:
-    """Return the run with the most harm; of equal ones the first."""
+    """Return the report with the most harm, or the first one if several are equal."""
     return max(reports, key=lambda report: report.harm_ns)
 
 

@@ -1,4 +1,4 @@
-"""A run as lines of text, in the format of `timeline`, with the host after the time.
+"""A run as lines of text: those of `node.timeline`, with the host after the time.
 
 9.000000  beta  vhid 7  BACKUP -> MASTER  master_down  advert 1/100 acquire  next ...
 9.005000  beta  holds the address
@@ -19,14 +19,18 @@ from carppcap.units import format_seconds
 
 
 def lines(entries: Iterable[Entry], *, verbose: bool = False) -> Iterator[str]:
-    """Yield the lines of a run; routine steps and adverts only if `verbose`."""
+    """Yield the lines of a run.
+
+    Adverts that were due, steps without effect, and starts and ends of programs appear
+    only if `verbose`.
+    """
     for entry in entries:
         if verbose or not _is_routine(entry):
             yield format_entry(entry)
 
 
 def format_entry(entry: Entry) -> str:
-    """Return the line of one entry."""
+    """Return the line about one thing that happened."""
     when = format_seconds(entry.at)
     match entry.what:
         case Step() as step:

@@ -1,23 +1,25 @@
 """A simulated BSD kernel: its state machine and timers (wire/README.rst).
 
-It runs no scripts: a MASTER answers for the addresses from the first instant.  Its
-timers run out with a tick of its clock, never early and up to a tick late
-(`tvtohz`).  There is a master-down interval for each family that has addresses, so a
-group of both families whose master is silent in one gets a second master.
+A kernel runs no scripts: a MASTER has the addresses from its first instant.  Its timers
+end at a tick of its clock, never too early and up to a tick too late (`tvtohz`).  It
+has a master-down timer for each family that has addresses.  If a group has both
+families and its master falls silent in one of them, a second host becomes master.
 
-How the kernels differ:
+The kernels differ:
 
- * FreeBSD (10 and later) sends no farewell.  Demotion is added to its skew, up to 240,
-   but neither to its master-down interval nor to its first interval as a master.
- * OpenBSD (7.8) has one counter for all its adverts, its random cookie, and drops
-   what carries it.  Demotion goes into a byte of the advert that only OpenBSD reads.
-   Its master-down interval takes the skew three times, and it sends ARP a second time.
+ * FreeBSD (10 and later) sends no farewell.  Demotion is added to the skew, up to 240,
+   but not in the master-down interval, nor in the time until a new master's second
+   advert.
+ * OpenBSD (7.8) sends the same random counter, its cookie, in all its adverts, and
+   drops adverts that have its own cookie.  Demotion is sent in a byte of the advert
+   that other kernels ignore.  The master-down interval is three advert intervals,
+   including the skew.  A new master sends gratuitous ARP again with its second advert.
  * NetBSD has a skew of at least 240 while it is demoted.
  * OPNsense and pfSense are FreeBSD with one counter for all adverts.  They do not drop
    what carries it.
 
-jcarp is a program with the rules of OpenBSD, but each of its adverts has a counter of
-its own, the same in both families.
+jcarp is a program with the rules of OpenBSD.  Each of its adverts has a new counter,
+which is the same in both families.
 """
 
 from collections.abc import Callable, Iterable
@@ -61,7 +63,7 @@ TICK_NS = {
 class BsdHost(Program):
     """One vhid of a BSD host, or of jcarp.
 
-    A kernel runs no scripts and cannot be stopped.
+    A kernel runs no scripts, and there is no process that could be stopped.
     """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
@@ -80,11 +82,14 @@ class BsdHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The end of the master-down interval; for a master the next advert."""
+        """When a master sends its next advert, or when another host takes over.
+
+        The host takes over when the master-down interval of one family has ended.
+        """
         return min(self._master_down_at.values(), default=self._advert_at)
 
     def start(self, now: Instant) -> None:
-        """Become BACKUP, as when the interface comes up."""
+        """Become BACKUP if there is a carrier, as when the interface is brought up."""
         if self._system.link_up:
             self._become(State.BACKUP, Cause.STARTUP, events.Start(), now)
 
@@ -138,7 +143,7 @@ class BsdHost(Program):
             self._become(State.INIT, Cause.SHUTDOWN, events.Stop(), now, last_words)
         self._system.exit()
 
-    # What it decides.
+    # Decisions.
 
     def _heard(self, theirs: events.AdvertReceived, now: Instant) -> None:
         if self._state is State.MASTER:
@@ -159,7 +164,7 @@ class BsdHost(Program):
         ours, peers = self._demotions(theirs)
         if ours != peers:
             return peers < ours
-        return theirs.interval_ns <= self._interval_ns  # it yields in every tie
+        return theirs.interval_ns <= self._interval_ns  # a kernel yields in every tie
 
     def _reason_to_take_over(self, theirs: events.AdvertReceived) -> Cause | None:
         config = self._config
@@ -175,14 +180,20 @@ class BsdHost(Program):
         return None
 
     def _demotions(self, theirs: events.AdvertReceived) -> tuple[int, int]:
-        """Return our demotion and theirs; 0 if this kernel does not compare them."""
+        """Return our demotion and the sender's, or 0 for both if they do not matter.
+
+        Only OpenBSD and jcarp compare demotions.
+        """
         if self._is_openbsd:
             return self._demotion, theirs.demotion
         return 0, 0
 
     @property
     def _advskew(self) -> int:
-        """The skew that it advertises and compares (`DEMOTE_ADVSKEW`)."""
+        """The skew after demotion (`DEMOTE_ADVSKEW`).
+
+        It is sent in adverts, and compared with the skew in adverts of others.
+        """
         advskew = self._config.advskew
         if self._kind.is_freebsd:
             return min(advskew + self._demotion, SKEW_MAX)
@@ -203,12 +214,15 @@ class BsdHost(Program):
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 
     def _after(self, length_ns: Interval, now: Instant) -> Instant:
-        """Return the end of `length_ns`, in whole ticks and one more (`tvtohz`)."""
+        """Return the tick at which a timer of `length_ns` that is set at `now` ends.
+
+        The length is rounded up to whole ticks, and one more is added (`tvtohz`).
+        """
         tick_ns, phase_ns = self._tick_ns, self._tick_phase_ns
         ticks = (now - phase_ns) // tick_ns - (-length_ns // tick_ns) + 1
         return phase_ns + ticks * tick_ns
 
-    # What it does.
+    # Actions.
 
     def _become(
         self,
@@ -245,7 +259,7 @@ class BsdHost(Program):
         return self._sign(self._config.advbase, self._advskew)
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
-        """Return an advert for each family (`carp_prepare_ad`)."""
+        """Return an advert for each family that has addresses (`carp_prepare_ad`)."""
         demotion = self._demotion if self._is_openbsd else 0
         once = self._next_counter() if self._kind is Kind.JCARP else None
         return [
@@ -257,7 +271,10 @@ class BsdHost(Program):
         return self._cookie if self._kind.repeats_counter else super()._next_counter()
 
     def _send(self, action: Sending) -> None:
-        """Send the frames of `action`; the second announcement is ARP only."""
+        """Send the frames of `action`.
+
+        If the addresses are announced a second time, only gratuitous ARP is sent.
+        """
         is_second = action == AnnounceAddresses() and self._adverts_until_arp == 0
         for frame in self._egress.frames(action):
             if not is_second or frame[12:14] == _ARP:
@@ -270,10 +287,10 @@ def kernel_egress(
     draw_ip_id: Callable[[], int],
     mac_of: Callable[[Address], bytes | None],
 ) -> Egress:
-    """Return what signs and frames the adverts of a kernel (wire/README.rst).
+    """Return an `Egress` that builds the frames of a kernel (wire/README.rst).
 
-    A group gets them from the virtual MAC, a peer from that of the interface.
-    Announcements name the virtual MAC.
+    Multicast adverts have the virtual MAC as their source, and unicast adverts the MAC
+    of the interface.  Announcements tell that the addresses belong to the virtual MAC.
     """
     config = replace(member.config, source_mac=SourceMac.BSD, vmac=True, multicast=True)
     is_openbsd = member.kind in OPENBSD_RULES

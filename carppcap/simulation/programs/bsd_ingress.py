@@ -1,7 +1,7 @@
-"""Which adverts a kernel accepts, check by check (wire/README.rst).
+"""The checks by which a BSD kernel accepts adverts (wire/README.rst).
 
-Separate from `node.ingress`: kernels reject other frames than we do, and shared code
-would hide that.
+They do not share code with `node.ingress`, so that a simulation shows where a kernel
+accepts frames that carppcap rejects, and the reverse.
 """
 
 from carppcap.addresses import CARP_GROUP6, Family
@@ -19,7 +19,7 @@ OPENBSD_RULES = frozenset((Kind.OPENBSD, Kind.JCARP))
 
 
 class BsdIngress:
-    """The input of one vhid of a kernel; it ignores the sender of an advert."""
+    """Checks frames for one vhid of a kernel, whatever their source address."""
 
     def __init__(self, kind: Kind, config: VirtualHostConfig) -> None:
         assert config.key is not None  # a simulated host has a password
@@ -34,7 +34,10 @@ class BsdIngress:
         ]
 
     def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
-        """Return an advert for this vhid, a rejection, or None for another protocol."""
+        """Return the advert in `datagram` if it is accepted, otherwise the rejection.
+
+        Return None for a frame of another protocol.
+        """
         if datagram is Defect.FOREIGN:
             return None
         if isinstance(datagram, Defect):
@@ -59,7 +62,7 @@ class BsdIngress:
         )
 
     def _faults(self, datagram: Datagram, advert: Advert) -> list[RejectReason]:
-        """Return what is wrong with an advert, in the order of this kernel's checks."""
+        """Return all faults of an advert, in the order of this kernel's checks."""
         is_freebsd = self._kind.is_freebsd
         family = Family.of(datagram.source)
         is_unicast = any(Family.of(peer) is family for peer in self._config.peers)
@@ -67,7 +70,8 @@ class BsdIngress:
         is_ours = (
             advert.vhid == self._config.vhid
             and family in self._config.families
-            # A carp interface of OpenBSD has a peer or a group, and hears only that.
+            # A carp interface of OpenBSD has either a peer or a group; it accepts only
+            # unicast adverts in one case and multicast adverts in the other.
             and (is_freebsd or to_group is not is_unicast)
         )
         from_afar = datagram.ttl != TTL and not (is_freebsd and is_unicast)
@@ -78,6 +82,6 @@ class BsdIngress:
             (RejectReason.BADVHID, not is_ours),
             (RejectReason.BADTTL, from_afar),
         ]
-        if not is_freebsd:  # the others check the TTL first and the version last
+        if not is_freebsd:  # all other kinds check the TTL first and the version last
             checks[0], checks[-1] = checks[-1], checks[0]
         return [reason for reason, is_wrong in checks if is_wrong]

@@ -1,4 +1,4 @@
-"""A simulated carppcap: core, egress and script queue as `daemon` runs them."""
+"""A simulated carppcap, which uses core, egress and script queue as `daemon` does."""
 
 from collections.abc import Iterable
 
@@ -17,16 +17,19 @@ from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_S, Instant
 
 NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
-"""2026-01-01 00:00 UTC, when every simulation begins."""
+"""The wall-clock time at which every simulation begins: 2026-01-01 00:00 UTC."""
 
 
 class CarppcapHost(Program):
-    """One `Node` with one virtual host, and the part of the shell that matters here."""
+    """A `Node` with one virtual host, and what the daemon adds to it.
+
+    That is the script queue, the time limit of scripts, and the exit at the end.
+    """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
         egress = Egress(member.config, system.mac, dice.ip_id, system.neighbour)
         super().__init__(member, system, dice, egress)
-        # Made at the start, when the clock is read.
+        # Made by `start`, because the counters begin at the time of the start.
         self._node: Node
         self._group: Group
         self._performer: Performer
@@ -37,12 +40,12 @@ class CarppcapHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The deadline of the core, or the time limit of the script that runs."""
+        """The earlier of the deadline of the core and the time limit of the script."""
         dues = self._group.deadline, self._kill_script_at
         return min((due for due in dues if due is not None), default=None)
 
     def start(self, now: Instant) -> None:
-        """Start the node: a virtual host that listens first."""
+        """Make the node and start its virtual host."""
         wall_ns = NEW_YEAR_NS + self._system.wall(now)
         counter = CounterSequence(wall_ns, now, lambda: self._dice.bits(8))
         self._node = Node([self._config], lambda: counter)
@@ -52,7 +55,7 @@ class CarppcapHost(Program):
         self.link_changed(now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Let the node check a frame; carry out its step, or tell of the rejection."""
+        """Pass a frame to the node; carry out the step, or tell of the rejection."""
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):
@@ -66,7 +69,7 @@ class CarppcapHost(Program):
             self._system.reject(outcome)
 
     def wake(self, now: Instant) -> None:
-        """Let the core act, and kill a script at its time limit."""
+        """Let the core act at its deadline, and kill a script at its time limit."""
         for step in self._node.tick(now):
             self._performer.perform(step)
         if self._kill_script_at is not None and self._kill_script_at <= now:
@@ -74,7 +77,10 @@ class CarppcapHost(Program):
             self._system.kill_script()
 
     def link_changed(self, now: Instant) -> None:
-        """Tell the core of the link, unless --ignoreifstate is given."""
+        """Tell the core that the carrier was lost or is back.
+
+        With --ignoreifstate it is told nothing.
+        """
         usable = self._system.link_up or self._member.ignore_link_state
         if usable is not self._usable:
             self._usable = usable
@@ -87,12 +93,12 @@ class CarppcapHost(Program):
         self._performer.handle(events.StepDown(events.STEP_DOWN_PAUSE_NS), now)
 
     def demoted(self, by: int, now: Instant) -> None:
-        """Change the demotion."""
+        """Tell the core the new demotion."""
         demotion = min(self._config.demotion + by, DEMOTION_MAX)
         self._performer.handle(events.DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
-        """Stop as on SIGTERM; a second time, kill the script that is waited for."""
+        """Stop as on SIGTERM; a second call kills the script that delays the exit."""
         if not self._member.shutdown:
             self._system.exit()
         elif self._stopping:
@@ -103,7 +109,7 @@ class CarppcapHost(Program):
             self._exit_if_finished()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Tell the core of the outcome, and start the script that waits."""
+        """Start the next script in the queue, and tell the core how this one ended."""
         self._kill_script_at = None
         self._run(self._scripts.finished(), now)
         vips = frozenset(self._config.vips)
@@ -113,7 +119,7 @@ class CarppcapHost(Program):
         self._exit_if_finished()
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """Tell the core if adverts of a live master may be among the lost frames."""
+        """Tell the core if the lost frames may include adverts of a live master."""
         event = stall_news(lost_frames, due, now)
         if event is not None:
             self._performer.handle(event, now)
@@ -123,7 +129,7 @@ class CarppcapHost(Program):
         if self._stopping and idle and self._group.state is State.INIT:
             self._system.exit()
 
-    # What the performer asks for (`performer.Driver`).
+    # The methods that the performer calls (`performer.Driver`).
 
     def transmit(self, action: Sending, at: Instant) -> bool:
         """Send the frames of `action`; return True."""
@@ -131,16 +137,16 @@ class CarppcapHost(Program):
         return True
 
     def record(self, step: Step) -> None:
-        """Tell the observers of a step."""
+        """Tell the observer of a step."""
         self._system.record(step)
 
     def acquire(self, step: Step) -> Iterable[events.Event]:
-        """Request the up script; its outcome comes later."""
+        """Request the up script; `script_ended` will report its outcome."""
         self._run(self._scripts.request(Job.ACQUIRE), step.at)
         return ()
 
     def release(self, step: Step) -> Iterable[events.Event]:
-        """Request the down script; its outcome comes later."""
+        """Request the down script; `script_ended` will report its outcome."""
         self._run(self._scripts.request(Job.RELEASE), step.at)
         return ()
 

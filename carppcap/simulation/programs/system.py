@@ -1,4 +1,4 @@
-"""The interfaces between a host and the program on it."""
+"""The two interfaces between a host and its program: `System` and `Program`."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -26,44 +26,51 @@ class System(Protocol):
 
     @property
     def has_address(self) -> bool:
-        """True if the virtual address is configured here."""
+        """True if the virtual address is configured on this host."""
 
     @property
     def mac(self) -> bytes:
         """The MAC address of the interface."""
 
     def wall(self, now: Instant) -> Instant:
-        """Return the wall clock at `now`, in nanoseconds."""
+        """Return what the wall clock reads when the monotonic clock reads `now`.
+
+        It is in nanoseconds, and 0 at the start of the simulation.
+        """
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Return the MAC of the host with this address, None without one."""
+        """Return the MAC of the host with `address`, or None if no host has it."""
 
     def send(self, frame: bytes) -> None:
-        """Send a frame."""
+        """Send a frame on the interface."""
 
     def run_script(self, job: Job) -> None:
         """Start the script of `job`; `Program.script_ended` reports its end."""
 
     def kill_script(self) -> None:
-        """Kill the script that runs."""
+        """Kill the script that is running; `Program.script_ended` reports its end."""
 
     def set_address(self, configured: bool) -> None:
-        """Take or drop the virtual address without a script, as a kernel does."""
+        """Add the virtual address if `configured`, otherwise remove it.
+
+        Kernels call this; other programs run a script instead.
+        """
 
     def record(self, step: Step) -> None:
-        """Tell the observer of a step; its instants are those of this host."""
+        """Tell the observer of a step; its instants are of this host's clock."""
 
     def reject(self, rejection: Rejection) -> None:
         """Tell the observer of a frame that was rejected."""
 
     def exit(self) -> None:
-        """End the program; the address stays as it is."""
+        """End the program; the address stays configured if it is."""
 
 
 class Program:
-    """What takes part in the election; instants are those of the host's clock.
+    """The program on a host that takes part in the election.
 
-    A program leaves out what does not concern it.
+    The host calls these methods; all instants are of its monotonic clock.  A subclass
+    does not override methods for events that do not concern its program.
     """
 
     def __init__(
@@ -79,36 +86,47 @@ class Program:
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant to call `wake`, None: never; any other call may change it."""
+        """The instant at which to call `wake`, or None for never.
+
+        Read it again after every call of a method, since any call may change it.
+        """
 
     def start(self, now: Instant) -> None:
-        """Start: the host was powered up, or the process was started."""
+        """Start, because the host was powered up or the process was started."""
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Handle a frame that arrived at `now`, which may be some time ago."""
+        """Handle a frame that arrived at `now`.
+
+        `now` is in the past if the frame arrived while the process was stopped.
+        """
 
     def wake(self, now: Instant) -> None:
-        """Do what is due at the deadline."""
+        """Do what is due at the deadline, which has been reached."""
 
     def step_down(self, now: Instant) -> None:
-        """Step down, as the operator asks."""
+        """Step down, as the administrator has asked."""
 
     def stop(self, now: Instant) -> None:
-        """End, as the operator asks."""
+        """Leave the group and end, as the administrator has asked."""
 
     def link_changed(self, now: Instant) -> None:
-        """Notice that the carrier was lost or has returned."""
+        """Handle the loss or the return of the carrier (`System.link_up`)."""
 
     def demoted(self, by: int, now: Instant) -> None:
-        """Change the demotion; `by` is added to the configured one."""
+        """Change the demotion to the configured one plus `by`."""
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Notice that the script of `job` ended; `exit_code` None: there is none."""
+        """Handle the end of the script of `job`.
+
+        `exit_code` is None if there is no script for `job`.
+        """
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """The process continues after a stall; waiting frames have been passed on.
+        """Continue after the process was stopped.
 
-        `due` was the deadline when it was stopped.
+        The frames that waited meanwhile have been passed to `frame_arrived`.
+        `lost_frames` is True if there was no room for some frames.  `due` was the
+        deadline while the process was stopped.
         """
 
     def _send(self, action: Sending) -> None:
@@ -122,7 +140,7 @@ class Program:
         now: Instant,
         deadline: Instant | None,
     ) -> None:
-        """Send the frames of the actions, and tell the observer of the step."""
+        """Send the frames of `actions`, and tell the observer of the step."""
         for action in actions:
             if isinstance(action, SendAdvert | AnnounceAddresses):
                 self._send(action)
@@ -132,7 +150,10 @@ class Program:
         )
 
     def _next_counter(self) -> int:
-        """Return the last counter heard plus one, or a random one if none was heard."""
+        """Return the counter for the next advert.
+
+        It is the last counter sent or heard plus one, or random if none was heard yet.
+        """
         if self._heard_counter is None:
             return self._dice.bits(64)
         self._heard_counter = (self._heard_counter + 1) % (1 << 64)
@@ -141,5 +162,8 @@ class Program:
 
 @lru_cache(maxsize=64)
 def datagram_of(frame: bytes) -> Datagram | Defect:
-    """Return the datagram in a frame; cached, as several hosts receive each frame."""
+    """Return the datagram in an Ethernet frame, or its defect.
+
+    The result is cached, because several hosts receive the same frame.
+    """
     return decode(frame, LinkType.ETHERNET)

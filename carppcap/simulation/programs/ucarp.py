@@ -1,19 +1,21 @@
 """A simulated `ucarp` 1.5.2, with its weaknesses.
 
-Its main loop is a generator that yields where ucarp waits: in `poll`, in `sleep`, or
-for a script.  All of this was read in its source and measured on its binary:
+The main loop is a generator that yields where ucarp waits: in `poll`, in `sleep`, or
+for a script.  The following was read in the source of ucarp and measured with its
+program:
 
- * Frames come late: libpcap hands them over once a second, counted from its start.
- * It looks at its timers only when `poll` returns.  A backup lets it wait for one
-   advert interval, so it notices a dead master on a multiple of that.
- * Its timers use the wall clock, which can be set.
- * While a script runs nothing is sent and nothing is read; the claim comes after
-   the up script, ARP first.
- * Of two masters with one interval the lower address stays; the other one sends a
-   last advert before it yields.
- * It sends no farewell but obeys one.  SIGUSR2: down script, pause of 3 s, and then
-   as usual.
- * Without a carrier it sleeps for 10 s before it looks again.
+ * Frames are read late: libpcap delivers them once a second, counted from the start.
+ * ucarp checks its timers only when `poll` returns.  A backup calls `poll` with its
+   advert interval as timeout.  It therefore notices a dead master at a multiple of that
+   interval.
+ * The timers use the wall clock, which can be set.
+ * While a script runs, ucarp neither sends nor reads frames.  A new master waits for
+   its up script; then it sends gratuitous ARP, and then its first advert.
+ * If two masters have the same interval, the one with the lower address (`tie_break`)
+   stays master.  The other one sends a last advert before it yields.
+ * ucarp sends no farewell, but a backup takes over when it hears one.  On SIGUSR2 a
+   master runs the down script, waits for 3 s, and is then a usual backup.
+ * Without a carrier ucarp sleeps for 10 s before it checks the carrier again.
 """
 
 from collections import deque
@@ -47,12 +49,18 @@ STEP_DOWN_SLEEP_NS = 3 * NS_PER_S
 REPEAT_ARP_AFTER = 2
 WAKES_LATE_NS_MIN = 100 * NS_PER_US
 WAKES_LATE_NS_MAX = 1_500 * NS_PER_US
-"""How late `poll` returns; otherwise no timer would be due when it does."""
+"""The limits of how late `poll` returns.
+
+If it returned exactly in time, the timers would not be due yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What the process waits for: an instant, a frame or a signal, or a script."""
+    """What the process waits for.
+
+    It waits until the instant `until`, or for the end of a script if that is None.
+    With `listens`, a frame or a signal ends the wait earlier.
+    """
 
     until: Instant | None
     listens: bool = False
@@ -61,14 +69,14 @@ class Wait:
 _SCRIPT = Wait(None)
 
 Waiting: TypeAlias = Generator[Wait, None, None]
-"""A part of the program that waits; continue it when the wait is over."""
+"""A part of the program that yields its waits and is continued after each of them."""
 
 
 class UcarpHost(Program):
-    """One process of ucarp.
+    """A process of ucarp.
 
-    It polls the carrier by itself, has no demotion, and does not notice that it was
-    stopped.
+    It checks the carrier in its main loop, has no demotion, and does not notice that it
+    was stopped.
     """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
@@ -91,24 +99,24 @@ class UcarpHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant at which the wait ends; None: with a script."""
+        """The instant at which the wait ends, or None if it ends with a script."""
         wait = self._wait
         if wait.listens and self._ring and wait.until is not None:
             return min(wait.until, self._ring[0][0])
         return wait.until
 
     def start(self, now: Instant) -> None:
-        """Start the process, and with it the periods of its capture."""
+        """Start the process; libpcap's timeouts are counted from now."""
         self._started_at = self._monotonic = now
         self._wait = next(self._main)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Keep a frame in the ring, where it stays until libpcap's timeout."""
+        """Put a frame into the ring, where it stays until libpcap's next timeout."""
         periods = -((self._started_at - now) // CAPTURE_PERIOD_NS)
         self._ring.append((self._started_at + periods * CAPTURE_PERIOD_NS, frame))
 
     def wake(self, now: Instant) -> None:
-        """Run on to the next wait."""
+        """Continue the main loop up to its next wait."""
         self._monotonic = now
         try:
             self._wait = next(self._main)
@@ -116,18 +124,18 @@ class UcarpHost(Program):
             self._system.exit()
 
     def step_down(self, now: Instant) -> None:
-        """Note a SIGUSR2."""
+        """Deliver a SIGUSR2, which the main loop handles."""
         self._signal(events.StepDown(STEP_DOWN_SLEEP_NS), now)
 
     def stop(self, now: Instant) -> None:
-        """Note a SIGTERM; without --shutdown it ends the process."""
+        """Deliver a SIGTERM.  Without --shutdown it ends the process at once."""
         if self._member.shutdown:
             self._signal(events.Stop(), now)
         else:
             self._system.exit()
 
     def script_ended(self, job: Job, exit_code: int | None, now: Instant) -> None:
-        """Run on; ucarp ignores the exit code."""
+        """Continue the main loop; ucarp ignores the exit code."""
         self.wake(now)
 
     def _signal(self, event: events.StepDown | events.Stop, now: Instant) -> None:
@@ -170,7 +178,11 @@ class UcarpHost(Program):
                 self._tell(events.Tick(), self._advert())
 
     def _poll(self) -> Wait:
-        """Return a wait for a frame or a timer, in whole milliseconds."""
+        """Return the wait of ucarp's `poll`.
+
+        Its timeout is the time to the next advert, or for a backup the advert interval,
+        in whole milliseconds.  A frame or a signal ends it early.
+        """
         wait_ns = self._config.interval_ns
         if self._advert_at is not None:
             wait_ns = self._advert_at - self._system.wall(self._monotonic)
@@ -218,9 +230,9 @@ class UcarpHost(Program):
             self._tell(theirs, [])
 
     def _master_down(self, cause: Cause, event: events.Event) -> Waiting:
-        """`carp_master_down`: script, ARP, advert, each waiting for the one before.
+        """Become master (`carp_master_down`): run the script, send ARP, send an advert.
 
-        The next advert is counted from before the script.
+        The advert after that is due one interval after the beginning of the script.
         """
         yield from self._become(State.MASTER, cause, event)
         actions = [AnnounceAddresses(), *self._advert()]
@@ -234,7 +246,11 @@ class UcarpHost(Program):
         event: events.Event,
         last_words: Iterable[Action] = (),
     ) -> Waiting:
-        """`carp_set_state`, and for a BACKUP `carp_setrun` once the script is over."""
+        """Change the state and run the script (`carp_set_state`).
+
+        `last_words` are sent before.  A BACKUP sets its master-down timer when the
+        script has ended (`carp_setrun`).
+        """
         changed = StateChanged(self._state, new, cause)
         is_neutral = cause is Cause.STARTUP and self._config.neutral
         is_idle = cause is Cause.SHUTDOWN and self._state is not State.MASTER
@@ -261,13 +277,20 @@ class UcarpHost(Program):
         self._master_down_at = now + self._master_down_ns()
 
     def _master_down_ns(self) -> Interval:
-        """The master-down interval; with advbase 0 one late advert exceeds it."""
+        """Return the master-down interval (`carp_setrun`).
+
+        With an advbase of 0 it is a single advert interval.
+        """
         config = self._config
         skew_ns = config.interval_ns - config.advbase * NS_PER_S
         return config.dead_ratio * config.advbase * NS_PER_S + skew_ns
 
     def _advert(self) -> list[Action]:
-        """Return what it sends when an advert is due (`carp_send_ad`)."""
+        """Return the actions for an advert, and set when the next one is due.
+
+        An announcement is among them some adverts after `_adverts_until_arp` was set
+        (`carp_send_ad`).
+        """
         config = self._config
         advert = SendAdvert(config.advbase, config.advskew, self._next_counter())
         actions: list[Action] = [advert]
@@ -278,7 +301,7 @@ class UcarpHost(Program):
         return actions
 
     def _tell(self, event: events.Event, actions: list[Action]) -> None:
-        """Report a step, with its deadline by the monotonic clock."""
+        """Report a step, with the deadline converted to the monotonic clock."""
         due = self._advert_at if self._state is State.MASTER else self._master_down_at
         if due is not None:
             due -= self._system.wall(self._monotonic) - self._monotonic

@@ -1,1 +1,1 @@
-"""What is simulated, and the language in which it is written down."""
+"""Scenarios: what is to be simulated, and the language in which it is described."""

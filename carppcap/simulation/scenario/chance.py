@@ -1,7 +1,7 @@
-"""Random numbers that can be repeated.
+"""Random numbers that are the same whenever the seed is the same.
 
-A run must be the same on every version of Python, which `random` does not promise.
-This is splitmix64 (Steele, Lea and Flood, 2014).
+A run must be the same with every version of Python.  The module `random` does not
+promise that, so the numbers come from splitmix64 (Steele, Lea and Flood, 2014).
 """
 
 from carppcap.units import NS_PER_US, Interval
@@ -11,7 +11,7 @@ _GAMMA = 0x9E3779B97F4A7C15
 
 
 class Dice:
-    """Random numbers, the same for the same seed."""
+    """A source of random numbers, the same ones for the same seed."""
 
     __slots__ = ("_state",)
 
@@ -19,35 +19,37 @@ class Dice:
         self._state = seed & _MASK
 
     def fork(self, name: str) -> "Dice":
-        """Return dice for `name`, independent of what is drawn here.
+        """Return a source for `name`, whose numbers do not depend on those of this one.
 
-        Each host has its own, so that one more host does not change the others.
+        Each host has its own, so that an additional host does not change the numbers of
+        the other hosts.
         """
-        # Mixed before the first letter; otherwise a seed could make up for a letter.
+        # The seed is mixed before the name is added.  Otherwise one seed and name could
+        # give the same numbers as another seed and name.
         seed = _mix((self._state + _GAMMA) & _MASK)
         for byte in name.encode():
             seed = _mix(((seed ^ byte) + _GAMMA) & _MASK)
         return Dice(seed)
 
     def bits(self, count: int) -> int:
-        """Return a number of `count` bits, 1 to 64."""
+        """Return a random number of `count` bits; `count` is 1 to 64."""
         self._state = (self._state + _GAMMA) & _MASK
         return _mix(self._state) >> (64 - count)
 
     def ip_id(self) -> int:
-        """Return the 16-bit identification of an IPv4 datagram."""
+        """Return a random identification of 16 bits for an IPv4 datagram."""
         return self.bits(16)
 
     def happens(self, chance: float) -> bool:
-        """True with the probability `chance`, 0 to 1."""
+        """True with the probability `chance`, which is 0 to 1."""
         return self.bits(53) < chance * (1 << 53)
 
     def up_to(self, interval_ns: Interval) -> Interval:
-        """Return 0 to `interval_ns`, in whole microseconds."""
+        """Return a random interval from 0 to `interval_ns`, in whole microseconds."""
         return NS_PER_US * self.number(interval_ns // NS_PER_US)
 
     def number(self, most: int) -> int:
-        """Return 0 to `most`, which is less than 2**64."""
+        """Return a random number from 0 to `most`, which is less than 2**64."""
         return self.bits(64) * (most + 1) >> 64
 
 

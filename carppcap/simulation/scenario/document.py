@@ -1,4 +1,4 @@
-"""From a scenario file, as TOML reads it, to a `Scenario`.
+"""The parser of scenario files, which makes a `Scenario` of a TOML document.
 
     title = "The preferred host crashes and comes back"
     duration = "60s"
@@ -18,9 +18,9 @@
     at 20s start alpha
     '''
 
-Flags are options of the daemon; those for scripts and files are ignored.  Defaults
-are vhid 7, a password, the virtual address 10.9.0.254, and for each host an address
-of its own and a skew of 0, 100, 200 and so on.
+`flags` are options of the daemon; those for scripts and files are ignored.  Defaults
+are vhid 7, a password, and the virtual address 10.9.0.254.  By default each host has
+another address, and the skews of the hosts are 0, 100, 200 and so on.
 """
 
 import re
@@ -85,9 +85,10 @@ def _drift(text: str) -> int:
 
 
 def parse_script(text: str) -> parts.Script:
-    """Return the script of `200ms, exit 1, address first`, or of `none`.
+    """Return the script that `text` describes.
 
-    Raises `ConfigError`.
+    It is the duration, then remarks after commas, e.g. `200ms, exit 1, address first`;
+    or `none` for no script.  Raises `ConfigError` for any other text.
     """
     if text.strip() == "none":
         return parts.Script(exit_code=None)
@@ -109,10 +110,10 @@ def parse_script(text: str) -> parts.Script:
 
 
 _Table: TypeAlias = Mapping[str, Any]
-"""A table as TOML reads it."""
+"""A table of a TOML document."""
 
 _Fields: TypeAlias = Mapping[str, tuple[str, Callable[[str], Any]]]
-"""The keys of a table: the field and the parser of each."""
+"""The keys that a table may have, each with its field and the parser of its value."""
 
 _TOP: _Fields = {
     "title": ("title", str),
@@ -136,9 +137,10 @@ _NODE: _Fields = {
 
 
 def parse_document(document: _Table, where: str) -> Scenario:
-    """Return the scenario of a document, which is in the file `where`.
+    """Return the scenario that a document describes.
 
-    Raises `ConfigError` for all that is wrong with it.
+    Raises a `ConfigError` that begins with `where`, the name of the file, if anything
+    in the document is wrong.
     """
     with located(where):
         fields = _fields(document, _TOP, _PARTS)
@@ -158,7 +160,7 @@ def parse_document(document: _Table, where: str) -> Scenario:
 
 
 def check(scenario: Scenario) -> None:
-    """Raise `ConfigError` if the story cannot happen to these hosts."""
+    """Raise `ConfigError` if the story does not fit the duration or a kind of host."""
     kinds = {member.name: member.kind for member in scenario.members}
     for scene in scenario.story:
         if scene.at.low_ns >= scenario.duration_ns:
@@ -241,7 +243,10 @@ def _member(name: str, table: _Table, flags: Sequence[str], number: int) -> Memb
 
 
 def _settings(flags: Iterable[Sequence[str]], number: int) -> Settings:
-    """Return the settings of all `flags`; later options replace earlier ones."""
+    """Return the settings of the host with this `number`, which counts from 0.
+
+    `flags` are lists of options; options of later lists replace those of earlier ones.
+    """
     given: dict[str, Any] = {}
     words: list[str] = []
     for part in flags:
@@ -254,7 +259,7 @@ def _settings(flags: Iterable[Sequence[str]], number: int) -> Settings:
         raise ConfigError(
             "unexpected word [{word}] (allowed: options of the daemon)", word=words[0]
         )
-    if "passfile" in given:  # One file, one password.
+    if "passfile" in given:  # The file is not read: its name serves as the password.
         name = given["passfile"].encode("utf-8", "surrogateescape")
         given["password"] = name[-PASSWORD_LENGTH_MAX:]
     defaults: dict[str, Any] = {
@@ -285,7 +290,7 @@ def _text(table: _Table, key: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return `value` as a text that is short enough for a message."""
+    """Return `value` as text, cut to a length that fits a message."""
     try:
         return f"{value}"[:40]
     except ValueError:  # Python refuses to print more than 4300 digits.
@@ -302,7 +307,11 @@ def _table(document: _Table, key: str) -> _Table:
 def _fields(
     table: _Table, known: _Fields, others: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the fields that `table` gives; the keys of `others` are left out."""
+    """Return the parsed values of `table` by field, for the keys in `known`.
+
+    The keys in `others` are allowed, too, but left out.  Raises `ConfigError` for any
+    other key and for a wrong value.
+    """
     fields = {}
     for key in table:
         if key in known:

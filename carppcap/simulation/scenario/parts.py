@@ -1,6 +1,6 @@
-"""The values of a scenario: hosts, the medium between them, and the story.
+"""The parts of a scenario: hosts, the medium between them, and the story.
 
-`document` and `story` read them from a file.
+`document` and `story` make them from a file.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ INTERFACE = "eth0"
 """The name of the interface of every simulated host."""
 
 ATTACKER = "attacker"
-"""A station that hears every frame and is not a member."""
+"""The name of a station that hears every frame and is not a host of the group."""
 
 STORY = "story"
-"""The name in transcript lines that tell of the story."""
+"""The name that stands in place of a host's in transcript lines about the story."""
 
 
 class Kind(Enum):
-    """The program that takes part in the election."""
+    """The kind of a host: the program by which it takes part in the election."""
 
     CARPPCAP = "carppcap"
     UCARP = "ucarp"
@@ -35,7 +35,10 @@ class Kind(Enum):
 
     @property
     def is_kernel(self) -> bool:
-        """True for a kernel: no process of its own, and no scripts."""
+        """True for a kernel, which runs no scripts and has no process to stop or kill.
+
+        jcarp is simulated as a kernel, too.
+        """
         return self not in (Kind.CARPPCAP, Kind.UCARP)
 
     @property
@@ -51,13 +54,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time between two limits, drawn in each run."""
+    """A random length of time between two limits, chosen again in each run."""
 
     low_ns: Interval
     high_ns: Interval
 
     def draw(self, dice: Dice) -> Interval:
-        """Return one time of the span."""
+        """Return a random time from the span, in whole microseconds above `low_ns`."""
         return self.low_ns + dice.up_to(self.high_ns - self.low_ns)
 
 
@@ -68,8 +71,9 @@ AT_ONCE = Span(0, 0)
 class Script:
     """An up or a down script.
 
-    The address changes at its end if the exit code is 0, or with `address_first` at its
-    start.  `exit_code` None: there is no script.
+    If the exit code is 0, the script changes the address at its end.  With
+    `address_first` it does so at its start, whatever the exit code.  `exit_code` is
+    None if there is no script.
     """
 
     duration_ns: Interval = 5 * NS_PER_MS
@@ -81,8 +85,9 @@ class Script:
 class Member:
     """One host of the group.
 
-    `start` None: it is off until the story starts it.  `shutdown`,
-    `ignore_link_state` and `script_timeout_ns` are those of `options.Settings`.
+    `shutdown`, `ignore_link_state` and `script_timeout_ns` have the meanings they have
+    in `Settings`.  The host starts at `start`, or only when the story starts it if that
+    is None.  Its clocks run too fast by `drift_ppm`.
     """
 
     name: str
@@ -101,9 +106,10 @@ class Member:
 class Quality:
     """What the medium does to frames, separately for each receiver.
 
-    `loss`, `duplicate`, `reorder` and `corrupt` are chances from 0 to 1; `loss_ipv4`
-    and `loss_ipv6` come on top for adverts of one family, as when a switch filters
-    its group.  A frame takes `delay_ns` and up to `jitter_ns` more.
+    `loss`, `duplicate`, `reorder` and `corrupt` are probabilities from 0 to 1.  Adverts
+    of one family are lost with the additional probability `loss_ipv4` or `loss_ipv6`,
+    as if a switch filtered their group.  A frame is delayed by `delay_ns`, and at
+    random by up to `jitter_ns` more.
     """
 
     loss: float = 0.0
@@ -117,7 +123,7 @@ class Quality:
 
 
 class Verb(Enum):
-    """What can happen to a host."""
+    """Something that the story can do to a host."""
 
     CRASH = "crash"  # the host fails, and its address with it
     KILL = "kill"  # the process dies, the address stays configured
@@ -127,16 +133,17 @@ class Verb(Enum):
     PULL = "pull"  # the carrier is lost
     PLUG = "plug"
     STALL = "stall"  # the process is stopped, as by SIGSTOP
-    DEMOTE = "demote"  # a poorer master (interface group, sysctl)
+    DEMOTE = "demote"  # the host is less preferred (interface group, sysctl)
     UNDEMOTE = "undemote"  # ends all demotion
     STEP_CLOCK = "step clock of"  # the wall clock is set
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A verb, for each of some hosts.
+    """A verb, done to each of the hosts in `names`.
 
-    `by` is the demotion, 1 to 255, or the nanoseconds by which the clock goes forward.
+    `by` is the demotion to add, 1 to 255, for DEMOTE.  For STEP_CLOCK it is the
+    nanoseconds by which the clock is set forward; negative for back.
     """
 
     verb: Verb
@@ -146,7 +153,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Frames from `senders` do not reach `receivers`; with `both`, nor back."""
+    """A cut between hosts: frames from `senders` do not reach `receivers`.
+
+    With `both`, frames from `receivers` do not reach `senders` either.
+    """
 
     senders: tuple[str, ...]
     receivers: tuple[str, ...]
@@ -154,13 +164,13 @@ class Cut:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them, each once."""
+        """The senders and the receivers, each host once."""
         return tuple(dict.fromkeys((*self.senders, *self.receivers)))
 
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
-    """A change of one field of `Quality`."""
+    """A disturbance of the medium: another value for one field of `Quality`."""
 
     field: str
     value: float | Interval
@@ -169,10 +179,11 @@ class Disturb:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """An attacker without the password sends a captured advert of `name` again.
+    """An attacker without the password sends adverts of `name` again.
 
-    Without `forged` it repeats the advert that was the last when it began.  With it,
-    it sends the latest one with this advbase and advskew, which no digest covers.
+    It sends one every `every_ns`.  Without `forged`, it always sends the same advert,
+    the latest when the attack began.  With `forged`, it sends the latest advert of
+    `name` each time, with `forged` as advbase and advskew, which no digest covers.
     """
 
     name: str
@@ -181,24 +192,32 @@ class Resend:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The host whose adverts are sent again."""
+        """The host whose adverts are sent again, as a tuple."""
         return (self.name,)
 
 
 Deed: TypeAlias = Order | Cut | Disturb | Resend
-"""What the story does; `names` are the hosts it concerns, none for the whole medium."""
+"""Something that the story does.
+
+Its `names` are the hosts concerned; they are empty if it concerns the whole medium."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A deed, its time, and how long it lasts (None: until the end)."""
+    """A deed of the story, when it begins, and how long it lasts.
+
+    It is undone after `lasts_ns`, or never if that is None.
+    """
 
     at: Span
     deed: Deed
     lasts_ns: Interval | None = None
 
     def until(self, since: Instant, end: Instant) -> Instant | None:
-        """Return when it is over in a run that ends at `end`; None: at once."""
+        """Return when the scene is over, or None if it is over at once.
+
+        It began at `since`, and the run ends at `end`.
+        """
         if self.lasts_ns is not None:
             return min(since + self.lasts_ns, end)
         is_momentary = (

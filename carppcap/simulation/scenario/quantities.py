@@ -1,6 +1,7 @@
-"""Lengths of time and shares, as people write them.
+"""Parsers and formats for lengths of time and for shares in percent.
 
-All parsers raise `ConfigError` without its place, which `located` adds.
+The parsers raise a `ConfigError` that does not tell where the text stands; `located`
+adds that.
 """
 
 import re
@@ -26,7 +27,10 @@ _UNITS = {
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Raise each error about a text as a `ConfigError` that begins with `where`."""
+    """Turn an error of the block about a text into a `ConfigError`.
+
+    Its message begins with `where`, the place of the text.
+    """
     try:
         yield
     except (ConfigError, ValueError, RecursionError) as error:
@@ -34,7 +38,10 @@ def located(where: str) -> Iterator[None]:
 
 
 def parse_length(text: str) -> Interval:
-    """Return the nanoseconds of `1.5s`, `200ms`, `2m` and so on, at most ten years."""
+    """Return the nanoseconds of a length of time, e.g. `1.5s`, `200ms` or `2m`.
+
+    Raises `ConfigError` for more than ten years.
+    """
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h|d)", text, re.ASCII)
     length_ns = int(Decimal(match[1]) * _UNITS[match[2]]) if match else None
     if length_ns is None or length_ns > LENGTH_MAX_S * NS_PER_S:
@@ -47,7 +54,7 @@ def parse_length(text: str) -> Interval:
 
 
 def parse_positive_length(text: str) -> Interval:
-    """Return the nanoseconds of a length that must not be 0."""
+    """Return the nanoseconds of a length of time.  Raises `ConfigError` if it is 0."""
     length_ns = parse_length(text)
     if length_ns == 0:
         raise ConfigError("[{text}] must be more than 0", text=text)
@@ -55,7 +62,7 @@ def parse_positive_length(text: str) -> Interval:
 
 
 def parse_span(text: str) -> Span:
-    """Return the span of `10s`, or of any time in `10s..11s`."""
+    """Return the span of a text such as `10s..11s`, or of a single time: `10s`."""
     low, dots, high = text.partition("..")
     low_ns = parse_length(low)
     high_ns = parse_length(high) if dots else low_ns
@@ -65,7 +72,7 @@ def parse_span(text: str) -> Span:
 
 
 def parse_share(text: str) -> float:
-    """Return the share, 0 to 1, that `5%` or `0.1%` stands for."""
+    """Return a share from 0 to 1, which is given in percent, e.g. `5%` or `0.1%`."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
     percent = float(match[1]) if match else -1.0
     if not 0 <= percent <= 100:
@@ -74,7 +81,11 @@ def parse_share(text: str) -> float:
 
 
 def format_length(length_ns: Interval) -> str:
-    """Return the length in the largest of s, ms, us without a fraction, as `-5s`."""
+    """Return the length as an integer with a unit, e.g. `-5s`.
+
+    The unit is the largest of s, ms and us that needs no fraction.  What is left over
+    of a microsecond is dropped.
+    """
     sign = "-" if length_ns < 0 else ""
     whole = (unit for unit in ("s", "ms") if length_ns % _UNITS[unit] == 0)
     unit = next(whole, "us")
@@ -82,5 +93,5 @@ def format_length(length_ns: Interval) -> str:
 
 
 def format_share(share: float) -> str:
-    """Return the share in percent, with as many digits as it needs."""
+    """Return a share from 0 to 1 in percent, with as many digits as it needs."""
     return f"{100 * share:.10g}%"

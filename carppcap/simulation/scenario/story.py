@@ -5,21 +5,22 @@
     at 10s stop alpha                        as by SIGTERM (a kernel: ifconfig down)
     at 20s start alpha
     at 25s step down alpha                   as by SIGUSR2
-    at 30s for 10s pull alpha, beta          no carrier, and 10 s later it is back
+    at 30s for 10s pull alpha, beta          no carrier for 10 s
     at 30s plug alpha
     at 30s for 5s stall alpha                the process is stopped, as by SIGSTOP
-    at 30s for 10s demote alpha by 50        a poorer master (interface group, sysctl)
+    at 30s for 10s demote alpha by 50        less preferred (interface group, sysctl)
     at 40s undemote alpha                    ends all demotion
     at 30s step clock of alpha by -5s
-    at 30s for 10s cut alpha from beta       frames pass neither way; `to`: one way
+    at 30s for 10s cut alpha from beta       no frames in either direction
+    at 30s for 10s cut alpha to beta         no frames from alpha to beta
     at 30s for 10s lose 30%                  also duplicate, reorder, corrupt
     at 30s for 10s lose 100% of ipv6         adverts of one family
     at 30s for 10s delay 20ms                also jitter
-    at 30s for 10s replay alpha every 1s     a captured advert, again and again
-    at 30s rewrite alpha to 0/1 every 1s     its latest, claiming advbase 0, advskew 1
+    at 30s for 10s replay alpha every 1s     an attacker sends the same advert again
+    at 30s rewrite alpha to 0/1 every 1s     the latest, with advbase 0 and advskew 1
 
-`at 10s..11s` is any time between the two, drawn in each run.  Without `for` an event
-lasts until the end.  `all` means all hosts.
+`at 10s..11s` means a random time between the two, chosen again in each run.  Without
+`for` an event lasts until the end of the run.  `all` means all hosts.
 """
 
 import re
@@ -62,7 +63,7 @@ _PHRASES = {
     "delay_ns": "delay {}",
     "jitter_ns": "jitter {}",
 }
-"""How the story says that a field of `Quality` has another value."""
+"""The phrase of the story that gives another value to a field of `Quality`."""
 
 _MOMENTARY = (Verb.START, Verb.STEP_DOWN, Verb.PLUG, Verb.UNDEMOTE, Verb.STEP_CLOCK)
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
@@ -72,9 +73,10 @@ _ALLOWED = ", ".join(
 
 
 def parse_story(lines: Iterable[str], names: Sequence[str]) -> tuple[Scene, ...]:
-    """Return the scenes of a text, in which `#` begins a comment.
+    """Return the scenes in `lines`, of which each has one sentence.
 
-    `names` are the hosts there are.  Raises `ConfigError` with the number of the line.
+    `#` begins a comment.  `names` are all hosts of the scenario.  Raises a
+    `ConfigError` that contains the number of the wrong line.
     """
     scenes = []
     for number, line in enumerate(lines, start=1):
@@ -86,7 +88,7 @@ def parse_story(lines: Iterable[str], names: Sequence[str]) -> tuple[Scene, ...]
 
 
 def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
-    """Return the scene of one sentence.  Raises `ConfigError`."""
+    """Return the scene that a sentence describes.  Raises `ConfigError`."""
     reader = _Reader(re.findall(r"[^\s,]+", sentence), sentence, names)
     reader.expect("at")
     at = parse_span(reader.word())
@@ -112,7 +114,7 @@ def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
 
 
 def format_scene(scene: Scene) -> str:
-    """Return the sentence of a scene, without its time."""
+    """Return the sentence of a scene, without the `at` and its time."""
     lasts = "" if scene.lasts_ns is None else f"for {format_length(scene.lasts_ns)} "
     return lasts + format_deed(scene.deed)
 
@@ -142,7 +144,10 @@ def format_deed(deed: Deed) -> str:
 
 @dataclass(slots=True)
 class _Reader:
-    """The words of a sentence, which are taken out one by one."""
+    """The words of a sentence that are still to be read.
+
+    The methods remove the words that they read from `words`.
+    """
 
     words: list[str]
     sentence: str
@@ -157,7 +162,7 @@ class _Reader:
         return self.words.pop(0)
 
     def skip(self, *expected: str) -> bool:
-        """True if the next word is one of these; it is taken out."""
+        """True if the next word is one of `expected`; it is then removed."""
         if self.peek() not in expected:
             return False
         self.words.pop(0)
@@ -178,7 +183,11 @@ class _Reader:
         )
 
     def numbers(self, pattern: str, least: int, allowed: str) -> list[int]:
-        """Return the numbers in the next word, each `least` to 255."""
+        """Return the numbers in the next word, which match the groups of `pattern`.
+
+        Raises a `ConfigError` that mentions `allowed` unless each number is `least` to
+        255.
+        """
         match = re.fullmatch(pattern, self.peek(), re.ASCII)
         numbers = [int(number) for number in match.groups()] if match else []
         if not numbers or min(numbers) < least or max(numbers) > 255:
@@ -197,7 +206,7 @@ class _Reader:
         return name
 
     def hosts(self, *until: str) -> tuple[str, ...]:
-        """Return one or more hosts, up to one of these words or the end."""
+        """Return one or more hosts, up to one of the words in `until` or to the end."""
         if self.skip(ALL):
             return tuple(self.names)
         hosts = [self.host()]
@@ -267,7 +276,7 @@ _AMOUNTS: dict[Verb, Callable[[_Reader], int]] = {
     Verb.DEMOTE: _parse_demotion,
     Verb.STEP_CLOCK: _parse_signed_length,
 }
-"""The verbs that say by how much, and what reads that."""
+"""The verbs that need an amount (`by`), each with the parser of the amount."""
 
 _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
     **{verb.value: partial(_parse_order, verb) for verb in Verb},
