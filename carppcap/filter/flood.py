@@ -43,12 +43,14 @@ READABLE_PER_S = 1_000
 The same number may also arrive at once."""
 
 BEARABLE_PER_S = 10_000
-"""The most useless frames a second that we read in a flood, in a tenth of our time."""
+"""The most useless frames a second to read in a flood.
+
+That takes a tenth of our time."""
 
 BACKLOG_MAX = 5_000
-"""More frames than the ring holds.
+"""The most useless frames that may be read at once after the filter was narrowed.
 
-The frames in the ring when the filter is narrowed must not count as a new flood."""
+The ring holds fewer frames, so those in it at that moment do not count as a flood."""
 
 SLICES_MAX = 8
 TURN_NS_MIN = 100 * NS_PER_MS
@@ -162,7 +164,7 @@ class FloodGate:
         self.sieve = WIDE
 
     def note_advert(self, source: Address, at: Instant) -> None:
-        """Remember that `source` sent an authentic advert at `at`: it is known."""
+        """Remember `source` as a known sender; it sent an authentic advert at `at`."""
         self._advert_at = at
         if source not in self._known and len(self._known) >= KNOWN_MAX:
             # Replayed adverts under many addresses must not displace active senders.

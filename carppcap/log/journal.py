@@ -41,10 +41,10 @@ _REASONS = {
         "Another master is less demoted than this host: going back to BACKUP state"
     ),
 }
-"""The line that gives the reason for a change of state.
+"""The line that explains a change of state, by the cause and the new state.
 
-Changes for other reasons have no such line.  The first three lines are those of ucarp,
-because programs that watch a log search for them."""
+Other changes have no such line.  The first three lines are those of ucarp, for which
+programs that watch a log may search."""
 
 _REASSERT = "Non-preferred master advertising: reasserting control of VIP with another "
 _PROBE = "Refused adverts may be genuine; probing the master before taking over"
@@ -57,7 +57,7 @@ class Journal:
         self._log = log
         self._config = config
         self._addresses = ", ".join(map(str, config.vips))
-        # In the words of ucarp where it could be in this group.
+        # ucarp has only IPv4, so its words are used in every group with IPv4.
         has_ipv4 = any(family.value == 4 for family in config.families)
         self._announcement = "gratuitous arp" if has_ipv4 else "neighbour advertisement"
         self._origin = origin
@@ -83,10 +83,10 @@ class Journal:
             self._log_timeline(step)
 
     def _log_actions(self, step: Step) -> None:
-        """Log the actions that matter to an administrator, of a step without a change.
+        """Log what matters to an administrator in a step that changes no state.
 
-        They are the silence of a family, a probe, and a gratuitous ARP that reasserts
-        control.
+        That is the silence of a family, a probe, or a gratuitous ARP (or neighbour
+        advertisement) that reasserts control.
         """
         advert = step.event if isinstance(step.event, AdvertReceived) else None
         for action in step.actions:
@@ -132,7 +132,7 @@ class Journal:
         self._log.info(f"{state.value} on {interface} id {vhid}")
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame was rejected, unless it belongs to another group only."""
+        """Log why a frame was rejected, unless it concerns only other groups."""
         if self._log.is_debugging:
             self._log.debug(format_rejection(rejection, at, self._origin))
         self._rejections.log_rejection(rejection, at)
@@ -162,7 +162,7 @@ class Journal:
         self._limited.write(Level.WARNING, at, ("unreachable", peer), text)
 
     def holding_failure(self, error: LinkError) -> None:
-        """Log that the macvlan of the addresses could not be made or removed."""
+        """Log that the interface of the virtual MAC could not be made or removed."""
         self._log.error(str(error))
 
     def script_started(self, command: tuple[str, ...]) -> None:
@@ -176,7 +176,10 @@ class Journal:
         )
 
     def duplicates(self, addresses: Iterable[Address], *, is_last: bool) -> None:
-        """Log that another host answers for our addresses; `is_last`: once more."""
+        """Log that another host has `addresses`, by duplicate address detection.
+
+        `is_last` is True if this host does not try again to take them.
+        """
         names = ", ".join(map(str, sorted(addresses, key=int)))
         what = "still" if is_last else "taking it again"
         self._log.warning(

@@ -83,7 +83,8 @@ class Rejections:
             return
         text, level = _FINDINGS[finding], _LEVELS.get(finding, Level.WARNING)
         if finding is Finding.CHANGED:
-            # Every `ifconfig carp0 down` and `up` of such a host changes its claims.
+            # Each `ifconfig carp0 down` of such a host changes its advbase and advskew
+            # to those of a farewell, and each `up` changes them back.
             if advert.is_farewell:
                 text, level = _FAREWELL, Level.INFO
             elif self._has_left == advert.source:
@@ -97,7 +98,7 @@ class Rejections:
         self._limited.write(level, step.at, key, text)
 
     def log_namesake(self, rejection: Rejection, at: Instant) -> None:
-        """Log that an authentic advert came from our address, but not from us."""
+        """Log that another host sent an authentic advert from our address."""
         datagram = rejection.datagram
         mac = datagram and datagram.source_mac
         text = (
@@ -109,7 +110,7 @@ class Rejections:
         self._limited.write(Level.WARNING, at, key, text)
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame was rejected, unless it belongs to another group only."""
+        """Log why a frame was rejected, unless it concerns only other groups."""
         reason, datagram = rejection.reason, rejection.datagram
         advert = rejection.advert
         if reason in _REASONS:

@@ -25,7 +25,9 @@ from carppcap.simulation.scenario.parts import Kind, Member, Script
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 RING_BLOCKS = 2
-"""The blocks of a stopped carppcap's ring (`system.capture`) for frames one by one."""
+"""The number of blocks in the ring of a stopped carppcap (see `system.capture`).
+
+It is so small if frames arrive one by one."""
 
 RING_BLOCKS_UNBOUNDED = 1 << 30
 KILLED = -9

@@ -15,8 +15,8 @@ The kernels differ:
    that other kernels ignore.  The master-down interval is three advert intervals,
    including the skew.  A new master sends gratuitous ARP again with its second advert.
  * NetBSD has a skew of at least 240 while it is demoted.
- * OPNsense and pfSense are FreeBSD with one counter for all adverts.  They do not drop
-   what carries it.
+ * OPNsense and pfSense are FreeBSD, except that they send the same random counter in
+   all their adverts.  They do not drop adverts that have it.
 
 jcarp is a program with the rules of OpenBSD.  Each of its adverts has a new counter,
 which is the same in both families.
@@ -47,7 +47,7 @@ from carppcap.wire.header import BOW_OUT
 
 DEAD_RATIO = 3
 SKEW_MAX = 240
-"""The skew of a host that others should replace (`CARP_MAXSKEW`)."""
+"""The skew of a demoted host: FreeBSD's at most, NetBSD's at least (`CARP_MAXSKEW`)."""
 
 REPEAT_ARP_AFTER = 2
 _ARP = b"\x08\x06"
@@ -209,7 +209,7 @@ class BsdHost(Program):
     def _master_down_ns(self) -> Interval:
         """The master-down interval (`carp_setrun`)."""
         config = self._config
-        if self._is_openbsd:  # since revision 1.368
+        if self._is_openbsd:  # since revision 1.368 of ip_carp.c
             return DEAD_RATIO * config.interval_ns
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 

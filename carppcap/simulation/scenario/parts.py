@@ -30,7 +30,7 @@ class Kind(Enum):
     NETBSD = "netbsd"
     OPENBSD = "openbsd"
     OPNSENSE = "opnsense"
-    """OPNsense or pfSense: FreeBSD, but for its counter."""
+    """OPNsense or pfSense: FreeBSD with a constant counter."""
     JCARP = "jcarp"
 
     @property
@@ -43,12 +43,12 @@ class Kind(Enum):
 
     @property
     def is_freebsd(self) -> bool:
-        """True for FreeBSD and what is made of it."""
+        """True for FreeBSD and for the systems that are based on it."""
         return self in (Kind.FREEBSD, Kind.OPNSENSE)
 
     @property
     def repeats_counter(self) -> bool:
-        """True if all its adverts have one counter until it is started again."""
+        """True if all adverts of the host have the same counter until it restarts."""
         return self in (Kind.OPENBSD, Kind.OPNSENSE)
 
 
