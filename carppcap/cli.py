@@ -1,10 +1,10 @@
-"""The command line: the daemon with ucarp's options, and two tools.
+"""Runs the command line: the daemon with ucarp's options, or one of two tools.
 
-    carppcap [OPTIONS]                   the daemon
-    carppcap replay FILE [OPTIONS]       what the daemon would have done in a capture
-    carppcap simulate [FILE] [OPTIONS]   what a group of hosts would do
+    carppcap [OPTIONS]                   run the daemon
+    carppcap replay FILE [OPTIONS]       show what the daemon would do with a capture
+    carppcap simulate [FILE] [OPTIONS]   show what a group of hosts would do
 
-A program that is called by the name `ucarp` is always the daemon: it has no tools.
+Called by the name `ucarp`, the program is always the daemon and has no tools.
 """
 
 import errno
@@ -43,7 +43,7 @@ UCARP_NAME = "ucarp"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon or the tool that `arguments` name; return the exit status.
 
-    `arguments` are those of the process if None is given.
+    If `arguments` is None, those of the process are used.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0])
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         fill_standard_streams()
         if isinstance(sys.stdout, TextIOWrapper):
-            # A terminal may be unable to show letters of a translation or a file name.
+            # A terminal may be unable to show some letters in translations and names.
             sys.stdout.reconfigure(errors="backslashreplace")
         if words[:1] == ["replay"] and name != UCARP_NAME:
             from carppcap.replay.command import replay  # noqa: PLC0415 - not for the daemon
@@ -102,7 +102,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
     try:
         settings = with_password(settings, log)
         if settings.daemonize:
-            # Raises for impossible options while there is only one process.
+            # Impossible options are reported here, while there is only one process.
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
         return _run(name, settings, log, verdict)
@@ -123,7 +123,10 @@ def _out_of_memory() -> LinkError:
 
 
 def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:
-    """Run the daemon as `name`; report to `verdict`, if given, that it has started."""
+    """Run the daemon under the program name `name`; return the exit status.
+
+    Report to `verdict`, if given, that the daemon has started.
+    """
     # Imported here, so that --help and errors in options appear without delay.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
     from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
@@ -135,8 +138,9 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         log.info(f"Using [{interface}] as a network interface")
     config = settings.virtual_host(interface)
     _warn(settings, log)
-    # Scripts that start ucarp expect that the last one ended when its interface was
-    # removed.  carppcap does not end then, so the new one asks it to leave.
+    # ucarp ends when its interface is removed, and scripts start it again when the
+    # interface is back.  carppcap does not end then, so the new process asks the old
+    # one to leave.
     take_over = name == UCARP_NAME
     with ExitStack() as stack:
         stack.enter_context(

@@ -1,7 +1,7 @@
-"""Frames from an interface or from a file, with the time stamps of libpcap.
+"""Captures frames from an interface or a file, with the time stamps of libpcap.
 
-The only importer of pcapy.  It also sends: `LiveCapture.send` uses the handle that
-captures, so that our own frames are not captured on it.
+This is the only module that imports pcapy.  `LiveCapture.send` sends through the handle
+that captures, because the kernel does not capture a handle's own frames on it.
 """
 
 import os
@@ -19,18 +19,20 @@ from carppcap.units import NS_PER_S, NS_PER_US
 from carppcap.wire.decode import LinkType
 
 SNAPSHOT_LENGTH = 256
-"""Enough for a tag, all IP options, an advert and some trailing bytes."""
+"""Bytes kept of each frame: room for a VLAN tag, all IP options, an advert and some
+trailing bytes."""
 
 RING_BYTES = 512 * 1024
-"""Two blocks: more than a thousand frames of a burst.  Of frames that arrive one by
-one, each takes a block once its timeout is over.  Frames lost while the process is held
-up are counted (`LiveCapture.dropped`), so the ring need not hold them all.  libpcap's
-default of 2 MiB would count as our memory."""
+"""Size of the kernel's ring of frames: two blocks, which hold more than a thousand
+frames of a burst.  A block that has waited for the read timeout is delivered even if it
+holds only one frame.  Frames lost while the process is held up are counted
+(`LiveCapture.dropped`), so the ring need not hold them all.  libpcap's default of 2 MiB
+would count as memory of this process."""
 
 READ_TIMEOUT_MS = 10
 READ_TIMEOUT_SUBSECOND_MS = 1
-"""How long the kernel may delay a frame.  At 1 ms it wakes up a thousand times a
-second, which only sub-second adverts are worth."""
+"""How long the kernel may delay a frame, in milliseconds.  At 1 ms the kernel wakes up
+a thousand times a second, which is worth it only for sub-second adverts."""
 
 BATCH = 64
 
@@ -41,7 +43,7 @@ _ACTIVATION_ERRORS = {
 }
 
 StampedFrame = tuple[int, bytes]
-"""Nanoseconds of the wall clock at the capture, and the frame."""
+"""The time of the capture, in nanoseconds of the wall clock, and the frame."""
 
 
 class LinkGoneError(LinkError):
@@ -54,7 +56,10 @@ class SendError(LinkError):
 
 @contextmanager
 def pcap_errors(template: str, **values: object) -> Iterator[None]:
-    """Raise a `LinkError` for an error of libpcap or the kernel, its text as `why`."""
+    """Raise a `LinkError` in place of an error of libpcap or the kernel.
+
+    Its text is `template` with `values`; the value `why` is the text of that error.
+    """
     try:
         yield
     except (OSError, pcapy.PcapError) as error:
@@ -62,9 +67,9 @@ def pcap_errors(template: str, **values: object) -> Iterator[None]:
 
 
 def default_interface() -> str:
-    """Return the first interface that captures real frames, as ucarp chooses it.
+    """Return the first interface that is no pseudo-interface, as ucarp does.
 
-    Raises `LinkError` if there is none, or none that we may see.
+    Raises `LinkError` if there is none, or if this process may not see any.
     """
     pseudo = {"any", "lo", "nflog", "nfqueue", "bluetooth-monitor", "usbmon0"}
     with pcap_errors("Unable to list the interfaces: {why}"):
@@ -77,8 +82,8 @@ def default_interface() -> str:
 class LiveCapture:
     """An open interface: non-blocking, filtered in the kernel, ready for `epoll`.
 
-    `read_timeout_ms` is one of the two above.  Raises `LinkError` if the interface
-    cannot be opened.
+    `bpf` is the filter expression; `read_timeout_ms` is `READ_TIMEOUT_MS` or
+    `READ_TIMEOUT_SUBSECOND_MS`.  Raises `LinkError` if the interface cannot be opened.
     """
 
     link_type: LinkType
@@ -101,10 +106,11 @@ class LiveCapture:
             self.link_type = _link_type(self._handle, interface)
 
     def set_filter(self, bpf: str) -> None:
-        """Replace the filter.  Raises `LinkError`; then the old one stays.
+        """Replace the filter by `bpf`.  If it raises `LinkError`, the old filter stays.
 
-        Frames in the buffer stay there, and none gets lost meanwhile.  `setfilter`
-        would capture nothing for a moment, and leak the memory of a filter each time.
+        Frames in the buffer stay there, and no frame is lost during the change.
+        libpcap's own `setfilter` would capture nothing for a moment, and each call
+        would leak the memory of a filter.
         """
         with pcap_errors("Unable to change the filter: {why}"):
             if self.link_type is LinkType.ETHERNET:
@@ -112,15 +118,15 @@ class LiveCapture:
                 program = pcapy.compile(number, SNAPSHOT_LENGTH, bpf, 1, 0).get_bpf()
                 with socket.socket(fileno=os.dup(self.fileno())) as same:
                     attach_filter(same, program)
-            else:  # The kernel's offsets are others, and libpcap knows them.
+            else:  # Here the kernel counts offsets differently; libpcap adapts them.
                 self._handle.setfilter(bpf)
 
     def fileno(self) -> int:
-        """Return the descriptor: readable on frames, or if the interface failed."""
+        """Return the descriptor, readable if frames came or the interface failed."""
         return int(self._handle.getfd())
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frames, none if the buffer is empty.
+        """Return the next frames, or an empty list if the buffer is empty.
 
         Raises `LinkGoneError` if the interface went down or was removed.  Once the same
         interface is up again, the handle works again.
@@ -135,9 +141,9 @@ class LiveCapture:
         ]
 
     def dropped(self) -> int:
-        """Return how many frames the kernel had no room for since `__init__`.
+        """Return how many frames the kernel has dropped since `__init__`.
 
-        0 if it cannot tell.
+        It drops a frame if the ring has no room.  Return 0 if the number is unknown.
         """
         try:
             return int(self._handle.stats()[1])
@@ -159,8 +165,9 @@ class LiveCapture:
 class FileCapture:
     """A .pcap or .pcapng file, read frame by frame.
 
-    libpcap loses the good frames of a batch in which the file breaks off.  Raises
-    `LinkError` if the file cannot be read or is no capture of a known kind.
+    It is not read in batches: where a file is cut off, libpcap would lose the good
+    frames of the last batch.  Raises `LinkError` if the file cannot be read or is not a
+    capture of a known kind.
     """
 
     link_type: LinkType
@@ -184,15 +191,15 @@ class FileCapture:
         self.link_type = _link_type(self._handle, path)
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frame, none at the end of the file.
+        """Return the next frame in a list, which is empty at the end of the file.
 
-        Raises `LinkError` where the file breaks off.
+        Raises `LinkError` where the file is cut off.
         """
         with pcap_errors("{path}: {why}", path=self._path):
             header, data = self._handle.next()
         if header is None:
             return []
-        # Both are unsigned in the file, but signed here.
+        # The file has unsigned numbers, but `getts` returns them as signed ones.
         seconds, microseconds = (part % (1 << 32) for part in header.getts())
         return [(seconds * NS_PER_S + microseconds * NS_PER_US, data)]
 

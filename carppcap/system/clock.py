@@ -1,10 +1,11 @@
-"""The monotonic clock, on which all deadlines are, and the wall clock of time stamps.
+"""Reads the monotonic clock, for deadlines, and the wall clock, which dates frames.
 
-The kernel stamps a frame with the wall clock and delivers it up to a read timeout
-later.  Because deadlines count from the stamp, the delay of delivery does not matter.
-But the wall clock is set by hand and by NTP, so a stamp counts only if it is plausible:
-not in the future, and not before the moment at which the buffer was last seen empty.
-Around a step of the wall clock no stamp counts.
+The kernel stamps a frame with the time of the wall clock, and delivers it up to one
+read timeout later.  Because deadlines count from the stamp, the delay of delivery does
+not matter.  But the wall clock can be set by hand or by NTP, so a stamp counts only if
+it is plausible: not in the future, and not before the moment at which the buffer was
+last seen empty.  Around a step of the wall clock no stamp counts.  A frame whose stamp
+does not count is taken to have arrived now.
 """
 
 import time
@@ -16,20 +17,20 @@ _DRIFT_ALLOWED_RATIO = 1000  # 1000 ppm; adjtimex(2) slews by 500 at most
 
 
 def now_ns() -> Instant:
-    """Return the monotonic clock, which cannot be set."""
+    """Return the time of the monotonic clock, which cannot be set."""
     return time.monotonic_ns()
 
 
 def wall_ns() -> int:
-    """Return the wall clock, as in the stamps of captured frames."""
+    """Return the time of the wall clock, in nanoseconds since 1970, as in stamps."""
     return time.time_ns()
 
 
 class CaptureClock:
-    """Converts time stamps to instants of the monotonic clock.
+    """Converts the time stamps of frames to instants of the monotonic clock.
 
     Call `begin_turn` before reading, `instant` for each stamp, and `buffer_is_empty`
-    when a read returned nothing.  `delay_ns_max` is how long the kernel may delay a
+    when a read returned no frame.  `delay_ns_max` is how long the kernel may delay a
     frame.
     """
 
@@ -42,7 +43,10 @@ class CaptureClock:
         self._latest = now
 
     def begin_turn(self, now: Instant, wall: int) -> None:
-        """Compare the clocks; if the wall clock was set, its stamps do not count."""
+        """Compare the clocks at the start of a turn of the loop.
+
+        If the wall clock was set since the last turn, no stamp counts in this one.
+        """
         offset_ns = wall - now
         passed_ns = now - self._now
         allowed_ns = _DRIFT_ALLOWED_NS + passed_ns // _DRIFT_ALLOWED_RATIO
@@ -51,11 +55,15 @@ class CaptureClock:
         self._now = now
 
     def is_of_next_turn(self, stamp_ns: int) -> bool:
-        """True if a frame certainly arrived after this turn began."""
+        """True if the frame with this stamp certainly arrived after this turn began."""
         return self._trusted and stamp_ns - self._offset_ns > self._now
 
     def instant(self, stamp_ns: int) -> Instant:
-        """Return when a frame with this stamp arrived, in order with earlier ones."""
+        """Return when the frame with this stamp arrived.
+
+        That is the start of this turn if the stamp does not count.  It is never before
+        the instant returned by an earlier call.
+        """
         at = stamp_ns - self._offset_ns
         if not self._trusted or not self._earliest <= at <= self._now:
             at = self._now
@@ -63,5 +71,8 @@ class CaptureClock:
         return self._latest
 
     def buffer_is_empty(self) -> None:
-        """Note that every frame older than `delay_ns_max` at this turn was read."""
+        """Record that the buffer was found empty in this turn.
+
+        So every frame that arrived more than `delay_ns_max` before this turn was read.
+        """
         self._earliest = self._now - self._delay_ns_max

@@ -1,4 +1,4 @@
-"""Sends frames into a capture file."""
+"""Writes frames to a capture file in place of a wire."""
 
 from contextlib import AbstractContextManager
 from struct import Struct
@@ -15,14 +15,14 @@ _SNAPSHOT_LENGTH = 65_535
 
 
 class Injector(Protocol):
-    """Sends the frames of a step."""
+    """An object that sends frames."""
 
     def send(self, frame: bytes, at: Instant) -> None:
         """Send `frame` at the instant `at`.  Raises `LinkError`."""
 
 
 class FileInjector:
-    """A .pcap file with stamps in nanoseconds since the Unix epoch.
+    """Writes frames to a .pcap file, stamped in nanoseconds since the Unix epoch.
 
     Raises `LinkError` if the file cannot be written.
     """
@@ -35,7 +35,7 @@ class FileInjector:
             self._file.write(_FILE_HEADER.pack(*header))
 
     def send(self, frame: bytes, at: Instant) -> None:
-        """Append `frame`."""
+        """Append `frame`, stamped with `at`.  Raises `LinkError`."""
         seconds, nanoseconds = divmod(at, NS_PER_S)
         header = _RECORD_HEADER.pack(seconds, nanoseconds, len(frame), len(frame))
         with self._errors():

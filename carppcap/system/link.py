@@ -1,10 +1,10 @@
-"""An interface as the kernel sees it: existence, carrier, MAC, addresses.
+"""Watches an interface as the kernel sees it: existence, carrier, MAC, addresses.
 
-An event of rtnetlink(7) only says *that* something changed; the monitor then requests
-the whole status again.  A burst of events, or a lost one, thus costs one request and
-never leads to a wrong status.  The kernel drops events of other interfaces, and
-requests are about one interface, so that a host with thousands of addresses that change
-all the time costs no more than any other.
+An event of rtnetlink(7) only tells that something changed; the monitor then requests
+the whole status again.  So a burst of events, or a lost event, costs one request and
+never leads to a wrong status.  The kernel drops the events of other interfaces, and a
+request is about one interface, so thousands of changing addresses on other interfaces
+cost nothing.
 """
 
 import errno
@@ -47,15 +47,15 @@ _ACCEPT, _DROP = (0x06, 0, 0, 0xFFFF_FFFF), (0x06, 0, 0, 0)
 
 
 def device_of(interface: str) -> str:
-    """Return the interface of an alias: `eth0` for `eth0:1`, and for `eth0`.
+    """Return the interface under an alias: `eth0` for `eth0:1`, and for `eth0` itself.
 
-    The kernel cuts names at the colon (`dev_ioctl`), so ucarp runs on an alias.
+    The kernel cuts names at the colon (`dev_ioctl`), so ucarp accepts an alias too.
     """
     return interface.partition(":")[0]
 
 
 def can_exist(interface: str) -> bool:
-    """True if an interface, or an alias of one, may be named so (`dev_valid_name`)."""
+    """True if the kernel allows this name (`dev_valid_name`); it may be an alias."""
     name = device_of(interface)
     return (
         0 < len(os.fsencode(name)) <= _NAME_LENGTH_MAX
@@ -66,12 +66,13 @@ def can_exist(interface: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """The state of an interface; `index` is 0 if there is none.
+    """The state of an interface; `index` is 0 if the interface does not exist.
 
-    `name` is the present one.  `mac` is empty if the interface is not Ethernet.
-    `addresses` includes tentative ones, but no duplicates (RFC 4862, 5.4), for which
-    the kernel does not answer.  `sources` are those that can be sent from already, in
-    the kernel's order.
+    `name` is its present name.  `mac` is empty if the interface is not Ethernet.
+    `addresses` includes tentative addresses, but no duplicates (RFC 4862, 5.4), as the
+    kernel does not answer for those.  `sources` are the addresses that are neither
+    duplicates nor tentative, so that frames can be sent from them, in the kernel's
+    order.
     """
 
     index: int = 0
@@ -84,15 +85,15 @@ class LinkStatus:
 
     @property
     def exists(self) -> bool:
-        """True if there is such an interface."""
+        """True if the interface exists."""
         return self.index != 0
 
 
 class Held(NamedTuple):
-    """Which of some addresses this host has.
+    """The addresses that `LinkMonitor.held` has found on this host.
 
-    `addresses` includes the `tentative` ones, but not the `duplicates`, which are on an
-    interface although the kernel does not answer for them.
+    `addresses` includes the `tentative` ones, but not the `duplicates`: those are on an
+    interface, but the kernel does not answer for them.
     """
 
     addresses: frozenset[Address] = frozenset()
@@ -101,12 +102,12 @@ class Held(NamedTuple):
 
 
 class LinkMonitor:
-    """Watches one interface by name, also while it is removed and made again.
+    """Watches one interface by name, even while it is removed and made again.
 
-    An alias stands for its interface.  `fileno` is readable when something changed;
-    call `drain` and `status` then.  Raises `LinkError` if there is no rtnetlink, or if
-    no interface can have that name.  After that it needs no further descriptor, so it
-    works when none is left.
+    If the name is an alias, the interface under it is watched.  When `fileno` is
+    readable, something changed: call `drain`, then `status`.  Raises `LinkError` if
+    there is no rtnetlink, or if no interface can have that name.  After `__init__` it
+    needs no further descriptor, so it works even when the process has none left.
     """
 
     def __init__(self, interface: str) -> None:
@@ -116,8 +117,8 @@ class LinkMonitor:
                 interface=interface,
             )
         self._name = os.fsencode(device_of(interface)) + b"\0"
-        # The interfaces whose events are heard: ours, which is 0 if there is none, and
-        # another; None before the first filter, when all are.
+        # The indexes of the interfaces whose events are heard: ours (0 if it does not
+        # exist) and one other (0 for none).  None before the first filter: all events.
         self._heard: tuple[int, int] | None = None
         self._other = 0
         with link_errors(_NO_INFO):
@@ -125,12 +126,13 @@ class LinkMonitor:
             self._kernel = Enquiry()
 
     def fileno(self) -> int:
-        """Return the descriptor to poll."""
+        """Return the descriptor, readable when something changed."""
         return self._events.fileno()
 
     def drain(self) -> None:
         """Discard the pending events; call `status` next."""
-        # Until none is left, or some were lost, which `status` makes up for.
+        # The error is that no event is left, or that some were lost; `status` will
+        # notice the changes that those told of.
         with suppress(OSError):
             while True:
                 self._events.recv(RECEIVE_BYTES)
@@ -138,24 +140,27 @@ class LinkMonitor:
     def status(self, index: int = 0) -> LinkStatus:
         """Return the present state of the interface.  Raises `LinkError`.
 
-        It is the one of that `index`, whatever its name is by now; or, if there is
-        none, the one of our name.
+        It is the interface with that `index`, whatever its name is now.  If there is
+        none, or `index` is 0, it is the interface with our name.
         """
         with link_errors(_NO_INFO):
             found = self._ask_status(index)
-            # What happened before the filter let it pass was not heard.
+            # If the filter was changed, changes before that were not heard: ask again.
             while self._hear(found.index):
                 found = self._ask_status(index)
         return found
 
     def hear_also(self, index: int) -> None:
-        """Be readable for events of that interface, too.  Raises `LinkError`."""
+        """Watch the interface with that `index`, too.  Raises `LinkError`."""
         self._other = index
         with link_errors(_NO_INFO):
             self._hear(0 if self._heard is None else self._heard[0])
 
     def _hear(self, index: int) -> bool:
-        """Hear only events of these interfaces; True if it was not so before."""
+        """Hear only events of interface `index` and the other one.
+
+        True if the filter had to be changed.
+        """
         wanted = (index, self._other)
         if wanted == self._heard:
             return False
@@ -176,7 +181,7 @@ class LinkMonitor:
         self, fields: tuple[int, ...], found: dict[int, bytes]
     ) -> LinkStatus:
         _, hardware, index, flags, _ = fields
-        # A list that was requested again may have one twice; the last is the latest.
+        # A list that was requested again may have an address twice; the last is valid.
         here = {held.address: held for held in held_addresses(self._kernel, index)}
         answered = [held for held in here.values() if not held.duplicate]
         return LinkStatus(
@@ -192,8 +197,8 @@ class LinkMonitor:
     def held(self, index: int, wanted: Iterable[Address]) -> Held:
         """Return which of the `wanted` addresses this host has, on any interface.
 
-        One on interface number `index` counts before the same on another.  Raises
-        `OSError`.
+        If several interfaces have an address, that with number `index` decides whether
+        the address is tentative or a duplicate.  Raises `OSError`.
         """
         here: dict[Address, LinkAddress] = {}
         try:
@@ -219,9 +224,10 @@ class LinkMonitor:
 
 
 def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
-    """Return a filter for events about these interfaces.
+    """Return a filter that accepts the events about the interfaces with these indexes.
 
-    If the first is 0, the interface that is waited for may be in any event of a link.
+    If the first index is 0, our interface does not exist yet, and its index is not
+    known: then the filter accepts every event of a link, and no other event.
     """
     load, operands = _LOAD_INDEX, [socket.htonl(index) for index in indexes if index]
     if not indexes[0]:
@@ -235,9 +241,10 @@ def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
 
 
 class Membership:
-    """Keeps an interface in a multicast group, so that switches forward to it.
+    """Keeps interface number `index` in a multicast group.
 
-    The kernel answers IGMP or MLD queries until `close`.  Raises `LinkError`.
+    Until `close` the kernel answers IGMP or MLD queries, so that switches forward the
+    group's frames to this host.  Raises `LinkError`.
     """
 
     def __init__(self, group: Address, index: int) -> None:

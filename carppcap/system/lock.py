@@ -1,10 +1,11 @@
-"""One daemon for each group of a host, by a lock that ends with the process.
+"""Allows a host one daemon for each group, by a lock that ends with the process.
 
     /run/carppcap/NETNS-DEVICE-VHID        "PID START", locked by flock(2)
 
-Two daemons of one group on one host do not hear each other, and each would take the
-address from under the other.  The directory belongs to the user of the daemon alone:
-whatever every user can open, such as an abstract socket, every user can hold.
+Two daemons of one group on one host do not hear each other, and each of them would
+remove the address that the other one added.  Only the user of the daemon can write to
+the directory.  If every user could open the lock, as with an abstract socket, every
+user could hold it.
 """
 
 import errno
@@ -22,8 +23,8 @@ from carppcap.system.syslog import Log
 RUN = "/run"
 
 PATIENCE_S = (10.0, 5.0)
-"""How long a holder may take to leave: after the first request to, and after the
-second, which kills a script that hangs."""
+"""Seconds that the holder of a lock has to leave after the first SIGTERM, and after the
+second one, at which it kills a script that hangs."""
 
 _POLL_S = 0.02
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
@@ -31,9 +32,10 @@ _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a lock; `start` tells it from a later one of its pid.
+    """The process that holds a lock.
 
-    `start` counts clock ticks since boot (proc(5), starttime).
+    `start` is when it started, in clock ticks since boot (proc(5), starttime).  A later
+    process with the same `pid` has another `start`.
     """
 
     pid: int
@@ -41,7 +43,7 @@ class Holder:
 
     @classmethod
     def read(cls, text: bytes) -> "Holder | None":
-        """Return the holder that `text` names; None if it names none that lives."""
+        """Return the process that `text` names, or None if it names none that lives."""
         with suppress(ValueError, OSError):
             pid, start = map(int, text.split()[:2])
             if start == _start_of(pid):
@@ -53,8 +55,8 @@ class Holder:
         with suppress(OSError, ValueError):
             process = os.pidfd_open(self.pid)
             try:
-                # Compared after the descriptor was opened, which from then on means
-                # this process, whichever gets its pid next.
+                # Compare after opening the descriptor: it keeps meaning the process
+                # that is compared, even if the pid is then given to another one.
                 if self.start == _start_of(self.pid) and _is_of_our_user(self.pid):
                     signal.pidfd_send_signal(process, signal.SIGTERM)
             finally:
@@ -62,9 +64,9 @@ class Holder:
 
 
 class GroupLock:
-    """The lock of one group; `interface` may be an alias, as eth0:1 is of eth0.
+    """The lock of one group; an alias such as eth0:1 shares the lock of eth0.
 
-    Raises `OSError` if there is no directory for it that is ours alone.
+    Raises `OSError` if there is no directory for it that only our user can write to.
     """
 
     def __init__(self, interface: str, vhid: int) -> None:
@@ -83,26 +85,26 @@ class GroupLock:
             os.close(directory)
 
     def acquire(self) -> bool:
-        """Take the lock; False if another process holds it."""
+        """Take the lock.  True if it is ours, False if another process holds it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        with suppress(OSError):  # A full disk hides only who holds the lock.
+        with suppress(OSError):  # On a full disk the holder stays unknown, no more.
             text = f"{os.getpid()} {_start_of(os.getpid())}\n".encode()
-            # In this order, so that it is never empty.
+            # Write first and truncate then, so that the file is not empty in between.
             os.ftruncate(self._file, os.pwrite(self._file, text, 0))
         return True
 
     def holder(self) -> Holder | None:
-        """Return the process that holds the lock; None if there is none, or none yet.
+        """Return the process that holds the lock, or None if none is known.
 
-        Nor if it cannot be told: that of another PID namespace.
+        It is unknown until it has written its pid, or if it has another PID namespace.
         """
         return Holder.read(os.pread(self._file, 64, 0))
 
     def close(self) -> None:
-        """Release the lock.  The file stays: another process may wait for it."""
+        """Release the lock.  The file stays, as another process may wait for it."""
         os.close(self._file)
 
 
@@ -112,8 +114,9 @@ def sole_daemon(
 ) -> Iterator[None]:
     """Be the only daemon of a group in this network namespace during the context.
 
-    With `take_over`, a daemon that is there is asked to leave, and waited for.  Without
-    a directory for the lock there is but a warning.  Raises `LinkError`.
+    With `take_over`, ask the daemon that holds the lock to leave, and wait for it.  If
+    there is no directory for the lock, log a warning and go on without it.  Raises
+    `LinkError` if another daemon keeps the lock.
     """
     group = f"{interface} id {vhid}"
     lock = _open_lock(interface, vhid, log)
@@ -141,7 +144,10 @@ def _open_lock(interface: str, vhid: int, log: Log) -> GroupLock | None:
 
 
 def _take(lock: GroupLock, group: str, log: Log) -> bool:
-    """Ask the holder to leave; True once the lock is ours."""
+    """Ask the holder to leave, and wait for the lock.
+
+    True if we get the lock, False if the holder does not leave in time.
+    """
     for patience_s in PATIENCE_S:
         asked: Holder | None = None
         until_s = time.monotonic() + patience_s
@@ -158,7 +164,10 @@ def _take(lock: GroupLock, group: str, log: Log) -> bool:
 
 
 def _await_holder(lock: GroupLock) -> Holder | None:
-    """Return the holder, which may have taken the lock this very moment."""
+    """Return the holder of the lock, or None if it stays unknown for 0.2 s.
+
+    It may have taken the lock just now, and not have written its pid yet.
+    """
     until_s = time.monotonic() + 10 * _POLL_S
     while (holder := lock.holder()) is None and time.monotonic() < until_s:
         time.sleep(_POLL_S)
@@ -166,13 +175,13 @@ def _await_holder(lock: GroupLock) -> Holder | None:
 
 
 def _open_directory() -> int:
-    """Return a descriptor of the directory of locks, which is made if need be.
+    """Return a descriptor of the directory of locks; make it if it is missing.
 
-    Raises `OSError`, `PermissionError` if others could hold a lock in it.
+    Raises `OSError`; that is `PermissionError` if other users can write to it.
     """
     user = os.geteuid()
     base = RUN
-    # Not ours even for root, where root is that of a user namespace.
+    # In a user namespace not even root owns it.
     if os.stat(base).st_uid != user:
         given = os.environ.get("XDG_RUNTIME_DIR", "")
         base = given if os.path.isabs(given) else f"{RUN}/user/{user}"
@@ -188,15 +197,15 @@ def _open_directory() -> int:
 
 
 def _start_of(pid: int) -> int:
-    """Return the start of a process, in clock ticks since boot.  Raises `OSError`."""
+    """Return when a process started, in clock ticks since boot.  Raises `OSError`."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        # proc(5) counts from 1, and the first two fields are cut off.
+        # It is field 22 in proc(5), which counts from 1; two fields are cut off.
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
 def _is_of_our_user(pid: int) -> bool:
-    """True if a process runs as our user.  Raises `OSError`."""
-    # The owner of the directory in /proc is root for a process with capabilities.
+    """True if a process runs as our effective user.  Raises `OSError`."""
+    # The directory in /proc would not tell: root owns it if there are capabilities.
     with open(f"/proc/{pid}/status", "rb") as file:
         user = next(line for line in file if line.startswith(b"Uid:")).split()[2]
     return int(user) == os.geteuid()

@@ -1,10 +1,10 @@
-"""The MAC of the next hop to a peer, from the kernel's tables.
+"""Finds the MAC of the next hop to a peer in the kernel's tables.
 
-Adverts to a peer are Ethernet frames that we send ourselves, so the kernel does not
-route them.  It is asked for the route and then for the neighbour.  If it does not know
-the neighbour, or is unsure, it is asked to resolve it (`NTF_USE`, as for a packet of
-its own), which it does by ARP or neighbour discovery.  We send no such frame ourselves
-and never wait.
+Adverts to a peer are Ethernet frames that carppcap builds, so the kernel does not route
+them.  Therefore carppcap asks the kernel for the route, and then for the neighbour.  If
+the kernel does not know the neighbour's MAC, or is unsure of it, carppcap asks the
+kernel to resolve it (`NTF_USE`), as the kernel does for packets of its own: by ARP or
+neighbour discovery.  carppcap sends no such request itself and never waits for one.
 """
 
 import errno
@@ -40,10 +40,11 @@ _KNOWN = (
     _NUD_REACHABLE | _NUD_STALE | _NUD_DELAY | _NUD_PROBE | _NUD_NOARP | _NUD_PERMANENT
 )
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
-"""What the kernel says of a destination with no route, or one that forbids it."""
+"""The kernel's errors for a destination without a route, or whose route forbids it."""
 
 _SETTLED = _KNOWN & ~_NUD_STALE | _NUD_INCOMPLETE
-"""States that need no request: the MAC is known, or being resolved."""
+"""States in which the kernel need not be asked to resolve the MAC: it knows the MAC for
+sure, or resolves it already."""
 
 
 _NO_ROUTE = "there is no route to it"
@@ -54,14 +55,14 @@ class NotPermittedError(LinkError):
 
 
 class Neighbours:
-    """The next hops through the interface number `index`.
+    """The next hops through the interface with number `index`.
 
-    Once the interface is removed, every answer is None, and its replacement needs
-    another `Neighbours`.  Needs CAP_NET_ADMIN and Linux 5.0.  Raises `LinkError` if
-    there is no rtnetlink.
+    Once the interface is removed, every answer is None; a new interface needs a new
+    `Neighbours`.  Needs CAP_NET_ADMIN and Linux 5.0.  Raises `LinkError` if there is no
+    rtnetlink.
 
-    `unreachable` tells why there was no MAC for an address that was asked for, once
-    the kernel has given up; an address that is still being resolved is not there.
+    `unreachable` has the addresses whose MAC was asked for and cannot be found, with
+    the reason in words.  An address that the kernel is still resolving is not in it.
     """
 
     def __init__(self, index: int) -> None:
@@ -72,12 +73,12 @@ class Neighbours:
             self._kernel = Enquiry()
 
     def mac_of(self, address: Address) -> bytes | None:
-        """Return the MAC to which frames for `address` go, None if it is not known yet.
+        """Return the MAC to which frames for `address` go, or None if it is unknown.
 
-        The kernel then resolves it, if there is a route.  Call this for every frame:
-        it takes two requests, some 20 microseconds, and the peer's card or the route
-        may have changed.  Raises `NotPermittedError` if the kernel refuses to resolve
-        it, but only the first time.
+        If it is unknown and there is a route, the kernel begins to resolve it.  Call
+        this for every frame, as the peer's card or the route may have changed; a call
+        takes two requests, some 20 microseconds.  If the kernel refuses to resolve an
+        address, only the first such call raises `NotPermittedError`.
         """
         try:
             hop = self._next_hop(address)
@@ -100,7 +101,10 @@ class Neighbours:
             ) from None
 
     def _next_hop(self, address: Address) -> Address | None:
-        """Return the gateway to `address`, or `address` itself if it is on the link."""
+        """Return the gateway to `address`, or `address` itself if it is on the link.
+
+        Return None if no route leads to it through our interface.
+        """
         head = ROUTE.pack(family_of(address), address.max_prefixlen, *[0] * 7)
         request = attribute(RTA_DST, address.packed)
         request += attribute(_RTA_OIF, _INDEX.pack(self._index))
@@ -109,13 +113,17 @@ class Neighbours:
             is_ours = found.get(_RTA_OIF) == _INDEX.pack(self._index)
             if not is_ours or fields[7] != _RTN_UNICAST:
                 continue
-            # The IPv6 gateway of an IPv4 route has its family before it.
+            # An IPv6 gateway of an IPv4 route (RTA_VIA) follows 2 bytes of family.
             gateway = found.get(_RTA_GATEWAY) or found.get(_RTA_VIA, b"")[2:]
             return address_of(gateway) if gateway else address
         return None
 
     def _resolved(self, hop: Address, address: Address) -> bytes | None:
-        """Return the MAC of `hop` if it is known; otherwise have it resolved."""
+        """Return the MAC of `hop`, or None if the kernel does not know it.
+
+        If the kernel does not know it or is unsure of it, have the kernel resolve it.
+        Record in `unreachable` whether `address`, whose next hop is `hop`, is reached.
+        """
         state, mac = self._entry(hop)
         if state & _NUD_FAILED:
             how = "ARP" if hop.version == 4 else "neighbour solicitations"
@@ -128,7 +136,10 @@ class Neighbours:
         return mac if state & _KNOWN and len(mac) == 6 else None
 
     def _entry(self, hop: Address) -> tuple[int, bytes]:
-        """Return state and MAC of `hop` in the kernel's table; 0 if it is not there."""
+        """Return the state and the MAC of `hop` in the kernel's table.
+
+        The state is 0 if the table has no entry for it.
+        """
         question = self._question(hop, 0)
         entry = self._kernel.record(_RTM_GETNEIGH, question, _NEIGHBOUR, errno.ENOENT)
         if entry is None:

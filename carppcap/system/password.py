@@ -1,4 +1,4 @@
-"""The password: from the command line, from a file or from the environment."""
+"""Finds the password in the command line, a file or the environment, and hides it."""
 
 import os
 import stat
@@ -18,19 +18,20 @@ _BLANKS = b" \t"
 
 
 def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -> None:
-    """Overwrite every password that ps(1) shows, of arguments and environment.
+    """Overwrite every password in the arguments and the environment that ps(1) shows.
 
-    Raises `ConfigError` for a command line that cannot be parsed.
+    `rows` are the options that `arguments` may contain.  Raises `ConfigError` for a
+    command line that cannot be parsed.
     """
     from_environment = os.environb.get(PASSWORD_VARIABLE.encode(), b"")
     hide_from_ps([*passwords(arguments, rows), from_environment])
 
 
 def with_password(settings: Settings, log: Log) -> Settings:
-    """Return `settings` with the password of --passfile or of the environment.
+    """Return `settings` with the password of --passfile, of --pass or of CARPPCAP_PASS.
 
-    The variable is removed from the environment, so that scripts do not inherit it.
-    Raises `ConfigError`.
+    The first of these that is given counts.  The variable is removed from the
+    environment, so that scripts do not inherit it.  Raises `ConfigError`.
     """
     from_environment = os.environb.pop(PASSWORD_VARIABLE.encode(), None)
     if settings.passfile is not None:
@@ -57,14 +58,14 @@ def _read_passfile(path: str, log: Log) -> bytes:
         raise ConfigError(
             "error reading passfile {path}: unexpected end of file", path=path
         )
-    # As ucarp: up to the newline; every byte before it is part of the key.
+    # As in ucarp, every byte before the newline is part of the key.
     password = line.partition(b"\n")[0]
     _warn_of_invisible(password, path, log)
     return parse_password(password)
 
 
 def _warn_of_invisible(password: bytes, path: str, log: Log) -> None:
-    """Warn of bytes that no editor shows and that a peer may not have in its key."""
+    """Log a warning about bytes that no editor shows and a peer's key may lack."""
     text = password.removeprefix(BOM_UTF8).removesuffix(b"\r")
     for is_there, what, remedy in (
         (password.startswith(BOM_UTF8), "a byte order mark", r"1s/^\xef\xbb\xbf//"),

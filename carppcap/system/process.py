@@ -1,4 +1,7 @@
-"""The process: secrets in its arguments, background, pid file, signals."""
+"""Hides secrets in the arguments, goes to the background, receives signals.
+
+Also sets the name of the process and writes the pid file.
+"""
 
 import os
 import re
@@ -13,9 +16,10 @@ PASSWORD_VARIABLE = "CARPPCAP_PASS"
 
 
 def fill_standard_streams() -> None:
-    """Open the null device for standard streams that are closed.
+    """Open the null device in place of each standard stream that is closed.
 
-    Otherwise the next socket would get the number of one, and the output of scripts.
+    Otherwise the next socket would get the stream's number, and so the output of
+    scripts.
     """
     while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(null, True)
@@ -23,7 +27,7 @@ def fill_standard_streams() -> None:
 
 
 def set_process_name(name: str) -> None:
-    """Be `name` to pgrep(1), and not the interpreter; the kernel keeps 15 bytes."""
+    """Set the name by which pgrep(1) finds the process; the kernel keeps 15 bytes."""
     with suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as file:
         file.write(name)
 
@@ -31,8 +35,8 @@ def set_process_name(name: str) -> None:
 def hide_from_ps(secrets: Iterable[bytes]) -> None:
     """Overwrite `secrets` in the arguments and the environment that `ps` shows.
 
-    The kernel reads both from our memory, at the places in /proc/self/stat (proc(5),
-    arg_start and env_start).
+    The kernel reads the arguments and the environment from the memory of this process,
+    at the addresses that /proc/self/stat shows (proc(5), arg_start and env_start).
     """
     wanted = [secret for secret in secrets if secret]
     if not wanted:
@@ -40,7 +44,7 @@ def hide_from_ps(secrets: Iterable[bytes]) -> None:
     with suppress(OSError, ValueError, IndexError):
         with open("/proc/self/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        # proc(5) counts from 1, and the first two fields were cut off.
+        # arg_start is field 48 in proc(5), which counts from 1; two were cut off.
         arg_start, arg_end, env_start, env_end = map(int, fields[45:49])
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             for start, end in ((arg_start, arg_end), (env_start, env_end)):
@@ -52,7 +56,7 @@ def hide_from_ps(secrets: Iterable[bytes]) -> None:
 
 def _blank(area: bytes, secrets: Iterable[bytes]) -> bytes:
     for secret in secrets:
-        # Whole words, or after -p, --pass= or NAME=; never a part of a word.
+        # A secret is a whole word, or all that follows -p, --pass= or CARPPCAP_PASS=.
         pattern = rb"((?:^|\0)(?:-[A-Za-z]*p|--pass=|%s=)?)%s(?=\0)" % (
             PASSWORD_VARIABLE.encode(),
             re.escape(secret),
@@ -62,7 +66,10 @@ def _blank(area: bytes, secrets: Iterable[bytes]) -> bytes:
 
 
 class Verdict:
-    """Reports the result of start-up to the parent, which waits for it."""
+    """Reports the result of start-up to the parent process, which waits for it.
+
+    `writing` is the descriptor of a pipe to the parent.
+    """
 
     def __init__(self, writing: int) -> None:
         self._writing: int | None = writing
@@ -76,7 +83,7 @@ class Verdict:
         writing, self._writing = self._writing, None
         if writing is None:
             return
-        with suppress(OSError):  # It may have been killed while it waited.
+        with suppress(OSError):  # The parent may have been killed while it waited.
             os.write(writing, bytes((exit_status,)))
         os.close(writing)
         if exit_status == 0:
@@ -87,32 +94,34 @@ class Verdict:
 
 
 def become_daemon() -> Verdict:
-    """Continue in the background, while the parent waits for our verdict.
+    """Continue in the background, and return the `Verdict` to report when ready.
 
-    Returns in the child only.  The parent exits, with status 0 once the child is ready,
-    otherwise with the status of the child.  Raises `LinkError`.
+    Only the child returns.  The parent waits for the verdict and exits with the status
+    in it, or with 2 if the child died without a verdict.  Raises `LinkError`.
     """
     reading, writing = os.pipe()
     with link_errors("Unable to get in background: {why}"):
         if (child := os.fork()) != 0:
             os.close(writing)
             verdict = os.read(reading, 1)
-            # It has ended; left to init it would be a second process of our name.
+            # The session leader has ended.  Unless it is reaped here, pgrep(1) may see
+            # it as a second process of our name until init reaps it.
             os.waitpid(child, 0)
             # No verdict means that the child died.
             os._exit(verdict[0] if verdict else 2)
         os.close(reading)
         os.setsid()
-        # A session leader could acquire a terminal again; its child cannot.
+        # A session leader could acquire a terminal again; a child of it cannot.
         if os.fork() != 0:
             os._exit(0)
     return Verdict(writing)
 
 
 def reap_orphans(spare: int | None) -> None:
-    """As process 1 of a container, reap what scripts have left behind.
+    """Reap the processes that scripts have left behind, if we are process 1.
 
-    The child `spare`, which may end at any time, is left to its `Popen`.
+    A container has no other process that reaps them.  The child with pid `spare` is not
+    reaped, as its `Popen` does that.
     """
     if os.getpid() != 1:
         return
@@ -120,12 +129,12 @@ def reap_orphans(spare: int | None) -> None:
     with suppress(ChildProcessError):
         while (child := os.waitid(os.P_ALL, 0, ended | os.WNOWAIT)) is not None:
             if child.si_pid == spare:
-                return  # The others have their turn when it has been waited for.
+                return  # The rest is reaped once its `Popen` has reaped this one.
             os.waitid(os.P_PID, child.si_pid, ended)
 
 
 class PidFile:
-    """A file with the process id, while the process runs.
+    """A file that contains the process id while the process runs.
 
     Raises `LinkError` if it cannot be written.
     """
@@ -150,7 +159,7 @@ class PidFile:
 
 
 class SignalPipe:
-    """Signals on a descriptor, so that one `select` waits for everything."""
+    """Makes signals readable on a descriptor, so that one `select` waits for all."""
 
     def __init__(self, numbers: Iterable[signal.Signals]) -> None:
         self._reading, self._writing = socket.socketpair()
@@ -159,7 +168,7 @@ class SignalPipe:
         signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _do_nothing)
-            # System calls continue after a signal.
+            # Let a system call continue after the signal.
             signal.siginterrupt(number, False)
 
     def fileno(self) -> int:
@@ -167,7 +176,7 @@ class SignalPipe:
         return self._reading.fileno()
 
     def read(self) -> list[signal.Signals]:
-        """Return the signals that have come, in their order."""
+        """Return the signals that have come, in the order in which they came."""
         try:
             return [signal.Signals(number) for number in self._reading.recv(4096)]
         except BlockingIOError:
@@ -181,10 +190,13 @@ class SignalPipe:
 
 
 def _do_nothing(number: int, frame: object) -> None:
-    """Handle a signal: Python writes it to the pipe only if it has a handler."""
+    """Do nothing.
+
+    Python writes the number of a signal to the pipe only if the signal has a handler.
+    """
 
 
 def end_by_signal(number: signal.Signals) -> None:
-    """End this process by the signal, so that its exit status tells the signal."""
+    """End this process by signal `number`, so that its exit status names the signal."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -1,11 +1,10 @@
 """Keeps the kernel from rejecting adverts that are sent to this host alone (`--peer`).
 
-Linux answers a protocol that no socket handles with an ICMP error: "protocol
-unreachable" in IPv4, "parameter problem, unknown next header" in IPv6 (seen with 6.18;
-`ip_protocol_deliver_rcu` and `ip6_protocol_deliver_rcu`).  That would be one packet for
-every advert, which firewalls log and which a BSD kernel counts as a failure to send.
-Adverts to the groups 224.0.0.18 and ff02::12 are never answered.  An open raw socket of
-the protocol is enough to prevent it.
+An open raw socket of protocol 112 is enough.  Without one, Linux answers each of these
+adverts with an ICMP error: "protocol unreachable" in IPv4, "parameter problem, unknown
+next header" in IPv6 (seen with 6.18; `ip_protocol_deliver_rcu` and
+`ip6_protocol_deliver_rcu`).  Firewalls log such errors, and a BSD kernel counts each as
+a failure to send.  Linux never answers adverts to the groups 224.0.0.18 and ff02::12.
 """
 
 import socket
@@ -24,8 +23,7 @@ class ProtocolHolder:
     """Keeps the kernel from answering adverts in `families` until `close`.
 
     It does so for all addresses of the host.  A filter drops each packet before it is
-    queued, so there is nothing to read.  Raises `LinkError`, for example without
-    CAP_NET_RAW.
+    queued, so nothing need be read.  Raises `LinkError`, e.g. without CAP_NET_RAW.
     """
 
     def __init__(self, *families: Family) -> None:
@@ -38,7 +36,7 @@ class ProtocolHolder:
                 self._sockets.append(_open(_FAMILIES[family]))
 
     def close(self) -> None:
-        """Let the kernel answer again."""
+        """Close the raw sockets: the kernel answers adverts with ICMP errors again."""
         while self._sockets:
             self._sockets.pop().close()
 
@@ -47,7 +45,7 @@ def _open(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW, PROTOCOL)
     with on_error(opened.close):
         attach_filter(opened, _DROP_ALL)
-        # Discard what arrived before the filter did.
+        # Discard the packets that arrived before the filter was attached.
         opened.setblocking(False)
         with suppress(BlockingIOError):
             while True:

@@ -1,4 +1,4 @@
-"""rtnetlink(7): messages, attributes and requests."""
+"""Sends requests of rtnetlink(7) and reads the messages and attributes in replies."""
 
 import errno
 import os
@@ -29,31 +29,31 @@ _ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
 ROUTE = Struct("=BBBBBBBBI")
 """struct rtmsg, of which field 7 is the type of the route."""
 
-_NEW_TO_GET = 2  # RTM_NEWADDR is 20 and RTM_GETADDR 22, and so on
+_NEW_TO_GET = 2  # RTM_NEWADDR is 20 and RTM_GETADDR 22, likewise for other objects
 _RTM_GETADDR = 22
 RTM_GETROUTE = 26
 RTA_DST = 1
 _RTN_LOCAL = 2
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFA_F_SECONDARY = 0x01  # temporary in IPv6
+_IFA_F_SECONDARY = 0x01  # IFA_F_TEMPORARY in IPv6
 _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 _SO_RCVBUFFORCE = 33
 _ATTEMPTS_MAX = 5  # to get a list that did not change meanwhile
 
 _SHORTAGES = frozenset((errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.EPERM))
-"""Errors that say nothing about what was asked for."""
+"""Errors that do not tell whether the object that was asked for exists."""
 
 
 def open_netlink(groups: int) -> socket.socket:
-    """Return a non-blocking socket that receives the events of `groups`, a mask.
+    """Return a non-blocking socket that receives the events of `groups`.
 
-    Raises `OSError`.
+    `groups` is a mask of RTMGRP_*, 0 for no events.  Raises `OSError`.
     """
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     with on_error(opened.close):
-        with suppress(OSError):  # Needs CAP_NET_ADMIN; it works without.
+        with suppress(OSError):  # Needs CAP_NET_ADMIN; a small buffer works too.
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
-        with suppress(OSError):  # Before Linux 4.20 lists are of all interfaces.
+        with suppress(OSError):  # Linux before 4.20 always lists all interfaces.
             opened.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
         opened.bind((0, groups))
         opened.setblocking(False)
@@ -61,10 +61,10 @@ def open_netlink(groups: int) -> socket.socket:
 
 
 class Enquiry:
-    """Requests to rtnetlink over one socket.  Raises `OSError`.
+    """Asks the kernel over one rtnetlink socket.  Raises `OSError`.
 
-    The kernel replies before `send` returns, so nothing waits.  Replies to an earlier,
-    failed request are ignored by their number.
+    The kernel has replied when `send` returns, so no call waits.  Replies have the
+    number of their request, so that those to an earlier one that failed are ignored.
     """
 
     def __init__(self) -> None:
@@ -72,11 +72,11 @@ class Enquiry:
         self._number = 0
 
     def ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
-        """Return the type and body of each message of the reply.
+        """Send one request; return the type and the body of each message in the reply.
 
-        A list that changed while it was sent may lack an entry, so it is requested
-        again.  If it changes every time, all replies are returned, the latest last.
-        Raises `OSError`, also if the kernel replies with an error.
+        A list that changed while the kernel sent it may lack an entry, so it is
+        requested again.  If it changes during each of five attempts, return all five
+        lists, the latest last.  Raises `OSError`, also if the reply is an error.
         """
         answers: list[tuple[int, bytes]] = []
         for _ in range(_ATTEMPTS_MAX):
@@ -111,9 +111,10 @@ class Enquiry:
     def records(
         self, kind: int, flags: int, body: bytes, layout: Struct
     ) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
-        """Yield fields and attributes of each message that answers `kind`, an RTM_GET*.
+        """Send a request of type `kind` (RTM_GET*) and yield the objects in the reply.
 
-        `layout` is that of the fields.  Raises `OSError`.
+        Each is a tuple of fields, which have the `layout` of a struct, and a dictionary
+        of attributes by their type.  Raises `OSError`.
         """
         for its, content in self.ask(kind, flags, body):
             if its == kind - _NEW_TO_GET and len(content) >= layout.size:
@@ -122,10 +123,10 @@ class Enquiry:
     def record(
         self, kind: int, body: bytes, layout: Struct, missing: int
     ) -> tuple[tuple[int, ...], dict[int, bytes]] | None:
-        """Return fields and attributes of the only object that `body` asks for.
+        """Return the fields and attributes of the only object that `body` asks for.
 
-        None if it does not exist, which is what the error number `missing` means.
-        Raises `OSError`.
+        Return None if the kernel replies with the error number `missing`, by which it
+        says that the object does not exist.  Raises `OSError` for any other error.
         """
         try:
             return next(self.records(kind, 0, body, layout), None)
@@ -148,9 +149,10 @@ def _raise_unless_zero(content: bytes) -> None:
 def _split(
     data: bytes, header: Struct, position: int = 0
 ) -> Iterator[tuple[tuple[int, ...], bytes]]:
-    """Yield header and body of each message, or attribute, from `position` on.
+    """Yield the header and the body of each message, or attribute, in `data`.
 
-    Both begin with their length, header included, and are padded to 4 bytes.
+    The first is at `position`.  Messages and attributes alike begin with their length,
+    which includes the header, and are padded to 4 bytes.
     """
     while position + header.size <= len(data):
         fields = header.unpack_from(data, position)
@@ -162,18 +164,18 @@ def _split(
 
 
 def attributes(body: bytes, position: int) -> dict[int, bytes]:
-    """Return the attributes of a message from `position` on, by their type."""
+    """Return the attributes in `body` by their type; the first is at `position`."""
     return {kind: value for (_, kind), value in _split(body, _ATTRIBUTE, position)}
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """Return one attribute of a request."""
+    """Return an attribute with type `kind`, as bytes of a request."""
     length = _ATTRIBUTE.size + len(value)
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
 
 
 def held_addresses(kernel: Enquiry, index: int) -> Iterator[LinkAddress]:
-    """Yield the addresses of the interface number `index`, in the kernel's order.
+    """Yield the addresses of interface number `index`, in the kernel's order.
 
     Raises `OSError`, with ENODEV if there is no such interface.
     """
@@ -186,9 +188,9 @@ def held_addresses(kernel: Enquiry, index: int) -> Iterator[LinkAddress]:
 
 
 def find_address(kernel: Enquiry, address: Address) -> LinkAddress | None:
-    """Return `address` as this host holds it, on any interface; None if it does not.
+    """Return `address` with its flags, or None if no interface of this host has it.
 
-    It is one question, however many addresses there are.  Raises `OSError`.
+    This takes one request, however many addresses the host has.  Raises `OSError`.
     """
     find = _find4 if address.version == 4 else _find6
     try:
@@ -200,7 +202,7 @@ def find_address(kernel: Enquiry, address: Address) -> LinkAddress | None:
 
 
 def _find4(kernel: Enquiry, address: Address) -> LinkAddress | None:
-    # The kernel has no question for one IPv4 address, but a route to each of them.
+    # The kernel does not look up one IPv4 address, but has a local route to each.
     head = ROUTE.pack(socket.AF_INET, address.max_prefixlen, *[0] * 7)
     request = head + attribute(RTA_DST, address.packed)
     for fields, _ in kernel.records(RTM_GETROUTE, 0, request, ROUTE):
@@ -220,9 +222,9 @@ def _find6(kernel: Enquiry, address: Address) -> LinkAddress | None:
 def _link_address(
     fields: tuple[int, ...], found: dict[int, bytes]
 ) -> LinkAddress | None:
-    """Return the address of an RTM_NEWADDR, None if it makes no sense."""
+    """Return the address in an RTM_NEWADDR, or None if the message makes no sense."""
     family, prefix, flags, _, _ = fields
-    # On a point-to-point link IFA_ADDRESS is that of the far end.
+    # On a point-to-point link IFA_ADDRESS is the address of the far end.
     address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
     if address is None or family_of(address) != family:
         return None
@@ -242,7 +244,7 @@ def family_of(address: Address) -> socket.AddressFamily:
 
 
 def address_of(packed: bytes) -> Address | None:
-    """Return the address of 4 or 16 bytes, None for another length."""
+    """Return the address in these 4 or 16 bytes, or None for any other length."""
     if len(packed) == 4:
         return IPv4Address(packed)
     return IPv6Address(packed) if len(packed) == 16 else None

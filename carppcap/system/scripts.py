@@ -1,8 +1,9 @@
-"""The up and down scripts as child processes, in the order of the queue.
+"""Runs the up and down scripts as child processes, in the order of the queue.
 
 The daemon does not wait for them.  A host that is short of memory or descriptors must
 not keep an address that a peer has taken over, so a down script that could not be
-started is retried until it can.  An up script is not, as a peer may succeed instead.
+started is retried until it starts.  An up script is not retried, as a peer may succeed
+instead.
 """
 
 import errno
@@ -25,7 +26,7 @@ RETRY_NS = NS_PER_S
 _SHORTAGES = frozenset((errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 _RESERVE = 3
-"""Descriptors that the start of a process needs: the null device and a pipe."""
+"""Number of descriptors that the start of a process needs: null device and pipe."""
 
 
 @dataclass(slots=True)
@@ -38,7 +39,10 @@ class _Running:
 
 
 class Postponed(NamedTuple):
-    """A down script that could not be started yet; `why` is the error in words."""
+    """A down script that could not be started yet and is retried at `deadline`.
+
+    `why` is the error in words; `occasion` is added to the script's environment.
+    """
 
     command: tuple[str, ...]
     why: str
@@ -49,11 +53,11 @@ class Postponed(NamedTuple):
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
-    `arguments` follow the script's name, and `environment` is added to our own; both
-    may be replaced.  With `timeout_ns` 0 there is no time limit.  Call `request` for
-    each job, `reap` when a child has ended, and `meet_deadline` at `deadline`.  The
-    caller empties the queues `started`, `postponed` (each script once, however often it
-    is retried) and `outcomes`.
+    `arguments` follow the script's name, and `environment` is added to our own; the
+    caller may replace them at any time.  `timeout_ns` 0 means no time limit.  Call
+    `request` for each job, `reap` when a child has ended, and `meet_deadline` at
+    `deadline`.  The caller empties the queues `started`, `postponed` and `outcomes`.  A
+    script is put into `postponed` only once, however often it is retried.
     """
 
     def __init__(
@@ -68,8 +72,8 @@ class ScriptRunner:
         self.arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
         self.environment = environment
-        # The daemon may change its directory, but paths of scripts are relative to
-        # the first one.  If that was removed, only absolute paths work.
+        # Paths of scripts are relative to the directory in which the daemon started,
+        # which it may leave.  If that was removed, only absolute paths work.
         self._directory = ""
         with suppress(OSError):
             self._directory = os.getcwd()
@@ -83,23 +87,23 @@ class ScriptRunner:
 
     @property
     def idle(self) -> bool:
-        """True if no script runs or is to run, and all outcomes were taken out."""
+        """True if no script runs or waits, and the caller has emptied `outcomes`."""
         return not (self._current or self.outcomes)
 
     @property
     def deadline(self) -> Instant | None:
-        """Return when to kill the running script, or when to retry, None if never."""
+        """Return when to call `meet_deadline`, or None for never."""
         return None if self._current is None else self._current.deadline
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Return the running or postponed script with its arguments, or nothing."""
+        """Return the running or postponed script and its arguments, () if none."""
         return () if self._current is None else self._current.command
 
     def request(self, job: Job, now: Instant, occasion: Mapping[str, str]) -> None:
-        """Run the script of `job`, now or after the running one.
+        """Run the script of `job` now, or after the script that is running.
 
-        `occasion` is part of the environment of this script only.
+        `occasion` is added to the environment of this script only.
         """
         waited = self._queue.waiting
         to_start = self._queue.request(job)
@@ -107,7 +111,8 @@ class ScriptRunner:
             self._next_occasion = occasion
         self._start(to_start, now)
         if isinstance(self._current, Postponed) and job is Job.ACQUIRE:
-            # The address was never released, so there is nothing to release.
+            # The down script has not run, so the address is still here.  Drop the
+            # script, as the host keeps the address.
             self._current = None
             self._start(self._queue.finished(), now)
 
@@ -124,7 +129,7 @@ class ScriptRunner:
                 reap_orphans(spare=None)
 
     def meet_deadline(self, now: Instant) -> None:
-        """At `deadline`, kill the running script, or retry the postponed one."""
+        """After `deadline`, kill the running script or retry the postponed one."""
         if self.deadline is None or now < self.deadline:
             return
         if isinstance(self._current, _Running):
@@ -157,7 +162,10 @@ class ScriptRunner:
             job = self._queue.finished()
 
     def _spawn(self, job: Job, now: Instant) -> bool:
-        """Start the script of `job`.  False if it has ended already."""
+        """Start the script of `job`.  True if it now runs or is postponed.
+
+        False if it is over: there is no such script, or its start failed for good.
+        """
         script = self._scripts[job]
         if script is None:
             self.outcomes.append(Outcome(job, (), None))
@@ -194,7 +202,7 @@ class ScriptRunner:
 
 
 class _Reserve:
-    """Descriptors reserved for the start of a script when no others are left."""
+    """Descriptors kept open so that a script can start when no others are left."""
 
     def __init__(self) -> None:
         self._held: list[int] = []
@@ -202,7 +210,7 @@ class _Reserve:
 
     @contextmanager
     def spent(self) -> Iterator[None]:
-        """Close the descriptors during the context, and open them again after it."""
+        """Free the descriptors for the context, and reserve them again after it."""
         self.close()
         try:
             yield
@@ -221,7 +229,7 @@ class _Reserve:
 
 
 def _end_session(leader: int) -> None:
-    """Kill every process of a session, whatever its process group."""
+    """Kill every process in the session of `leader`, whatever its process group."""
     with suppress(OSError):  # It may have ended, or have changed its user.
         os.killpg(leader, signal.SIGKILL)
     with suppress(OSError):

@@ -1,7 +1,8 @@
-"""The source address of our frames, if the user names none.
+"""Chooses the source address of our frames, if the user names none.
 
-Kernels take the first address of the family on the interface that is not a virtual one
-(FreeBSD: `carp_best_ifa`).  carppcap does too, among those without drawbacks.
+BSD kernels take the first address of the family on the interface that is not a virtual
+one (FreeBSD: `carp_best_ifa`).  carppcap also takes the first one, but only of those
+that `choose_source` prefers.
 """
 
 from collections.abc import Collection, Iterable
@@ -11,12 +12,13 @@ from carppcap.addresses import Address
 
 
 class LinkAddress(NamedTuple):
-    """An address of an interface.
+    """An address of an interface, with its flags.
 
-    `secondary` is one that goes when another does (IPv4), or a temporary one (IPv6);
-    `deprecated` one that new connections should not use; `tentative` one that may
-    still prove a duplicate (RFC 4862, 5.4); `duplicate` one that has: the kernel keeps
-    it on the interface (`dadfailed`), but does not answer for it.
+    `secondary`: an IPv4 address that the kernel removes together with another one, or
+    a temporary IPv6 address.  `deprecated`: new connections should not use it.
+    `tentative`: it may still prove a duplicate (RFC 4862, 5.4).  `duplicate`: it has
+    proved one; the kernel keeps it on the interface (`dadfailed`), but does not answer
+    for it.
     """
 
     address: Address
@@ -37,17 +39,18 @@ def choose_source(
     destination: Address,
     virtual: Collection[Address],
 ) -> Address | None:
-    """Return the source address for `destination`, None if there is none.
+    """Return the source address for frames to `destination`, or None if none fits.
 
-    `candidates` are those of the interface, in the kernel's order.  Those in `virtual`
-    belong to the master and are never chosen.
+    `candidates` are the addresses of the interface, in the kernel's order.  Those in
+    `virtual` belong to the master and are never chosen.
 
-    A link-local destination, such as the group ff02::12, prefers a link-local source:
-    every interface that is up has one, no router renumbers it, and kernels mostly use
-    it.  Any other destination avoids it, as hosts beyond the link could not answer.
-    Then these are preferred, in this order: an address that is not deprecated, one in
-    the network of the destination, one that is not secondary, and an IPv4 address with
-    a prefix below 32 (one of 32 is often virtual, in another group).
+    For a link-local destination, such as the group ff02::12, a link-local source is
+    preferred: every interface that is up has one, no router renumbers it, and kernels
+    mostly use it.  For any other destination it is avoided, as hosts beyond the link
+    could not answer it.  Among equals these are preferred, in this order: an address
+    that is not deprecated, one in the network of the destination, one that is not
+    secondary, and an IPv4 address whose prefix is shorter than 32 bits (an address with
+    32 is often the virtual address of another group).
     """
     is_link_group = destination.version == 6 and destination.packed[:2] == b"\xff\x02"
     wants_link_local = destination.is_link_local or is_link_group

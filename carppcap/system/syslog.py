@@ -1,4 +1,4 @@
-"""The log in ucarp's format: to the terminal, to syslog, or to both.
+"""Writes the log in ucarp's format to the terminal, to syslog, or to both.
 
     2026-01-07T17:38:22.123456: [WARNING] text      stdout; warnings, errors: stderr
     ucarp[6103]: [WARNING] text                     syslog
@@ -6,8 +6,8 @@
 Log watchers match these lines, so they keep ucarp's words and are English in every
 locale; only the error that ends the process is translated, and only where standard
 error is a terminal.  Nothing here ever blocks: a full log, or a terminal stopped with
-Ctrl-S, must not stop adverts.  Lines that they cannot take are counted, and the count
-is logged later.
+Ctrl-S, must not stop adverts.  Lines that could not be written are counted, and their
+number is logged later.
 """
 
 import os
@@ -36,10 +36,10 @@ class Level(Enum):
 
 
 class _Outlet:
-    """A destination that may be full.
+    """A destination of lines that may be full.
 
-    `send` returns False if it could not take a line.  Lost lines are counted, and the
-    next line that fits is preceded by one that tells their number.
+    `send` returns False if the destination could not take the line.  Lost lines are
+    counted, and the next line that fits is preceded by a line with their number.
     """
 
     def __init__(self, name: str, send: Callable[[Level, str], bool]) -> None:
@@ -48,7 +48,7 @@ class _Outlet:
         self._lost = 0
 
     def write(self, level: Level, text: str) -> None:
-        """Write a line, or count it."""
+        """Write a line, or count it as lost."""
         if self._lost:
             confession = f"{self._name} could not take {self._lost} lines"
             if self._send(Level.WARNING, confession):
@@ -60,8 +60,8 @@ class _Outlet:
 class Log:
     """The log of the whole process.
 
-    `facility` is a number of syslog, or None for no syslog.  `terminal` is turned off
-    once the process is in the background.
+    `facility` is the number of a syslog facility, or None for no syslog.  Set
+    `terminal` to False once the process is in the background.
     """
 
     def __init__(
@@ -94,13 +94,13 @@ class Log:
         self.write(Level.ERROR, text)
 
     def fatal(self, error: CarpError) -> None:
-        """Log what ends the process; a terminal shows it in the reader's language."""
-        # Standard error may be a file or the journal, where watchers read.
+        """Log the error that ends the process; a terminal shows it translated."""
+        # If standard error is a file or the journal, log watchers may read it.
         translated = translate_error(error) if os.isatty(2) else None
         self.write(Level.ERROR, str(error), translated)
 
     def write(self, level: Level, text: str, translated: str | None = None) -> None:
-        """Log `text`, which is English, at `level`; the terminal shows `translated`."""
+        """Log `text` at `level`; the terminal shows `translated` instead, if given."""
         if self.terminal:
             is_urgent = level.value <= Level.WARNING.value
             outlet = self._stderr if is_urgent else self._stdout
@@ -109,7 +109,7 @@ class Log:
             self._syslog.write(level, text)
 
     def close(self) -> None:
-        """Disconnect from syslog; the next line would connect again."""
+        """Disconnect from syslog; a further line connects again."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -117,7 +117,7 @@ class Log:
     def _send_syslog(self, level: Level, text: str) -> bool:
         assert self._facility is not None
         priority = self._facility << 3 | level.value
-        # RFC 3164's stamp, as of syslog(3): English in every locale.
+        # syslog(3) writes the stamp of RFC 3164, which is English in every locale.
         now = time.localtime()
         stamp = f"{_MONTHS[now.tm_mon - 1]} {now.tm_mday:2d} {time.strftime('%T', now)}"
         line = f"<{priority}>{stamp} {self._name}[{os.getpid()}]: [{level.name}] {text}"
@@ -140,9 +140,9 @@ def _send_terminal(stream: int, level: Level, text: str) -> bool:
     now_ns = time.time_ns()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now_ns // 10**9))
     line = f"{stamp}.{now_ns // 1000 % 10**6:06d}: [{level.name}] {text}"
-    # A pipe that takes anything takes this much.
+    # A pipe that `select` reports as writable takes this much without blocking.
     encoded = line.encode("utf-8", "backslashreplace")[: select.PIPE_BUF - 1]
-    # Lines for a closed terminal or a full disk are not counted: it stays so.
+    # Lines lost to a closed terminal or a full disk are not counted, as that may last.
     with suppress(OSError):
         if not select.select([], [stream], [], 0)[1]:
             return False

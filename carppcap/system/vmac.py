@@ -1,27 +1,29 @@
-"""A virtual MAC that moves with the addresses: a macvlan interface (`--vmac`).
+"""Adds a virtual MAC that moves with the addresses: a macvlan interface (`--vmac`).
 
-While this host is master, an interface on top of the parent has 00:00:5e:00:01:vhid and
-the virtual addresses.  Clients then keep the same neighbour entry when the master
-changes, also beside hosts with a BSD kernel.
+While this host is master, a macvlan on top of the parent interface has the MAC
+00:00:5e:00:01:vhid and the virtual addresses.  So the neighbour entries of clients stay
+valid when the master changes, even if the other hosts are BSD kernels.
 
 Packets for the virtual MAC arrive on the macvlan.  Replies leave by the parent, from
 the MAC of the parent, as on FreeBSD.  Therefore:
 
 * Firewall rules for packets that arrive on the parent must name the macvlan too
   (`carp+` in iptables).  Captures and adverts stay on the parent.
-* Switches learn the virtual MAC from the frames sent from it, mainly adverts, so those
-  should be sent from it (`--source-mac bsd`).
+* Switches learn the virtual MAC from frames with it as their source, mainly adverts, so
+  adverts should be sent from it (`--source-mac bsd`).
 * Other macvlans of the same parent (containers, virtual machines) reach neither the
-  parent nor the virtual addresses.  It does not work either on a card or hypervisor
-  that drops frames for a second MAC, on most Wi-Fi, and on a port of a bridge.
+  parent nor the virtual addresses.
+* A virtual MAC does not work on a card or hypervisor that drops frames for a second
+  MAC, on most Wi-Fi, or on a port of a bridge.
 * The mode is "bridge".  In "private" the kernel takes multicast frames from the virtual
   MAC, such as the adverts of another master, for echoes and drops them.
 
-Linux answers ARP for any address of the host on any interface, and sends requests from
-any.  While the macvlan exists, `arp_ignore` and `arp_announce` of the parent, in
-/proc/sys/net/ipv4/conf, prevent that.  Their former values are noted in the alias of
-the macvlan, so that the process that removes the last macvlan can restore them, also
-after a crash.  In IPv6 the kernel answers only on the interface with the address.
+On every interface Linux answers ARP for all addresses of the host, and sends ARP
+requests from all of them.  While the macvlan exists, the settings `arp_ignore` and
+`arp_announce` of the parent, in /proc/sys/net/ipv4/conf, prevent that.  Their former
+values are saved as a note in the alias of the macvlan (`ifalias`), so that the process
+that removes the last macvlan can restore them, even after a crash.  In IPv6 the kernel
+answers only on the interface that has the address.
 """
 
 import errno
@@ -42,19 +44,19 @@ _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
 
 _ROUTE_METRIC = 65_535
-"""Of the route to the network of an address: any other route is preferred."""
+"""Metric of the route to an address's network: any other such route is preferred."""
 
 _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
-"""Accepted values; any other is replaced by the first.
+"""The accepted values of settings of the parent; any other is replaced by the first.
 
-The parent must answer only for its own addresses.  And it must not send requests from
-a virtual one, as their receivers would learn its MAC."""
+The parent must answer ARP only for its own addresses.  And it must not send ARP
+requests from a virtual address, as receivers would learn the parent's MAC for it."""
 
 _MACVLAN = {"kind": "macvlan", "macvlan_mode": "bridge"}
 _MACVLAN_SETTINGS = {
     4: {
-        "arp_ignore": "1",  # do not answer for the parent
-        "arp_announce": "2",  # nor send requests from its addresses
+        "arp_ignore": "1",  # do not answer for the parent's addresses
+        "arp_announce": "2",  # nor send requests from them
         "arp_filter": "0",  # replies leave by the parent
         "rp_filter": "2",  # likewise; a strict 1 in conf/all gives way to 2, not to 0
     },
@@ -65,7 +67,7 @@ _MACVLAN_SETTINGS = {
         "disable_ipv6": "0",
     },
 }
-"""By IP version, written in this order before the macvlan is up."""
+"""Settings of the macvlan by IP version, written in this order before it is up."""
 
 _NOTE = "carppcap"
 _LOCK_ATTEMPTS = 20
@@ -75,11 +77,11 @@ _LOCK_PAUSE_S = 0.001
 class VirtualMac:
     """The macvlan interface of one vhid; it exists from `acquire` to `release`.
 
-    `parent` is the name of the interface below; set it again when that is renamed.
-    `addresses` have the length of their prefix, None for that of a single address.
-    A macvlan left by a killed process is removed at once.  Needs CAP_NET_ADMIN and a
-    writable /proc/sys; without them `__init__` fails, rather than `acquire`.  Raises
-    `ConfigError` if pyroute2 is missing, and `LinkError`.
+    `parent` is the name of the interface below it; set it again when that is renamed.
+    `addresses` have the length of their prefix, or None for the full 32 or 128 bits.  A
+    macvlan left by a killed process is removed at once.  Needs CAP_NET_ADMIN and a
+    writable /proc/sys; if they are missing, `__init__` fails.  Raises
+    `ConfigError` if pyroute2 is missing, and `LinkError` for other errors.
     """
 
     def __init__(
@@ -103,9 +105,9 @@ class VirtualMac:
 
     @property
     def name(self) -> str:
-        """Return the name of the macvlan, whether it exists or not.
+        """Return the name of the macvlan, whether or not it exists.
 
-        It contains the name of the parent, or its number if the name is too long.
+        It contains the parent's name, or the parent's number if the name is too long.
         """
         if self._made_name:
             return self._made_name
@@ -119,9 +121,10 @@ class VirtualMac:
         return _index(self.name)
 
     def acquire(self) -> None:
-        """Make the interface with all addresses, within a few milliseconds.
+        """Make the macvlan with all addresses, within a few milliseconds.
 
-        The caller announces them.  Raises `LinkError`; then there is no interface.
+        The caller announces the addresses.  If it raises `LinkError`, there is no
+        macvlan.
         """
         if self.has_addresses():
             return
@@ -131,16 +134,16 @@ class VirtualMac:
                 self._fill(self._make())
 
     def release(self) -> None:
-        """Remove the interface, if there is one, and restore the parent's settings.
+        """Remove the macvlan, if it exists, and restore the parent's settings.
 
-        The addresses are gone within a few milliseconds; the rest takes the kernel some
-        twenty.  Raises `LinkError`.
+        The addresses are gone within a few milliseconds; the kernel needs some twenty
+        more to remove the macvlan.  Raises `LinkError`.
         """
         with self._in_words(), _locked(self.parent):
             self._remove()
 
     def has_addresses(self) -> bool:
-        """True if the interface exists and is up, with all addresses.
+        """True if the macvlan exists and is up, with all addresses.
 
         Raises `LinkError`.
         """
@@ -154,14 +157,14 @@ class VirtualMac:
             return here.issuperset(self._addresses)
 
     def close(self) -> None:
-        """Close the sockets; the interface stays, unless `release` was called."""
+        """Close the sockets; the macvlan stays, unless `release` was called."""
         self._questions.close()
         with suppress(OSError, self._refusal):
             self._kernel.close()
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
-        """Raise a `LinkError` for an error of the kernel or of pyroute2."""
+        """Raise a `LinkError` in place of an error of the kernel or of pyroute2."""
         try:
             yield
         except (OSError, self._refusal) as error:
@@ -175,7 +178,10 @@ class VirtualMac:
             ) from None
 
     def _rehearse(self) -> None:
-        """Make the interface without addresses, down, and remove it again."""
+        """Make the macvlan, down and without addresses, and remove it again.
+
+        If that is impossible on this host, the error comes at the start.
+        """
         with self._in_words(), _locked(self.parent):
             self._remove()
             if _index(self.parent):
@@ -184,12 +190,12 @@ class VirtualMac:
                 self._remove()
 
     def _try_to_remove(self) -> None:
-        """Remove the interface if that is possible, after another error."""
+        """Remove the macvlan after another error, if that is possible."""
         with suppress(OSError, self._refusal, LinkError):
             self._remove()
 
     def _make(self) -> int:
-        """Make the interface, down and without addresses.  Return its index."""
+        """Make the macvlan, down and without addresses.  Return its index."""
         name, parent = self.name, _existing(self.parent)
         mac = self.mac.hex(":")
         self._kernel.link("add", ifname=name, link=parent, address=mac, **_MACVLAN)
@@ -204,7 +210,7 @@ class VirtualMac:
         return index
 
     def _fill(self, index: int) -> None:
-        """Set the interface up and add the addresses."""
+        """Set the macvlan up and add the addresses."""
         self._kernel.link("set", index=index, state="up")
         for address, prefix in self._addresses:
             self._kernel.addr(
@@ -218,10 +224,10 @@ class VirtualMac:
             )
 
     def _remove(self) -> None:
-        """Remove the interface, if there is one, and restore the parent's settings."""
+        """Remove the macvlan, if it exists, and restore the parent's settings."""
         name, parent = self.name, _index(self.parent)
         index = _index(name)
-        # Another process may have removed the interface, and its alias.
+        # Another process may have removed the macvlan, and the note with it.
         note = self._note if self._noted_on == parent else ""
         if index:
             link = self._link(index)
@@ -234,7 +240,8 @@ class VirtualMac:
                     mac=mac,
                 )
             note = link.get_attr("IFLA_IFALIAS") or note
-            # Down it has no address.  If we are killed now, the note is still there.
+            # Once it is down, the host does not answer for its addresses.  If this
+            # process is killed now, the note is still there.
             self._kernel.link("set", index=index, state="down")
         if parent and note and next(self._notes_of_others(), None) is None:
             _restore(self.parent, note)
@@ -244,7 +251,7 @@ class VirtualMac:
         self._made_name = ""
 
     def _notes_of_others(self) -> Iterator[str]:
-        """Yield the notes of the other vhids on the same parent."""
+        """Yield the notes in the macvlans of other vhids on the same parent."""
         mine, parent = self.name, _index(self.parent)
         for index, name in socket.if_nameindex():
             if name == mine or not name.startswith("carp"):
@@ -252,7 +259,7 @@ class VirtualMac:
             with suppress(self._refusal):  # It may have been removed just now.
                 link = self._link(index)
                 note = link.get_attr("IFLA_IFALIAS") or ""
-                # By its number: the parent may have had another name then.
+                # Compare numbers, as the parent may have been renamed since.
                 is_sibling = link.get_attr("IFLA_LINK") == parent
                 if is_sibling and _is_macvlan(link) and note.startswith(_NOTE):
                     yield note
@@ -262,7 +269,10 @@ class VirtualMac:
 
 
 def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
-    """Return IPRoute and its error.  pyroute2 takes 28 MB, so it is loaded here."""
+    """Return the class IPRoute and its error.
+
+    pyroute2 takes 28 MB of memory, so it is imported only when it is needed.
+    """
     try:
         from pyroute2 import IPRoute  # noqa: PLC0415
         from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
@@ -275,7 +285,7 @@ def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
 
 
 def _index(name: str) -> int:
-    """Return the index of an interface, 0 if there is none of that name."""
+    """Return the index of an interface, or 0 if no interface has that name."""
     try:
         return socket.if_nametoindex(name)
     except OSError:
@@ -283,7 +293,7 @@ def _index(name: str) -> int:
 
 
 def _existing(name: str) -> int:
-    """Return the index of an interface.  Raises `OSError` if there is none."""
+    """Return the index of an interface.  Raises `OSError` if none has that name."""
     index = _index(name)
     if not index:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
@@ -305,20 +315,23 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, value: str) -> None:
-    """Set the value unless it is set: /proc/sys may be right and read-only."""
+    """Write the value, unless it is there: /proc/sys may be right, but read-only."""
     if _read(path) != value:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
 
 
 def _read_note(parent: str) -> str:
-    """Return the parent's settings as text for an alias."""
+    """Return the parent's present settings as a note for a macvlan's alias."""
     pairs = (f"{name}={_read(_setting(4, parent, name))}" for name in _PARENT_NEEDS)
     return " ".join((_NOTE, *pairs))
 
 
 def _quieten(parent: str) -> None:
-    """Keep the parent from answering and sending ARP for the virtual addresses."""
+    """Keep the parent from answering ARP requests for virtual addresses.
+
+    It then sends no ARP requests from them, either.
+    """
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:
@@ -326,7 +339,7 @@ def _quieten(parent: str) -> None:
 
 
 def _restore(parent: str, note: str) -> None:
-    """Undo `_quieten`, except for values that were changed since."""
+    """Undo `_quieten` by the values in `note`, except for any changed since."""
     pairs = dict(word.split("=", 1) for word in note.split() if "=" in word)
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
@@ -335,9 +348,9 @@ def _restore(parent: str, note: str) -> None:
 
 
 def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
-    """Configure a macvlan that is not up yet.
+    """Write the settings of the macvlan `name`, which is not up yet.
 
-    It forwards if the parent does, because it receives packets in place of the parent.
+    It forwards packets if the parent does, as it receives them in the parent's place.
     """
     for version in sorted({4, *versions}):
         forwarding = _read(_setting(version, parent, "forwarding"))
@@ -351,9 +364,10 @@ def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
 
 @contextmanager
 def _locked(parent: str) -> Iterator[None]:
-    """Lock the parent's settings against other processes.
+    """Lock the parent's settings against other processes during the context.
 
-    A stopped process must not stop the others, so this waits at most 20 ms for them.
+    If another process has them locked, wait for it for at most 20 ms and then go on
+    without a lock, so that a stopped process does not stop the others.
     """
     with ExitStack() as held:
         with suppress(OSError):  # no such interface, or no descriptor left

@@ -1,1 +1,1 @@
-"""carppcap and ucarp measured side by side: `make bench`."""
+"""Benchmarks, which measure carppcap and ucarp side by side: `make bench`."""

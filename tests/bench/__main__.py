@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m tests.bench [NAME...] [OPTIONS]`; --help lists them."""
+"""Runs the benchmarks: `make bench`, or `python -m tests.bench [NAME...] [OPTIONS]`."""
 
 import argparse
 import json

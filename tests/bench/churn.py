@@ -1,6 +1,6 @@
-"""A host with thousands of addresses, of which some come and go all the time.
+"""Measures a daemon on a host with thousands of addresses that come and go.
 
-So live hosts of containers.  None of the addresses concerns the group.
+Hosts of containers are like that.  None of the addresses belongs to the group.
 """
 
 import subprocess
@@ -33,7 +33,7 @@ def run(quick: bool) -> list[Row]:
 def churn(
     program: str, starts: int, window_s: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the share of starts that succeed, and what a master costs, in %."""
+    """Return, in %, the share of starts that succeed and a master's processor use."""
     begun, shares = 0, []
     with Lab(1) as lab:
         [host] = lab.hosts
@@ -52,7 +52,7 @@ def churn(
 
 
 def processor_share(daemon: Daemon, window_s: float) -> float:
-    """Return how much of a processor it uses once it is master, in %."""
+    """Return how much of a processor `daemon` uses once it is master, in %."""
     wait_for("a master", lambda: daemon.state == "MASTER")
     before = use(daemon)
     time.sleep(window_s)
@@ -61,7 +61,7 @@ def processor_share(daemon: Daemon, window_s: float) -> float:
 
 
 def has_begun(daemon: Daemon) -> bool:
-    """True once the daemon listens, False if it ends before."""
+    """Wait until the daemon logs a state.  False if it ends before, or is too late."""
     try:
         wait_for("a state", lambda: daemon.state or not daemon.is_running)
     except LateError:
@@ -70,7 +70,7 @@ def has_begun(daemon: Daemon) -> bool:
 
 
 def fill_loopback(host: Host) -> None:
-    """Give `lo` many addresses."""
+    """Add `ADDRESSES` addresses to the interface `lo`."""
     lines = "".join(
         f"address add 172.20.{n // 256}.{n % 256}/32 dev lo\n" for n in range(ADDRESSES)
     )
@@ -80,7 +80,10 @@ def fill_loopback(host: Host) -> None:
 
 @contextmanager
 def addresses_come_and_go(host: Host) -> Iterator[None]:
-    """Meanwhile an address is added and deleted, on an interface of its own."""
+    """Add and delete an address again and again during the context.
+
+    It is on an interface of its own, which the daemon does not use.
+    """
     host.run("ip", "link", "add", "other0", "type", "veth", "peer", "name", "other1")
     host.run("ip", "link", "set", "other0", "up")
     change = (

@@ -1,4 +1,4 @@
-"""A master that is killed: from its last advert to the first one of its successor."""
+"""Measures a fail-over: from a killed master's last advert to its successor's first."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def lateness_ms(program: str, skew: int, rounds: int) -> tuple[float, ...]:
-    """How much later than by the rules each of `rounds` successors was."""
+    """Return by how many ms each of `rounds` fail-overs exceeded 3 s + skew/256 s."""
     theory_ns = 3 * NS_PER_S + skew * NS_PER_S // 256
     return tuple(
         (failover_ns(program, skew) - theory_ns) / NS_PER_MS for _ in range(rounds)
@@ -38,10 +38,11 @@ def lateness_ms(program: str, skew: int, rounds: int) -> tuple[float, ...]:
 
 
 def failover_ns(program: str, skew: int) -> int:
+    """Return the time from a killed master's last advert to its successor's first."""
     with Lab(2) as lab:
         killed, successor = lab.hosts
         backup = successor.start(program, f"-k {skew}")
-        master = killed.start(program, "-r 1")  # sooner than the backup
+        master = killed.start(program, "-r 1")  # becomes master before the backup
         await_state(master, "MASTER")
         await_state(backup, "BACKUP")
         await_adverts(lab, killed, 1)

@@ -1,7 +1,7 @@
-"""A flood of forged adverts: how much of it passes without one missed advert.
+"""Measures which flood of forged adverts a group survives without a missed advert.
 
-The rate rises in steps, up to all that this machine can send.  The backup is one that
-takes the address when a single advert is missing, so that its taking over tells.
+The rate rises in steps, up to the most that this machine can send.  The backup takes
+over as soon as it misses a single advert, so a take-over shows that it missed one.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.netns.scenes import longest_gap_ns
 
 SECTION = "Flood of adverts with a wrong digest: rate before the first missed advert"
 RATES = (25_000, 50_000, 75_000, 100_000, 0)
-"""Frames a second; 0 is all that can be sent."""
+"""Frames per second; 0 means as many as can be sent."""
 
 MASTER, BACKUP = "-r 1 -k 0", "-r 1 -k 255"
 GAP_NS_MAX = 1_500_000_000
@@ -29,9 +29,10 @@ ROLES = ("master", "backup")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step did: frames a second, whether an advert was missed, what it cost.
+    """The result of a step: the rate in frames per second, and what the daemons did.
 
-    `cpu_percent` and `log_kb_per_s` are of the master and of the backup.
+    `is_survived` is True if no advert was missed.  `cpu_percent` and `log_kb_per_s`
+    have two values, that of the master and that of the backup.
     """
 
     rate: float
@@ -42,7 +43,7 @@ class Outcome:
 
 def run(quick: bool) -> list[Row]:
     rates, step_s = ((50_000, 0), 2.5) if quick else (RATES, 3.2)
-    # One after the other: there is no machine but this.
+    # One after the other, as both floods would share this machine.
     ours, theirs = (list(outcomes(program, rates, step_s)) for program in (OURS, UCARP))
     is_all = len(ours) == len(rates) and ours[-1].is_survived
     return [
@@ -69,19 +70,22 @@ def run(quick: bool) -> list[Row]:
 
 
 def survived(steps: list[Outcome]) -> float:
-    """The highest rate up to which no advert was missed."""
+    """Return the highest rate without a missed advert; 0 if there is none."""
     return max((step.rate for step in steps if step.is_survived), default=0.0)
 
 
 def verdict(steps: list[Outcome]) -> str:
-    """Return in words whether more could have been sent."""
+    """Return in words whether an advert was missed, and at which rate."""
     if steps[-1].is_survived:
         return "missed none, at all that could be sent"
     return f"missed one at {steps[-1].rate:.0f}"
 
 
 def outcomes(program: str, rates: tuple[int, ...], step_s: float) -> Iterator[Outcome]:
-    """Of each rate, until an advert is missed."""
+    """Yield the outcome of a step of `step_s` seconds at each of `rates`.
+
+    End after the first step in which an advert is missed.
+    """
     with Lab(3) as lab:
         first, second, stranger = lab.hosts
         daemons = [start(first, program, MASTER)]
@@ -100,7 +104,7 @@ def log_of(host: Host) -> Path:
 
 
 def start(host: Host, program: str, flags: str) -> Daemon:
-    """With a log that can be emptied, because that of ucarp grows by the second."""
+    """Start a daemon with a log that can be emptied, because ucarp's grows quickly."""
     words = ("sh", "-c", f'exec "$@" >>{log_of(host)} 2>&1', "sh")
     return host.start(program, flags, before=words)
 
@@ -108,7 +112,10 @@ def start(host: Host, program: str, flags: str) -> Daemon:
 def step(
     lab: Lab, stranger: Host, daemons: list[Daemon], rate: int, step_s: float
 ) -> Outcome:
-    """A flood of that rate, and for how long."""
+    """Flood the daemons from `stranger` for `step_s` seconds; return the outcome.
+
+    `rate` is in frames per second; 0 means as many as possible.
+    """
     first, second, _ = lab.hosts
     logs = [log_of(first), log_of(second)]
     for log in logs:

@@ -1,4 +1,4 @@
-"""What an idle daemon uses: processor time, memory and wake-ups."""
+"""Measures what an idle daemon uses: processor time, memory and wake-ups."""
 
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MEMORY_LIMIT_MB = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process has used since its start."""
+    """What a process has used from its start until `time_s`, a monotonic time."""
 
     time_s: float
     cpu_s: float
@@ -39,7 +39,10 @@ Samples = dict[tuple[str, str], tuple[float, ...]]
 
 
 def footprint(program: str, windows: int, window_s: float) -> Samples:
-    """Return what a master and its backup use, by (what, unit)."""
+    """Return what a master and its backup use, as samples by (what, unit).
+
+    Each of the `windows` of `window_s` seconds makes one sample.
+    """
     samples: Samples = {}
     with Lab(2) as lab:
         first, second = lab.hosts
@@ -71,8 +74,9 @@ def footprint(program: str, windows: int, window_s: float) -> Samples:
 
 
 def use(daemon: Daemon) -> Use:
+    """Return what `daemon` has used until now."""
     process = Path(f"/proc/{daemon.pid}")
-    # Nanoseconds on a processor, where utime and stime count whole ticks.
+    # schedstat counts nanoseconds; utime and stime would count whole clock ticks.
     cpu_ns = int((process / "schedstat").read_text().split()[0])
     status = (process / "status").read_text().splitlines()
     [wakeups] = [
@@ -84,10 +88,10 @@ def use(daemon: Daemon) -> Use:
 
 
 def memory_mb(daemon: Daemon, kind: str) -> float:
-    """Return the memory of `daemon` in MB: "Rss" is all that is resident.
+    """Return the memory of `daemon` in MB, of the `kind` "Rss" or "Pss".
 
-    "Pss" counts a shared page only in part, divided by the processes that share it.
-    Raises `LookupError` if the kernel does not list `kind`.
+    "Rss" counts all resident pages.  "Pss" divides each shared page by the number of
+    processes that share it.  Raises `LookupError` if the kernel does not list `kind`.
     """
     for line in Path(f"/proc/{daemon.pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(f"{kind}:"):

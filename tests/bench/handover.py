@@ -1,4 +1,8 @@
-"""A master that is told to stop: how long no host has or answers for the address."""
+"""Measures a hand-over by a master that is told to stop.
+
+Two times are measured: how long no host has the address, and how long a client that
+pings it gets no answer.
+"""
 
 import signal
 import time
@@ -26,7 +30,10 @@ OUTAGE_LIMIT_MS = 30.0
 
 @dataclass(slots=True)
 class Handovers:
-    """Milliseconds."""
+    """Times in ms: no host had the address (`free`), a client had no answer (`outage`).
+
+    Each list has one time for each hand-over.
+    """
 
     free: list[float] = field(default_factory=list)
     outage: list[float] = field(default_factory=list)
@@ -56,7 +63,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def handovers(program: str, rounds: int) -> Handovers:
-    """Hands the address to and fro between two hosts."""
+    """Hand the address to and fro between two hosts; return the times of `rounds`."""
     found = Handovers()
     with Lab(3) as lab, Pinger(lab.hosts[2], VIP, PING_INTERVAL_S) as pinger:
         leaving, staying, _ = lab.hosts

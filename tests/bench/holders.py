@@ -1,7 +1,7 @@
-"""How long two hosts have the address, or none, while things go wrong.
+"""Measures how long two hosts or no host have the address in case of a fault.
 
-One scenario for each weakness of ucarp that was measured.  A scenario plays on
-two hosts and returns the instants between which its consequences fall.
+There is a scenario for each weakness of ucarp that was measured.  A scenario runs a
+program on two hosts, causes the fault, and returns the span of time that is judged.
 """
 
 import signal
@@ -28,18 +28,18 @@ from tests.netns.wire import NS_PER_S, open_packet_socket
 
 JOBS = 8
 SPREAD_S = 0.37
-"""Between rounds, so that they begin at different phases of a second."""
+"""Time between rounds, so that they begin at different phases of a second."""
 
 FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
 
 
 class UnplayableError(Exception):
-    """Something that a scenario needs is missing."""
+    """This machine lacks something that a scenario needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What happened from `since_ns` to `until_ns` is what counts."""
+    """The time from `since_ns` to `until_ns`, which is judged."""
 
     since_ns: int
     until_ns: int
@@ -50,7 +50,10 @@ Scenario = Callable[[Lab, str], Span]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row: what happens, and the longest times that we aim at, in seconds."""
+    """A fault, with the longest times in seconds that are allowed in it.
+
+    `two_limit_s` is for two holders of the address, `none_limit_s` for no holder.
+    """
 
     what: str
     play: Scenario | None
@@ -60,14 +63,17 @@ class Case:
 
 
 def lasting(since_ns: int, duration_s: float) -> Span:
-    """Waits until `duration_s` after `since_ns`, which is then the span."""
+    """Wait until `duration_s` seconds after `since_ns`; return the span up to then."""
     until_ns = since_ns + round(duration_s * NS_PER_S)
     time.sleep(max(0, until_ns - time.time_ns()) / NS_PER_S)
     return Span(since_ns, until_ns)
 
 
 def calm(lab: Lab, program: str, first: str, second: str) -> list[Daemon]:
-    """The first host is master, the second a backup that has heard it."""
+    """Start a master on the first host, and on the second a backup that has heard it.
+
+    `first` and `second` are their flags.  Return both daemons.
+    """
     master = lab.hosts[0].start(program, first)
     await_holder(lab, lab.hosts[0])
     backup = lab.hosts[1].start(program, second)
@@ -77,13 +83,13 @@ def calm(lab: Lab, program: str, first: str, second: str) -> list[Daemon]:
 
 
 def first_held_ns(lab: Lab) -> int:
-    """When the address was first taken, after waiting for that."""
+    """Wait until a host has the address; return when the first host took it."""
     return wait_for("a holder", lambda: lab.addresses.changes)[0].time_ns
 
 
 def slow_up(lab: Lab, program: str) -> Span:
     up = lab.directory / "slow-up.sh"
-    # The address is there at once; what takes so long comes after it.
+    # The script adds the address at once, and only then takes 10 s.
     up.write_text('#!/bin/sh\nip address add "$2/32" dev "$1"\nexec sleep 10\n')
     up.chmod(0o755)
     lab.hosts[0].start(program, "-k 0", up=up)
@@ -143,9 +149,10 @@ def clock_set_back(step_s: int) -> Scenario:
 
 
 def start_with_clock(host: Host, program: str, clock: Path) -> None:
-    """Starts a daemon for which the wall clock is what the file `clock` says.
+    """Start a daemon for which the wall clock is as the file `clock` says.
 
-    The clock of the machine, which all its namespaces share, stays as it is.
+    The clock of the machine, which all namespaces share, is not changed.  Raises
+    `UnplayableError` if libfaketime is missing.
     """
     libraries = sorted(Path("/").glob(FAKETIME))
     if not libraries:
@@ -231,7 +238,7 @@ def wrong_vhid(lab: Lab, program: str) -> Span:
 
 
 def replayed(lab: Lab, program: str) -> Span:
-    """The master dies, and an attacker goes on sending its last advert."""
+    """Switch the master off; an attacker then sends its last advert every second."""
     calm(lab, program, "-k 0", "-k 100")
     captured = lab.wire.adverts(lab.hosts[0].address)[-1].frame.data
     since_ns = time.time_ns()
@@ -274,7 +281,7 @@ SECTIONS = (
 )
 
 Outcome = tuple[float, float, float] | str
-"""What goes into each of `SECTIONS`, or why there is nothing."""
+"""The values for the three `SECTIONS`, or in words why there are none."""
 
 
 def run(quick: bool) -> list[Row]:
@@ -314,7 +321,10 @@ def row(case: Case, index: int, ours: list[Outcome], theirs: list[Outcome]) -> R
 
 
 def outcome(case: Case, program: str, number: int) -> Outcome:
-    """Plays a case in a lab of its own."""
+    """Play a case with `program` in a lab of its own; return the outcome.
+
+    `number` is the round, which delays the start.
+    """
     assert case.play
     time.sleep(number * SPREAD_S)
     try:

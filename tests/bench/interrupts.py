@@ -1,8 +1,8 @@
-"""How often the kernel wakes up for an idle capture, which no process is billed for.
+"""Counts how often the kernel wakes up for an idle capture.
 
-With a read timeout the kernel looks at the ring of the capture again and again.  The
-expirations of that timer are counted by the kernel's own tracing, one timer apart
-from another, so that nothing else on the machine is counted.
+No process is charged for these wake-ups: because of the read timeout, a timer of the
+kernel looks at the ring of the capture again and again.  The kernel's tracing counts
+the expirations of each such timer separately, so that only those of the daemon count.
 """
 
 import time
@@ -18,14 +18,14 @@ from tests.netns.lab import Host, Lab
 SECTION = "Timer interrupts of an idle capture"
 TIMER = "prb_retire_rx_blk_timer_expired"
 EVENTS = ("timer/hrtimer_expire_entry", "timer/timer_expire_entry")
-"""The ring's timer is a high-resolution one from Linux 6.18 on."""
+"""Two events, as the ring's timer is a high-resolution timer only since Linux 6.18."""
 
 Expirations = Counter[str]
-"""How often each timer, known by its address, expired."""
+"""How often each timer expired; a timer is named by its address in the kernel."""
 
 
 class TraceError(Exception):
-    """The kernel does not let us trace."""
+    """The kernel does not allow us to trace."""
 
 
 def run(quick: bool) -> list[Row]:
@@ -45,7 +45,10 @@ def run(quick: bool) -> list[Row]:
 
 
 def interrupts(program: str, flags: str, duration_s: float) -> float:
-    """How many a second the capture of a daemon causes.  Raises `TraceError`."""
+    """Return how many expirations per second the capture of a daemon causes.
+
+    Raises `TraceError`.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         trace = Trace(host)
@@ -59,7 +62,7 @@ def interrupts(program: str, flags: str, duration_s: float) -> float:
             after = trace.count(0.5)
         finally:
             trace.close()
-    # The timer that comes, stays and goes with the daemon is its own.
+    # The daemon's timer is the one that expires only while the daemon runs.
     own = (set(early) & set(late)) - set(before) - set(after)
     return sum(early[timer] + late[timer] for timer in own) / duration_s
 
@@ -88,7 +91,7 @@ class Trace:
             raise TraceError("no filter by function")
 
     def count(self, duration_s: float) -> Expirations:
-        """What expired in the time to come."""
+        """Trace for `duration_s` seconds; return how often each timer expired."""
         trace = self._instance / "trace"
         trace.write_text("")
         for switch in self._switches:

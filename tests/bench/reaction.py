@@ -1,8 +1,9 @@
-"""From an advert on the wire to our answer on the wire, both dated on the bridge.
+"""Measures the time from an advert on the wire to the daemon's answer on the wire.
 
-A forged better advert makes a master yield, which it says with a last advert; a forged
-farewell makes a backup take over, which it says with an advert or an announcement.
-Both come at a random phase of the kernel's timer that hands frames over.
+Both are dated on the bridge.  After a forged better advert, a master yields and sends a
+last advert.  After a forged farewell, a backup takes over and sends an advert or an
+announcement.  The forged adverts come at random phases of the kernel's timer that
+delivers frames.
 """
 
 import time
@@ -30,7 +31,11 @@ FAREWELL = (255, 255)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Flags of the daemon, a better rank than that, and the target."""
+    """An interval between adverts, with the daemon's `flags` for it.
+
+    `better` is the advbase and advskew of an advert that is better than the daemon's;
+    `limit_ms` is the target for the time of reaction.
+    """
 
     name: str
     flags: str
@@ -46,7 +51,7 @@ PACES = (
 
 @dataclass(slots=True)
 class Reactions:
-    """Milliseconds."""
+    """Times of reaction in ms: a master's to yield, and a backup's to take over."""
 
     yielding: list[float] = field(default_factory=list)
     taking_over: list[float] = field(default_factory=list)
@@ -84,8 +89,8 @@ def run(quick: bool) -> list[Row]:
 
 
 def react(pace: Pace, program: str, rounds: int) -> Reactions:
-    """The reactions of one daemon, `rounds` of each kind."""
-    # ucarp may hear of a frame a second later, and a little more is safe.
+    """Return the reactions of one daemon, at most `rounds` of each kind."""
+    # ucarp may read a frame up to a second late; the rest is a margin.
     patience_s = 0.1 if program == OURS else 1.3
     found = Reactions()
     with Lab(2) as lab:
@@ -101,7 +106,7 @@ def react(pace: Pace, program: str, rounds: int) -> Reactions:
             time.sleep(patience_s)
             found.yielding += yielding_ms(host, daemon, better_ns)
             if daemon.state != "BACKUP":
-                continue  # It grew impatient, and says nothing about a farewell.
+                continue  # It took over already, so a farewell would change nothing.
             pause(0.2)
             farewell_ns = forger.send(*FAREWELL).time_ns
             time.sleep(patience_s)
@@ -111,14 +116,18 @@ def react(pace: Pace, program: str, rounds: int) -> Reactions:
 
 
 def await_rule(forger: Forger, daemon: Daemon) -> None:
-    """Makes `daemon` the master."""
+    """Make `daemon` the master."""
     if daemon.state == "BACKUP":
         forger.send(*FAREWELL)
     await_state(daemon, "MASTER")
 
 
 def yielding_ms(host: Host, daemon: Daemon, better_ns: int) -> list[float]:
-    """When it sent its last advert: the one next to its line in the log."""
+    """Return how many ms after `better_ns` the daemon sent its last advert.
+
+    That is the advert closest to the line in its log.  The list is empty if it did not
+    yield.
+    """
     yielded = [
         line.time_ns
         for line in daemon.logged("Preferred master advertised")
@@ -132,7 +141,11 @@ def yielding_ms(host: Host, daemon: Daemon, better_ns: int) -> list[float]:
 
 
 def taking_over_ms(host: Host, daemon: Daemon, farewell_ns: int) -> list[float]:
-    """When it first said anything, if the farewell was why."""
+    """Return how many ms after `farewell_ns` the daemon sent its first frame.
+
+    That is an advert or an announcement.  The list is empty if the daemon did not take
+    over because of the farewell.
+    """
     if not [
         line
         for line in daemon.logged("Putting MASTER DOWN (going to time out)")

@@ -1,7 +1,7 @@
-"""A capture of a day of adverts: `carppcap replay`, with tshark beside it.
+"""Measures how fast `carppcap replay` and tshark read a day of adverts.
 
-tshark's dissector of CARP checks no digest and runs no election; it shows what the
-machine can do.  Memory is flat if three times the frames need hardly more of it.
+tshark's CARP dissector checks no digest and runs no election; it shows how fast this
+machine is.  Memory is bounded if three times as many frames need hardly more of it.
 """
 
 import subprocess
@@ -25,9 +25,10 @@ SECTION = "Replay of a file, whole process"
 FLAGS = f"-i eth0 -s 10.9.0.2 -v {VHID} -p {PASSWORD} -a {VIP} -k 100".split()
 COUNT = 86_400
 PARTS = 3
-"""The replay guard has all the 16 384 counters that it keeps after a fifth of the
-adverts, and the table of them its last size after a quarter: a smaller part would count
-this memory, which is bounded, as growth."""
+"""The whole capture has so many times the adverts of the smaller one.  After a fifth of
+all adverts the replay guard has the 16 384 counters that it keeps at most, and after a
+quarter their table has its final size.  If the part were smaller, this memory would
+seem to grow without bound."""
 LIMIT_S = 10.0
 GROWTH_LIMIT_MB = 2.0
 _POLL_S = 0.01
@@ -42,7 +43,7 @@ _CHECKSUM = slice(_CARP_OFFSET + 6, _CARP_OFFSET + 8)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process needed; `peak_mb` is its largest resident memory."""
+    """What one process used: its time, and the peak of its resident memory."""
 
     took_s: float
     peak_mb: float
@@ -101,7 +102,10 @@ def tshark(path: Path) -> Run:
 
 
 def measured(command: list[str]) -> Run:
-    """Run `command` to its end.  Raises `subprocess.CalledProcessError`."""
+    """Run `command` to its end; return what it used.
+
+    Raises `subprocess.CalledProcessError`.
+    """
     started_s = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -111,7 +115,7 @@ def measured(command: list[str]) -> Run:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    # What wait4 reports begins with the memory of this process, so it is no measure.
+    # The peak that wait4 reports includes the memory of this process before exec.
     status = Path(f"/proc/{process.pid}/status")
     peak_kb = 0
     while process.poll() is None:
@@ -128,7 +132,7 @@ def measured(command: list[str]) -> Run:
 def write_adverts(path: Path, count: int) -> None:
     """Write a capture of `count` authentic adverts, one a second, all different."""
     config = config_of("10.9.0.1")
-    # Each frame changes only where it differs: building whole frames takes longer.
+    # Change only the fields that differ: building whole frames takes longer.
     egress = Egress(config, bytes(6), lambda: 0x4242)
     frame = bytearray(egress.frames(SendAdvert(1, 0, 0))[0])
     signer = Authenticator(Key(PASSWORD.encode()), VHID, config.vips)

@@ -1,7 +1,7 @@
-"""Samples, medians, verdicts, and the table they make.  Pure: nothing is measured here.
+"""Makes a table of samples, with medians and verdicts; measures nothing itself.
 
-A row compares two sets of samples of the same quantity, for which less is better,
-unless it says otherwise.
+A row compares two sets of samples of the same quantity.  Less is better, unless the row
+has `at_least`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,11 +15,11 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One quantity in `unit`, of carppcap (`ours`) and of ucarp (`theirs`).
+    """One quantity in `unit`: samples of carppcap (`ours`) and of `rival` (`theirs`).
 
-    `limit` is the target: our median must be less, in magnitude; where more is better,
-    `at_least` is.  `note` says what a reader must know, such as why samples are
-    missing.  `rival` is another program where ucarp has nothing to compare.
+    The target is `limit`, which the absolute value of our median must be below; where
+    more is better it is `at_least`, which our median must reach.  `note` is a remark,
+    such as why samples are missing.
     """
 
     section: str
@@ -34,9 +34,9 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """True if the samples meet the target; False without samples.
+        """True if our median meets the target; False if it misses it or is missing.
 
-        None where there is no target.
+        None if there is no target.
         """
         if self.at_least is not None:
             return bool(self.ours) and median(self.ours) >= self.at_least
@@ -46,7 +46,10 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Return how many times more ucarp has; None where that says nothing."""
+        """Return the rival's median divided by ours.
+
+        None if samples are missing, or if our median is not positive.
+        """
         if not self.ours or not self.theirs or median(self.ours) <= 0:
             return None
         return median(self.theirs) / median(self.ours)
@@ -57,7 +60,7 @@ class Row:
 
 
 def significant(value: float) -> str:
-    """Three digits that matter, never in scientific notation: 0.123, 4.56, 7890."""
+    """Return `value` as text, rounded: 0.12, 4.56, 45.6, 7890."""
     for limit, digits in ((9.995, 2), (99.95, 1)):
         if abs(value) < limit:
             return f"{value:.{digits}f}"
@@ -65,7 +68,7 @@ def significant(value: float) -> str:
 
 
 def summary(samples: Sequence[float]) -> tuple[str, str, str]:
-    """Median, range and count, as text."""
+    """Return the median, the range and the number of the samples, each as text."""
     if not samples:
         return NOTHING, "", ""
     low, high = significant(min(samples)), significant(max(samples))
@@ -74,7 +77,7 @@ def summary(samples: Sequence[float]) -> tuple[str, str, str]:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """All rows, under the names of their sections, in columns."""
+    """Return all rows as text in columns, under the titles of their sections."""
     blocks: list[list[tuple[str, ...]]] = []
     notes: list[list[str]] = []
     titles: list[str] = []
@@ -115,7 +118,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    # Words to the left, numbers to the right; ranges follow their medians.
+    # Align words and ranges to the left, numbers to the right.
     left = {0, 1, 3, 6, 10}
     padded = (
         f"{cell:<{width}}" if column in left else f"{cell:>{width}}"
@@ -125,7 +128,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def closing_line(rows: Iterable[Row]) -> str:
-    """How many targets there are, and which were not met."""
+    """Return in words how many targets were met, and which were not."""
     judged = [row for row in rows if row.is_met is not None]
     missed = [row for row in judged if not row.is_met]
     line = f"{len(judged) - len(missed)} of {len(judged)} targets met"
@@ -135,7 +138,7 @@ def closing_line(rows: Iterable[Row]) -> str:
 
 
 def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Rows with all their samples, for a machine to read."""
+    """Return the rows with all their samples, ready to be written as JSON."""
     return [
         {
             "section": row.section,
@@ -156,6 +159,6 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def as_rst(rows: Iterable[Row]) -> str:
-    """The same table for a document in reStructuredText."""
+    """Return the table of `rows` as a literal block of reStructuredText."""
     lines = table(rows).splitlines()
     return "\n".join(("", "::", "", *(f"    {x}".rstrip() for x in lines), "", ""))

@@ -1,4 +1,4 @@
-"""How fast a group of hosts is simulated, with few events and with many."""
+"""Measures how fast a group of hosts is simulated, for a short and a long time."""
 
 import time
 
@@ -27,7 +27,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def per_hour_s(kinds: tuple[str, ...], hours: int, seed: int) -> float:
-    """CPU seconds for each hour of a simulation on a wire that is not perfect."""
+    """Return the CPU seconds for each simulated hour, on a wire that loses frames."""
     scenario = parse_document(
         {
             "node": {f"node{n}": {"kind": kind} for n, kind in enumerate(kinds)},

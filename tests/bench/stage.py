@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: both programs at once, and forged adverts."""
+"""Helpers that the benchmarks share: both programs at once, and forged adverts."""
 
 import random
 import time
@@ -25,32 +25,35 @@ BOTH = (OURS, UCARP)
 NS_PER_MS = NS_PER_S // 1000
 
 NO_SCRIPTS = f"-i eth0 -v {VHID} -p {PASSWORD} -a {VIP} -f none"
-"""Flags of a daemon that moves no address, so that no script takes part in a time."""
+"""Flags of a daemon without scripts, so that no script takes time."""
 
 chance = random.Random()
-"""Phases are random on purpose; what is reported are medians."""
+"""Source of the random phases of events; the benchmarks report medians over them."""
 
 
 def at_once(calls: Iterable[Callable[[], T]], jobs: int | None = None) -> list[T]:
-    """What all `calls` return, run side by side, in their order."""
+    """Run `calls` side by side in `jobs` threads; return their results in order.
+
+    By default each call has a thread of its own.
+    """
     listed = list(calls)
     with ThreadPoolExecutor(jobs or len(listed)) as pool:
         return [future.result() for future in [pool.submit(call) for call in listed]]
 
 
 def for_both(measure: Callable[[str], T]) -> tuple[T, T]:
-    """Return what `measure` returns for carppcap and for ucarp, at the same time."""
+    """Call `measure` for carppcap and ucarp at the same time; return both results."""
     ours, theirs = at_once(partial(measure, name) for name in BOTH)
     return ours, theirs
 
 
 def pause(longest_s: float, shortest_s: float = 0.0) -> None:
-    """Sleeps at random, so that no two samples meet the same phase of a timer."""
+    """Sleep for a random time, so that each sample meets another phase of a timer."""
     time.sleep(chance.uniform(shortest_s, longest_s))
 
 
 def config_of(address: str) -> VirtualHostConfig:
-    """The virtual host of a lab, as the host with `address` would configure it."""
+    """Return the configuration of the lab's virtual host, with source `address`."""
     return VirtualHostConfig(
         interface="eth0",
         vhid=VHID,
@@ -61,7 +64,7 @@ def config_of(address: str) -> VirtualHostConfig:
 
 
 class Forger:
-    """Sends authentic adverts of any rank from `host`, at any moment."""
+    """Sends authentic adverts with any advbase and advskew from `host`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -69,7 +72,7 @@ class Forger:
         self._packets = host.namespace.call(lambda: open_packet_socket("eth0"))
 
     def send(self, advbase: int, advskew: int) -> Advert:
-        """The advert as it was seen on the bridge."""
+        """Send an advert; return it as it was recorded on the bridge."""
         counter = chance.getrandbits(64)
         [frame] = self._egress.frames(SendAdvert(advbase, advskew, counter))
         since_ns = time.time_ns() - NS_PER_S
@@ -86,17 +89,17 @@ class Forger:
 
 
 def await_state(daemon: Daemon, state: str) -> None:
-    """Returns when the last state that `daemon` logged is `state`."""
+    """Wait until the last state that `daemon` logged is `state`."""
     wait_for(f"{daemon.log.stem} to be {state}", lambda: daemon.state == state)
 
 
 def await_holder(lab: Lab, host: Host) -> None:
-    """Returns when `host` alone has the address."""
+    """Wait until `host` alone has the address."""
     wait_for(f"{host} to hold the address", lambda: lab.holders == (host,))
 
 
 def await_adverts(lab: Lab, host: Host, count: int) -> None:
-    """Returns when `host` has sent `count` more adverts."""
+    """Wait until `host` has sent `count` more adverts."""
     since_ns = time.time_ns()
     wait_for(
         f"{count} adverts of {host}",

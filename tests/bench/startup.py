@@ -1,7 +1,8 @@
-"""Time from the start of the process to a capture that listens.
+"""Measures the time from the start of the process until its capture listens.
 
-A Python daemon cannot start sooner than its interpreter, so the target is a ratio: to
-an interpreter that only imports what every capture needs, started in the same round.
+A Python daemon cannot start faster than its interpreter.  So the target is a ratio to
+the time of an interpreter that only imports the modules that every capture needs, and
+is started in the same round.
 """
 
 import subprocess
@@ -54,7 +55,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def interpreter_ms(host: Host) -> float:
-    """Return how long an interpreter takes to import pcapy and impacket, and to end."""
+    """Return how many ms an interpreter takes to import pcapy and impacket and end."""
     started_s = time.monotonic()
     subprocess.run(
         host.namespace.command(BARE),
@@ -67,7 +68,7 @@ def interpreter_ms(host: Host) -> float:
 
 
 def startup_ms(host: Host, program: str) -> float:
-    """Return how long `program` takes until it listens.
+    """Return how many ms `program` takes until it listens.
 
     Raises `LateError` after `TIMEOUT_S`, or if the program ends.
     """
@@ -86,9 +87,9 @@ def startup_ms(host: Host, program: str) -> float:
 
 
 def listens(host: Host) -> bool:
-    """True if a packet socket of `host` is bound to an interface and runs.
+    """True if a packet socket in `host` is bound to an interface and runs.
 
-    The filter is attached some microseconds after that.
+    The daemon attaches its filter some microseconds after that.
     """
     sockets = Path(f"/proc/{host.namespace.pid}/net/packet").read_text()
     for line in sockets.splitlines()[1:]:

@@ -1,1 +1,1 @@
-"""Hosts in network namespaces, and what carppcap and ucarp do there."""
+"""Tests of carppcap and ucarp on hosts in network namespaces."""

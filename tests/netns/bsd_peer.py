@@ -1,15 +1,16 @@
-"""A host that behaves like a BSD kernel, on a real wire.
+"""Runs a host that behaves like a BSD kernel, on a real wire.
 
     python -m tests.netns.bsd_peer KIND FLAGS
 
-The simulated kernel of `carppcap.simulation.bsd_host`, driven by the real clock over a
-packet socket.  KIND is openbsd, freebsd or netbsd; FLAGS are those of the daemon, as in
-a scenario, and as there scripts mean nothing.  The virtual addresses live on an
-interface of their own, `carp7` for vhid 7, with the virtual MAC: the network stack
-below it answers ARP, neighbour solicitations and pings, for a master only.
+The simulated kernel of `carppcap.simulation.programs.bsd` runs here with the real clock
+and a packet socket.  KIND is openbsd, freebsd or netbsd.  FLAGS are those of the
+daemon, as in a scenario of the simulator; as there, scripts are ignored.  The virtual
+addresses are on an interface of their own, `carp7` for vhid 7, with the virtual MAC.
+While the host is master, Linux answers ARP, neighbour solicitations and pings there.
 
-What -x names is a FIFO, each line of which is an order: `demote N` (absolutely),
-`step down`, `down` and `up`.  SIGTERM is `down`, and the end.
+The option -x names a FIFO.  Each line written to it is an order: `demote N` (sets the
+demotion to N), `step down`, `down` or `up`.  SIGTERM does what `down` does, and ends
+the process.
 """
 
 import fcntl
@@ -64,7 +65,7 @@ def ip(*lines: str) -> None:
         ["ip", "-force", "-batch", "-"],
         input="\n".join(lines) + "\n",
         text=True,
-        check=False,  # deleting what is gone is no mistake
+        check=False,  # it is no mistake to delete an address that is gone
         stderr=subprocess.DEVNULL,
     )
 
@@ -109,15 +110,19 @@ class Interface:
 
     @property
     def has_address(self) -> bool:
-        """True if the virtual addresses are here."""
+        """True if this host has the virtual addresses."""
         return self._has_address
 
     def wall(self, now: int) -> int:
-        """A kernel does not look at it."""
+        """Raise `NotImplementedError`: a kernel does not use the wall clock."""
         raise NotImplementedError
 
     def neighbour(self, address: Address) -> bytes | None:
-        """Let the kernel find out, and ask it again next time if it takes longer."""
+        """Return the MAC of `address`, or None if the kernel does not know it yet.
+
+        A packet is sent so that the kernel resolves the address.  If that takes more
+        than 20 ms, the next call asks the kernel again.
+        """
         if address not in self._neighbours:
             family = socket.AF_INET if address.version == 4 else socket.AF_INET6
             with socket.socket(family, socket.SOCK_DGRAM) as knocking:
@@ -135,14 +140,14 @@ class Interface:
         return self._neighbours.get(address)
 
     def send(self, frame: bytes) -> None:
-        """Put a frame on the wire, if there is one."""
+        """Send a frame; log an error if the interface is down."""
         try:
             self._packets.send(frame)
         except OSError as error:
             log(f"cannot send: {error.strerror}", "ERROR")
 
     def frames(self) -> Iterator[bytes]:
-        """Return all frames that have arrived."""
+        """Yield all frames that have arrived from other hosts."""
         while True:
             try:
                 frame, sender = self._packets.recvfrom(FRAME_LENGTH_MAX)
@@ -178,15 +183,15 @@ class Interface:
         log(f"rejected: {rejection.reason.value} from {rejection.source}")
 
     def run_script(self, job: Job) -> None:
-        """A kernel has none."""
+        """Raise `NotImplementedError`: a kernel has no scripts."""
         raise NotImplementedError
 
     def kill_script(self) -> None:
-        """A kernel has none."""
+        """Raise `NotImplementedError`: a kernel has no scripts."""
         raise NotImplementedError
 
     def exit(self) -> None:
-        """Do what the order `down` does."""
+        """End the simulated kernel, as after the order `down`."""
         self.alive = False
 
     def _ioctl(self, request: int) -> bytes:
@@ -194,7 +199,10 @@ class Interface:
         return fcntl.ioctl(self._packets, request, question)
 
     def _join(self, family: Family) -> socket.socket:
-        """Join the group, so that no sender is told the protocol is unknown here."""
+        """Return a raw socket in the group of the adverts.
+
+        While it is open, Linux sends no ICMP error that the protocol is unknown here.
+        """
         if family is Family.IPV4:
             ears = socket.socket(socket.AF_INET, socket.SOCK_RAW, PROTOCOL_CARP)
             index = socket.if_nametoindex(self._name)
@@ -210,7 +218,7 @@ class Interface:
 
 
 class Peer:
-    """The kernel, its interface, and the orders it gets."""
+    """A simulated kernel, its interface, and the orders that it gets."""
 
     def __init__(self, kind: str, flags: Sequence[str]) -> None:
         document = {"node": {"peer": {"kind": kind, "flags": shlex.join(flags)}}}
@@ -227,7 +235,7 @@ class Peer:
         self._dice = Dice(SystemRandom().getrandbits(64))
         self._orders: int | None = None
         if settings.xparam is not None:
-            # Opened for writing as well, so that it never ends.
+            # Opened for writing too, so that reading never meets the end of the FIFO.
             self._orders = os.open(settings.xparam, os.O_RDWR | os.O_NONBLOCK)
         signal.signal(signal.SIGTERM, self._end)
 
@@ -288,7 +296,10 @@ class Peer:
 
 
 def _with_own_address6(member: Member, interface: str) -> Member:
-    """Return `member` with the source that a kernel takes if none is given."""
+    """Return `member` with the IPv6 source that a kernel takes by default.
+
+    Wait until the interface has a link-local address that is ready.
+    """
     if Family.IPV6 not in member.config.families:
         return member
     while (source6 := _address6(interface)) is None:
@@ -297,7 +308,7 @@ def _with_own_address6(member: Member, interface: str) -> Member:
 
 
 def _address6(interface: str) -> IPv6Address | None:
-    """Return the link-local address, once no other host is known to have it."""
+    """Return the link-local address, or None until duplicate detection is over."""
     for line in Path("/proc/self/net/if_inet6").read_text().splitlines():
         digits, _, _, _, flags, name = line.split()
         address = IPv6Address(bytes.fromhex(digits))
@@ -308,7 +319,7 @@ def _address6(interface: str) -> IPv6Address | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until told to end; return 0."""
+    """Run the host until SIGTERM; return 0."""
     kind, *flags = arguments
     Peer(kind, flags).run()
     return 0

@@ -1,10 +1,10 @@
-"""Bad cables: frames get lost, late, doubled and out of order on their way.
+"""Bad cables, which lose, delay, double and reorder frames.
 
     eth0 ~~~ port1   relay   cable1 ~~~ plug1   bridge
 
-What the kernel's netem would do is done here by a thread, because not every kernel
-has netem, and because a test must know what became of each advert before it can say
-whether a fail-over was deserved.  One seed, one sequence of fates.
+A thread does here what the kernel's netem could do.  Not every kernel has netem, and a
+test must know which adverts were lost before it can say whether a fail-over was right.
+With the same seed, the random numbers of a cable are the same.
 """
 
 import heapq
@@ -32,8 +32,8 @@ SOL_PACKET = 263
 class Quality:
     """How one direction of a cable treats frames.
 
-    `loss` and `doubling` are probabilities.  A frame takes `delay_ms` and up to
-    `jitter_ms` more or less, each frame for itself, so that they overtake each other.
+    `loss` and `doubling` are probabilities.  Each frame takes `delay_ms`, plus or minus
+    a random time of at most `jitter_ms`, so that frames may overtake each other.
     """
 
     loss: float = 0.0
@@ -53,11 +53,12 @@ def no_frame(data: bytes) -> bool:
 
 @dataclass(slots=True)
 class Direction:
-    """One way through the cable, and what became of the adverts that went it.
+    """One direction of a cable, with the adverts that it lost or delivered.
 
-    `loses` tells which frames it loses, those aside that fall to its `quality`.  `lost`
-    and `delivered` hold the adverts, dated just before they were lost or handed on, so
-    that a slow relay never makes a daemon look too early.
+    It loses the frames for which `loses` returns True, and others by chance as its
+    `quality` says.  The adverts in `lost` and `delivered` are dated just before they
+    were lost or handed on, so that with a slow relay no daemon seems to react too
+    early.
     """
 
     receiving: socket.socket
@@ -69,10 +70,10 @@ class Direction:
 
 
 class Cable:
-    """Stands between a host and the bridge until the context ends.
+    """A bad cable between a host and the bridge, until the context ends.
 
-    `outward` leads from the host to the bridge, `inward` back; set their `quality`
-    at any time, or both with `treat`.
+    `outward` leads from the host to the bridge, and `inward` from the bridge to the
+    host.  Set the `quality` of each at any time, or that of both with `treat`.
     """
 
     def __init__(self, host: Host, seed: int = 1) -> None:
@@ -131,7 +132,7 @@ class Cable:
     def _accept(self, way: Direction) -> None:
         try:
             data = way.receiving.recv(65535)
-        except OSError:  # The near end is gone, or was down for a moment.
+        except OSError:  # The receiving end is gone, or was down for a moment.
             return
         quality = way.quality
         if self._chance.random() < quality.loss or way.loses(data):
@@ -150,7 +151,7 @@ class Cable:
             adverts = _adverts(data)
             try:
                 way.sending.send(data)
-            except OSError:  # The far end is down, as a cable's may be.
+            except OSError:  # The sending end is down, as a test may want.
                 way.lost += adverts
             else:
                 way.delivered += adverts
@@ -158,7 +159,7 @@ class Cable:
 
 @contextmanager
 def bad_cables(*hosts: Host, quality: Quality, seed: int = 1) -> Iterator[list[Cable]]:
-    """Put a cable of that quality before each of `hosts`."""
+    """Put a cable of that quality between each of `hosts` and the bridge."""
     with ExitStack() as stack:
         cables = [
             stack.enter_context(Cable(host, seed + number))

@@ -1,13 +1,12 @@
-"""Runs the scenarios of this directory side by side: each mostly waits.
+"""Runs the scenarios of this directory side by side, as they mostly wait.
 
-A scenario is a test whose arguments all come from `parametrize`; it makes its own
-`Lab`, so it needs nothing of the others.  The first to be called starts them all, a
-few at a time, and every test then waits for its own outcome.  What it returns, if
-anything, is what it measured, in words; `tests.netns.survival` makes a table of it.
-One that is marked `alone` needs the whole machine: it is run last, by itself, and
-its daemons without the measuring of coverage, which makes them several times slower.
-
-NETNS_JOBS (16) is how many run at once.
+A scenario is a test whose arguments all come from `parametrize`.  It makes its own
+`Lab`, so it is independent of the other scenarios.  The first scenario that pytest
+calls starts them all, NETNS_JOBS (16) at a time; each test then waits for its own
+outcome.  A scenario may return what it measured, in words, from which
+`tests.netns.survival` makes a table.  A scenario that is marked `alone` needs the whole
+machine.  It is run last and by itself, and the coverage of its daemons is not measured,
+as that makes them several times slower.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""carppcap or ucarp, running in a host, and what it logs."""
+"""Runs carppcap, ucarp or a simulated BSD kernel in a host, and reads its log."""
 
 import os
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UCARP_PATH = "/usr/sbin/ucarp"
 
 PROGRAMS = {
-    # Its standard output is buffered, so some lines would come late or never.
+    # ucarp buffers its standard output, so some lines would come late or never.
     "ucarp": ["stdbuf", "--output=L", UCARP_PATH],
     "carppcap": [sys.executable, "-m", "carppcap"],
     **{
@@ -30,8 +30,10 @@ _STATE = re.compile(r"Switching to state: (\w+)")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """`time_ns` counts from 1970; a line without a date takes that of the one before,
-    and an empty `level`."""
+    """A line of a log; `time_ns` counts from 1970.
+
+    A line without a date has the date of the line before it, and an empty `level`.
+    """
 
     time_ns: int
     level: str
@@ -39,10 +41,10 @@ class LogLine:
 
 
 def environment() -> dict[str, str]:
-    """Return our environment with plain English, a known time zone and this tree.
+    """Return the environment of a daemon: ours in English, in UTC, and with this tree.
 
-    Python keeps its bytecode there, as it does for an installed package: otherwise
-    every start compiles carppcap first.
+    Python may write its bytecode to the tree, as it does for an installed package.
+    Otherwise every start would compile carppcap first.
     """
     settings = {"LC_ALL": "C", "TZ": "UTC", "PYTHONPATH": str(ROOT)}
     return {
@@ -53,7 +55,11 @@ def environment() -> dict[str, str]:
 
 
 class Daemon:
-    """One started daemon; `pid` is its own, also across the namespace."""
+    """One started daemon.
+
+    `pid` is the pid of the daemon itself: `nsenter` and `stdbuf` replace themselves by
+    it.
+    """
 
     def __init__(self, program: str, command: Sequence[str], log: Path) -> None:
         self.program = program
@@ -77,7 +83,7 @@ class Daemon:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status: None while it runs, negative if a signal ended it."""
+        """The exit status, None while it runs; negative if a signal ended it."""
         return self._process.poll()
 
     @property
@@ -104,24 +110,27 @@ class Daemon:
 
     @property
     def states(self) -> list[str]:
-        """Every state that it logged, oldest first."""
+        """All states that it has logged, oldest first."""
         found = (_STATE.search(line.text) for line in self.lines)
         return [match[1] for match in found if match]
 
     @property
     def state(self) -> str | None:
-        """The last of `states`."""
+        """The last state that it has logged, or None."""
         return self.states[-1] if self.states else None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, unless it has ended."""
+        """Send a signal, unless the daemon has ended."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it by SIGKILL; return once it is gone."""
+        """End the daemon by SIGKILL; return once it is gone."""
         self._process.kill()
         self._process.wait()
 
     def wait(self, timeout_s: float = 20.0) -> int:
-        """Return its exit status once it ends (`subprocess.TimeoutExpired` if late)."""
+        """Wait for its end; return its exit status.
+
+        Raises `subprocess.TimeoutExpired` after `timeout_s` seconds.
+        """
         return self._process.wait(timeout_s)

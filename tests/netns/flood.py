@@ -1,9 +1,9 @@
-"""A flood of frames that are no adverts of the group, as fast as a host can send them.
+"""Floods a group with frames that are not its adverts, as fast as a host can send.
 
     python -m tests.netns.flood KIND RATE
 
-RATE is frames a second, 0 for as many as possible.  Runs until it is told to end by
-SIGTERM, and then prints how many it has sent.
+RATE is in frames per second; 0 means as many as possible.  SIGTERM ends the flood,
+which then prints how many frames it has sent.
 """
 
 import random
@@ -28,10 +28,10 @@ from tests.netns.lab import PASSWORD, VHID, VIP, Host
 FLOODER = IPv4Address("10.9.0.66")
 PEER = IPv4Address("10.9.0.1")
 FLOOD_MAC = bytes.fromhex("02f100d00001")
-"""What the frames have as their source, so that the recorder can leave them out."""
+"""Source MAC of the frames, by which the recorder can leave them out."""
 
 FRAMES = 1024
-"""Different ones, sent over and over."""
+"""Number of different frames, which are sent over and over."""
 
 _BURST = 64
 _SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
@@ -45,11 +45,11 @@ _GROUP = VirtualHostConfig(
 )
 
 Make = Callable[[random.Random], bytes]
-"""A frame without its link header, made of random numbers."""
+"""Makes the IP packet of a frame from random numbers."""
 
 
 def _body(chance: random.Random, **changes: object) -> bytes:
-    """Return an advert that is valid but for `changes`."""
+    """Return an advert that is valid except for `changes`."""
     counter = chance.getrandbits(64)
     return payload(_GROUP, counter, password=PASSWORD.encode(), **changes)
 
@@ -99,21 +99,22 @@ _PURE: dict[str, Make] = {
 }
 
 KINDS: dict[str, Make] = _PURE | {"mix": _any}
-"""What is wrong with the frames."""
+"""The kinds of a flood: what is wrong with its frames."""
 
 
 def frames(kind: str) -> list[bytes]:
-    """Return the frames of one kind of flood."""
+    """Return the different frames of one kind of flood."""
     chance = random.Random(kind)
     macs = bytes.fromhex("01005e000012") + FLOOD_MAC
     return [macs + b"\x08\x00" + KINDS[kind](chance) for _ in range(FRAMES)]
 
 
 class Flood:
-    """A flood that `host` sends as long as the context lasts; `sent` is there then.
+    """A flood that `host` sends until the context ends or `stop` is called.
 
-    `rate` is frames a second; 0 is as many as possible.  The lab's recorder does not
-    see it.
+    `rate` is in frames per second; 0 means as many as possible.  After the end, `sent`
+    is the number of frames and `rate` how many were sent per second.  The lab's
+    recorder leaves the frames out.
     """
 
     def __init__(self, host: Host, kind: str, rate: int = 0) -> None:
@@ -129,7 +130,7 @@ class Flood:
         self.rate = 0.0
 
     def stop(self) -> None:
-        """End it, and find out how many frames were sent, and how many a second."""
+        """End the flood, and set `sent` and `rate` to what was sent."""
         self._process.terminate()
         told, _ = self._process.communicate(timeout=30)
         self.sent = int(told)
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str]) -> int:
             time.sleep(0.0005)
             continue
         for frame in islice(endless, _BURST):
-            with suppress(OSError):  # no room for it just now: it is lost, as it may be
+            with suppress(OSError):  # The queue is full: this frame may be lost.
                 packets.send(frame)
         sent += _BURST
     print(sent)

@@ -1,8 +1,9 @@
-"""How long the machine itself stood still, measured beside the scenarios.
+"""Measures how long the machine itself stood still while scenarios run.
 
-A bound in a scenario is a promise of carppcap on a machine that runs it when it is due.
-A small process with the daemon's own priority sleeps 5 ms at a time and notes how late
-it wakes up.  By that lateness, and by nothing else, a bound may be exceeded.
+The time limits in scenarios are promises of carppcap on a machine that runs it when it
+is due.  A small process with the daemon's own priority sleeps 5 ms at a time and
+records how late it wakes up.  A time limit may be exceeded by that lateness, and by
+nothing else.
 """
 
 import atexit
@@ -18,17 +19,18 @@ from struct import Struct
 
 BEAT_NS = 5_000_000
 STALL_NS = 5_000_000
-"""Lateness up to this is the ordinary noise of timers, for which no bound widens."""
+"""A lateness up to this is the ordinary noise of timers, and extends no time limit."""
 
 _BEAT = Struct("=qq")
 _starting = threading.Lock()
 
 
 class Heartbeat:
-    """A process that writes (due, late), both in ns, at each of its beats.
+    """A process that wakes up every 5 ms and writes when that was due, and how late.
 
-    The process ends with `close`, and by itself when its parent is gone.  `before` is
-    put before its command, as before that of the daemons it is compared with.
+    Both times are in ns.  The process ends with `close`, or by itself when its parent
+    is gone.  The words `before` are put before its command, as before those of the
+    daemons with which it is compared.
     """
 
     def __init__(self, before: Sequence[str] = ()) -> None:
@@ -41,13 +43,14 @@ class Heartbeat:
 
     @property
     def pid(self) -> int:
-        """The process that beats."""
+        """The pid of the process that beats."""
         return self._process.pid
 
     def stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
-        """Return how long the machine stood still between two instants of `time_ns`.
+        """Return how long the machine stood still between two instants.
 
-        `until_ns` is now by default.  Raises `RuntimeError` if the process has ended.
+        Both are of `time.time_ns`; `until_ns` is now by default.  Raises `RuntimeError`
+        if the process has ended.
         """
         end_ns = time.time_ns() if until_ns is None else until_ns
         while (data := self._read()) == b"" or sum(
@@ -71,7 +74,7 @@ class Heartbeat:
 
 
 def shared() -> Heartbeat:
-    """Return the one heartbeat of this process, which beats from the first call on."""
+    """Return the only heartbeat of this process; the first call starts it."""
     with _starting:
         return _start()
 
@@ -84,10 +87,11 @@ def _start() -> Heartbeat:
 
 
 def stalled_ns(beats: Iterable[tuple[int, int]], since_ns: int, until_ns: int) -> int:
-    """Return the sum of what each of `beats` was late within the two instants.
+    """Return how long `beats`, pairs of (due, late), were late between two instants.
 
-    It is the sum and not the longest: an election takes several steps one after the
-    other (a timer, a frame, a script), and each of them can meet a stall of its own.
+    That is the sum of all stalls and not the longest one: an election takes several
+    steps one after another (a timer, a frame, a script), and each of them can meet a
+    stall of its own.
     """
     return sum(
         max(0, min(due_ns + late_ns, until_ns) - max(due_ns, since_ns))

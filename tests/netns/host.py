@@ -1,4 +1,4 @@
-"""A machine of a lab: a namespace with `eth0`, what runs in it, what happens to it."""
+"""A host of a lab: a network namespace with `eth0` and the daemons in it."""
 
 import json
 import shlex
@@ -25,13 +25,13 @@ _POLL_S = 0.02
 
 
 class LateError(AssertionError):
-    """Something that was waited for did not happen in time."""
+    """An event that was waited for did not happen in time."""
 
 
 def wait_for(what: str, condition: Callable[[], T], timeout_s: float = TIMEOUT_S) -> T:
-    """Return the first true value of `condition`, which is called repeatedly.
+    """Call `condition` until it returns a true value; return that value.
 
-    Raises `LateError` with `what` in it when `timeout_s` seconds were not enough.
+    Raises `LateError` after `timeout_s` seconds; `what` names the event in its text.
     """
     deadline_s = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -42,9 +42,9 @@ def wait_for(what: str, condition: Callable[[], T], timeout_s: float = TIMEOUT_S
 
 
 class Host:
-    """One machine: a namespace with `eth0`, plugged into the bridge of its lab.
+    """One host: a network namespace with `eth0`, plugged into the bridge of its lab.
 
-    `addresses` are its own, of one family or both; `address` is the first of them.
+    `addresses` are its own addresses, of one family or of both; `address` is the first.
     """
 
     def __init__(self, lab: "Lab", number: int, addresses: Sequence[str]) -> None:
@@ -62,12 +62,12 @@ class Host:
 
     @property
     def address6(self) -> str:
-        """Its own IPv6 address."""
+        """The host's own IPv6 address."""
         return next(one for one in self.addresses if ":" in one)
 
     @property
     def holds_all(self) -> bool:
-        """True if it has every virtual address now."""
+        """True if the host has every virtual address of the lab now."""
         return self.lab.addresses.held_by(self.name) == set(self.lab.vips)
 
     def command(self, arguments: Sequence[str]) -> list[str]:
@@ -77,7 +77,7 @@ class Host:
     def run(
         self, *arguments: str, check: bool = True, timeout_s: float = 60.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in this host to its end, and keep what it printed."""
+        """Run a command in this host to its end; return its result and its output."""
         return subprocess.run(
             self.command(arguments),
             check=check,
@@ -102,11 +102,13 @@ class Host:
         scripts: bool = True,
         before: Sequence[str] = (),
     ) -> Daemon:
-        """Start "ucarp" or "carppcap" in this host, with the lab's scripts or none.
+        """Start `program` (a key of `PROGRAMS`) in this host; return the daemon.
 
-        It sends from `sources` (all of its addresses) and shares `vips` (all of the
-        lab's).  `flags` come behind the ones every daemon needs, and so override them;
-        the words `before` are a command that in the end executes what follows it.
+        `sources` are its source addresses, by default all that the host has; `vips` are
+        the virtual addresses, by default those of the lab.  `flags` follow the flags
+        that every daemon needs, so they override those.  `up` and `down` are scripts,
+        by default those of the lab; without `scripts` there are none.  `before` is a
+        command that executes the words after it.
         """
         own = self.addresses if sources is None else sources
         arguments = [
@@ -123,7 +125,10 @@ class Host:
     def start_bare(
         self, program: str, arguments: Sequence[str], before: Sequence[str] = ()
     ) -> Daemon:
-        """Start a daemon with exactly these arguments."""
+        """Start `program` with exactly these arguments; return the daemon.
+
+        `before` is a command that executes the words after it.
+        """
         log = self.lab.directory / f"{self.name}-{len(self.daemons)}.log"
         command = self.command([*before, *PROGRAMS[program], *arguments])
         daemon = Daemon(program, command, log)
@@ -131,13 +136,13 @@ class Host:
         return daemon
 
     def power_off(self) -> None:
-        """End the daemons without warning; the host sends nothing any more."""
+        """Kill the daemons and delete `eth0`, as if the power had failed."""
         for daemon in self.daemons:
             daemon.kill()
         self.delete_interface()
 
     def create_interface(self) -> None:
-        """Make `eth0`, plug it in and give it its address; wait until it works."""
+        """Make `eth0`, plug it into the bridge, add its addresses, and wait for it."""
         self.lab.bridge_run(
             *("ip", "link", "add", self.port, "type", "veth"),
             *("peer", "name", "eth0", "address", self.mac.hex(":")),
@@ -149,11 +154,11 @@ class Host:
         self.await_link()
 
     def delete_interface(self) -> None:
-        """Take `eth0` out of the machine."""
+        """Delete `eth0`."""
         self.run("ip", "link", "delete", "eth0")
 
     def await_link(self) -> None:
-        """Return when frames can pass between this host and the bridge."""
+        """Wait until frames can pass between this host and the bridge."""
 
         def forwards() -> bool:
             shown = self.lab.bridge_run("bridge", "-j", "link", "show")
@@ -166,13 +171,13 @@ class Host:
         wait_for(f"the carrier of {self}", lambda: has_carrier() and forwards())
 
     def add_address(self, *addresses: str) -> None:
-        """Give `eth0` these addresses, or all of the host's own."""
+        """Add these addresses to `eth0`; by default all of the host's own."""
         for address in addresses or self.addresses:
             where = self._with_prefix(address)
             self.run("ip", "address", "add", *where, "dev", "eth0")
 
     def delete_address(self, *addresses: str) -> None:
-        """Take these addresses from `eth0`, or all of the host's own."""
+        """Delete these addresses from `eth0`; by default all of the host's own."""
         for address in addresses or self.addresses:
             where, *_ = self._with_prefix(address)
             self.run("ip", "address", "delete", where, "dev", "eth0")
@@ -191,22 +196,22 @@ class Host:
         self.run("ip", "link", "set", "eth0", "down")
 
     def pull_cable(self) -> None:
-        """Take the carrier away, as at the far end of a cable."""
+        """Take the carrier away, as if the cable were pulled out of the switch."""
         self.lab.bridge_run("ip", "link", "set", self.port, "down")
 
     def plug_cable(self) -> None:
-        """Give the carrier back, and wait until frames pass."""
+        """Restore the carrier, and wait until frames pass."""
         self.lab.bridge_run("ip", "link", "set", self.port, "up")
         self.await_link()
 
     def isolate(self) -> None:
-        """Lose every frame from and to this host; the carrier stays."""
+        """Let the bridge drop every frame from and to this host; keep the carrier."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "0")
 
     def rejoin(self) -> None:
-        """End `isolate`."""
+        """Let the bridge forward frames from and to this host again."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "3")
 
     def echo(self) -> None:
-        """Send every broadcast and multicast of this host back to it, too."""
+        """Let the bridge also return this host's broadcasts and multicasts to it."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "hairpin", "on")

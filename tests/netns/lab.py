@@ -1,4 +1,4 @@
-"""A lab: hosts in network namespaces, on one bridge, with eyes on everything.
+"""A lab: hosts in network namespaces on one bridge, with all events recorded.
 
     with Lab(2) as lab:
         one, other = lab.hosts
@@ -9,8 +9,8 @@
         wait_for("its successor", lambda: other in lab.holders)
         print(lab.story())
 
-Works as root and inside `unshare -Urnm`.  Everything a lab made is gone when it
-closes, and also when its process ends in any other way.
+It works as root and inside `unshare -Urnm`.  All that a lab has made is removed when it
+closes, or when its process ends in any other way.
 """
 
 import selectors
@@ -47,7 +47,7 @@ T = TypeVar("T")
 VIP = "10.9.0.100"
 VIP6 = "fd09::100"
 
-# ucarp names the address in its arguments only.
+# ucarp does not set CARPPCAP_ADDRESSES; it gives the address as an argument only.
 _FOR_ALL = """\
 status=0
 for address in ${{CARPPCAP_ADDRESSES:-$2}}; do
@@ -63,15 +63,18 @@ _VIPS = {"4": (VIP,), "6": (VIP6,), "46": (VIP, VIP6)}
 
 
 class Lab:
-    """`hosts` machines on a bridge, at `addresses` (10.9.0.1, 10.9.0.2, ...).
+    """A number of `hosts` on a bridge.
 
-    `families` "6" gives them `addresses6` (fd09::1, fd09::2, ...) instead, "46" both.
-    They share `vips`, by default one for each family; `vip` is the first of them, or
-    the only one.  `wire` records every frame on the bridge, also in
-    `directory`/wire.pcap; `addresses` follows the virtual ones.  `up` and `down` are
-    hook scripts that add and remove all that they are told.  Raises `OSError` where
-    namespaces are not allowed, and on leaving `AssertionError` if the log of a daemon
-    shows a traceback.
+    `families` is "4", "6" or "46".  In IPv4 the hosts have `addresses` (by default
+    10.9.0.1, 10.9.0.2 and so on), in IPv6 `addresses6` (fd09::1, fd09::2 and so on).
+    They share the virtual addresses `vips`, by default one for each family; the
+    argument `vip` gives a single one, and the attribute `vip` is the first.
+
+    In the context, `wire` records every frame on the bridge, also in the file
+    `directory`/wire.pcap, and `addresses` follows which host has which virtual address.
+    `up` and `down` are hook scripts that add and remove the addresses they are given.
+    Raises `OSError` where namespaces are not allowed, and at the end of the context
+    `AssertionError` if the log of a daemon shows a traceback.
     """
 
     def __init__(
@@ -129,7 +132,7 @@ class Lab:
             *("ip", "link", "add", "bridge", "type", "bridge"),
             *("stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"),
         )
-        # Promiscuous, the bridge itself also sees what two hosts say to each other.
+        # A promiscuous bridge also captures unicast frames between two hosts.
         self.bridge_run("ip", "link", "set", "bridge", "up", "promisc", "on")
         packets = self._bridge.call(lambda: open_packet_socket("bridge"))
         self.wire = Recorder(packets, self.directory / "wire.pcap")
@@ -162,7 +165,7 @@ class Lab:
                     key.data()
 
     def close(self) -> None:
-        """End everything in the lab and remove it."""
+        """End all processes in the lab, and remove the lab."""
         if hasattr(self, "_observer"):
             self._observing = False
             self._observer.join()
@@ -196,15 +199,16 @@ class Lab:
         return self._bridge.call(function)
 
     def stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
-        """Return by how much a bound widens: how long the machine itself stood still.
+        """Return how long the machine itself stood still between two instants.
 
-        Both instants are of `time.time_ns`; `until_ns` is now by default.
+        A time limit may be exceeded by so much.  Both instants are of `time.time_ns`;
+        `until_ns` is now by default.
         """
         return self._heartbeat.stalled_ns(since_ns, until_ns)
 
     @property
     def holders(self) -> tuple[Host, ...]:
-        """The hosts that have the virtual address now, or any of several."""
+        """The hosts that have any of the virtual addresses now."""
         names = self.addresses.holders
         return tuple(host for host in self.hosts if host.name in names)
 
@@ -216,10 +220,12 @@ class Lab:
         fails: bool = False,
         notes: Path | None = None,
     ) -> Path:
-        """Return a hook script, `verb` "up" or "down", for all the addresses.
+        """Write a hook script for all addresses; return its path.
 
-        It first notes "DATE ARGUMENTS" in the file `notes`, then sleeps; if it
-        `fails`, it leaves the addresses alone and exits with 1.
+        `verb` is "up" (it adds them) or "down" (it deletes them).  The script first
+        appends a line "DATE ARGUMENTS" to the file `notes`, if given, and sleeps for
+        `sleep_s` seconds.  If `fails` is set, it then exits with 1 instead of adding or
+        deleting addresses.
         """
         lines = ["#!/bin/sh"]
         if notes:
@@ -236,6 +242,6 @@ class Lab:
         return path
 
     def story(self) -> str:
-        """Return logs, frames and changes of addresses in order, for people."""
+        """Return the logs, frames and changes of addresses in order, as text."""
         daemons = [daemon for host in self.hosts for daemon in host.daemons]
         return tell(daemons, self.wire.packets, self.addresses.changes)

@@ -1,9 +1,10 @@
-"""Network namespaces that vanish with the process that made them.
+"""Network namespaces that end with the process that made them.
 
-A namespace lives as long as its holder, a shell waiting on a pipe from us.  However
-we end, even by SIGKILL, the pipe closes; the holder then ends every process left in
-its network and goes, and the kernel removes the links.  Nothing is named in
-`/run/netns`, so this works as root and as the root of `unshare -Urnm` alike.
+A namespace lives as long as its holder, a shell that waits on a pipe from our process.
+When our process ends, even by SIGKILL, the pipe closes.  The holder then kills every
+process left in its network and ends, and the kernel removes the interfaces.  The
+namespaces have no names in `/run/netns`, so they work for root and for the root of
+`unshare -Urnm` alike.
 """
 
 import ctypes
@@ -40,8 +41,8 @@ done
 
 _WITHOUT_IPV6 = ("disable_ipv6=1",)
 
-# No address waits for duplicate address detection, and no host asks for
-# routers: all that is on the wire is what a scenario is about.
+# No address waits for duplicate address detection, and no host asks for routers, so
+# the wire has only frames that a scenario is about.
 _WITH_IPV6 = (
     "accept_dad=0",
     "dad_transmits=0",
@@ -51,10 +52,10 @@ _WITH_IPV6 = (
 
 
 class Namespace:
-    """A network of its own, and a view of the file system whose mounts stay private.
+    """A network namespace, together with a mount namespace.
 
-    `ipv6` tells whether its interfaces speak that.  Raises `OSError` where the kernel
-    does not let us make one.
+    `ipv6` tells whether its interfaces have IPv6.  Raises `OSError` where the kernel
+    does not allow us to make one.
     """
 
     def __init__(self, *, ipv6: bool = False) -> None:
@@ -75,18 +76,21 @@ class Namespace:
 
     @property
     def pid(self) -> int:
-        """The id of a process inside, for `ip link ... netns` and `nsenter`."""
+        """The pid of the holder, which `ip link ... netns` and `nsenter` need."""
         return self._holder.pid
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """Return the command that runs `arguments` inside; the pid stays the same."""
+        """Return the command that runs `arguments` in the namespace.
+
+        `nsenter` replaces itself by the program, which so has the pid of the command.
+        """
         return ["nsenter", f"--target={self.pid}", "--net", "--mount", *arguments]
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call `function` in a thread inside; return what it returns.
+        """Call `function` in a thread in the namespace; return what it returns.
 
-        A socket belongs for ever to the namespace it was made in.  Raises the
-        `OSError` that `function` raised.
+        A socket that it opens belongs to the namespace for ever.  Raises the `OSError`
+        that `function` raised.
         """
         outcome: list[T] = []
         failure: list[OSError] = []
@@ -112,7 +116,7 @@ class Namespace:
         return outcome[0]
 
     def close(self) -> None:
-        """End every process inside; return once the holder is gone."""
+        """End every process in the namespace; return once the holder is gone."""
         assert self._holder.stdin
         assert self._holder.stdout
         assert self._holder.stderr

@@ -1,4 +1,4 @@
-"""A client that pings an address, and how long it was without answers."""
+"""Pings an address from a client, and measures how long no answer came."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ _ANSWER = re.compile(r"\[(\d+)\.(\d{6})\] \d+ bytes from .* icmp_seq=(\d+) ")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answered ping; `time_ns` counts from 1970."""
+    """An answer to ping `number`; `time_ns` is when it came, counted from 1970."""
 
     time_ns: int
     number: int
@@ -27,7 +27,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """`lost` pings in a row: after `start_ns` came no answer until `end_ns`."""
+    """A time without answers, in which `lost` pings in a row had none.
+
+    `start_ns` is the time of the last answer before it, and `end_ns` that of the first
+    answer after it.
+    """
 
     start_ns: int
     end_ns: int
@@ -35,10 +39,11 @@ class Outage:
 
     @property
     def duration_ns(self) -> int:
-        """Return how long no answer came.
+        """Return an estimate of how long the address did not answer.
 
-        The service failed somewhere between two pings and returned between two
-        others, so the answers around the gap are one interval too far apart.
+        The service failed between two pings and returned between two others.  On
+        average, the time between the last and the first answer is therefore one ping
+        interval too long.
         """
         return (self.end_ns - self.start_ns) * self.lost // (self.lost + 1)
 
@@ -63,7 +68,7 @@ def outages(answered: Iterable[Answer]) -> list[Outage]:
 
 
 class Pinger:
-    """Pings `address` from `host` every `interval_s` until the end of the context."""
+    """Pings `address` from `host` every `interval_s` seconds until its context ends."""
 
     def __init__(self, host: Host, address: str, interval_s: float) -> None:
         self._output = host.lab.directory / f"{host.name}-{address}.ping"
@@ -97,11 +102,11 @@ class Pinger:
         return answers(self._output.read_text())
 
     def outages(self, since_ns: int = 0) -> list[Outage]:
-        """All outages so far that ended after `since_ns`."""
+        """Return all outages so far that ended after `since_ns`."""
         return [one for one in outages(self.answers) if one.end_ns > since_ns]
 
     def await_answer(self, since_ns: int) -> None:
-        """Return when an answer has come that is later than `since_ns`."""
+        """Wait until an answer has come after `since_ns`."""
         wait_for(
             "an answer to a ping",
             lambda: any(answer.time_ns > since_ns for answer in self.answers[-1:]),
@@ -110,7 +115,10 @@ class Pinger:
 
 @contextmanager
 def pinging(lab: Lab, interval_s: float = 0.05) -> Iterator[list[Pinger]]:
-    """Have the last host ping every virtual address, and wait for the first answers."""
+    """Let the last host ping every virtual address; yield the pingers.
+
+    First wait until every address has answered.
+    """
     began_ns = time.time_ns()
     with ExitStack() as stack:
         pingers = [
@@ -125,9 +133,10 @@ def pinging(lab: Lab, interval_s: float = 0.05) -> Iterator[list[Pinger]]:
 def longest_outage_ns(
     lab: Lab, pingers: Sequence[Pinger], since_ns: int = 0
 ) -> tuple[int, int]:
-    """Return how long an address was away, and the machine stood still meanwhile.
+    """Return the longest outage of an address, and how long the machine stalled in it.
 
-    First waits until all addresses answer again.
+    The longest outage is the one that is longest without these stalls.  First wait
+    until all addresses answer again.
     """
     now_ns = time.time_ns()
     for pinger in pingers:

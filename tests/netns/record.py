@@ -1,8 +1,8 @@
 """Records real sessions as fixtures: `python -m tests.netns.record [CASE ...]`.
 
-Each case becomes `fixtures/CASE/capture.pcap`, `README.rst` and `node.conf` (flags of
-the host through whose eyes `carppcap replay` looks at it).  Without arguments all
-cases are recorded again.
+A case is written to `fixtures/CASE`, as the files `capture.pcap`, `README.rst` and
+`node.conf`; the last has the flags of an onlooking host, for `carppcap replay`.
+Without arguments all cases are recorded again.
 """
 
 import shlex
@@ -26,10 +26,11 @@ ONLOOKER = f"-i eth0 -s 10.9.0.3 -v {VHID} -p {PASSWORD} -a {VIP}"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One session: `play` acts it out in a lab of two hosts.
+    """One session; `play` lets it happen in a lab of two hosts.
 
-    `members` are (program, flags) of the two; `play` starts them.  `text` tells what
-    can be seen; `onlooker` is the rank of the replaying host.
+    `members` are (program, flags) of the two hosts, which `play` starts.  `text`
+    describes the session in the README; `onlooker` has flags of the host in
+    `node.conf`.
     """
 
     play: Callable[[Lab, "Case"], None]
@@ -39,7 +40,7 @@ class Case:
 
 
 def _both(lab: Lab, case: Case) -> None:
-    """Start the first as master, then the second as a backup."""
+    """Start the first host's daemon as master, then the second's as its backup."""
     first, second = lab.hosts
     await_rule(lab, first, first.start(*case.members[0]))
     await_state(second.start(*case.members[1]), "BACKUP")
@@ -207,7 +208,7 @@ def record(name: str) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Record the named cases, or all; the exit status."""
+    """Record the cases `names`, or all if it is empty; return the exit status."""
     if unknown := set(names) - set(CASES):
         print(f"unknown: {shlex.join(unknown)}; known: {' '.join(CASES)}")
         return 1

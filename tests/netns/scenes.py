@@ -1,6 +1,7 @@
-"""What the scenarios have in common: the programs, and how a calm group looks.
+"""Helpers that the scenarios share: pairs of programs, and waiting for a calm group.
 
-NETNS_PROGRAM=ucarp puts ucarp on both sides, to try the scenarios themselves.
+With NETNS_PROGRAM=ucarp, ucarp runs in place of carppcap too, which tests the scenarios
+themselves.
 """
 
 import os
@@ -20,32 +21,36 @@ MIXED = list(dict.fromkeys([(OURS, UCARP), (UCARP, OURS)]))
 ALL = list(dict.fromkeys([*MIXED, (OURS, OURS)]))
 
 mixed_pairs = pytest.mark.parametrize(("first", "second"), MIXED)
-"""carppcap and ucarp, and the other way round."""
+"""Parameters: carppcap first and ucarp second, and the other way round."""
 
 all_pairs = pytest.mark.parametrize(("first", "second"), ALL)
-"""The mixed pairs, and ours alone."""
+"""Parameters: the mixed pairs, and carppcap on both hosts."""
 
 any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([UCARP, OURS])))
-"""carppcap is tested beside ucarp, and beside itself."""
+"""Parameter: the program of the peer of carppcap, ucarp or carppcap."""
 
 any_program = pytest.mark.parametrize("program", list(dict.fromkeys([UCARP, OURS])))
-"""The same is expected of both programs."""
+"""Parameter: the program under test, ucarp or carppcap."""
 
 only_ours = pytest.mark.skipif(
     not IS_OURS_TESTED, reason="a promise that ucarp does not make"
 )
 
 PATIENT = "-r 10"
-"""Flags of a backup that needs a reason other than silence to act within 10 s."""
+"""Flags of a backup that waits at least 10 s for a silent master.  If it takes over
+earlier, it has another reason."""
 
 
 def await_state(daemon: Daemon, state: str) -> None:
-    """Return when the last state that `daemon` logged is `state`."""
+    """Wait until the last state that `daemon` logged is `state`."""
     wait_for(f"{daemon.log.stem} to be {state}", lambda: daemon.state == state)
 
 
 def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
-    """Return when `daemon` on `host` alone is master, and has been for `adverts`."""
+    """Wait until `daemon` on `host` is the only master and has all addresses.
+
+    The last `adverts` adverts on the wire must then be from `host`.
+    """
 
     def rules() -> bool:
         if daemon.state != "MASTER" or lab.holders != (host,) or not host.holds_all:
@@ -58,7 +63,7 @@ def await_rule(lab: Lab, host: Host, daemon: Daemon, adverts: int = 2) -> None:
 
 
 def await_adverts(lab: Lab, host: Host, count: int) -> None:
-    """Return when `host` has sent `count` more adverts."""
+    """Wait until `host` has sent `count` more adverts."""
     wanted = len(lab.wire.adverts(host.address)) + count
     wait_for(
         f"{count} adverts of {host}",
@@ -68,9 +73,10 @@ def await_adverts(lab: Lab, host: Host, count: int) -> None:
 
 
 def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
-    """Start (program, flags) on one host after the other; the first is master.
+    """Start a daemon on each host, given as (program, flags); return the daemons.
 
-    Each other one is a backup that has heard the master.
+    The first becomes master.  The others are started then, and are backups that have
+    heard the master.
     """
     master = lab.hosts[0].start(*members[0])
     await_rule(lab, lab.hosts[0], master, adverts=1)
@@ -86,14 +92,15 @@ def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
 
 
 def longest_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
-    """Return the longest time between two adverts of `host`."""
+    """Return the longest time between two successive adverts of `host`."""
     return max(after - before for before, after in _gaps(lab, host, since_ns))
 
 
 def longest_own_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
-    """Return the longest gap without what the machine itself stood still in it.
+    """Return the longest time between two successive adverts of `host`.
 
-    Not for scenarios that load the machine on purpose.
+    The time that the machine itself stood still does not count, so this is not for
+    scenarios that load the machine on purpose.
     """
     return max(
         after - before - lab.stalled_ns(before, after)
@@ -102,7 +109,7 @@ def longest_own_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
 
 
 def _gaps(lab: Lab, host: Host, since_ns: int) -> Iterable[tuple[int, int]]:
-    """Return the instants of each two adverts of `host` that follow each other."""
+    """Return the times of each two successive adverts of `host`."""
     return pairwise(
         advert.time_ns for advert in lab.wire.adverts(host.address, since_ns)
     )

@@ -1,4 +1,4 @@
-"""All that happened in a lab, in order, to find out why a scenario failed."""
+"""Lists all events in a lab in order, to find out why a scenario failed."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,10 @@ from tests.netns.wire import NS_PER_S, Advert, Arp, Packet
 def tell(
     daemons: Iterable[Daemon], packets: Iterable[Packet], changes: Iterable[Change]
 ) -> str:
-    """Return logs, frames and changes of addresses, in seconds from the first event."""
+    """Return logs, frames and changes of addresses as lines of text, in order.
+
+    Each line begins with the seconds since the first event.
+    """
     events = [
         (line.time_ns, f"{daemon}: {line.level} {line.text}")
         for daemon in daemons

@@ -1,10 +1,10 @@
-"""What carppcap survives: each promise, the test that holds it, what was measured.
+"""Makes a table of the faults that carppcap survives: promise, test, measurement.
 
     python -m tests.netns.survival [--write]
 
-Runs the scenarios of test_faults_*.py, a few at a time, so that they do not disturb
-each other's figures, and those of test_flood.py and test_replay_guard.py; prints a
-table, or writes it into README.rst.
+Runs the scenarios of test_faults_*.py, test_flood.py and test_replay_guard.py.  Only a
+few run at a time, so that they do not disturb each other's measurements.  Prints the
+table, or with --write puts it into README.rst.
 """
 
 import os
@@ -28,7 +28,7 @@ FAILED = "FAILED"
 
 @dataclass(slots=True)
 class Row:
-    """One promise; `figures` by the parameters it was tested with."""
+    """One promise; `figures` are its measurements, by the parameters of the test."""
 
     promise: str
     test: str
@@ -36,7 +36,7 @@ class Row:
 
 
 class Collector:
-    """A plugin of pytest that keeps what the scenarios return."""
+    """A plugin of pytest that collects the values that the scenarios return."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
@@ -44,7 +44,7 @@ class Collector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> None:
-        """Take the figure of a scenario that has just been called."""
+        """Add the result of a scenario that has just run to `rows`."""
         if call.when != "call" or not isinstance(item, pytest.Function):
             return
         promise = " ".join((item.obj.__doc__ or "").split())
@@ -74,7 +74,7 @@ def _cell(text: str, indent: str) -> list[str]:
 
 
 def main() -> int:
-    """Run everything; return 0 if every promise was kept."""
+    """Run all scenarios; return 0 if every promise was kept."""
     collector = Collector()
     files = [
         *sorted(map(str, HERE.glob("test_faults*.py"))),

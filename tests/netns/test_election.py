@@ -1,4 +1,4 @@
-"""Which host becomes master, and which one follows: carppcap and ucarp in one group."""
+"""Tests which host becomes master and which succeeds it, with carppcap and ucarp."""
 
 import signal
 import time
@@ -28,7 +28,7 @@ SLACK_NS = 20_000_000
 
 @all_pairs
 def test_without_preemption_the_first_master_stays(first: str, second: str) -> None:
-    """A better backup waits as long as it hears a master (README: no -P)."""
+    """Without -P, a backup that is better than the master leaves it in place."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 100"), (second, "-k 0"))
 
@@ -41,7 +41,7 @@ def test_without_preemption_the_first_master_stays(first: str, second: str) -> N
 
 @mixed_pairs
 def test_of_two_started_together_the_faster_wins(first: str, second: str) -> None:
-    """The shorter wait for a master ends first, and its advert stops the other."""
+    """The host that waits less becomes master; its advert keeps the other a backup."""
     with Lab(2) as lab:
         better = lab.hosts[1].start(first, "-k 0")
         worse = lab.hosts[0].start(second, "-k 200 -r 6")
@@ -65,14 +65,14 @@ def test_killed_master_is_replaced(first: str, second: str) -> None:
         silence_ns = claim.time_ns - last.time_ns
         assert silence_ns > 3 * NS_PER_S + 50 * SKEW_NS - SLACK_NS
         assert lab.wire.announcements(lab.hosts[1].mac, last.time_ns)
-        if second == OURS != UCARP:  # ucarp takes up to a second more.
+        if second == OURS != UCARP:  # ucarp takes up to a second longer.
             bound_ns = 3 * NS_PER_S + 50 * SKEW_NS + NS_PER_S // 2
             assert silence_ns < bound_ns + lab.stalled_ns(last.time_ns, claim.time_ns)
 
 
 @all_pairs
 def test_preferred_backup_takes_over(first: str, second: str) -> None:
-    """With -P a longer interval is no reason to wait, and the longer one yields."""
+    """A backup with -P takes over from a master with a longer interval at once."""
     with Lab(2) as lab:
         old = lab.hosts[0].start(first, "-k 100")
         await_rule(lab, lab.hosts[0], old)
@@ -89,7 +89,7 @@ def test_preferred_backup_takes_over(first: str, second: str) -> None:
 
 
 def _two_masters(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
-    """Yield two masters that do not hear each other until the first one rejoins."""
+    """Return two masters that do not hear each other until the first host rejoins."""
     lab.hosts[0].isolate()
     daemons = [
         host.start(*member) for host, member in zip(lab.hosts, members, strict=True)
@@ -107,7 +107,7 @@ def _two_masters(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
 def test_of_two_equal_masters_the_lower_address_stays(
     first: str, second: str, addresses: tuple[str, str]
 ) -> None:
-    """The last octet decides first, so that 10.0.1.1 goes before 10.0.0.2."""
+    """The last octet is compared first, so 10.0.1.1 stays master and not 10.0.0.2."""
     with Lab(2, addresses=addresses, prefix_length=16) as lab:
         lower, higher = _two_masters(lab, (first, "-k 20"), (second, "-k 20"))
 
@@ -120,7 +120,7 @@ def test_of_two_equal_masters_the_lower_address_stays(
 
 @mixed_pairs
 def test_better_of_two_masters_reasserts(first: str, second: str) -> None:
-    """It announces the address again, and the worse one lets go of it."""
+    """The better master announces the address again, and the worse one releases it."""
     with Lab(2) as lab:
         better, worse = _two_masters(lab, (first, "-k 0"), (second, "-k 60"))
 
@@ -132,13 +132,13 @@ def test_better_of_two_masters_reasserts(first: str, second: str) -> None:
         assert better.states == ["BACKUP", "MASTER"]
         if better.logged("reasserting control of VIP"):
             assert lab.wire.announcements(lab.hosts[0].mac, joined_ns)
-        else:  # The worse one heard the better one first, and never advertised.
+        else:  # The worse master yielded before it sent an advert to the better one.
             assert worse.logged("Preferred master advertised")
 
 
 @mixed_pairs
 def test_equals_started_together_end_with_one_master(first: str, second: str) -> None:
-    """There is exactly one master, and it stays."""
+    """Two equal hosts that start together end with one master, which stays."""
     with Lab(2) as lab:
         daemons = [
             host.start(program, "-k 20")
@@ -158,7 +158,7 @@ def test_equals_started_together_end_with_one_master(first: str, second: str) ->
 
 @all_pairs
 def test_usr2_hands_over(first: str, second: str) -> None:
-    """The master steps down for 3 s, long enough for the backup to take over."""
+    """On SIGUSR2 the master steps down for 3 s, in which the backup takes over."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 0"), (second, "-k 0"))
 
@@ -171,7 +171,7 @@ def test_usr2_hands_over(first: str, second: str) -> None:
 
 @any_program
 def test_usr2_leaves_the_backup_time(program: str) -> None:
-    """After the pause of 3 s comes a whole master-down time, as after a start."""
+    """After the pause of 3 s a host waits a whole master-down interval, as at start."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-r 2")
@@ -188,7 +188,7 @@ def test_usr2_leaves_the_backup_time(program: str) -> None:
     "programs", dict.fromkeys([(OURS, UCARP, OURS), (UCARP, OURS, UCARP)])
 )
 def test_three_hosts_survive_two_masters(programs: tuple[str, str, str]) -> None:
-    """The longest interval waits longest, so the hosts follow each other in order."""
+    """Of three hosts the one with the longest wait succeeds last."""
     flags = ("-k 0", "-k 40", "-k 40 -r 6")
     with Lab(3) as lab:
         daemons = start_group(lab, *zip(programs, flags, strict=True))
@@ -203,7 +203,7 @@ def test_three_hosts_survive_two_masters(programs: tuple[str, str, str]) -> None
 
 @only_ours
 def test_intervals_below_a_second_are_stable() -> None:
-    """With -b 0, -k 20 and -k 40 one master stays; ucarp flaps once a second."""
+    """With -b 0, -k 20 and -k 40 one master stays; with ucarp both would alternate."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-b 0 -k 20"), (OURS, "-b 0 -k 40"))
 

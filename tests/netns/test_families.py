@@ -1,4 +1,4 @@
-"""Groups of several addresses, of IPv4, of IPv6 and of both, on a real wire."""
+"""Tests groups with several addresses of IPv4, of IPv6 and of both, on a real wire."""
 
 import signal
 import socket
@@ -24,10 +24,10 @@ pytestmark = only_ours
 
 SKEW_NS = NS_PER_S // 256
 NOISE_NS = NS_PER_S
-"""What two cores that run sixteen scenarios may add to a fail-over."""
+"""How much longer a fail-over may take when two cores run sixteen scenarios."""
 
 AT_ONCE_NS = NS_PER_S
-"""A hand-over that waits for no silence; three seconds would be such a wait."""
+"""Limit of a hand-over in which no host waits 3 s for a silent master."""
 
 CARP_GROUP6 = IPv6Address("ff02::12")
 CARP_GROUP6_MAC = bytes.fromhex("333300000012")
@@ -40,13 +40,13 @@ VIPS6 = ("fd09::100", "fd09::99")
 GROUPS = {"4": VIPS4, "6": VIPS6, "46": (*VIPS4, *VIPS6)}
 
 each_group = pytest.mark.parametrize("families", list(GROUPS))
-"""Several addresses of IPv4, of IPv6, and of both."""
+"""Parameter: groups with several addresses of IPv4, of IPv6 and of both."""
 
 FAST = "-b 0 -k 64 -r 4"
-"""Four adverts a second, and a second of silence until a master is dead."""
+"""Flags for four adverts a second and a master-down interval of about 1 s."""
 
 FAST_BACKUP = "-b 0 -k 80 -r 8"
-"""A worse one, that no stall of a busy machine makes a master."""
+"""Flags of a worse host, whose wait of 2.5 s outlasts the stalls of a busy machine."""
 
 
 def _lab(families: str, hosts: int = 2) -> Lab:
@@ -54,7 +54,10 @@ def _lab(families: str, hosts: int = 2) -> Lab:
 
 
 def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon]:
-    """A master on the first host and its backup, that has heard it, on the second."""
+    """Start a master on the first host, and on the second a backup that has heard it.
+
+    Return both daemons.
+    """
     master = lab.hosts[0].start(OURS, first)
     await_rule(lab, lab.hosts[0], master)
     backup = lab.hosts[1].start(OURS, second)
@@ -70,7 +73,7 @@ def _assert_never_shared(lab: Lab) -> None:
 
 @each_group
 def test_power_cut(families: str) -> str:
-    """A dead master's addresses, all of them, are back after the master-down time."""
+    """All addresses of a dead master answer again after the master-down interval."""
     with _lab(families, 3) as lab:
         _, backup = _pair(lab, "-k 0", "-k 50")
         with pinging(lab) as pingers:
@@ -87,7 +90,7 @@ def test_power_cut(families: str) -> str:
 
 @each_group
 def test_killed_process(families: str) -> None:
-    """What `kill -9` left behind is taken over, and removed by the next start."""
+    """Addresses left by `kill -9` are taken over, and removed by the next start."""
     with _lab(families, 3) as lab:
         master, backup = _pair(lab)
         with pinging(lab) as pingers:
@@ -104,7 +107,7 @@ def test_killed_process(families: str) -> None:
 
 @each_group
 def test_farewell(families: str) -> None:
-    """A gentle stop hands over every address at once, and none is ever shared."""
+    """A gentle stop hands over every address at once; no address has two holders."""
     with _lab(families, 3) as lab:
         master, backup = _pair(lab, "-z -k 0", "-k 50")
         with pinging(lab) as pingers:
@@ -122,7 +125,7 @@ def test_farewell(families: str) -> None:
 
 @each_group
 def test_preemption(families: str) -> None:
-    """A better host takes every address from a worse one, at once."""
+    """A better host with -P takes every address from a worse one at once."""
     with _lab(families, 3) as lab:
         worse = lab.hosts[0].start(OURS, FAST_BACKUP)
         await_rule(lab, lab.hosts[0], worse)
@@ -140,7 +143,7 @@ def test_preemption(families: str) -> None:
 
 @each_group
 def test_pulled_cable(families: str) -> None:
-    """A master without carrier lets go; plugged in again it is a backup."""
+    """A master without carrier steps down; with it again, it stays backup."""
     with _lab(families) as lab:
         master, backup = _pair(lab)
 
@@ -155,7 +158,7 @@ def test_pulled_cable(families: str) -> None:
 
 
 def _statuses_by_tshark(capture: Path) -> set[tuple[str, ...]]:
-    """The status of every checksum in adverts of either family; 1 is good."""
+    """Return every (IP version, IP checksum, CARP checksum) of adverts; 1 is good."""
     fields = ("ip.version", "ip.checksum.status", "carp.checksum.status")
     printed = subprocess.run(
         [
@@ -172,7 +175,7 @@ def _statuses_by_tshark(capture: Path) -> set[tuple[str, ...]]:
 
 
 def _faults_by_tshark(capture: Path) -> str:
-    """What tshark finds wrong; that an address has moved is none of it."""
+    """Return tshark's complaints, except that an address has moved to another MAC."""
     chosen = "_ws.malformed || _ws.expert.severity >= 0x600000"
     return subprocess.run(
         [
@@ -213,7 +216,10 @@ def test_foreign_decoders_find_no_fault_in_either_family() -> None:
 
 
 def test_adverts_of_both_families() -> None:
-    """Each interval has one of each, alike but for the counter, to its own group."""
+    """In each interval a master sends one advert of each family, to its group.
+
+    They differ in the counter, but not in advbase and advskew.
+    """
     with _lab("46") as lab:
         [host, _] = lab.hosts
         master = host.start(OURS, "-b 0 -k 64 -r 1")
@@ -234,7 +240,10 @@ def test_adverts_of_both_families() -> None:
 
 
 def test_announcements_of_every_address() -> None:
-    """An ARP request or an advertisement each, at once and two adverts later."""
+    """A new master announces every address at once, and again two adverts later.
+
+    It sends a gratuitous ARP or a neighbour advertisement for each.
+    """
     with _lab("46") as lab:
         [host, _] = lab.hosts
         master = host.start(OURS, "-b 0 -k 128 -r 1")
@@ -265,7 +274,7 @@ def test_announcements_of_every_address() -> None:
 
 
 def test_order_of_addresses_does_not_matter() -> None:
-    """Hosts that name the same addresses in another order, or twice, are one group."""
+    """Hosts with the same addresses in another order, or twice, are in one group."""
     with _lab("46") as lab:
         master = lab.hosts[0].start(OURS, FAST)
         await_rule(lab, lab.hosts[0], master)
@@ -280,7 +289,7 @@ def test_order_of_addresses_does_not_matter() -> None:
 
 @pytest.mark.parametrize("vips", [VIPS4, VIPS6, (*VIPS4, "fd09::99", "fd09::98")])
 def test_another_set_of_addresses_is_another_group(vips: tuple[str, ...]) -> None:
-    """With one address more, less or changed, neither host believes the other."""
+    """Hosts whose sets of addresses differ refuse each other's adverts."""
     with _lab("46") as lab:
         master = lab.hosts[0].start(OURS, FAST)
         await_rule(lab, lab.hosts[0], master)
@@ -297,7 +306,7 @@ def test_another_set_of_addresses_is_another_group(vips: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("numbers6", [("1", "2"), ("2", "1")], ids=["same", "crossed"])
 @pytest.mark.parametrize("families", ["6", "46"])
 def test_tie(families: str, numbers6: tuple[str, str]) -> None:
-    """Two equal masters meet: the lower address stays, the first family decides."""
+    """Of two equal masters the one with the lower address in the first family stays."""
     addresses6 = [f"fd09::{number}" for number in numbers6]
     with Lab(2, families=families, addresses6=addresses6, vips=GROUPS[families]) as lab:
         lab.hosts[0].isolate()
@@ -322,7 +331,7 @@ def _loses(version: int, data: bytes) -> bool:
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_one_family_lost_on_the_way(version: int) -> None:
-    """Adverts that arrive in the other family keep a backup still; the log tells."""
+    """Adverts of one family keep a host backup; it logs that the other is lost."""
     with _lab("46") as lab, Cable(lab.hosts[1]) as cable:
         master, backup = _pair(lab, second="-b 0 -k 80 -r 5")
 
@@ -333,7 +342,7 @@ def test_one_family_lost_on_the_way(version: int) -> None:
         assert cable.inward.lost
         assert (master.states, backup.states) == (["BACKUP", "MASTER"], ["BACKUP"])
 
-        # What is left decides alone: its end is that of the master.
+        # The family that still arrives decides alone: without it the master is dead.
         other = 10 - version
         cable.inward.loses = partial(_loses, other)
         await_adverts(lab, lab.hosts[0], 12)
@@ -344,7 +353,7 @@ def test_one_family_lost_on_the_way(version: int) -> None:
 
 @each_group
 def test_scripts_are_told_why(families: str) -> None:
-    """What the environment of real scripts is, from start to end."""
+    """Scripts get the states and the cause of each change in their environment."""
     with _lab(families) as lab:
         [host, _] = lab.hosts
         notes = lab.directory / "notes"
@@ -382,7 +391,10 @@ def test_scripts_are_told_why(families: str) -> None:
 
 @pytest.mark.parametrize("lost", [4, 6])
 def test_source_address_lost_in_one_family(lost: int) -> None:
-    """A master goes on in the other family; without either it is none any more."""
+    """A master without a source address in one family goes on with the other.
+
+    If it has none in either family, it steps down.
+    """
     with _lab("46") as lab:
         host, other = lab.hosts
         master, backup = _pair(lab)
@@ -405,7 +417,7 @@ def test_source_address_lost_in_one_family(lost: int) -> None:
 
 
 def test_ipv6_source_is_chosen() -> None:
-    """Without -s the link-local address is the source, for it cannot be the shared."""
+    """Without -s the source is the link-local address, which is never a virtual one."""
     with _lab("6") as lab:
         master = lab.hosts[0].start(OURS, FAST, sources=())
         backup = lab.hosts[1].start(OURS, FAST_BACKUP, sources=())
@@ -419,7 +431,7 @@ def test_ipv6_source_is_chosen() -> None:
 
 
 def _send(host: Host, frames: Sequence[bytes]) -> None:
-    """Put frames on the wire at `host`, as an attacker would."""
+    """Send `frames` from `host`, as an attacker would."""
 
     def send() -> None:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packets:
@@ -432,10 +444,10 @@ def _send(host: Host, frames: Sequence[bytes]) -> None:
 
 @pytest.mark.parametrize("families", ["6", "46"])
 def test_replayed_adverts_do_not_keep_a_master_alive(families: str) -> None:
-    """A dead master's adverts, sent again and again, put its successor off once."""
+    """Replayed adverts of a dead master do not stop its successor from taking over."""
     with _lab(families, 3) as lab:
         _, backup = _pair(lab, FAST, "-b 0 -k 80 -r 4")
-        # What the backup has not heard is late, not old.
+        # Only adverts that the backup has heard are replays; others are just late.
         heard_ns = backup.logged("Switching to state: BACKUP")[0].time_ns
         recorded = [advert.frame.data for advert in lab.wire.adverts(since_ns=heard_ns)]
 
@@ -457,7 +469,7 @@ def test_replayed_adverts_do_not_keep_a_master_alive(families: str) -> None:
 @needs_faketime
 @pytest.mark.parametrize("families", ["6", "46"])
 def test_a_clock_behind_is_told(families: str) -> None:
-    """A master whose clock is an hour late is told so by a hint, and then believed."""
+    """A master whose clock is an hour behind gets a hint, and is then believed."""
     with _lab(families) as lab:
         host, other = lab.hosts
         clock = lab.directory / "clock"

@@ -1,4 +1,4 @@
-"""What a host does to its daemon: logs that jam, scripts that stay, clocks set."""
+"""Tests faults of the host: full logs, scripts that do not end, clocks that are set."""
 
 import fcntl
 import os
@@ -29,23 +29,26 @@ STAYED_MASTER, STAYED_BACKUP = ["BACKUP", "MASTER"], ["BACKUP"]
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 4096
 LINES = 150
-"""More than such a pipe or a syslog socket holds."""
+"""Number of lines that neither such a pipe nor a syslog socket can hold."""
 
 
 def _printing_to(path: Path | str) -> tuple[str, ...]:
-    """The words before a command whose output is to go there."""
+    """Return the words to put before a command so that it prints to `path`."""
     return ("sh", "-c", f'exec "$@" >>{path} 2>&1', "sh")
 
 
 def _chatter(daemon: Daemon) -> None:
-    """Has it log `LINES` lines, one by one."""
+    """Let `daemon` log `LINES` lines, one by one."""
     for _ in range(LINES):
         daemon.signal(signal.SIGUSR1)
         time.sleep(0.005)
 
 
 def _survives(lab: Lab, daemon: Daemon) -> str:
-    """The daemon on the first host, whose log is jammed, rules on and leaves gently."""
+    """Check that a master whose log is full sends adverts in time and stops gently.
+
+    `daemon` runs on the first host of `lab`.  Return what was measured, in words.
+    """
     host = lab.hosts[0]
     wait_for("the address", lambda: lab.holders == (host,))
     await_adverts(lab, host, 1)
@@ -62,7 +65,7 @@ def _survives(lab: Lab, daemon: Daemon) -> str:
 
 
 def _full_disk(host: Host) -> Path:
-    """A directory on a small disk that the file `fill` has filled."""
+    """Return a directory on a small disk that is full because of its file `fill`."""
     mounted = host.lab.directory / "mounted"
     mounted.mkdir()
     host.run("mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(mounted))
@@ -73,7 +76,7 @@ def _full_disk(host: Host) -> Path:
 @any_program
 @pytest.mark.parametrize("disk", ["/dev/full", "tmpfs"])
 def test_full_disk(program: str, disk: str) -> str:
-    """With no room for its log it adverts, runs scripts and stops gently as ever."""
+    """With no room for its log a daemon sends adverts, runs scripts, stops as usual."""
     with Lab(1) as lab:
         [host] = lab.hosts
         log = _full_disk(host) / "log" if disk == "tmpfs" else Path(disk)
@@ -104,7 +107,7 @@ def test_disk_with_room_again() -> str:
 
 @only_ours
 def test_reader_that_stops_reading() -> str:
-    """A full pipe or a terminal held by Ctrl-S holds up nothing; losses are told."""
+    """A full pipe or a terminal held by Ctrl-S delays nothing; the log tells losses."""
     with Lab(1) as lab:
         [host] = lab.hosts
         pipe = lab.directory / "pipe"
@@ -126,7 +129,7 @@ def test_reader_that_stops_reading() -> str:
 
 
 def _read(reader: int) -> str:
-    """What is in the pipe, if anything."""
+    """Return the text in the pipe, empty if there is none."""
     with suppress(BlockingIOError):
         return os.read(reader, 65536).decode()
     return ""
@@ -134,7 +137,7 @@ def _read(reader: int) -> str:
 
 @contextmanager
 def _jammed_syslog(host: Host) -> Iterator[socket.socket]:
-    """Give `host` a /dev/log that is full and never read."""
+    """Give `host` a /dev/log that no process reads; yield its socket."""
     own = host.lab.directory / "dev"
     own.mkdir()
     host.run(
@@ -151,7 +154,7 @@ def _jammed_syslog(host: Host) -> Iterator[socket.socket]:
 
 @only_ours
 def test_syslog_that_blocks() -> str:
-    """A syslog that takes nothing holds up nothing; losses are counted."""
+    """A syslog that takes no lines delays nothing; lost lines are counted."""
     with Lab(1) as lab:
         [host] = lab.hosts
         with _jammed_syslog(host) as syslog:
@@ -178,7 +181,7 @@ def _read_all(syslog: socket.socket) -> list[str]:
 
 
 def _processes(host: Host) -> list[str]:
-    """The command lines of what runs in the network of `host`."""
+    """Return the command lines of the processes in the network of `host`."""
     wanted = os.readlink(f"/proc/{host.namespace.pid}/ns/net")
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
@@ -197,7 +200,7 @@ def _script(lab: Lab, name: str, *lines: str) -> Path:
 
 @any_program
 def test_script_that_leaves_a_process_behind(program: str) -> str:
-    """No process that a script leaves behind is waited for, not even at the end."""
+    """No daemon waits for a process that a script left behind, not even at its end."""
     with Lab(1) as lab:
         [host] = lab.hosts
         up = _script(lab, "leaves", "setsid sleep 1000 &", f'exec {lab.up} "$@"')
@@ -220,7 +223,7 @@ def test_script_that_leaves_a_process_behind(program: str) -> str:
 
 @only_ours
 def test_script_that_hangs_with_all_it_started() -> str:
-    """A script that hangs is killed with all its session; meanwhile adverts go on."""
+    """A script that hangs is killed with its whole session; meanwhile adverts go on."""
     with Lab(1) as lab:
         [host] = lab.hosts
         up = _script(
@@ -239,7 +242,7 @@ def test_script_that_hangs_with_all_it_started() -> str:
         await_rule(lab, host, daemon)
         gap_ns = longest_own_gap_ns(lab, host)
 
-        # The address is there, whatever became of the script.
+        # The script added the address before it hung, so the host stays master.
         assert daemon.states == STAYED_MASTER
         assert gap_ns < 1.5 * NS_PER_S
         return f"longest gap between adverts {gap_ns / NS_PER_S:.2f} s, nothing left"
@@ -257,7 +260,7 @@ needs_faketime = pytest.mark.skipif(
 
 
 def with_clock(clock: Path) -> tuple[str, ...]:
-    """The words before a command whose wall clock is to follow the file `clock`."""
+    """Return the words before a command so that its clock follows the file `clock`."""
     clock.write_text("+0\n")
     return (
         "env",
@@ -276,7 +279,7 @@ STEPS = ("-3600", "+3600", "+0", "-5", "+1.5")
 @needs_faketime
 @any_peer
 def test_clock_of_the_master_is_set(peer: str) -> str:
-    """A master whose clock is set, by an hour or by seconds, adverts as before."""
+    """A master whose clock is set by an hour or by seconds sends adverts as before."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         host = lab.hosts[0]
@@ -298,7 +301,7 @@ def test_clock_of_the_master_is_set(peer: str) -> str:
 @needs_faketime
 @any_peer
 def test_clock_of_the_backup_is_set(peer: str) -> str:
-    """A backup whose clock is set waits neither less nor longer for the master."""
+    """A backup whose clock is set waits for the master exactly as long as before."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         master = lab.hosts[0].start(peer, "-k 0")

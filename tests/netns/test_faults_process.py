@@ -1,4 +1,4 @@
-"""Processes that are stopped, killed, starved, or short of memory and descriptors."""
+"""Tests daemons that are stopped, killed, starved, or short of memory and the like."""
 
 import os
 import resource
@@ -61,7 +61,7 @@ def test_stopped_backup(peer: str, seconds: int) -> str:
 @any_peer
 @pytest.mark.parametrize("seconds", [1, 6])
 def test_stopped_master(peer: str, seconds: int) -> str:
-    """A master that stood still for a moment stays; if replaced, one yields at once."""
+    """A master that stood still stays master; a successor, if any, yields at once."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
 
@@ -92,7 +92,7 @@ def test_master_in_a_crash_loop(peer: str) -> str:
             lab.hosts[0].daemons[-1].kill()
             killed_ns = time.time_ns()
             again = lab.hosts[0].start(OURS, "-k 0")
-            # A start takes longer on a busy machine; what it has to do is certain.
+            # Wait for the steps of a start, which may take longer on a busy machine.
             await_state(again, "BACKUP")
             wait_for("the address to be free", lambda: lab.hosts[0] not in lab.holders)
             time.sleep(0.3)
@@ -127,7 +127,7 @@ def test_backup_in_a_crash_loop(peer: str) -> str:
 @only_ours
 @any_peer
 def test_no_more_memory(peer: str) -> str:
-    """Without a byte of memory more than it has, it takes over and gives back."""
+    """A daemon that can get no more memory still takes over, and yields afterwards."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         [size_kb] = [
@@ -152,7 +152,7 @@ def test_no_more_memory(peer: str) -> str:
 
 
 def _limit_descriptors(daemon: Daemon, limit: int) -> None:
-    """From now on every descriptor it opens must be below `limit`."""
+    """Allow `daemon` to open only descriptors below `limit` from now on."""
     _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, hard))
 
@@ -164,7 +164,7 @@ def _highest_descriptor(daemon: Daemon) -> int:
 @only_ours
 @any_peer
 def test_no_more_descriptors(peer: str) -> str:
-    """Without a descriptor more than it has, it takes over and gives back."""
+    """A daemon that can open no more files still takes over, and yields afterwards."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         _limit_descriptors(ours, _highest_descriptor(ours) + 1)
@@ -182,7 +182,7 @@ def test_no_more_descriptors(peer: str) -> str:
 
 @any_program
 def test_too_many_descriptors_inherited(program: str) -> str:
-    """Started with 1 100 open descriptors inherited, it works as ever."""
+    """A daemon that inherits 1 100 open descriptors works as usual."""
     leaky = 'ulimit -n 4096; for n in {3..1102}; do eval "exec $n</dev/null"; done'
     with Lab(1) as lab:
         [host] = lab.hosts
@@ -200,7 +200,7 @@ def test_too_many_descriptors_inherited(program: str) -> str:
 @only_ours
 @any_peer
 def test_descriptors_taken_away_from_the_backup(peer: str) -> str:
-    """A backup that cannot start its up script says so, steps aside, and recovers."""
+    """A backup that cannot start its up script logs that, steps aside, and recovers."""
     with Lab(2) as lab:
         _, ours = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
         _limit_descriptors(ours, 3)
@@ -220,7 +220,7 @@ def test_descriptors_taken_away_from_the_backup(peer: str) -> str:
 @only_ours
 @any_peer
 def test_descriptors_taken_away_from_the_master(peer: str) -> str:
-    """A master that cannot start its down script says so, and tries until it can."""
+    """A master that cannot start its down script logs that, and tries until it can."""
     with Lab(2) as lab:
         ours = lab.hosts[0].start(OURS, "-k 50")
         await_rule(lab, lab.hosts[0], ours)
@@ -241,7 +241,7 @@ def test_descriptors_taken_away_from_the_master(peer: str) -> str:
 
 @only_ours
 def test_interface_recreated_without_descriptors() -> str:
-    """If a recreated interface cannot be opened, it says so, and tries until it can."""
+    """If a recreated interface cannot be opened, the log says so; it is tried again."""
     with Lab(1) as lab:
         [host] = lab.hosts
         ours = host.start(OURS, "-r 1")
@@ -283,7 +283,7 @@ def _busy_loops(processor: int, count: int) -> Iterator[None]:
 @only_ours
 @pytest.mark.alone
 def test_starved_of_processor_time() -> str:
-    """Beside two busy loops on its only core it keeps intervals of 1 s and 100 ms."""
+    """Beside two busy loops on one core, a daemon keeps intervals of 1 s and 100 ms."""
     processor = max(os.sched_getaffinity(0))
     pinned = ("taskset", "-c", str(processor))
     groups = {7: ("-k 0", "-k 50"), 8: ("-b 0 -k 26", "-b 0 -k 30")}

@@ -1,4 +1,4 @@
-"""What the wire does to frames, and cables and interfaces that come and go."""
+"""Tests faults of the wire: lost, late and doubled frames, flapping links."""
 
 import os
 import time
@@ -23,22 +23,25 @@ from tests.netns.wire import NS_PER_S
 
 SKEW_NS = NS_PER_S // 256
 SLACK_NS = NS_PER_S // 100
-"""How far the kernel's stamp of an advert may be from ours."""
+"""How far the kernel's time stamp of an advert may be from that of the relay."""
 
 STAYED_MASTER, STAYED_BACKUP = ["BACKUP", "MASTER"], ["BACKUP"]
 
 
 def _turn_bad(cable: Cable, weather: Quality) -> None:
-    """Give `cable` its `weather`, once an advert has come through.
+    """Give `cable` the quality `weather` once it has delivered an advert.
 
-    Otherwise the first take-over could come before anything that it can be judged by.
+    Every take-over is judged by the last advert delivered before it.
     """
     wait_for("an advert through the cable", lambda: cable.inward.delivered)
     cable.treat(weather)
 
 
 def _deserved_take_overs(cable: Cable, backup: Daemon, master_down_ns: int) -> int:
-    """Return how often `backup` became master, each time after enough silence."""
+    """Return how often `backup` became master.
+
+    Check that each time no advert was delivered during the master-down interval.
+    """
     claims = backup.logged("Switching to state: MASTER")
     for claim in claims:
         heard_ns = max(
@@ -53,7 +56,7 @@ def _deserved_take_overs(cable: Cable, backup: Daemon, master_down_ns: int) -> i
 
 @all_pairs
 def test_loss_and_jitter(first: str, second: str) -> str:
-    """With one advert in ten lost, the others 10 to 50 ms late, the master stays."""
+    """With one advert in ten lost, and the rest 10 to 50 ms late, the master stays."""
     weather = Quality(loss=0.1, delay_ms=30, jitter_ms=20)
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
@@ -72,7 +75,7 @@ def test_loss_and_jitter(first: str, second: str) -> str:
 @only_ours
 @pytest.mark.parametrize("loss", [0.1, 0.3])
 def test_loss_and_jitter_at_100_ms(loss: float) -> str:
-    """At 100 ms only three adverts lost in a row make a second master, briefly."""
+    """At 100 ms only three lost adverts in a row make two masters, and only briefly."""
     weather = Quality(loss=loss, delay_ms=30, jitter_ms=20)
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-b 0 -k 26"), (OURS, "-b 0 -k 30"))
@@ -98,7 +101,7 @@ def test_loss_and_jitter_at_100_ms(loss: float) -> str:
 
 @all_pairs
 def test_doubled_and_overtaking_frames(first: str, second: str) -> str:
-    """Every frame twice, up to 1.9 s late, in any order: nothing changes."""
+    """Frames that arrive twice, up to 1.9 s late and in any order, change nothing."""
     weather = Quality(doubling=1.0, delay_ms=950, jitter_ms=950)
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
@@ -134,7 +137,7 @@ def test_doubled_frames_during_an_election(first: str, second: str) -> str:
 @all_pairs
 @pytest.mark.parametrize("cut", ["to the backup", "to the master", "both ways"])
 def test_partition(first: str, second: str, cut: str) -> str:
-    """A deaf backup takes over; an interval after healing the better host is master."""
+    """A backup that hears nothing takes over, and yields once it hears the master."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
         with bad_cables(lab.hosts[1], quality=SOUND) as [cable]:
@@ -168,7 +171,7 @@ def test_partition(first: str, second: str, cut: str) -> str:
 
 
 def _flap(host: Host, times: int) -> None:
-    """Pull and plugs the cable, at once and without looking."""
+    """Pull and plug the cable quickly `times` times; then wait for the link."""
     for _ in range(times):
         host.pull_cable()
         time.sleep(0.05)
@@ -180,7 +183,7 @@ def _flap(host: Host, times: int) -> None:
 @only_ours
 @any_peer
 def test_flapping_cable_of_the_master(peer: str) -> str:
-    """Twenty quick flaps of a master's cable are one fail-over."""
+    """Twenty quick flaps of a master's cable cause one fail-over."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0"), (peer, "-k 50"))
 

@@ -1,4 +1,4 @@
-"""Frames that are no adverts of the group, as many as this machine can send."""
+"""Tests a group under a flood of other frames, as many as this machine can send."""
 
 import time
 
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.alone
 
 LASTS_S = 2.0
 RATE_MIN = 5_000
-"""Less is no flood; how much more it is depends on what else the machine does."""
+"""The lowest rate that is a flood; the real rate depends on the machine's load."""
 
 GROWTH_MAX_MB = 0.5
 LINES_MAX = 400
-"""The log's limit is 256 names a minute, for some hundreds of thousands of frames."""
+"""Limit for the lines of the log, which names at most 256 senders a minute."""
 
 NARROWED = "narrowing the capture filter"
 WIDENED = "Flood over after"
@@ -74,7 +74,7 @@ def test_flood_of_each_kind() -> str:
 
 @only_ours
 def test_after_a_flood() -> str:
-    """When it is over the log says so, and a wrong TTL is named again."""
+    """After a flood the log says that it is over, and names a wrong TTL again."""
     with Lab(2) as lab:
         host, stranger = lab.hosts
         daemon = host.start(OURS, "-r 1")
@@ -96,7 +96,7 @@ def test_after_a_flood() -> str:
 
 @only_ours
 def test_newcomer_under_a_flood() -> str:
-    """Also under a flood, two masters find each other within twelve intervals."""
+    """Even under a flood, the worse of two masters yields within twelve intervals."""
     with Lab(3) as lab:
         host, better, stranger = lab.hosts
         master = host.start(OURS, "-r 1 -k 10")

@@ -1,4 +1,4 @@
-"""What goes over the wire, byte by byte, next to what ucarp sends."""
+"""Compares the frames on the wire byte by byte with those of ucarp."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.netns.scenes import (
 )
 from tests.netns.wire import Advert, Frame, read_capture
 
-# Where a frame may differ: IP id and checksum; CARP checksum, counter and digest.
+# The parts that may differ: IP id and checksum; CARP checksum, counter and digest.
 IP_ID, IP_CHECKSUM = slice(18, 20), slice(24, 26)
 CARP_CHECKSUM_TO_END = slice(40, 70)
 FREE = (IP_ID, IP_CHECKSUM, CARP_CHECKSUM_TO_END)
@@ -32,7 +32,7 @@ needs_real_root = pytest.mark.skipif(
 
 
 def _comparable(advert: Advert) -> bytes:
-    """The frame with zeros where two honest senders differ."""
+    """Return the frame of `advert` with zeros in the parts that may differ (`FREE`)."""
     assert advert.checksums_good
     data = bytearray(advert.frame.data)
     for part in FREE:
@@ -43,7 +43,11 @@ def _comparable(advert: Advert) -> bytes:
 def _frames_of_a_master(
     program: str, flags: str
 ) -> tuple[set[bytes], list[bytes], int]:
-    """Return (adverts, announcements, adverts between the two announcements)."""
+    """Return the frames of a master that runs alone.
+
+    These are its different adverts (`_comparable`), its two announcements, and the
+    number of adverts between the announcements.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         master = host.start(program, flags)
@@ -60,7 +64,7 @@ def _frames_of_a_master(
 
 
 def test_frames_equal_those_of_ucarp() -> None:
-    """Adverts and announcements, with all that is said about rank in other values."""
+    """Adverts and announcements equal those of ucarp, with flags that set the rank."""
     flags = "-b 1 -k 37 -r 1"
 
     adverts, announcements, between = _frames_of_a_master(OURS, flags)
@@ -73,7 +77,7 @@ def test_frames_equal_those_of_ucarp() -> None:
 
 
 def test_broadcast_frames_equal_those_of_ucarp() -> None:
-    """The same with -M and another group."""
+    """With -M and another group, too, all frames equal those of ucarp."""
     flags = "-M --mcastip=239.1.2.3 -r 1"
 
     adverts, announcements, _ = _frames_of_a_master(OURS, flags)
@@ -93,7 +97,10 @@ def seen_by_tcpdump(capture: Path, chosen: str) -> str:
 
 
 def _checksums_by_tshark(capture: Path) -> list[str]:
-    """One "IP CARP" line for each advert; 1 is good, 0 bad, 2 not checked."""
+    """Return a line for each advert: the status of its IP and of its CARP checksum.
+
+    1 is good, 0 bad, 2 not checked.
+    """
     return subprocess.run(
         [
             *("tshark", "-r", str(capture), "-Y", "carp", "-T", "fields"),
@@ -110,7 +117,7 @@ def _checksums_by_tshark(capture: Path) -> list[str]:
 @needs_real_root
 @any_program
 def test_foreign_decoders_find_no_fault(program: str) -> None:
-    """tcpdump and tshark agree that every checksum is right, farewell included."""
+    """tcpdump and tshark find every checksum right, also that of the farewell."""
     with Lab(2) as lab:
         master, _ = start_group(lab, (program, "-z -k 10"), (program, "-k 100"))
         await_adverts(lab, lab.hosts[0], 3)
@@ -119,7 +126,7 @@ def test_foreign_decoders_find_no_fault(program: str) -> None:
         await_adverts(lab, lab.hosts[1], 3)
 
         capture = lab.wire.path
-        # First, as the capture grows while the two read it.
+        # Count first, as the capture grows while the two programs read it.
         count = sum(1 for _ in filter(_is_carp, read_capture(capture)))
         shown = seen_by_tcpdump(capture, "ip proto 112")
         statuses = _checksums_by_tshark(capture)

@@ -1,4 +1,4 @@
-"""The measure by which bounds are widened measures the machine and no more."""
+"""Tests the heartbeat, which measures how long the machine stood still."""
 
 import os
 import signal
@@ -9,9 +9,9 @@ from tests.netns.heartbeat import Heartbeat
 
 
 def test_a_stop_is_a_stall() -> None:
-    """A process that is stopped for 0.3 s has stood still for about that long."""
+    """If the heartbeat is stopped for 0.3 s, it measures a stall of that length."""
     with closing(Heartbeat()) as heartbeat:
-        heartbeat.stalled_ns(0)  # it beats
+        heartbeat.stalled_ns(0)  # waits until it beats
         os.kill(heartbeat.pid, signal.SIGSTOP)
         stopped_ns = time.time_ns()
         time.sleep(0.3)
@@ -20,6 +20,6 @@ def test_a_stop_is_a_stall() -> None:
 
         stalled_ns = heartbeat.stalled_ns(stopped_ns, continued_ns)
 
-        # The sleep of 5 ms in which it was stopped was due anyway.
+        # The sleep of 5 ms that was interrupted does not count as a stall.
         assert continued_ns - stopped_ns - 10_000_000 < stalled_ns
         assert stalled_ns <= continued_ns - stopped_ns

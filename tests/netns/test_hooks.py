@@ -1,4 +1,4 @@
-"""Up and down scripts: what they are told; what happens if they dawdle or fail."""
+"""Tests the up and down scripts: their arguments, and scripts that hang or fail."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.netns.wire import NS_PER_S
 
 
 def _words(notes: Path) -> list[list[str]]:
-    """Return the arguments of each call, without the date before them."""
+    """Return the arguments of each call of a script from the lines in `notes`."""
     if not notes.exists():
         return []
     return [line.split()[1:] for line in notes.read_text().splitlines()]
@@ -33,7 +33,10 @@ def _words(notes: Path) -> list[list[str]]:
 def test_scripts_are_told_interface_and_address(
     program: str, flags: str, extra: list[str]
 ) -> None:
-    """SCRIPT INTERFACE VIRTUAL-ADDRESS [XPARAM]; the down script also runs first."""
+    """The arguments of scripts are INTERFACE VIRTUAL-ADDRESS [XPARAM].
+
+    The down script also runs at the start.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         ups, downs = lab.directory / "ups", lab.directory / "downs"
@@ -64,7 +67,7 @@ def test_neutral_start_runs_no_script(program: str) -> None:
 @only_ours
 @any_peer
 def test_slow_up_script_delays_no_advert(peer: str) -> None:
-    """The advert goes first, and the announcement when the host has the address."""
+    """A new master sends adverts while its up script runs, and announces after it."""
     with Lab(2) as lab:
         slow_up = lab.script("up", sleep_s=4)
         master = lab.hosts[0].start(OURS, "-r 1", up=slow_up)
@@ -84,7 +87,7 @@ def test_slow_up_script_delays_no_advert(peer: str) -> None:
 @only_ours
 @any_peer
 def test_slow_down_script_delays_nothing_else(peer: str) -> None:
-    """It yields to a better master and keeps listening while the script runs."""
+    """While its down script runs, a host yields, and keeps hearing the new master."""
     with Lab(2) as lab:
         slow_down = lab.script("down", sleep_s=4)
         old = lab.hosts[0].start(OURS, "-n -k 100", down=slow_down)
@@ -101,7 +104,7 @@ def test_slow_down_script_delays_nothing_else(peer: str) -> None:
 @any_peer
 @pytest.mark.parametrize("missing", [False, True])
 def test_failing_up_script_leaves_it_to_the_peer(peer: str, missing: bool) -> None:
-    """A master without the address steps down, and logs why."""
+    """A master whose up script fails steps down and logs that; its peer takes over."""
     with Lab(2) as lab:
         up = lab.directory / "none.sh" if missing else lab.script("up", fails=True)
         broken = lab.hosts[0].start(OURS, "-k 0", up=up)
@@ -119,7 +122,7 @@ def test_failing_up_script_leaves_it_to_the_peer(peer: str, missing: bool) -> No
 
 @any_program
 def test_missing_script_options_are_a_warning(program: str) -> None:
-    """Without scripts there is still an election."""
+    """Without scripts the daemon logs a warning and becomes master all the same."""
     with Lab(1) as lab:
         [host] = lab.hosts
         arguments = f"-i eth0 -s {host.address} -v 7 -p love -a {lab.vip} -r 1 -f none"
@@ -134,7 +137,7 @@ def test_missing_script_options_are_a_warning(program: str) -> None:
 
 @only_ours
 def test_script_over_its_time_is_ended() -> None:
-    """--script-timeout: a script that hangs counts as one that failed."""
+    """A script that exceeds --script-timeout counts as one that failed."""
     with Lab(2) as lab:
         endless = lab.script("up", sleep_s=600)
         stuck = lab.hosts[0].start(OURS, "-k 0 --script-timeout=2", up=endless)

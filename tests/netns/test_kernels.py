@@ -1,7 +1,7 @@
-"""carppcap beside hosts that behave like BSD kernels, each as backup of the other.
+"""Tests carppcap in a group with a host that behaves like a BSD kernel.
 
-Every row is played in IPv4, in IPv6 and in both, with a client that pings each of the
-shared addresses.
+Each of them is the backup of the other in turn.  Most tests run in IPv4, in IPv6 and in
+both, while a client pings each virtual address.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.netns.wire import NS_PER_S
 SKEW_NS = NS_PER_S // 256
 PATIENCE_NS = 3 * NS_PER_S
 SLACK_NS = NS_PER_S
-"""For scripts, answers to ARP, and a machine on which much else goes on."""
+"""Time for scripts, for ARP, and for the other work of a busy machine."""
 
 PING_INTERVAL_S = 0.05
 OURS = "carppcap"
@@ -33,7 +33,7 @@ either_first = pytest.mark.parametrize("ours_is_first", [True, False])
 
 
 class Scene:
-    """Two hosts that share addresses, and a client that wants them."""
+    """Two hosts that share addresses, and a client that pings these."""
 
     def __init__(self, lab: Lab, kinds: tuple[str, str], stack: ExitStack) -> None:
         self.lab = lab
@@ -43,7 +43,7 @@ class Scene:
         self._pingers: list[Pinger] = []
 
     def start(self, kind: str, flags: str) -> Daemon:
-        """Start carppcap or a kernel."""
+        """Start carppcap or a simulated kernel; return it."""
         if kind != OURS:
             os.mkfifo(self._fifo(kind))
             flags += f" -x {self._fifo(kind)}"
@@ -51,16 +51,16 @@ class Scene:
         return self.daemons[kind]
 
     def order(self, kind: str, words: str) -> None:
-        """Tell a kernel to do something (see `bsd_peer`)."""
+        """Give the kernel of that `kind` an order (see `bsd_peer`)."""
         self._fifo(kind).write_text(f"{words}\n")
 
     def await_master(self, kind: str, other: str = "") -> None:
-        """Return when a host is the only master, and has advertised once more."""
+        """Wait until host `kind` is the only master, and has sent one more advert."""
         self.await_only_master(kind, other)
         self.await_adverts(kind, 1)
 
     def await_only_master(self, kind: str, other: str = "") -> None:
-        """Return when a host is master and holds all addresses, and `other` is not."""
+        """Wait until host `kind` is master with all addresses, and `other` backup."""
         daemon, host = self.daemons[kind], self.hosts[kind]
 
         def rules() -> bool:
@@ -70,7 +70,7 @@ class Scene:
         wait_for(f"{kind} to be the only master", rules)
 
     def await_adverts(self, kind: str, count: int) -> None:
-        """Return when a host has advertised so often more, in its last family."""
+        """Wait until host `kind` has sent `count` more adverts in its last family."""
         own = self.hosts[kind].addresses[-1]
         wanted = len(self.lab.wire.adverts(own)) + count
         wait_for(
@@ -79,7 +79,7 @@ class Scene:
         )
 
     def begin(self, first: tuple[str, str], second: tuple[str, str]) -> None:
-        """The first becomes master, the second its backup, and a client pings."""
+        """Start a master and its backup, each given as (kind, flags), and the pings."""
         self.start(*first)
         self.await_master(first[0])
         self.start(*second)
@@ -90,7 +90,7 @@ class Scene:
         assert backup.states == ["BACKUP"]
 
     def ping(self) -> None:
-        """The client begins to ping every address."""
+        """Let the client ping every address; wait until every address answers."""
         client = self.lab.hosts[-1]
         self._pingers = [
             self._stack.enter_context(Pinger(client, vip, PING_INTERVAL_S))
@@ -100,9 +100,10 @@ class Scene:
             pinger.await_answer(0)
 
     def lost_ns(self) -> int:
-        """Return how long at most an address did not answer, now that all do again.
+        """Return the longest time that an address did not answer.
 
-        What the machine itself stood still meanwhile does not count.
+        First wait until all addresses answer.  The time that the machine itself stood
+        still does not count.
         """
         outage_ns, stalled_ns = longest_outage_ns(self.lab, self._pingers)
         return outage_ns - stalled_ns
@@ -113,7 +114,10 @@ class Scene:
 
 @contextmanager
 def scene(families: str, *kinds: str) -> Iterator[Scene]:
-    """A lab for two of these kinds, in this order of addresses, and a client."""
+    """Yield a lab of two hosts of these `kinds` and a client.
+
+    The first kind has the lower address.
+    """
     first, second = kinds
     with Lab(3, families=families) as lab, ExitStack() as stack:
         yield Scene(lab, (first, second), stack)
@@ -123,7 +127,7 @@ def scene(families: str, *kinds: str) -> Iterator[Scene]:
 @every_kernel
 @either_first
 def test_a_crash(ours_is_first: bool, kernel: str, families: str) -> None:
-    """The backup waits for its master-down time, as its kind has it, and no longer."""
+    """After a crash the backup takes over at the end of its master-down interval."""
     first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
     with scene(families, first, second) as group:
         group.begin((first, "-k 0"), (second, "-k 20"))
@@ -141,19 +145,22 @@ def test_a_crash(ours_is_first: bool, kernel: str, families: str) -> None:
 def test_preemption_and_farewell(
     ours_is_first: bool, kernel: str, families: str
 ) -> None:
-    """The better one takes over at once and, but for FreeBSD, leaves with a word."""
+    """The better host takes over at once, and hands over at once when it ends.
+
+    FreeBSD sends no farewell, so its peer waits for the master-down interval.
+    """
     first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
     with scene(families, first, second) as group:
         group.start(first, "-k 100")
         group.await_master(first)
         group.ping()
-        group.await_adverts(first, 2)  # as below
+        group.await_adverts(first, 2)  # It announces again with the last of them.
         group.start(second, "-k 10 -P -z")
         group.await_master(second, first)
         assert group.lost_ns() < SLACK_NS
 
-        # By then the replay guard knows that OpenBSD never changes its counter, and
-        # takes its farewell for no forgery.
+        # After these adverts the replay guard knows that OpenBSD never changes its
+        # counter, and does not take its farewell for a forgery.
         group.await_adverts(second, 4)
         group.daemons[second].signal(signal.SIGTERM)
         group.await_master(first)
@@ -167,7 +174,7 @@ def test_preemption_and_farewell(
 @every_kernel
 @either_first
 def test_a_tie(ours_is_first: bool, kernel: str, families: str) -> None:
-    """Of two masters that meet one stays, whichever has the lower address."""
+    """Of two equal masters that meet, one stays, in either order of addresses."""
     first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
     with scene(families, first, second) as group:
         group.lab.hosts[0].isolate()
@@ -177,7 +184,7 @@ def test_a_tie(ours_is_first: bool, kernel: str, families: str) -> None:
 
         group.lab.hosts[0].rejoin()
         wait_for("one master", lambda: len(_masters(group)) == 1)
-        time.sleep(6.0)  # longer than they would need to meet again
+        time.sleep(6.0)  # longer than a master-down interval
 
         [master] = _masters(group)
         changes = {kind: len(group.daemons[kind].states) for kind in (first, second)}
@@ -198,7 +205,11 @@ def test_a_tie(ours_is_first: bool, kernel: str, families: str) -> None:
     ],
 )
 def test_a_demoted_kernel(kernel: str, flags: str, by: int, families: str) -> None:
-    """We take over from it: by its word from OpenBSD, else if we preempt."""
+    """carppcap takes over from a demoted kernel.
+
+    From OpenBSD it does so because of the demotion in its adverts, from the others only
+    with -P.
+    """
     with scene(families, kernel, OURS) as group:
         group.begin((kernel, "-k 0"), (OURS, f"-k 20 {flags}"))
 
@@ -214,12 +225,16 @@ def test_a_demoted_kernel(kernel: str, flags: str, by: int, families: str) -> No
     [("openbsd", ""), ("openbsd", "-P"), ("freebsd", "-P"), ("netbsd", "-P")],
 )
 def test_we_are_demoted(kernel: str, flags: str, families: str) -> None:
-    """OpenBSD takes over because of the byte, the others because of the skew."""
+    """A kernel takes over from a demoted carppcap.
+
+    OpenBSD does so because of the demotion in the adverts, the others because of their
+    advskew.
+    """
     with scene(families, OURS, kernel) as group:
         group.start(OURS, "-k 0 --demotion 50")
         group.await_master(OURS)
         group.ping()
-        group.await_adverts(OURS, 2)  # It announces a second time with the last.
+        group.await_adverts(OURS, 2)  # It announces again with the last of them.
 
         group.start(kernel, f"-k 20 {flags}")
         group.await_master(kernel, OURS)
@@ -230,7 +245,7 @@ def test_we_are_demoted(kernel: str, flags: str, families: str) -> None:
 @every_family
 @pytest.mark.parametrize("kernel", ["freebsd", "netbsd"])
 def test_demotion_without_preemption(kernel: str, families: str) -> None:
-    """Only OpenBSD and carppcap take over from a demoted host without -P."""
+    """Without -P carppcap does not take over from a demoted FreeBSD or NetBSD."""
     with scene(families, kernel, OURS) as group:
         group.begin((kernel, "-k 0"), (OURS, "-k 20"))
 
@@ -247,7 +262,10 @@ def test_demotion_without_preemption(kernel: str, families: str) -> None:
 )
 @either_first
 def test_peers(ours_is_first: bool, kernel: str, families: str) -> None:
-    """`--peer` and `peer` of FreeBSD, `carppeer` of OpenBSD: nothing for the group."""
+    """Hosts with `--peer`, FreeBSD's `peer` or OpenBSD's `carppeer` fail over as usual.
+
+    They send no advert to the group.
+    """
     first, second = (OURS, kernel) if ours_is_first else (kernel, OURS)
     with scene(families, first, second) as group:
         peers = {
@@ -257,7 +275,7 @@ def test_peers(ours_is_first: bool, kernel: str, families: str) -> None:
         group.begin((first, f"-k 0 {peers[second]}"), (second, f"-k 20 {peers[first]}"))
 
         group.hosts[first].power_off()
-        # Adverts to a dead peer leave only as long as its MAC is known.
+        # Do not wait for adverts: they leave only as long as the peer's MAC is known.
         group.await_only_master(second)
 
         skews = 3 if second == "openbsd" else 1

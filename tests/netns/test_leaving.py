@@ -1,4 +1,4 @@
-"""How a daemon goes: by signal, with and without -z, with and without a farewell."""
+"""Tests how a daemon ends: by signals, with and without -z, and its farewell."""
 
 import signal
 import time
@@ -27,9 +27,10 @@ GENTLE = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP]
 @only_ours
 @any_peer
 def test_gentle_stop_hands_over_at_once(peer: str) -> None:
-    """Down script, then 255/255, then exit 0; the address is never shared.
+    """A gentle stop runs the down script, sends the farewell (255/255) and exits.
 
-    The peer would wait 10 s for a silent master, so it is the farewell that moves it.
+    The exit status is 0, and the address never has two holders.  The peer takes over
+    because of the farewell, as it would wait 10 s for a silent master.
     """
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-z"), (peer, PATIENT))
@@ -47,7 +48,7 @@ def test_gentle_stop_hands_over_at_once(peer: str) -> None:
             if change.host == lab.hosts[0].name and not change.held
         ]
         assert farewell.is_farewell
-        # The watcher of addresses reads the clock later than the kernel dates frames.
+        # The kernel dates frames; changes of addresses are dated when they are read.
         released_ns, farewell_ns = released.time_ns, farewell.time_ns
         stalled_ns = lab.stalled_ns(farewell_ns, released_ns)
         assert released_ns < farewell_ns + NS_PER_S // 4 + stalled_ns
@@ -59,7 +60,7 @@ def test_gentle_stop_hands_over_at_once(peer: str) -> None:
 @only_ours
 @any_peer
 def test_slow_down_script_delays_the_farewell(peer: str) -> None:
-    """While the script runs we still hold the address, so we still advertise."""
+    """While its down script runs, a master has the address, so it sends adverts."""
     with Lab(2) as lab:
         down = lab.script("down", sleep_s=3)
         master = lab.hosts[0].start(OURS, "-z -n", down=down)
@@ -79,7 +80,7 @@ def test_slow_down_script_delays_the_farewell(peer: str) -> None:
 
 @only_ours
 def test_failed_release_is_no_farewell() -> None:
-    """Never invite a successor while we still have the address."""
+    """If the down script fails, no farewell is sent: the host still has the address."""
     with Lab(1) as lab:
         [host] = lab.hosts
         master = host.start(OURS, "-z -n -r 1", down=lab.script("down", fails=True))
@@ -95,7 +96,7 @@ def test_failed_release_is_no_farewell() -> None:
 @only_ours
 @any_peer
 def test_usr2_says_farewell(peer: str) -> None:
-    """With -z, the hand-over needs no time-out, and we then keep still for 3 s."""
+    """With -z, SIGUSR2 sends a farewell, so that the backup takes over at once."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-z"), (peer, PATIENT))
 
@@ -109,7 +110,7 @@ def test_usr2_says_farewell(peer: str) -> None:
 
 @only_ours
 def test_no_farewell() -> None:
-    """--no-farewell leaves as ucarp does: address released, no farewell."""
+    """With --no-farewell the address is released without a farewell, as by ucarp."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-z --no-farewell"), (UCARP, ""))
 
@@ -129,7 +130,7 @@ def test_no_farewell() -> None:
 def test_without_shutdown_flag_signals_kill(
     program: str, number: signal.Signals
 ) -> None:
-    """Without -z the address stays where it is and the wire hears nothing."""
+    """Without -z a signal just ends the daemon: the address stays, without farewell."""
     with Lab(1) as lab:
         [host] = lab.hosts
         master = host.start(program, "-r 1")
@@ -147,7 +148,7 @@ def test_without_shutdown_flag_signals_kill(
 def test_with_shutdown_flag_signals_release(
     program: str, number: signal.Signals
 ) -> None:
-    """With -z each of the four runs the down script and ends in success."""
+    """With -z each of the four signals runs the down script; the exit status is 0."""
     with Lab(1) as lab:
         [host] = lab.hosts
         master = host.start(program, "-z -r 1")
@@ -161,7 +162,7 @@ def test_with_shutdown_flag_signals_release(
 
 @any_program
 def test_backup_leaves_without_down_script(program: str) -> None:
-    """A backup has nothing to release: with -z, too, the script ran at start only."""
+    """A backup with -z ends without its down script, which ran only at the start."""
     with Lab(1) as lab:
         [host] = lab.hosts
         notes = lab.directory / "notes"

@@ -1,4 +1,4 @@
-"""Cables, interfaces and addresses that come and go, and processes that stand still."""
+"""Tests changes of cables, interfaces and addresses, and processes that stand still."""
 
 import signal
 import time
@@ -25,7 +25,7 @@ from tests.netns.wire import NS_PER_S
 
 @all_pairs
 def test_cable_of_the_master(first: str, second: str) -> None:
-    """Without carrier it steps down; when the cable is back, the successor stays."""
+    """A master without carrier steps down; with it again, it stays backup."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 20"), (second, "-k 20"))
 
@@ -34,7 +34,7 @@ def test_cable_of_the_master(first: str, second: str) -> None:
         await_rule(lab, lab.hosts[1], backup)
         lab.hosts[0].plug_cable()
         await_adverts(lab, lab.hosts[1], 6)
-        # Whichever of the two it is, ucarp may need 10 s to look at its link.
+        # If ucarp is the one to step down, it may look at its link only after 10 s.
         wait_for("one holder", lambda: len(lab.holders) == 1)
 
         assert master.is_running
@@ -46,7 +46,7 @@ def test_cable_of_the_master(first: str, second: str) -> None:
 @only_ours
 @any_peer
 def test_cable_of_the_backup(peer: str) -> None:
-    """Without carrier a backup stays backup: silence proves nothing."""
+    """A backup without carrier stays backup, as silence then proves nothing."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (peer, "-k 0"), (OURS, "-r 1 -k 100"))
 
@@ -60,7 +60,10 @@ def test_cable_of_the_backup(peer: str) -> None:
 
 @only_ours
 def test_cable_missing_at_start() -> None:
-    """It waits for the carrier and is master one master-down time after it came."""
+    """A daemon started without carrier becomes master only after the carrier comes.
+
+    It then waits for one master-down interval.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         host.pull_cable()
@@ -80,7 +83,10 @@ def test_cable_missing_at_start() -> None:
 
 @any_program
 def test_carrier_can_be_ignored(program: str) -> None:
-    """With -S a host on a crossed cable takes over when the other is switched off."""
+    """With -S a master keeps its state without carrier.
+
+    On a crossed cable the carrier goes when the peer is switched off.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-S -r 1")
@@ -99,7 +105,10 @@ def test_carrier_can_be_ignored(program: str) -> None:
 @pytest.mark.parametrize("families", ["4", "6", "46"])
 @pytest.mark.parametrize("is_down", [False, True])
 def test_interface_missing_at_start(families: str, is_down: bool) -> None:
-    """It waits for it, and for an IPv6 address; meanwhile the boot goes on (-B)."""
+    """A daemon waits for an interface that is missing or down, and its IPv6 address.
+
+    With -B the command returns meanwhile, so that the boot goes on.
+    """
     with Lab(2, families=families) as lab:
         host, other = lab.hosts
         if is_down:
@@ -130,7 +139,7 @@ def test_interface_missing_at_start(families: str, is_down: bool) -> None:
 
 @only_ours
 def test_interface_that_never_comes() -> None:
-    """A daemon that waits for it, such as for a slip, can be told to end."""
+    """A daemon that waits for an interface, e.g. a misspelt one, ends on SIGTERM."""
     with Lab(1, families="6") as lab:
         [host] = lab.hosts
         daemon = host.start(OURS, "-z -i eht0", sources=[])
@@ -146,7 +155,10 @@ def test_interface_that_never_comes() -> None:
 @only_ours
 @any_peer
 def test_interface_set_down_and_up(peer: str) -> None:
-    """carppcap steps down and comes back, where ucarp ends."""
+    """If its interface is set down, carppcap steps down, and returns when it is up.
+
+    ucarp would end.
+    """
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -162,7 +174,7 @@ def test_interface_set_down_and_up(peer: str) -> None:
 @only_ours
 @any_peer
 def test_interface_removed_and_made_again(peer: str) -> None:
-    """The new interface of that name is used, although its index is another."""
+    """A new interface of the same name is used, although it has another index."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -178,7 +190,7 @@ def test_interface_removed_and_made_again(peer: str) -> None:
 @only_ours
 @pytest.mark.parametrize("flags", ["-P", "-P --vmac"])
 def test_interface_of_the_master_is_renamed(flags: str) -> None:
-    """The address is on it, whatever its name is; so is the master, until it yields."""
+    """A master goes on with a renamed interface, as its addresses are there."""
     with Lab(2) as lab:
         members = [(OURS, f"{flags} -z -k {skew}") for skew in (0, 100)]
         master, backup = start_group(lab, *members)
@@ -199,7 +211,7 @@ def test_interface_of_the_master_is_renamed(flags: str) -> None:
 
 @any_program
 def test_alias(program: str) -> None:
-    """The kernel cuts it at the colon; scripts get it as it was given."""
+    """An alias such as eth0:1 works; scripts get its name as it was given."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-i eth0:1 -r 1 -k 100")
@@ -211,7 +223,7 @@ def test_alias(program: str) -> None:
 @only_ours
 @any_peer
 def test_address_removed_and_added_again(peer: str) -> None:
-    """A host without its own address steps down, and takes part again with it."""
+    """A host without its own address steps down; with it, it takes part again."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (OURS, "-k 0 -P"), (peer, "-k 100"))
 
@@ -227,7 +239,7 @@ def test_address_removed_and_added_again(peer: str) -> None:
 @only_ours
 @any_peer
 def test_backup_that_stood_still(peer: str) -> None:
-    """It reads queued adverts first, so it does not replace a live master."""
+    """A backup that stood still reads queued adverts first, and so stays backup."""
     with Lab(2) as lab:
         _, backup = start_group(lab, (peer, "-k 0"), (OURS, "-k 50"))
 
@@ -241,7 +253,7 @@ def test_backup_that_stood_still(peer: str) -> None:
 
 @mixed_pairs
 def test_master_that_stood_still(first: str, second: str) -> None:
-    """Its successor has the worse rank, so one of them yields, and quickly."""
+    """A master that stood still is the better one, so its successor yields to it."""
     with Lab(2) as lab:
         master, backup = start_group(lab, (first, "-k 0"), (second, "-k 50"))
 
@@ -256,7 +268,7 @@ def test_master_that_stood_still(first: str, second: str) -> None:
 
 @only_ours
 def test_address_of_the_master_is_taken_away() -> None:
-    """The address is deleted by hand: the master adds it again, and says so."""
+    """If the address is deleted by hand, the master adds it again and logs that."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(OURS, "-r 1 -k 100")
@@ -270,13 +282,16 @@ def test_address_of_the_master_is_taken_away() -> None:
 
 
 def check_for_duplicates(host: Host) -> None:
-    """Have the kernel check IPv6 addresses, as it does unless told otherwise."""
+    """Let the kernel check new IPv6 addresses for duplicates, as it does by default."""
     for name in ("accept_dad", "dad_transmits"):
         host.run("sysctl", "-qw", f"net.ipv6.conf.eth0.{name}=1")
 
 
 def without_nodad(lab: Lab) -> Path:
-    """An up script that ends with 0 whatever comes of the address."""
+    """Write an up script without `nodad`, so that the kernel looks for duplicates.
+
+    Return its path.  It exits with 0 even if the address then proves a duplicate.
+    """
     script = lab.directory / "checked.sh"
     script.write_text(f'#!/bin/sh\nip address replace {lab.vip}/128 dev "$1"\n')
     script.chmod(0o755)
@@ -291,7 +306,10 @@ def is_answered(host: Host) -> bool:
 
 @only_ours
 def test_another_host_is_slow_to_let_go() -> None:
-    """The kernel marks our address as a duplicate: it is taken until it is answered."""
+    """A master whose address is a duplicate adds it until the kernel answers for it.
+
+    Another host has the address too at first, and removes it late.
+    """
     with Lab(2, families="6") as lab:
         host, other = lab.hosts
         check_for_duplicates(host)
@@ -316,7 +334,7 @@ def test_another_host_is_slow_to_let_go() -> None:
 
 @only_ours
 def test_another_host_keeps_the_address() -> None:
-    """A master that does not answer for the address steps aside."""
+    """A master whose address stays a duplicate steps aside."""
     with Lab(2, families="6") as lab:
         host, other = lab.hosts
         check_for_duplicates(host)
@@ -330,7 +348,7 @@ def test_another_host_keeps_the_address() -> None:
 
 @any_program
 def test_queue_of_the_interface_is_full(program: str) -> None:
-    """After three ENOBUFS the skew is 240, until three adverts are sent."""
+    """After three ENOBUFS the advskew is 240, until three adverts have been sent."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-k 20")
@@ -338,7 +356,7 @@ def test_queue_of_the_interface_is_full(program: str) -> None:
 
         host.run("tc", "qdisc", "add", "dev", "eth0", "root", "bfifo", "limit", "1")
         wait_for("a failure", lambda: daemon.logged("No buffer space available"))
-        time.sleep(5)  # At least three adverts of 1.08 s each.
+        time.sleep(5)  # at least three intervals of 1.08 s
         host.run("tc", "qdisc", "del", "dev", "eth0", "root")
         freed_ns = time.time_ns()
         await_adverts(lab, host, 6)
@@ -350,7 +368,10 @@ def test_queue_of_the_interface_is_full(program: str) -> None:
 
 @only_ours
 def test_another_mac_of_the_master() -> None:
-    """As after a fail-over of a bond: clients hear of it before the next advert."""
+    """A master whose MAC changes announces its addresses before the next advert.
+
+    The MAC changes so in the fail-over of a bond.
+    """
     with Lab(2, families="46") as lab:
         one, client = lab.hosts
         master = one.start(OURS, "-b 5 -r 1")

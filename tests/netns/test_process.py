@@ -1,4 +1,4 @@
-"""The daemon as a process: exit status, signals, secrets, and start-up hooks."""
+"""Tests the daemon as a process: exit status, signals, secrets, start-up hooks."""
 
 import signal
 import subprocess
@@ -29,13 +29,13 @@ exec ucarp --interface=$BIND_INTERFACE --srcip=$SOURCE_ADDRESS --vhid=$VIP_ID \\
     --passfile=$PASSFILE --addr=$VIP_ADDRESS $OPTIONS \\
     --upscript=$UPSCRIPT --downscript=$DOWNSCRIPT
 """
-"""What `ucarp@001.service` comes down to: two files of variables, one command."""
+"""What `ucarp@001.service` does, as a script: two files of variables, one command."""
 
 DEBIAN_HOOK = Path("/etc/network/if-up.d/ucarp")
 
 
 def _run(host: Host, program: str, flags: str) -> subprocess.CompletedProcess[str]:
-    """Run the program with what every start needs; later `flags` win."""
+    """Run `program` to its end with the flags that it needs; `flags` override those."""
     lab = host.lab
     return host.run(
         *PROGRAMS[program],
@@ -48,7 +48,7 @@ def _run(host: Host, program: str, flags: str) -> subprocess.CompletedProcess[st
 
 @any_program
 def test_usr1_logs_a_status_line(program: str) -> None:
-    """The line that people look for: STATE on INTERFACE id VHID."""
+    """SIGUSR1 logs the line that users look for: STATE on INTERFACE id VHID."""
     with Lab(1) as lab:
         [host] = lab.hosts
         daemon = host.start(program, "-r 1")
@@ -80,7 +80,7 @@ def test_daemonized_it_lives_on(program: str) -> None:
     [("-i nothing/0", 2), ("-v 0", 1), ("-b 0 -k 0", 1), ("-s 10.9.0.300", 1)],
 )
 def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
-    """With -B, too, a failed start has its exit status and one line."""
+    """A failed start prints one line and has its exit status, also with -B."""
     with Lab(1) as lab:
         ended = _run(lab.hosts[0], OURS, f"{flags} {background}")
 
@@ -102,7 +102,7 @@ def test_failed_start_says_so(background: str, flags: str, status: int) -> None:
     ],
 )
 def test_password_does_not_stay_in_the_command_line(spelling: str) -> None:
-    """Anyone may read /proc/PID/cmdline, so nothing of -p must be left there."""
+    """The password is removed from /proc/PID/cmdline, which every user can read."""
     with Lab(1) as lab:
         [host] = lab.hosts
         flags = f"-i eth0 -s {host.address} -v 7 -a {lab.vip} -f none {spelling}"
@@ -127,7 +127,10 @@ def _install_as_ucarp(host: Host) -> None:
 
 
 def _ifup(host: Host, **stanza: str) -> None:
-    """What ifupdown does with a stanza of interfaces(5) behind the address."""
+    """Run Debian's hook as ifupdown does when it has added the address.
+
+    `stanza` has further variables, from the stanza in interfaces(5).
+    """
     defaults = {
         "IFACE": "eth0",
         "IF_ADDRESS": host.address,
@@ -149,7 +152,7 @@ def _ifup(host: Host, **stanza: str) -> None:
 
 
 def _pids(host: Host, name: str = "ucarp") -> list[str]:
-    """The processes of that name in the network of `host`."""
+    """Return the pids of the processes called `name` in the network of `host`."""
     where = ("--ns", str(host.namespace.pid), "--nslist", "net")
     found = host.run("pgrep", "--exact", *where, name, check=False)
     return found.stdout.split()
@@ -163,7 +166,7 @@ debian_only = pytest.mark.skipif(
 @debian_only
 @any_program
 def test_debian_hook(program: str) -> None:
-    """ifupdown sets the environment from the stanza, and starts either program."""
+    """Debian's hook starts ucarp or carppcap with the settings of the stanza."""
     with Lab(1) as lab:
         [host] = lab.hosts
         if program == OURS and IS_OURS_TESTED:
@@ -188,7 +191,10 @@ def test_debian_hook(program: str) -> None:
 @any_program
 @pytest.mark.parametrize("goes_down", [True, False], ids=["ifdown", "no ifdown"])
 def test_any_number_of_ifups_is_one_daemon(program: str, goes_down: bool) -> None:
-    """The hook starts one each time, and nothing ends the one before but itself."""
+    """However often the hook starts a daemon, only the last one runs.
+
+    The hook does not end the daemon before, which has to end by itself.
+    """
     if program != OURS and not goes_down:
         pytest.skip("a promise that ucarp does not make")
     with Lab(1) as lab:
@@ -216,7 +222,7 @@ def test_any_number_of_ifups_is_one_daemon(program: str, goes_down: bool) -> Non
 @debian_only
 @only_ours
 def test_a_second_ifup_of_a_master_beside_ucarp() -> None:
-    """The first daemon leaves gently, so that the peer is the only master at once."""
+    """At a second ifup the first daemon hands over gently to the peer."""
     with Lab(2) as lab:
         host, other = lab.hosts
         _install_as_ucarp(host)
@@ -244,17 +250,17 @@ FINDERS = [
     "start-stop-daemon --status --name {name} --pidfile {pidfile}",
     "pgrep -F {pidfile}",
 ]
-"""What carppcap(8) names."""
+"""The commands that carppcap(8) recommends for finding the daemon."""
 
 BLIND = ["pidof {name}", "start-stop-daemon --status --exec {path} --pidfile {pidfile}"]
-"""They look at the program, which is Python."""
+"""Commands that do not find the daemon: they look for a program, which is Python."""
 
 
 @only_ours
 @pytest.mark.parametrize("name", ["ucarp", "carppcap"])
 @pytest.mark.parametrize("background", [True, False])
 def test_commands_that_find_it(name: str, background: bool) -> None:
-    """By its name or by its pid file."""
+    """Common commands find the daemon by its name or by its pid file."""
     with Lab(1) as lab:
         [host] = lab.hosts
         pidfile = lab.directory / "x.pid"
@@ -275,10 +281,10 @@ def test_commands_that_find_it(name: str, background: bool) -> None:
         def finds(command: str) -> bool:
             words = command.format(name=name, path=UCARP_PATH, pidfile=pidfile).split()
             ended = host.run(*words, check=False)
-            pids = ended.stdout.split()  # also of other labs
+            pids = ended.stdout.split()  # may include daemons of other labs
             return ended.returncode == 0 and (not pids or pid in pids)
 
-        # On a command line `-m` stands between the interpreter and the module.
+        # `pidof -x` looks for a script right after the interpreter, where `-m` stands.
         named = [line for line in FINDERS if name == "ucarp" or "pidof" not in line]
         assert {line: finds(line) for line in named + BLIND} == (
             dict.fromkeys(named, True) | dict.fromkeys(BLIND, False)
@@ -287,7 +293,10 @@ def test_commands_that_find_it(name: str, background: bool) -> None:
 
 @only_ours
 def test_process_1_reaps_what_its_scripts_left_behind() -> None:
-    """In a container there is no other init; its own script is waited for as ever."""
+    """As process 1 of a container, the daemon reaps what its scripts left behind.
+
+    It still gets the exit status of its own script.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         script = lab.script("up", fails=True)
@@ -303,14 +312,17 @@ def test_process_1_reaps_what_its_scripts_left_behind() -> None:
 
 
 def _children(pid: int) -> list[int]:
-    """The processes that this one has to wait for, zombies among them."""
+    """Return the pids of the children of process `pid`, zombies included."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(word) for word in text.split()]
 
 
 @any_program
 def test_fedora_unit(program: str) -> None:
-    """Settings in vip-common.conf and vip-001.conf, the password in vip-001.pwd."""
+    """Fedora's unit starts ucarp or carppcap with its settings.
+
+    These are in vip-common.conf and vip-001.conf, and the password in vip-001.pwd.
+    """
     with Lab(1) as lab:
         [host] = lab.hosts
         if program == OURS and IS_OURS_TESTED:

@@ -1,8 +1,7 @@
-"""The replay guard on a real wire: an attacker sends again what it has heard.
+"""Tests the replay guard on a real wire, with an attacker that replays adverts.
 
-The attacker is a third host on the bridge, without the password.  It may write another
-advbase and advskew into an advert, another source into its packet and its frame, and
-mend the checksums.
+The attacker is a third host on the bridge, without the password.  It may change the
+advbase, the advskew and the source of an advert, and correct the checksums.
 """
 
 import signal
@@ -37,7 +36,7 @@ _SOURCE_MAC, _IP_HEADER, _ADVERT = slice(6, 12), slice(14, 34), slice(34, 70)
 
 
 def checksum(data: bytes | bytearray) -> bytes:
-    """Return the checksum of RFC 1071."""
+    """Return the internet checksum of `data` (RFC 1071)."""
     total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     return (0xFFFF - (total - 1) % 0xFFFF - 1).to_bytes(2, "big")
 
@@ -51,7 +50,7 @@ def claiming(frame: bytes, base: int, skew: int) -> bytes:
 
 
 def from_elsewhere(frame: bytes) -> bytes:
-    """Return the same advert as if another host had sent it."""
+    """Return the same advert with the source addresses of another host."""
     header = bytearray(frame[_IP_HEADER])
     header[12:16], header[10:12] = OTHER_SOURCE, b"\0\0"
     header[10:12] = checksum(header)
@@ -60,14 +59,14 @@ def from_elsewhere(frame: bytes) -> bytes:
 
 
 def variants(advert: Advert) -> list[bytes]:
-    """Return all adverts that an attacker can make of one."""
+    """Return the kinds of adverts that an attacker can make of `advert`."""
     frame = advert.frame.data
     claims = [frame, claiming(frame, 0, 1), claiming(frame, 255, 255)]
     return [*claims, *map(from_elsewhere, claims)]
 
 
 class Attacker:
-    """Send `frames` from `host` again and again, until it is left."""
+    """Sends `frames` from `host` every 0.3 s until the context ends."""
 
     def __init__(self, host: Host, frames: Sequence[bytes]) -> None:
         self._frames = frames
@@ -99,7 +98,10 @@ class Attacker:
 
 
 def start_pair(lab: Lab, first: str, flags: str = "-k 50") -> Daemon:
-    """Start a master on the first host, and carppcap on the second as backup."""
+    """Start a master on the first host, and on the second carppcap as its backup.
+
+    Return the backup.
+    """
     alpha, beta = lab.hosts[:2]
     master = alpha.start(first, "-k 0")
     await_rule(lab, alpha, master, adverts=1)
@@ -110,13 +112,13 @@ def start_pair(lab: Lab, first: str, flags: str = "-k 50") -> Daemon:
 
 
 def await_succession(lab: Lab, host: Host, daemon: Daemon) -> None:
-    """Return when the first host's successor has the address."""
+    """Wait until `daemon` is master and only `host` has the address."""
     await_state(daemon, "MASTER")
     wait_for("the address", lambda: lab.holders == (host,))
 
 
 def hints(lab: Lab) -> list[Advert]:
-    """Return the hints so far."""
+    """Return the hints that were sent so far."""
     return [p for p in lab.wire.packets if isinstance(p, Advert) and p.type == 2]
 
 
@@ -126,13 +128,13 @@ def latest(lab: Lab, host: Host) -> Advert:
 
 @pytest.mark.parametrize("first", [OURS, UCARP])
 def test_one_advert_again_and_again(first: str) -> str:
-    """Adverts sent again change nothing; a dead master's successor is in time."""
+    """Replayed adverts change nothing; a dead master's successor takes over in time."""
     with Lab(3) as lab:
         backup = start_pair(lab, first)
         alpha, beta, third = lab.hosts
         frames = variants(latest(lab, alpha))
         if first == UCARP:
-            # It obeys what comes under another name, and knows its own only.
+            # ucarp obeys replayed adverts from another source, so omit those.
             frames = frames[:3]
         with Attacker(third, frames):
             time.sleep(4)
@@ -155,14 +157,14 @@ def test_one_advert_again_and_again(first: str) -> str:
             line for line in said if "10.9.0.77 (02:00:00:00:00:77)" in line.text
         ]
         assert bool(stranger) is (first == OURS)
-        assert len(said) <= 4  # one for each reason and source
+        assert len(said) <= 4  # one line for each reason and source
         return (
             f"takes over {silence_s:.2f} s after the last honest advert (theory 3.20)"
         )
 
 
 def _genuine(lab: Lab, host: Host, until_ns: int) -> list[Advert]:
-    """Return what the host itself sent: the first advert of each counter."""
+    """Return the adverts that `host` itself sent, the first one with each counter."""
     first: dict[int, Advert] = {}
     for advert in lab.wire.adverts(host.address):
         if advert.time_ns < until_ns:
@@ -171,7 +173,7 @@ def _genuine(lab: Lab, host: Host, until_ns: int) -> list[Advert]:
 
 
 def test_without_the_guard_it_is_an_outage() -> str:
-    """With ``--replay-guard`` off or detect one old advert is obeyed for ever."""
+    """With ``--replay-guard`` off or detect a replayed advert is obeyed for ever."""
     for mode in ("off", "detect"):
         with Lab(3) as lab:
             flags = f"--replay-guard {mode}"
@@ -189,7 +191,7 @@ def test_without_the_guard_it_is_an_outage() -> str:
 
 
 def test_an_attack_on_a_master() -> str:
-    """A master does not yield to what a better one said before it died."""
+    """A master does not yield to replayed adverts of a better host that is dead."""
     with Lab(3) as lab:
         backup = start_pair(lab, OURS)
         alpha, beta, third = lab.hosts
@@ -205,13 +207,13 @@ def test_an_attack_on_a_master() -> str:
 
 
 def test_adverts_from_before_a_restart() -> str:
-    """After a restart it does not obey adverts of carppcap from before its start."""
+    """A restarted daemon obeys no advert that carppcap sent before that restart."""
     with Lab(3) as lab:
         backup = start_pair(lab, OURS)
         alpha, beta, third = lab.hosts
         captured = lab.wire.adverts(alpha.address)[0]
         backup.kill()
-        # More than four seconds: so far clocks may differ.
+        # Wait more than 4 s, by which the clocks of hosts may differ.
         await_adverts(lab, alpha, 5)
         with Attacker(third, variants(captured)):
             again = beta.start(OURS, "-k 50")
@@ -235,7 +237,7 @@ def test_adverts_from_before_a_restart() -> str:
 
 @needs_faketime
 def test_a_clock_that_went_back_over_a_restart() -> str:
-    """A host whose clock went back over a restart is told so, then heard at once."""
+    """A restarted host whose clock went back gets a hint, and is believed after it."""
     with Lab(2) as lab:
         clock = lab.directory / "clock"
         words = with_clock(clock)
@@ -262,7 +264,7 @@ def test_a_clock_that_went_back_over_a_restart() -> str:
 
 
 def test_a_sender_that_repeats_its_counter() -> str:
-    """OpenBSD repeats its counter: the guard steps aside, and says so, once."""
+    """OpenBSD repeats its counter: the guard accepts that, and logs it only once."""
     with Lab(2) as lab:
         alpha, beta = lab.hosts
         alpha.start("openbsd", "-k 0", scripts=False)

@@ -1,4 +1,4 @@
-"""Which adverts a daemon accepts: passwords, vhids, groups, and its own echo."""
+"""Tests which adverts a daemon accepts: passwords, vhids, groups, its own echo."""
 
 import socket
 import time
@@ -44,7 +44,7 @@ def _await_two_masters(lab: Lab) -> None:
 
 @mixed_pairs
 def test_wrong_password_makes_two_masters(first: str, second: str) -> None:
-    """Neither accepts the other, and both log it."""
+    """Hosts with different passwords refuse each other's adverts, and log that."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0", password="love")
         lab.hosts[1].start(second, "-k 100", password="hate")
@@ -65,7 +65,7 @@ def test_wrong_password_makes_two_masters(first: str, second: str) -> None:
 def test_passfile_is_read_byte_for_byte(
     first: str, second: str, content: bytes
 ) -> None:
-    """Both have the same key, whatever an editor has left in the file."""
+    """Both programs read the same key from a file, whatever an editor left in it."""
     with Lab(2) as lab:
         passfile = lab.directory / "vip.pwd"
         passfile.write_bytes(content)
@@ -81,7 +81,7 @@ def test_passfile_is_read_byte_for_byte(
 
 @mixed_pairs
 def test_wrong_virtual_address_makes_two_masters(first: str, second: str) -> None:
-    """The digest covers the address, so this looks like a wrong password."""
+    """Hosts with different virtual addresses log a bad digest, which covers these."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0")
         lab.hosts[1].start(second, "-k 100 -a 10.9.0.101")
@@ -96,7 +96,7 @@ def test_wrong_virtual_address_makes_two_masters(first: str, second: str) -> Non
 
 @mixed_pairs
 def test_other_vhid_is_another_group(first: str, second: str) -> None:
-    """Two vhids do not disturb each other, and nothing is logged."""
+    """Hosts with different vhids do not disturb each other, and log no bad digest."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0", vhid=7)
         lab.hosts[1].start(second, "-k 100", vhid=8)
@@ -109,7 +109,7 @@ def test_other_vhid_is_another_group(first: str, second: str) -> None:
 
 @all_pairs
 def test_without_multicast_frames_are_broadcast(first: str, second: str) -> None:
-    """-M changes the Ethernet destination alone; election and succession work."""
+    """With -M only the Ethernet destination is another; a fail-over works."""
     with Lab(2) as lab:
         _, backup = start_group(lab, (first, "-M"), (second, "-M -k 50"))
 
@@ -124,7 +124,7 @@ def test_without_multicast_frames_are_broadcast(first: str, second: str) -> None
 @all_pairs
 @pytest.mark.parametrize("flag", ["--mcastip=", "--mcast "])
 def test_other_multicast_group(first: str, second: str, flag: str) -> None:
-    """The group can be moved, in both spellings that ucarp understands."""
+    """Both spellings that ucarp has for the option set the multicast group."""
     where = f"{flag}{OTHER_GROUP}"
     with Lab(2) as lab:
         _, backup = start_group(lab, (first, where), (second, f"{where} -k 50"))
@@ -139,7 +139,7 @@ def test_other_multicast_group(first: str, second: str, flag: str) -> None:
 
 @mixed_pairs
 def test_wrong_multicast_group_makes_two_masters(first: str, second: str) -> None:
-    """An advert to a group that is not ours is not for us."""
+    """Adverts to another multicast group are ignored, without a bad digest logged."""
     with Lab(2) as lab:
         lab.hosts[0].start(first, "-k 0")
         lab.hosts[1].start(second, f"-k 100 --mcastip={OTHER_GROUP}")
@@ -152,7 +152,7 @@ def test_wrong_multicast_group_makes_two_masters(first: str, second: str) -> Non
 
 @any_program
 def test_own_echo_is_ignored(program: str) -> None:
-    """A bridge that returns our frames does not make us yield to ourselves."""
+    """A master does not yield to its own adverts that a bridge returns to it."""
     with Lab(1) as lab:
         [host] = lab.hosts
         host.echo()
@@ -168,7 +168,10 @@ def test_own_echo_is_ignored(program: str) -> None:
 @only_ours
 @pytest.mark.parametrize("families", ["4", "6"])
 def test_a_namesake_is_named(families: str) -> None:
-    """Two hosts with one --srcip are both master, and both say why; an echo is none."""
+    """Two hosts with the same --srcip are both master, and both log why.
+
+    The echo of a host's own adverts is not reported so.
+    """
     own = [SHARED[families]] * 2
     with Lab(2, families=families, addresses=own, addresses6=own) as lab:
         one, other = lab.hosts
@@ -192,10 +195,10 @@ def _named(daemon: Daemon) -> list[LogLine]:
 
 
 class _TaggedMaster:
-    """The best master of the group, whose frames leave `host` with one VLAN tag.
+    """The best master of the group, whose frames leave `host` with a VLAN tag.
 
-    So do those of a VLAN interface, which not every kernel can make.  When such a frame
-    arrives, the kernel takes the tag off, and libpcap puts it back.
+    It needs no VLAN interface, which some kernels cannot make.  The receiving kernel
+    removes the tag from a frame, and libpcap puts it back.
     """
 
     def __init__(self, host: Host, number: int, source: str = "10.9.1.1") -> None:
@@ -210,11 +213,11 @@ class _TaggedMaster:
         self._next_s = 0.0
 
     def close(self) -> None:
-        """Ends it."""
+        """Close the socket."""
         self._socket.close()
 
     def speak(self) -> None:
-        """Sends an advert, at most five a second."""
+        """Send an advert, unless one was sent less than 0.2 s ago."""
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + 0.2
@@ -225,7 +228,7 @@ class _TaggedMaster:
 
 @any_program
 def test_tagged_adverts_are_of_another_link(program: str) -> None:
-    """A better master of the group on a VLAN does not make a host here a backup."""
+    """A better master's adverts with a VLAN tag do not keep an untagged host backup."""
     with Lab(2) as lab, closing(_TaggedMaster(lab.hosts[1], 10)) as master:
         host = lab.hosts[0]
         daemon = host.start(program, "-k 100")
@@ -242,7 +245,7 @@ def test_tagged_adverts_are_of_another_link(program: str) -> None:
 
 @only_ours
 def test_a_priority_is_no_vlan() -> None:
-    """A tag whose VLAN ID is 0 makes an advert no less of this link."""
+    """An advert whose tag has VLAN ID 0 is of this link: the tag sets a priority."""
     with Lab(2) as lab, closing(_TaggedMaster(lab.hosts[1], 0xE000)) as master:
         host = lab.hosts[0]
         daemon = host.start(OURS, "-k 100")

@@ -1,4 +1,4 @@
-"""Adverts to peers by name, where there is no multicast or a router between."""
+"""Tests unicast adverts (`--peer`), without multicast or through a router."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ pytestmark = only_ours
 
 SKEW_NS = NS_PER_S // 256
 NOISE_NS = NS_PER_S
-"""What two cores that run sixteen scenarios may add to a fail-over."""
+"""How much longer a fail-over may take when two cores run sixteen scenarios."""
 
 FAST = "-b 0 -k 64 -r 4"
 FAST_BACKUP = "-b 0 -k 80 -r 8"
@@ -28,7 +28,7 @@ FAST_BACKUP = "-b 0 -k 80 -r 8"
 GROUP_MACS = (bytes.fromhex("01005e000012"), bytes.fromhex("333300000012"))
 
 each_family = pytest.mark.parametrize("families", ["4", "6", "46"])
-"""Peers of IPv4, of IPv6, and of both."""
+"""Parameter: hosts with addresses of IPv4, of IPv6 and of both."""
 
 
 def _to_group(data: bytes) -> bool:
@@ -37,10 +37,10 @@ def _to_group(data: bytes) -> bool:
 
 @contextmanager
 def _without_multicast(lab: Lab) -> Iterator[None]:
-    """No advert to the group arrives anywhere.
+    """Lose every advert to the multicast group during the context.
 
-    In IPv4 the bridge drops all multicast, as a cloud does.  IPv6 cannot do without:
-    neighbour discovery needs some, so only the group of the adverts is lost.
+    In IPv4 the bridge drops all multicast, as a cloud does.  In IPv6 neighbour
+    discovery needs multicast, so only frames to the group of the adverts are lost.
     """
     if not lab.speaks_ipv6:
         for host in lab.hosts:
@@ -61,7 +61,10 @@ def _with_peers(*peers: Host) -> str:
 
 
 def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon]:
-    """A master on the first host and its backup, that has heard it, on the second."""
+    """Start a master on the first host, and on the second a backup that has heard it.
+
+    Each has the other as its peer.  Return both daemons.
+    """
     one, other = lab.hosts[:2]
     master = one.start(OURS, f"{first} {_with_peers(other)}")
     await_state(master, "MASTER")
@@ -74,7 +77,7 @@ def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon
 
 
 def _complaints_of_kernels(lab: Lab, since_ns: int = 0) -> list[Frame]:
-    """ICMP errors: destination or protocol unreachable, parameter problem."""
+    """Return the ICMP errors since `since_ns`: unreachable, or parameter problem."""
 
     def is_complaint(data: bytes) -> bool:
         if data[12:14] == b"\x08\x00":
@@ -90,14 +93,14 @@ def _complaints_of_kernels(lab: Lab, since_ns: int = 0) -> list[Frame]:
 
 @each_family
 def test_power_cut_without_multicast(families: str) -> str:
-    """A pair that names each other fails over as one in a group does."""
+    """Two hosts that are peers of each other fail over without multicast."""
     with Lab(3, families=families) as lab, _without_multicast(lab):
         one, other, _ = lab.hosts
         _, backup = _pair(lab, "-k 0", "-k 50")
         with pinging(lab) as pingers:
             cut_ns = time.time_ns()
             one.power_off()
-            # There is no peer left to advertise to.
+            # Do not wait for adverts: there is no peer left to send them to.
             await_state(backup, "MASTER")
             outage_ns, stalled_ns = longest_outage_ns(lab, pingers, cut_ns)
 
@@ -109,12 +112,16 @@ def test_power_cut_without_multicast(families: str) -> str:
 
 @each_family
 def test_frames_to_a_peer(families: str) -> None:
-    """From NIC to NIC, TTL 255; kernels find out where, and none complains."""
+    """Adverts to a peer go from NIC to NIC, with TTL 255.
+
+    The kernel finds the peer's MAC before the first advert, and the kernel of a peer
+    that runs carppcap answers no advert with an ICMP error.
+    """
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         master = one.start(OURS, f"{FAST} {_with_peers(other)}")
         await_rule(lab, one, master, adverts=2 * len(families))
-        # Until a program listens for the protocol, the other kernel refuses it.
+        # Until carppcap runs on the other host, its kernel answers with ICMP errors.
         wait_for("a refusal", lambda: _complaints_of_kernels(lab))
         backup = other.start(OURS, f"{FAST_BACKUP} {_with_peers(one)}")
         await_state(backup, "BACKUP")
@@ -130,7 +137,7 @@ def test_frames_to_a_peer(families: str) -> None:
             assert advert.ethernet_destination == other.mac
             assert advert.ttl == 255
         assert not _complaints_of_kernels(lab, since_ns=backup.lines[0].time_ns)
-        # The kernel asked, for its table has what came of it.
+        # The kernel itself has resolved the address, as its table has the result.
         for peer in other.addresses:
             known = one.run("ip", "neighbour", "show", "to", peer).stdout
             assert other.mac.hex(":") in known
@@ -144,7 +151,7 @@ def _own_address(host: Host, peer: str) -> str:
 
 
 def _questions(lab: Lab, host: Host, address: str) -> list[Arp | Neighbour]:
-    """Who-has of `host` for `address`."""
+    """Return the ARP requests or neighbour solicitations of `host` for `address`."""
     return [
         packet
         for packet in lab.wire.packets
@@ -157,7 +164,7 @@ def _questions(lab: Lab, host: Host, address: str) -> list[Arp | Neighbour]:
 
 @each_family
 def test_farewell_to_a_peer(families: str) -> None:
-    """A gentle stop tells the peer, which takes over at once."""
+    """A gentle stop sends the farewell to the peer, which takes over at once."""
     with Lab(3, families=families) as lab, _without_multicast(lab):
         one, other, _ = lab.hosts
         master, backup = _pair(lab, "-z -k 0", "-k 50")
@@ -176,7 +183,10 @@ def test_farewell_to_a_peer(families: str) -> None:
 
 
 def test_multicast_is_lost_there() -> None:
-    """Without --peer, the same wire makes two masters: so much for the test."""
+    """On a wire without multicast, hosts without --peer are both master.
+
+    So the other tests do test --peer.
+    """
     with Lab(2, families="46") as lab, _without_multicast(lab):
         daemons = [host.start(OURS, FAST) for host in lab.hosts]
         for daemon in daemons:
@@ -188,7 +198,7 @@ def test_multicast_is_lost_there() -> None:
 
 @pytest.mark.parametrize("families", ["4", "6"])
 def test_three_with_two_peers_each(families: str) -> None:
-    """Every advert goes to both; of two backups the better one takes over."""
+    """Every advert goes to both peers; of two backups the better one takes over."""
     with Lab(3, families=families) as lab, _without_multicast(lab):
         first, second, third = lab.hosts
         master = first.start(OURS, f"{FAST} {_with_peers(second, third)}")
@@ -211,7 +221,7 @@ def test_three_with_two_peers_each(families: str) -> None:
 
 @each_family
 def test_peer_that_appears_later(families: str) -> None:
-    """A peer that is not there yet gets the next advert once it is."""
+    """A peer that appears later gets the next advert."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         other.link_down()
@@ -235,7 +245,7 @@ def test_peer_that_appears_later(families: str) -> None:
         assert [len(master.logged(line)) for line in complaints] == [1] * len(families)
 
         other.link_up()
-        if families != "4":  # IPv6 addresses go with the link.
+        if families != "4":  # The kernel removed the IPv6 address with the link.
             other.add_address(other.address6)
         backup = other.start(OURS, f"{FAST_BACKUP} {_with_peers(one)}")
         await_state(backup, "BACKUP")
@@ -251,10 +261,10 @@ def test_peer_that_appears_later(families: str) -> None:
 
 @each_family
 def test_first_claim_reaches_the_peer(families: str) -> None:
-    """Where a peer is, is found out before there is anything to tell it.
+    """The first advert of a new master reaches its peer.
 
-    Else the first advert of a better host would be lost, and the worse one would share
-    the addresses with it until the second.
+    Its kernel resolves the peer's MAC before that.  Otherwise the first advert of a
+    better host would be lost, and both hosts would have the addresses until the second.
     """
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
@@ -274,10 +284,10 @@ def test_first_claim_reaches_the_peer(families: str) -> None:
 
 @contextmanager
 def _routed(families: str) -> Iterator[Lab]:
-    """Two hosts that reach each other through a router only.
+    """Yield a lab of two hosts that reach each other only through a router.
 
-    All are on one bridge, which lets the hosts talk to the router only, so that
-    the wire is seen on both sides of it.
+    The hosts and the router are on one bridge, so that frames on both sides of the
+    router are recorded.  The bridge forwards no frame from one host to the other.
     """
     addresses = ("10.9.1.1", "10.9.2.1")
     addresses6 = ("fd09:1::1", "fd09:2::1")
@@ -316,7 +326,7 @@ def _routed(families: str) -> Iterator[Lab]:
 
 @each_family
 def test_across_a_router(families: str) -> None:
-    """The next hop is the router; a peer is believed although it is a hop away."""
+    """Adverts to a peer go to the router, and the peer accepts them with TTL 254."""
     with _routed(families) as lab:
         one, other = lab.hosts
         master, backup = _pair(lab, f"-z {FAST}", FAST_BACKUP)
@@ -339,7 +349,7 @@ def test_across_a_router(families: str) -> None:
 
 @pytest.mark.parametrize("families", ["4", "6"])
 def test_stranger_from_far_away(families: str) -> None:
-    """Only a peer may be behind a router: no other host there is believed."""
+    """An advert from behind a router is refused, unless its sender is a peer."""
     with _routed(families) as lab:
         one, other = lab.hosts
         missing = f"{other.address[:-1]}9"
@@ -354,7 +364,7 @@ def test_stranger_from_far_away(families: str) -> None:
 
 @pytest.mark.parametrize("families", ["4", "6", "46"])
 def test_master_of_the_group_beside_a_peer(families: str) -> None:
-    """A host with peers hears the group as well, and takes over from it."""
+    """A host with peers also obeys adverts to the group, and succeeds their sender."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         master = one.start(OURS, FAST)
@@ -373,7 +383,7 @@ def test_master_of_the_group_beside_a_peer(families: str) -> None:
     ("families", "group"), [("4", "224.0.0.18"), ("6", "ff02::12")]
 )
 def test_member_of_the_group_is_told_of_a_peer(families: str, group: str) -> None:
-    """A host without peers does not listen to one; it says what is wrong."""
+    """A host without peers ignores unicast adverts, and logs what is wrong."""
     with Lab(2, families=families) as lab:
         one, other = lab.hosts
         unicast = one.start(OURS, f"{FAST} {_with_peers(other)}")
@@ -386,7 +396,7 @@ def test_member_of_the_group_is_told_of_a_peer(families: str, group: str) -> Non
             f"{one.address} advertises to {other.address} alone, we listen to {group}"
         )
         wait_for("a word", lambda: multicast.logged(told))
-        # The other one hears both, and stays: it is the better.
+        # The host with a peer hears the other one, but is better, so it stays master.
         assert unicast.states == ["BACKUP", "MASTER"]
 
 
@@ -399,7 +409,7 @@ MACS = {
 
 @pytest.mark.parametrize("which", list(MACS))
 def test_source_mac(which: str) -> None:
-    """--source-mac says where adverts to the group come from, in both families."""
+    """--source-mac sets the source MAC of adverts to the group, in both families."""
     with Lab(1, families="46") as lab:
         [host] = lab.hosts
         master = host.start(OURS, f"-b 0 -k 64 -r 1 --source-mac {which}")
@@ -408,5 +418,5 @@ def test_source_mac(which: str) -> None:
         adverts = lab.wire.adverts()
         assert {advert.source.version for advert in adverts} == {4, 6}
         assert {advert.ethernet_source.hex() for advert in adverts} == {MACS[which]}
-        # What answers for the addresses is the NIC in any case.
+        # Announcements name the MAC of the NIC in any case.
         assert {arp.sender_mac for arp in lab.wire.announcements()} == {host.mac}

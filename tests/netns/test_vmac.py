@@ -1,4 +1,4 @@
-"""A virtual MAC moves with the addresses: clients do not notice the change."""
+"""Tests `--vmac`: with a virtual MAC, clients do not notice a change of master."""
 
 import signal
 import subprocess
@@ -23,9 +23,10 @@ pytestmark = [
 
 SKEW_NS = NS_PER_S // 256
 NOISE_NS = NS_PER_S * 3 // 2
-"""A solicitation that meets the change is lost, and repeated after 1 s (RFC 4861, 10).
+"""How much longer an outage may be, as a neighbour solicitation may be lost.
 
-A client with the wrong MAC would miss far more: it keeps an entry for 30 s and longer.
+It is repeated after 1 s (RFC 4861, 10).  A client with a wrong MAC would have a far
+longer outage, as it keeps an entry for at least 30 s.
 """
 
 VMAC = bytes.fromhex("00005e000107")
@@ -41,7 +42,7 @@ VIPS = {
 }
 
 each_family = pytest.mark.parametrize("families", list(VIPS))
-"""Addresses of IPv4, of IPv6, and of both."""
+"""Parameter: groups with addresses of IPv4, of IPv6 and of both."""
 
 
 def _lab(families: str, hosts: int = 3) -> Lab:
@@ -49,7 +50,10 @@ def _lab(families: str, hosts: int = 3) -> Lab:
 
 
 def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon]:
-    """Start a master on the first host, its backup on the second, without scripts."""
+    """Start a master on the first host and its backup on the second, without scripts.
+
+    Return both daemons.
+    """
     master = lab.hosts[0].start(OURS, first, scripts=False)
     await_rule(lab, lab.hosts[0], master)
     backup = lab.hosts[1].start(OURS, second, scripts=False)
@@ -60,7 +64,10 @@ def _pair(lab: Lab, first: str = FAST, second: str = FAST_BACKUP) -> list[Daemon
 
 @contextmanager
 def _neighbours_of_client(lab: Lab) -> Iterator[Callable[[], set[str]]]:
-    """Return every MAC that the last host has had for a virtual address."""
+    """Yield a function that returns the MACs that the client had for virtual addresses.
+
+    The client is the last host.
+    """
     client = lab.hosts[-1]
     log = lab.directory / "neighbours"
     with log.open("wb") as output:
@@ -91,7 +98,7 @@ def _interfaces(host: Host) -> str:
 @each_family
 @pytest.mark.parametrize("end", ["power cut", "farewell", "preemption"])
 def test_clients_keep_their_entry(families: str, end: str) -> str:
-    """Whichever host is master, and however it became one, the address has one MAC."""
+    """Clients have the same MAC for an address before and after a change of master."""
     with _lab(families) as lab, _neighbours_of_client(lab) as macs:
         one, other, _ = lab.hosts
         flags = ("--vmac -z -k 20", "--vmac -k 50")
@@ -119,7 +126,7 @@ def test_clients_keep_their_entry(families: str, end: str) -> str:
 
 @each_family
 def test_announced_and_advertised(families: str) -> None:
-    """Announcements name the virtual MAC, and adverts come from it, to be learnt."""
+    """Announcements name the virtual MAC, and adverts have it as their source."""
     with _lab(families, 2) as lab:
         host, _ = lab.hosts
         master = host.start(OURS, FAST, scripts=False)
@@ -142,14 +149,17 @@ def _is_announcement(packet: object) -> TypeGuard[Arp | Neighbour]:
 
 
 def _subject(packet: Arp | Neighbour) -> str:
-    """The address that an announcement is about."""
+    """Return the address that an announcement is about."""
     return str(packet.sender if isinstance(packet, Arp) else packet.target)
 
 
 @each_family
 @pytest.mark.parametrize("way", ["--source-mac=real", "--peer"])
 def test_switches_keep_the_virtual_mac(families: str, way: str) -> None:
-    """Where no advert comes from it, announcements do, and not only at first."""
+    """If no advert has the virtual MAC as its source, announcements repeatedly have it.
+
+    So switches do not forget it.
+    """
     with _lab(families, 2) as lab:
         one, other = lab.hosts
         if way == "--peer":
@@ -171,7 +181,10 @@ def test_switches_keep_the_virtual_mac(families: str, way: str) -> None:
 
 @each_family
 def test_interface_comes_and_goes(families: str) -> None:
-    """A master has it, with all addresses; a backup or a host that left has none."""
+    """Only a master has the macvlan, with all addresses.
+
+    A backup has none, and neither has a host whose daemon has ended.
+    """
     with _lab(families, 2) as lab:
         one, other = lab.hosts
         ignored = "/proc/sys/net/ipv4/conf/eth0/arp_ignore"
@@ -193,11 +206,11 @@ def test_interface_comes_and_goes(families: str) -> None:
 
 
 def _answers(lab: Lab, client: Host, vip: str) -> list[Arp | Neighbour]:
-    """Return the answers to one ARP request of `client` for `vip`."""
+    """Return the answers that `client` gets when it asks for the MAC of `vip`."""
     client.run("ip", "neighbour", "flush", "dev", "eth0")
     asked_ns = time.time_ns()
     client.run("ping", "-n", "-c", "1", "-W", "5", vip)
-    time.sleep(0.3)  # for a second answer
+    time.sleep(0.3)  # A second answer would come by then.
     return [
         packet
         for packet in lab.wire.packets
@@ -213,7 +226,10 @@ def _answers(lab: Lab, client: Host, vip: str) -> list[Arp | Neighbour]:
 
 @each_family
 def test_killed_master_leaves_no_second_answerer(families: str) -> None:
-    """What `kill -9` left behind is removed by the next start, and then one answers."""
+    """The macvlan left by `kill -9` is removed by the next start.
+
+    After that only one host answers for the addresses.
+    """
     with _lab(families) as lab, _neighbours_of_client(lab) as macs:
         one, other, client = lab.hosts
         master, backup = _pair(lab)
@@ -224,7 +240,7 @@ def test_killed_master_leaves_no_second_answerer(families: str) -> None:
             wait_for("its addresses", lambda: other.holds_all)
             assert MACVLAN in _interfaces(one)
 
-            # With -n, too: what a start finds of its own making is no one's wish.
+            # The start removes it even with -n, as it is a leftover of carppcap.
             again = one.start(OURS, f"{FAST_BACKUP} -n", scripts=False)
             await_state(again, "BACKUP")
             await_rule(lab, other, backup, adverts=4)
@@ -241,10 +257,10 @@ def test_killed_master_leaves_no_second_answerer(families: str) -> None:
 
 @pytest.mark.parametrize("kernel", ["freebsd", "netbsd", "openbsd"])
 def test_beside_a_kernel(kernel: str) -> None:
-    """Hand-overs between a kernel and carppcap, both ways, and one MAC all the time."""
+    """Clients see one MAC while a kernel and carppcap hand over, in both directions."""
     with _lab("46") as lab, _neighbours_of_client(lab) as macs:
         one, other, _ = lab.hosts
-        # A kernel of BSD does not ask on behalf of what it has for others.
+        # Like a BSD kernel, send no ARP requests from the virtual addresses.
         one.run("sh", "-c", "echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")
         peer = one.start(kernel, "-k 100")
         await_rule(lab, one, peer)

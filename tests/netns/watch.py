@@ -1,4 +1,4 @@
-"""Which host holds which address, and since when, as their kernels report it."""
+"""Follows which host has which address since when, as the hosts' kernels report it."""
 
 import socket
 import struct
@@ -22,7 +22,7 @@ _ATTRIBUTE_HEADER = struct.Struct("=HH")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A host took an address (`held`) or let go of it."""
+    """A host added an address (`held` is True) or removed it (False)."""
 
     time_ns: int
     host: str
@@ -32,7 +32,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start_ns` to `end_ns` exactly `holders` had the address."""
+    """A time from `start_ns` to `end_ns` in which exactly `holders` had the address."""
 
     start_ns: int
     end_ns: int
@@ -44,7 +44,7 @@ class Period:
 
 
 def open_address_socket() -> socket.socket:
-    """Return a socket with the address events of its namespace."""
+    """Return a socket that receives the changes of addresses in our namespace."""
     link = socket.socket(
         socket.AF_NETLINK,
         socket.SOCK_RAW | socket.SOCK_NONBLOCK,
@@ -55,9 +55,9 @@ def open_address_socket() -> socket.socket:
 
 
 class AddressWatcher:
-    """Follows `addresses` on all hosts; call `read` when a host's socket has news.
+    """Follows `addresses` on all hosts; call `read` when a host's socket is readable.
 
-    Where a method takes an address, it is the first of them if none is named.
+    The argument `address` of a method is by default the first of `addresses`.
     """
 
     def __init__(
@@ -106,8 +106,10 @@ class AddressWatcher:
         until_ns: int | None = None,
         address: str | None = None,
     ) -> list[Period]:
-        """Time from `since_ns` (or the first change) to `until_ns` (or now), cut at
-        each change of holders."""
+        """Return the periods from `since_ns` to `until_ns`, cut at each change.
+
+        `since_ns` 0 means the first change, `until_ns` None means now.
+        """
         end_ns = time.time_ns() if until_ns is None else until_ns
         wanted = address or self.addresses[0]
         changes = [change for change in self.changes if change.address == wanted]
@@ -120,7 +122,11 @@ class AddressWatcher:
         until_ns: int | None = None,
         address: str | None = None,
     ) -> int:
-        """Nanoseconds during which exactly `count` hosts had the address."""
+        """Return for how many nanoseconds exactly `count` hosts had the address.
+
+        Only the time from `since_ns` (0: the first change) to `until_ns` (None: now)
+        counts.
+        """
         return sum(
             period.duration_ns
             for period in self.periods(since_ns, until_ns, address)
@@ -129,7 +135,10 @@ class AddressWatcher:
 
 
 def periods(changes: Iterable[Change], since_ns: int, until_ns: int) -> list[Period]:
-    """Return the time from `since_ns` (0: the first change), cut at each change."""
+    """Return the periods from `since_ns` to `until_ns`, cut at each of `changes`.
+
+    `since_ns` 0 means the first change.
+    """
     holders: tuple[str, ...] = ()
     start_ns = since_ns
     found: list[Period] = []
@@ -147,12 +156,13 @@ def periods(changes: Iterable[Change], since_ns: int, until_ns: int) -> list[Per
 
 
 def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:
-    """(added, address) of each address message in what a netlink socket delivered."""
+    """Yield (is added, address) for each address message in `data` from netlink."""
     while len(data) >= _MESSAGE_HEADER.size:
         length, kind, _, _, _ = _MESSAGE_HEADER.unpack_from(data)
         if kind in (RTM_NEWADDR, RTM_DELADDR):
             family = data[_MESSAGE_HEADER.size]
-            # An IPv6 address has the one, an IPv4 address both, of which this is ours.
+            # An IPv6 message has only IFA_ADDRESS.  An IPv4 message has both, and
+            # IFA_LOCAL is the address of the host.
             wanted = IFA_ADDRESS if family == AF_INET6 else IFA_LOCAL
             body = data[_MESSAGE_HEADER.size + _ADDRESS_HEADER_LENGTH : length]
             while len(body) >= _ATTRIBUTE_HEADER.size:
@@ -164,5 +174,5 @@ def _address_changes(data: bytes) -> Iterator[tuple[bool, bytes]]:
 
 
 def _aligned(length: int) -> int:
-    """Return `length` padded to four bytes, as in netlink."""
+    """Return `length` rounded up to a multiple of 4, as netlink pads."""
     return (length + 3) & ~3

@@ -1,6 +1,6 @@
-"""Frames seen on the bridge: recorded, dated and read, without help from carppcap.
+"""Records and parses the frames on the bridge, without any code of carppcap.
 
-What carppcap sent is judged here, so nothing of carppcap is imported.
+The tests judge by it what carppcap sends, so it must not have the same mistakes.
 """
 
 import socket
@@ -35,7 +35,7 @@ _LINKTYPE_ETHERNET = 1
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One Ethernet frame; `time_ns` counts from 1970, as the kernel stamped it."""
+    """One Ethernet frame; `time_ns` is the kernel's time stamp, counted from 1970."""
 
     time_ns: int
     data: bytes
@@ -43,9 +43,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """A CARP advert; `checksums_good` covers that of CARP, and of IP where it has one.
+    """A CARP advert.
 
-    `ttl` is the hop limit in IPv6; `type` is 1, or 2 in what only looks like an advert.
+    `checksums_good` is True if the CARP checksum is right, and in IPv4 the IP checksum
+    too.  `ttl` is the hop limit in IPv6.  `type` is 1 in an advert; a packet with
+    another type only looks like one.
     """
 
     frame: Frame
@@ -74,7 +76,7 @@ class Advert:
 
 @dataclass(frozen=True, slots=True)
 class Arp:
-    """An ARP packet over Ethernet and IPv4; `operation` 1 asks, 2 answers."""
+    """An ARP packet for Ethernet and IPv4; `operation` is 1 (request) or 2 (reply)."""
 
     frame: Frame
     ethernet_source: bytes
@@ -98,7 +100,8 @@ class Arp:
 class Neighbour:
     """A neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4).
 
-    `link_address` is that of the option, or empty; `checksums_good` covers ICMPv6.
+    `link_address` is the MAC in its link-layer address option, empty without one;
+    `checksums_good` is True if the ICMPv6 checksum is right.
     """
 
     frame: Frame
@@ -125,7 +128,7 @@ class Neighbour:
 
     @property
     def is_announcement(self) -> bool:
-        """True if it was not asked for and overrides what receivers know."""
+        """True if it is an unsolicited advertisement with the override flag."""
         return self.is_advertisement and not self.is_solicited and self.is_override
 
 
@@ -142,7 +145,10 @@ def checksum(data: bytes) -> int:
 
 
 def parse(frame: Frame) -> Packet | None:
-    """Parse `frame`: None for all but adverts, ARP and neighbour discovery."""
+    """Return the packet in `frame`: an advert, ARP or neighbour discovery.
+
+    Return None for any other frame.
+    """
     data = frame.data
     if data[12:14] == b"\x08\x06" and len(data) >= 14 + _ARP.size:
         _, _, _, _, operation, sender_mac, sender, target_mac, target = (
@@ -210,7 +216,7 @@ def _parse_ipv6(frame: Frame) -> Advert | Neighbour | None:
 
 
 def _link_address(options: bytes, wanted: int) -> bytes:
-    """Return the address in the option of type `wanted`; empty if there is none."""
+    """Return the MAC in the first option of type `wanted`, empty if there is none."""
     while len(options) >= 8 and options[1]:
         if options[0] == wanted:
             return options[2:8]
@@ -250,7 +256,7 @@ def _parse_advert(
 
 
 def open_packet_socket(interface: str) -> socket.socket:
-    """Return a socket with every frame of `interface`, dated by the kernel."""
+    """Return a socket that receives every frame on `interface`, with a time stamp."""
     packets = socket.socket(
         socket.AF_PACKET,
         socket.SOCK_RAW | socket.SOCK_NONBLOCK,
@@ -262,7 +268,7 @@ def open_packet_socket(interface: str) -> socket.socket:
 
 
 class Recorder:
-    """Keeps every frame, in memory and in the capture file `path`.
+    """Keeps every frame from `packets`, in memory and in the capture file `path`.
 
     Call `read` whenever the socket is readable.
     """
@@ -287,7 +293,7 @@ class Recorder:
                 data, control, _, _ = self._packets.recvmsg(65535, 64)
             except BlockingIOError:
                 return
-            except OSError:  # The bridge is gone: there is no more to see.
+            except OSError:  # The bridge is gone: there are no more frames.
                 return
             if not control:
                 continue
@@ -302,9 +308,9 @@ class Recorder:
             self._file.write(header + data)
 
     def leave_out(self, source_mac: bytes) -> None:
-        """Keep no more frames of that sender, which sends too many."""
+        """Keep no more frames from `source_mac`, whose host sends too many."""
         first, last = struct.unpack("!HI", source_mac)
-        # In the kernel, as otherwise the recorder itself would take all the time.
+        # The kernel filters them: reading them would take the whole processor.
         program = array("Q")
         for code, if_true, if_false, operand in (
             (0x28, 0, 0, 6),  # ldh [6]
@@ -337,7 +343,10 @@ class Recorder:
     def adverts(
         self, source: str | Address | None = None, since_ns: int = 0
     ) -> list[Advert]:
-        """Adverts so far: of one source address, or of all; from an instant on."""
+        """Return the adverts so far from `source`, by default from all hosts.
+
+        Only those since `since_ns` are returned.
+        """
         return [
             packet
             for packet in self.packets
@@ -350,7 +359,10 @@ class Recorder:
     def announcements(
         self, sender_mac: bytes | None = None, since_ns: int = 0
     ) -> list[Arp]:
-        """Gratuitous ARP packets so far: of one sender, or of all."""
+        """Return the gratuitous ARP packets so far, since `since_ns`.
+
+        Only those from `sender_mac` are returned, or by default those from all hosts.
+        """
         return [
             packet
             for packet in self.packets
@@ -361,7 +373,7 @@ class Recorder:
         ]
 
     def neighbours(self, since_ns: int = 0) -> list[Neighbour]:
-        """Neighbour solicitations and advertisements so far, from an instant on."""
+        """Return the neighbour solicitations and advertisements since `since_ns`."""
         return [
             packet
             for packet in self.packets
@@ -370,7 +382,11 @@ class Recorder:
 
 
 def read_capture(path: Path) -> Iterator[Frame]:
-    """Return the frames of a little-endian Ethernet .pcap file (microseconds)."""
+    """Yield the frames of a capture that `Recorder` wrote.
+
+    That is a little-endian .pcap file of Ethernet frames with stamps in microseconds.
+    Raises `ValueError` for any other file.
+    """
     data = path.read_bytes()
     magic, _, _, _, _, _, link_type = _PCAP_HEADER.unpack_from(data)
     if (magic, link_type) != (_PCAP_MAGIC_US, _LINKTYPE_ETHERNET):
