@@ -1,4 +1,4 @@
-"""Actions of a virtual host.  Perform those of a step in their order."""
+"""Actions: all that a virtual host can ask for.  Perform them in their order."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class SendAdvert(NamedTuple):
     """Sign and send an advert; report `SendSucceeded` or `SendFailed`.
 
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255.
-    A group with addresses of both families has one for each.
+    A group with addresses of both families has an action for each family.
     """
 
     advbase: int
@@ -45,9 +45,9 @@ class SendAdvert(NamedTuple):
 
 
 class SendHint(NamedTuple):
-    """Tell `destination` which counter its adverts have to exceed.
+    """Send a hint: tell `destination` which counter its adverts have to exceed.
 
-    The replay guard asks for it after an advert that looks old.
+    The replay guard asks for this after an advert that looks old.
     """
 
     counter: int

@@ -1,7 +1,7 @@
 """The adverts of a virtual host: its rank, its demotion, its counters.
 
-A host that is demoted or cannot send raises both its demotion, which OpenBSD looks
-at, and its skew, which all others look at.
+A demoted host advertises a higher demotion, which OpenBSD and carppcap compare, and a
+higher skew, which all others compare.  A host that cannot send raises its skew only.
 """
 
 from collections import deque
@@ -13,31 +13,31 @@ from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_
 from carppcap.wire.header import BOW_OUT
 
 SEND_FAILURES_MAX = 3
-"""Failures in a row after which our skew is raised (`CARP_SENDAD_MAX_ERRORS`)."""
+"""Failures to send in a row that raise our skew (`CARP_SENDAD_MAX_ERRORS`)."""
 
 SEND_SUCCESSES_MIN = 3
-"""Successes in a row after which it is lowered again (`CARP_SENDAD_MIN_SUCCESS`)."""
+"""Successes in a row that lower our skew again (`CARP_SENDAD_MIN_SUCCESS`)."""
 
 SUPPRESSED_SKEW = 240
-"""Skew of a host that cannot send, and the limit for a skew that demotion raises
+"""Skew of a host that cannot send.  Demotion raises a skew up to this, too
 (`CARP_MAXSKEW`)."""
 
 OWN_COUNTERS_MAX = 64
-"""Counters we remember, to recognise our own adverts when they come back."""
+"""Number of our counters that we remember, to recognise our own adverts."""
 
 DrawCounter = Callable[[Instant], int]
-"""Return a 64-bit counter for an advert of that instant, never twice the same."""
+"""Return a 64-bit counter for an advert at the given instant, never twice the same."""
 
 _PROBED_NS_MAX = advert_interval_ns(254, 255)
-"""The longest interval that can be advertised a step slower without a farewell."""
+"""The longest interval that we probe.  One step longer is not yet a farewell."""
 
 
 class Advertiser:
-    """The adverts of one virtual host.
+    """Makes the adverts of one virtual host.
 
-    Each has a counter of its own.  Following a peer's counter, as ucarp does once it
-    has heard one, would let two masters use the same number, and each would take the
-    other's adverts for its own.
+    No two of them have the same counter, and none continues a peer's counter, as ucarp
+    does.  Otherwise two masters could use the same number, and each would mistake the
+    adverts of the other for its own.
     """
 
     def __init__(self, config: VirtualHostConfig, draw_counter: DrawCounter) -> None:
@@ -51,7 +51,8 @@ class Advertiser:
 
     @property
     def advskew(self) -> int:
-        """Our skew as advertised and compared, raised by demotion (`DEMOTE_ADVSKEW`).
+        """Our effective skew: the configured one, raised by demotion
+        (`DEMOTE_ADVSKEW`).
 
         0..255; at least 240 while adverts cannot be sent (`carp_send_ad`).
         """
@@ -67,18 +68,18 @@ class Advertiser:
 
     @property
     def adverts_per_announcement(self) -> int:
-        """Adverts from one periodic announcement to the next; 0 for none.
+        """Number of adverts from one periodic announcement to the next.
 
-        At least 1: an interval longer than that of the announcements counts instead.
+        0 if there are no periodic announcements, else at least 1.
         """
         wanted_ns = self._config.announce_interval_ns
         return max(1, wanted_ns // self.interval_ns) if wanted_ns else 0
 
     @property
     def demotion(self) -> int:
-        """Our demotion as advertised and compared, 0..255 (`carp_group_demote_count`).
+        """Our demotion, 0..255, as advertised (`carp_group_demote_count`).
 
-        Failures to send do not change it: no peer would hear of them.
+        Failures to send do not change it, as the peers would not hear of it anyway.
         """
         return self._demotion
 
@@ -87,13 +88,13 @@ class Advertiser:
         self._demotion = demotion
 
     def advert(self, now: Instant) -> list[Action]:
-        """Return the regular advert of a master, one for each family."""
+        """Return the regular advert of a master, as an action for each family."""
         return self._sign(self._config.advbase, self.advskew, now)
 
     def answer(self, now: Instant) -> list[Action]:
-        """Return an advert beside the regular ones, at most one in an interval.
+        """Return an extra advert, at most one in an interval, else nothing.
 
-        Without the limit, hosts that answer each other would never come to an end.
+        Without this limit two hosts could answer each other for ever.
         """
         answered_at = self._answered_at
         if answered_at is not None and now - answered_at < self.interval_ns:
@@ -102,14 +103,15 @@ class Advertiser:
         return self.advert(now)
 
     def farewell(self, now: Instant) -> list[Action]:
-        """Return the last advert of a master, none if farewells are off."""
+        """Return the farewell of a master; nothing if farewells are off."""
         return self._sign(BOW_OUT, BOW_OUT, now) if self._config.farewell else []
 
     def probe(self, interval_ns: Interval, now: Instant) -> list[Action]:
-        """Return an advert to which a master of `interval_ns` answers without yielding.
+        """Return an advert that a master with `interval_ns` answers without yielding.
 
-        It is a step slower than that master, or has our own rank if that is slower.  An
-        attacker may have forged `interval_ns`: beyond twice our own it is ignored.
+        The advert states an interval one step longer than `interval_ns`, or our own
+        interval if that is longer.  If `interval_ns` is more than twice our own, it may
+        be forged, and the advert states our own interval.
         """
         probe_ns = self.interval_ns
         if probe_ns <= interval_ns <= min(2 * probe_ns, _PROBED_NS_MAX):
@@ -118,11 +120,11 @@ class Advertiser:
         return self._sign(advbase, advskew, now)
 
     def is_own(self, counter: int) -> bool:
-        """True if an advert with this counter is one of our own, come back."""
+        """True if one of our last `OWN_COUNTERS_MAX` adverts had this counter."""
         return counter in self._own_counters
 
     def note_outcome(self, *, ok: bool) -> None:
-        """Count an advert that was sent, or could not be sent."""
+        """Count an advert that was sent (`ok`), or one that could not be sent."""
         if not ok:
             self._send_failures += 1
             self._send_successes = 0

@@ -9,20 +9,20 @@ _DOUBLINGS_MAX = 8
 
 
 class Backoff:
-    """The pause after the next failure: 3 s at first, doubled by each, at most 60 s."""
+    """The pause after a failure: 3 s after the first, then doubled, at most 60 s."""
 
     def __init__(self) -> None:
         self._failures = 0
 
     @property
     def pause_ns(self) -> Interval:
-        """How long to pause after a failure that comes now."""
+        """The length of the pause if the up script fails now."""
         return min(PAUSE_NS_MIN << self._failures, PAUSE_NS_MAX)
 
     def note_failure(self) -> None:
-        """The up script failed."""
+        """Note that the up script failed."""
         self._failures = min(self._failures + 1, _DOUBLINGS_MAX)
 
     def note_success(self) -> None:
-        """The up script succeeded."""
+        """Note that the up script succeeded: the next pause is the shortest again."""
         self._failures = 0

@@ -7,9 +7,11 @@ from carppcap.election.events import AdvertReceived
 
 
 def is_too_slow(theirs: AdvertReceived, config: VirtualHostConfig) -> bool:
-    """True if this master is bound to time out, so that it counts as down already.
+    """True if the sender's interval is longer than our master-down interval.
 
-    This is how a farewell works on receivers that know nothing of farewells.
+    Such a master would time out before its next advert, so it counts as dead now.  A
+    farewell states the longest interval, and so it works even on a receiver that knows
+    nothing of farewells.
     """
     return config.master_down_interval_ns < theirs.interval_ns
 
@@ -17,14 +19,14 @@ def is_too_slow(theirs: AdvertReceived, config: VirtualHostConfig) -> bool:
 def reason_to_take_over(
     theirs: AdvertReceived, ours: Advertiser, config: VirtualHostConfig
 ) -> Cause | None:
-    """Return why a BACKUP that hears this master replaces it, None if it does not."""
+    """Return why a BACKUP replaces the master that it hears; None to stay BACKUP."""
     is_slower = ours.interval_ns < theirs.interval_ns
     if config.preempt and is_slower and theirs.demotion >= ours.demotion:
         return Cause.PREEMPTION
     if theirs.demotion > ours.demotion:
         return Cause.DEMOTION
-    # To one that is less demoted we would yield again at its next advert, and hosts
-    # that answer a claim by a claim would never come to an end; unless it leaves.
+    # If we took over from a less demoted master, its next advert would make us yield
+    # again, for ever.  A master that leaves sends no next advert.
     may_replace = theirs.demotion >= ours.demotion or theirs.is_farewell
     if may_replace and is_too_slow(theirs, config):
         return Cause.MASTER_TOO_SLOW
@@ -34,7 +36,10 @@ def reason_to_take_over(
 def reason_to_give_way(
     theirs: AdvertReceived, ours: Advertiser, *, is_lost: bool
 ) -> Cause | None:
-    """Return why a MASTER that hears this one yields to it, None if it does not."""
+    """Return why a MASTER yields to the other master that it hears; None to stay.
+
+    `is_lost` is True if both have the same interval and the other wins the tie.
+    """
     is_preferred = is_lost or theirs.interval_ns < ours.interval_ns
     if is_preferred and theirs.demotion <= ours.demotion:
         return Cause.BETTER_MASTER

@@ -33,20 +33,20 @@ _RANGES = {
 
 
 class SourceMac(Enum):
-    """The Ethernet source of our adverts; receivers ignore it."""
+    """The Ethernet source address of our adverts; receivers ignore it."""
 
     VIRTUAL = "virtual"
     """00:00:5e:00:00:vhid, as ucarp sends them."""
 
     BSD = "bsd"
-    """00:00:5e:00:01:vhid, as kernels send them."""
+    """00:00:5e:00:01:vhid, as BSD kernels send them."""
 
     REAL = "real"
-    """The interface's own, for hypervisors that drop frames from any other."""
+    """The MAC of the interface, for hypervisors that drop frames from other MACs."""
 
 
 class GuardMode(Enum):
-    """What happens to an authentic advert that was sent before."""
+    """What is done with an authentic advert that was sent before."""
 
     OFF = "off"
     """It is obeyed, as by every other implementation."""
@@ -64,10 +64,10 @@ class GroupSettings:
 
     advbase 0..255 s and advskew 0..255 (1/256 s), not both 0; dead_ratio 1..65535;
     demotion 0..255.  A master announces its addresses again every
-    `announce_interval_ns`; 0 for not at all.  With `peers` adverts go to each of these
-    and not to the group.  With `vmac` the addresses live on an interface of their own,
-    which has the virtual MAC.  `link_address` is the MAC that an OpenBSD peer was given
-    by hand, or empty; it is part of the digest.
+    `announce_interval_ns`; if that is 0, never.  With `peers` adverts go to each peer
+    and not to the multicast group.  With `vmac` the addresses are set on a separate
+    interface that has the virtual MAC.  `link_address` is the MAC that was set by hand
+    on an OpenBSD peer, or empty; the digest covers it.
     """
 
     source: IPv4Address | None = None
@@ -90,11 +90,11 @@ class GroupSettings:
 class VirtualHostConfig(GroupSettings):
     """One vhid on one link, as this host takes part in it.
 
-    vhid 1..255.  `key` is None only where captures are read without the password: then
-    digests are not checked.  `prefixes` has the prefix length of each of `vips`, None
-    where it is unknown, and is empty if none is known.  With `farewell` a master that
-    leaves announces it.  Raises `ConfigError` for values that are impossible, alone or
-    together.
+    vhid 1..255.  `key` is None only when captures are read without the password; then
+    digests are not checked.  `prefixes` holds the prefix length of each of `vips`, or
+    None for an unknown one; it is empty if all are unknown.  With `farewell` a master
+    that leaves sends a farewell.  Raises `ConfigError` for an impossible value or an
+    impossible combination of values.
     """
 
     interface: str
@@ -130,7 +130,7 @@ class VirtualHostConfig(GroupSettings):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The virtual addresses with their prefixes, as given."""
+        """The virtual addresses as text, each with its prefix length if known."""
         prefixes = self.prefixes or (None,) * len(self.vips)
         return tuple(
             f"{vip}" if prefix is None else f"{vip}/{prefix}"
@@ -139,17 +139,17 @@ class VirtualHostConfig(GroupSettings):
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The families we advertise in: those that have virtual addresses.
+        """The families in which we send adverts: those of the virtual addresses.
 
-        Kernels time a group out in each family that has addresses, so a group of both
-        needs adverts in both (`carp_setrun`).
+        A BSD kernel with addresses of both families waits for adverts in each of them,
+        so a group of both families needs adverts in both (`carp_setrun`).
         """
         known = self.vips or (self.source, self.source6)
         present = {Family.of(address) for address in known if address is not None}
         return tuple(family for family in Family if family in present)
 
     def source_of(self, family: Family) -> Address | None:
-        """Return the source of our adverts of `family`."""
+        """Return the source address of our adverts of `family`; None without one."""
         return self.source if family is Family.IPV4 else self.source6
 
     def group_of(self, family: Family) -> Address:

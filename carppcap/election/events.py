@@ -1,4 +1,4 @@
-"""What can happen to a virtual host.  Each event is a plain fact; none carries time."""
+"""Events: all that can happen to a virtual host.  No event carries its instant."""
 
 from dataclasses import dataclass, field
 
@@ -8,11 +8,11 @@ from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 from carppcap.wire.header import BOW_OUT
 
 STALL_NS = 20 * NS_PER_MS
-"""A process that wakes up later than this was stopped or starved.  Frames dropped in
-the meantime are a `FramesLost`."""
+"""A process that wakes up this late was stopped or starved.  If frames were dropped
+meanwhile, `FramesLost` is passed."""
 
 STEP_DOWN_PAUSE_NS = 3 * NS_PER_S
-"""Pause after SIGUSR2, before we listen for a master again (`StepDown`)."""
+"""Length of the pause after SIGUSR2, before we listen for a master again."""
 
 
 class Start(Plain):
@@ -29,11 +29,12 @@ class Tick(Plain):
 
 @dataclass(frozen=True, slots=True)
 class AdvertReceived:
-    """An authentic advert for this vhid (`verified` False: no key to check it with).
+    """An authentic advert for this vhid.
 
-    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255
-    (OpenBSD's and ours; 0 from everyone else).  `link_local` is True if its digest
-    covers link-local addresses.  `mac` is the source of the frame, for the log alone.
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255 (only
+    OpenBSD and carppcap send one that is not 0).  `verified` is False if there is no
+    key to check the digest with.  `link_local` is True if the digest covers link-local
+    addresses.  `mac` is the source MAC of the frame, used in log lines only.
     """
 
     source: Address
@@ -47,17 +48,17 @@ class AdvertReceived:
 
     @property
     def family(self) -> Family:
-        """The family it was received in."""
+        """The family in which the advert was received."""
         return Family.of(self.source)
 
     @property
     def is_farewell(self) -> bool:
-        """True if the sender leaves."""
+        """True if this is a farewell: its sender leaves."""
         return self.advbase == self.advskew == BOW_OUT
 
     @property
     def interval_ns(self) -> Interval:
-        """The interval the sender states, which is also its rank."""
+        """The interval that the advert states, which is also its sender's rank."""
         return advert_interval_ns(self.advbase, self.advskew)
 
 
@@ -88,11 +89,11 @@ class DemotionChanged:
 
 
 class SequenceContested(Plain):
-    """A peer took our last advert for an old one; the next has a higher counter."""
+    """A peer took our last advert for an old one; our next counter is higher."""
 
 
 class FormChanged(Plain):
-    """Our adverts are signed in another form from now on, that of a peer."""
+    """We sign adverts in another form from now on: the form that a peer uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class ReplayRefused:
 
 @dataclass(frozen=True, slots=True)
 class TwinReceived:
-    """`advert` was received just before, in the other family."""
+    """`advert` repeats an advert that was received just before in the other family."""
 
     advert: AdvertReceived
 
@@ -136,7 +137,7 @@ class AddressesLost(Plain):
 
 
 class MacChanged(Plain):
-    """The interface has another MAC, which neighbours must learn (a bond, say)."""
+    """The MAC of the interface changed (a bond, say): neighbours must learn it."""
 
 
 Event = (

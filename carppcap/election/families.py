@@ -1,9 +1,9 @@
 """The families, IPv4 and IPv6, in which the master of a group is heard.
 
-A kernel has a master-down deadline for each family that has addresses.  It takes over
-when one of them passes (`sc_md_tmo`, `sc_md6_tmo`), hears the other family, and goes
-back, over and over.  The deadlines are the same here, but a single silent family is a
-fault to report, not a dead master.
+A BSD kernel has a master-down deadline for each family that has addresses.  When one of
+them passes (`sc_md_tmo`, `sc_md6_tmo`) it takes over; when it hears the master in the
+other family it goes back, again and again.  The deadlines are the same here, but if one
+family alone is silent, that is reported, and the master does not count as dead.
 """
 
 from carppcap.addresses import Family
@@ -26,18 +26,18 @@ class Families:
         self._reported: set[Family] = set()
 
     def listen(self, now: Instant) -> None:
-        """Begin to listen for a master: no family counts as silent yet."""
+        """Begin to listen for a master: no family is silent before its deadline."""
         self._since = now
         self._reported.clear()
 
     def deadline_of(self, family: Family) -> Instant:
-        """Return when `family` counts as silent."""
+        """Return the instant from which `family` counts as silent."""
         return max(self._since, self._heard_at.get(family, 0)) + self._master_down_ns
 
     def note_advert(self, family: Family, now: Instant) -> list[Family]:
-        """Note an advert in `family`; return the others that became silent meanwhile.
+        """Note an advert in `family`; return the other families that became silent.
 
-        A silent family is returned once, until it is heard again.
+        A silent family is returned only once until it is heard again.
         """
         self._heard_at[family] = now
         if len(self._families) < 2:
@@ -54,11 +54,11 @@ class Families:
         return silent
 
     def decides_ties(self, family: Family, now: Instant) -> bool:
-        """True if a tie in `family` counts.
+        """True if a tie is decided by the addresses of `family`.
 
-        The lower IPv4 address may belong to the host with the higher IPv6 address, and
-        then each would yield to the other.  So the first family decides for both,
-        unless nothing is heard in it.
+        The host with the lower IPv4 address may have the higher IPv6 address; then each
+        host would yield to the other.  So the first family decides for both, unless
+        nothing is heard in it.
         """
         first = self._families[0] if self._families else family
         if family is first:

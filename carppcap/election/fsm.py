@@ -1,19 +1,20 @@
 """The election: one virtual host decides whether it is BACKUP or MASTER.
 
-Theory of operation.  A MASTER adverts every `advbase + advskew/256` seconds; a
-shorter interval is a better rank.  A BACKUP that hears no master for its master-down
-interval becomes MASTER.  A MASTER that hears a better one becomes BACKUP.
+A MASTER sends an advert every `advbase + advskew/256` seconds; a shorter interval is a
+better rank.  A BACKUP that hears no master for its master-down interval becomes MASTER.
+A MASTER that hears a better one becomes BACKUP.
 `VirtualHost.handle` is the whole table: what each event does in each situation (see
 `situations`).  Nothing here reads a clock, sends a frame, runs a script or knows a key.
 
-Beyond ucarp.
- * A claim does not wait for the up script: advert first, announcement afterwards.
- * A master that is told to go adverts until its down script has ended, and only
-   then says farewell, so that there is never a second holder.
- * A master whose up script failed steps aside, for longer each time.  One whose
-   addresses were taken away takes them again.
- * A demoted master gives way to one that is less demoted, as in OpenBSD.
- * A sender whose adverts were refused is probed before it counts as dead.
+What this election does and ucarp does not:
+ * A new master sends an advert at once, and announces its addresses (by gratuitous ARP
+   and neighbour advertisements) when its up script has ended.
+ * A master that has to leave sends adverts until its down script has ended, and then
+   its farewell, so that no peer takes the addresses while this host still has them.
+ * A master whose up script failed becomes BACKUP and pauses, longer after each failure.
+   One whose addresses were removed by another program takes them again.
+ * A demoted master gives way to a less demoted one, as in OpenBSD.
+ * If the replay guard refused adverts, their sender is probed before it counts as dead.
 """
 
 from carppcap.election import comparison, events
@@ -74,7 +75,7 @@ class VirtualHost:
 
     @property
     def deadline(self) -> Instant | None:
-        """When to pass a `Tick`; None if only another event can change anything."""
+        """The instant at which to pass a `Tick`; None if no `Tick` is needed."""
         return self.situation.deadline
 
     @property
@@ -84,11 +85,11 @@ class VirtualHost:
 
     @property
     def demotion(self) -> int:
-        """Our demotion, 0 for a good master up to 255."""
+        """Our demotion, 0..255; 0 is best."""
         return self._advertiser.demotion
 
     def is_own(self, counter: int) -> bool:
-        """True if an advert with this counter is one of our own, come back."""
+        """True if one of our own recent adverts had this counter."""
         return self._advertiser.is_own(counter)
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
@@ -155,12 +156,12 @@ class VirtualHost:
     # BACKUP
 
     def _silence_is_over(self, listening: Listening, now: Instant) -> list[Action]:
-        """The master is dead, unless we refused its adverts: then probe it first."""
+        """Take over; but if adverts were refused, probe their sender first, once."""
         refused_ns = listening.refused_ns
         if refused_ns is None or listening.has_probed:
             return self._become_master(Cause.MASTER_DOWN, now)
-        # A genuine ucarp or FreeBSD that hears us counts on from our counter, so that
-        # its next advert is a new one.  A replay cannot answer.
+        # A genuine ucarp or FreeBSD that hears our probe continues from our counter, so
+        # the replay guard accepts its next advert.  An attacker cannot send a new one.
         listening.has_probed = True
         listening.deadline = now + min(refused_ns * 5 // 4, self._master_down_ns)
         return self._advertiser.probe(refused_ns, now)
@@ -170,7 +171,7 @@ class VirtualHost:
     ) -> list[Action]:
         silent = self._note_family(theirs, now)
         if isinstance(backup, Paused):
-            # Take nothing over yet, but follow a farewell when the pause ends.
+            # Do not take over in the pause.  After a farewell take over when it ends.
             end = backup.until
             is_alive = not comparison.is_too_slow(theirs, self.config)
             deadline = max(end, now + self._master_down_ns) if is_alive else end
@@ -183,15 +184,14 @@ class VirtualHost:
         return silent
 
     def _note_family(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
-        """Note in which family a master is heard; report the other if it is silent."""
+        """Note that a master is heard in one family; report the other one if silent."""
         silent = self._families.note_advert(theirs.family, now)
         return [FamilySilent(family) for family in silent]
 
     def _pause(self, listening: Listening, until: Instant) -> None:
-        """Pause, and only then listen for a whole master-down interval, as ucarp does.
+        """Pause, then listen for a whole master-down interval, like ucarp.
 
-        Were both to run at once, a peer with a longer master-down interval would
-        never get its turn.
+        If both began now, a peer with a longer interval could never take over.
         """
         listening.deadline = until + self._master_down_ns
         self.situation = Paused(until, listening)
@@ -208,7 +208,7 @@ class VirtualHost:
     def _advertise(self, master: Master, now: Instant) -> list[Action]:
         master.schedule_advert(self.interval_ns, now)
         period = self._advertiser.adverts_per_announcement
-        # Before the advert: a kernel that preempts at it has the last word.
+        # Before the advert: a BSD kernel that preempts upon it announces after us.
         again = isinstance(master, Holding) and master.is_announced_again(period)
         announcement = (AnnounceAddresses(),) if again else ()
         return [*announcement, *self._advertiser.advert(now)]
@@ -223,13 +223,13 @@ class VirtualHost:
         if cause is None:
             answer = ours.advert(now) if tie is Tie.ANSWER else []
             return [*answer, *self._reassert()]
-        # Our last advert tells the winner it was contested: it announces again.  But
-        # not one that would beat the winner where demotion is not known.
+        # After our last advert the winner announces its addresses again.  None is sent
+        # to a less demoted winner: one that ignores demotion might yield to the advert.
         last_advert = ours.advert(now) if cause is Cause.BETTER_MASTER else []
         return [*last_advert, *self._give_way(cause, now)]
 
     def _reassert(self) -> list[Action]:
-        """Announce again if we hold the addresses; a claim is announced by itself."""
+        """Announce again; but while the up script runs, this follows anyway."""
         master = self.situation
         return self._announce(master) if isinstance(master, Holding) else []
 
@@ -239,7 +239,7 @@ class VirtualHost:
         return [AnnounceAddresses()]
 
     def _address_failed(self, now: Instant) -> list[Action]:
-        """A master without the address is worse than none: let a peer try."""
+        """Become BACKUP and pause, so that a peer can take the addresses."""
         farewell = self._advertiser.farewell(now)
         until = now + self._backoff.pause_ns
         changed = self._enter_backup(Cause.ADDRESS_FAILED, now, until)
@@ -247,7 +247,7 @@ class VirtualHost:
         return [*farewell, changed, ReleaseAddresses()]
 
     def _addresses_lost(self, holding: Holding, now: Instant) -> list[Action]:
-        """Take them again; but not over and over, if something wants them gone."""
+        """Take them again.  At the second loss in a master-down interval leave them."""
         regained_at = holding.regained_at
         if regained_at is not None and now - regained_at < self._master_down_ns:
             return self._address_failed(now)
@@ -267,7 +267,7 @@ class VirtualHost:
         return [*farewell, self._left(leaving, leaving.cause, now)]
 
     def _give_way(self, cause: Cause, now: Instant) -> list[Action]:
-        """Be master no more, for a reason that does not wait for our scripts."""
+        """Become BACKUP, or INIT if we are stopping, without waiting for a script."""
         if isinstance(self.situation, Leaving):  # the down script runs already
             return [self._left(self.situation, cause, now)]
         return [self._enter_backup(cause, now), ReleaseAddresses()]
@@ -296,5 +296,5 @@ class VirtualHost:
         self._ties.forget()
         self.situation = Claiming(now + self.interval_ns)
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
-        # The announcement follows when this host really answers for the addresses.
+        # The announcement follows when the up script has set the addresses.
         return [changed, *self._advertiser.advert(now), AcquireAddresses()]

@@ -1,11 +1,12 @@
-"""What all events and actions without fields have in common."""
+"""The base of all events and actions without fields."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A value without fields: equal to those of its class, and to no other.
+    """A value without fields.  It equals the values of its own class and no others.
 
-    Each class inherits the methods, since to generate them takes long at the start.
+    Its classes inherit these methods: generating methods for each would delay the
+    start of the daemon.
     """

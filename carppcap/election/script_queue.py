@@ -1,8 +1,8 @@
 """The order in which the up and down scripts of one virtual host run.
 
-One runs at a time, in the order of the changes that ask for them.  If the state
-changes back before a waiting script has started, neither of the two is run, because
-the running one already ends where they would.  So at most one script waits.
+One script runs at a time, in the order in which they were requested.  If the contrary
+of a waiting script is requested, neither of the two is run: together they would end
+where the running script ends.  So at most one script waits.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Job(Enum):
-    """What a script is run for."""
+    """The purpose of a script."""
 
     ACQUIRE = "up"
     RELEASE = "down"
@@ -19,9 +19,9 @@ class Job(Enum):
 class Outcome(NamedTuple):
     """How a job ended.
 
-    `exit_code` is that of the script, the negative number of the signal that ended
-    it, or None where it never ran: `error` says why not, and is empty when there was
-    no script to run.  `overdue` tells that we killed it.
+    `exit_code` is the exit code of the script, or the negative number of the signal
+    that ended it, or None if it did not run.  Then `error` says why not; it is empty if
+    no script was configured.  `overdue` is True if we killed the script.
     """
 
     job: Job
@@ -37,10 +37,10 @@ class Outcome(NamedTuple):
 
 
 class ScriptQueue:
-    """The job that runs and the one that waits.
+    """The job that runs and the job that waits.
 
-    Start what `request` and `finished` return; call `finished` when it has ended, or
-    could not be started.
+    Start the job that `request` or `finished` returns.  Call `finished` when that job
+    has ended or could not be started.
     """
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ class Idle:
 
 
 class Backup:
-    """What all BACKUPs have in common."""
+    """Base of the situations of a BACKUP."""
 
     __slots__ = ()
     state = State.BACKUP
@@ -36,9 +36,9 @@ class Backup:
 class Listening(Backup):
     """BACKUP that takes over at `deadline` unless it hears a master.
 
-    `refused_ns` is the interval of the last advert that was refused since a master
-    was heard, if any; `has_probed` is True once its sender was asked for a new one.
-    `has_extended` is True once the wait was extended because frames were lost.
+    `refused_ns` is the advertised interval of the last advert that the replay guard
+    refused while we listened, or None.  `has_probed` is True after that sender was
+    probed.  `has_extended` is True after `deadline` was moved because frames were lost.
     """
 
     deadline: Instant
@@ -47,9 +47,10 @@ class Listening(Backup):
     has_extended: bool = False
 
     def extend_once(self, deadline: Instant) -> None:
-        """Listen on until `deadline`: the master's adverts may be among the lost.
+        """Move our deadline to `deadline`, since the lost frames may be adverts.
 
-        Only once, or a flood of frames could keep the addresses from every host.
+        This works once only.  Otherwise a flood of frames could prevent for ever that
+        any host takes the addresses.
         """
         if not self.has_extended:
             self.has_extended = True
@@ -58,22 +59,22 @@ class Listening(Backup):
 
 @dataclass(slots=True)
 class Paused(Backup):
-    """BACKUP that takes nothing over before `until`, and then is `listening`."""
+    """BACKUP that does not take over before `until`; then `listening` replaces it."""
 
     until: Instant
     listening: Listening
 
     @property
     def deadline(self) -> Instant:
-        """That of the listening which follows, never before `until`."""
+        """The deadline of `listening`, which is never before `until`."""
         return self.listening.deadline
 
 
 @dataclass(slots=True)
 class Deaf(Backup):
-    """BACKUP without a link.  It has no deadline, since the silence proves nothing.
+    """BACKUP without a link: it hears nothing, so it does not take over.
 
-    `paused_until` is the end of a pause that began before, 0 without one.
+    `paused_until` is the end of a pause that still runs, or 0.
     """
 
     deadline: ClassVar[Instant | None] = None
@@ -83,16 +84,20 @@ class Deaf(Backup):
 
 @dataclass(slots=True)
 class Master:
-    """What all MASTERs have in common: the next advert is sent at `deadline`."""
+    """Base of the situations of a MASTER; the next advert is due at `deadline`."""
 
     state: ClassVar = State.MASTER
 
     deadline: Instant
 
     def schedule_advert(self, interval_ns: Interval, now: Instant) -> None:
-        """Count from the last deadline, so that lateness does not add up."""
+        """Set the deadline of the next advert, one interval after the present deadline.
+
+        It does not count from `now`: otherwise each late wake-up would delay all later
+        adverts.
+        """
         self.deadline += interval_ns
-        if self.deadline <= now:  # We were stalled: do not send a volley.
+        if self.deadline <= now:  # We were stalled: do not send all that were missed.
             self.deadline = now + interval_ns
 
 
@@ -100,7 +105,7 @@ class Master:
 class Claiming(Master):
     """MASTER whose up script runs.
 
-    `regained_at` is when it last had to take lost addresses again, if ever.
+    `regained_at` is the instant at which it last took lost addresses again, or None.
     """
 
     regained_at: Instant | None = None
@@ -110,17 +115,17 @@ class Claiming(Master):
 class Holding(Master):
     """MASTER that answers for the addresses.
 
-    It announces again before the last of `adverts_until_announce` adverts; 0 for not
-    again.
+    `adverts_until_announce` counts down with each advert.  When it reaches 0, the
+    addresses are announced again.
     """
 
     regained_at: Instant | None
     adverts_until_announce: int = REPEAT_ANNOUNCE_AFTER
 
     def is_announced_again(self, period: int) -> bool:
-        """True if the addresses are announced before the advert that is due now.
+        """Count one advert; True if the addresses have to be announced before it.
 
-        Then they are again with each `period`th advert; 0 for not again.
+        After that they are announced with every `period`th advert; never if it is 0.
         """
         self.adverts_until_announce -= 1
         if self.adverts_until_announce != 0:
@@ -133,8 +138,8 @@ class Holding(Master):
 class Leaving(Master):
     """MASTER whose down script runs.
 
-    When the addresses are released, it becomes `to` because of `cause`, and pauses
-    for `pause_ns` if that is BACKUP.
+    When the addresses are released, the state changes to `to` because of `cause`.  If
+    `to` is BACKUP, it pauses for `pause_ns`.
     """
 
     to: State

@@ -1,9 +1,9 @@
 """Who stays master when two hosts are equally good.
 
-ucarp keeps to an order of addresses; a kernel yields to every equal.  So a host that
-would yield by its address first answers with an advert of its own, and yields to the
-second advert of the peer.  A kernel does not send a second one: it yields to the
-answer.  Were both to yield, there would be no master for a master-down interval.
+ucarp decides by an order of addresses; a BSD kernel yields to every equal master.  If
+both yielded, there would be no master for a master-down interval.  So a host that
+should yield by its address first answers with an advert, and yields to the peer's
+second advert.  A BSD kernel sends no second one: it yields to our answer.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from carppcap.election.events import AdvertReceived
 from carppcap.units import Instant
 
 PEERS_MAX = 8
-"""Peers that are remembered: those of one segment, and not all that are forged."""
+"""Number of peers remembered: enough for one segment, and a limit to forged ones."""
 
 
 class Tie(Enum):
-    """What a master does about an equal advert."""
+    """What a master does upon the advert of an equal master."""
 
     ANSWER = auto()
-    """It stays, and shows the peer at once that it is here."""
+    """It stays master and sends an advert at once."""
 
     STAY = auto()
     YIELD = auto()
@@ -30,14 +30,14 @@ class Tie(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """The advert that was answered: its counter, and when it was heard."""
+    """The advert that was answered: its counter, and the instant it was heard."""
 
     counter: int
     at: Instant
 
 
 class Ties:
-    """The ties of one mastership."""
+    """The ties of one virtual host while it is master."""
 
     __slots__ = ("_answered", "_config")
 
@@ -46,14 +46,14 @@ class Ties:
         self._answered: dict[Address, _Answered] = {}
 
     def forget(self) -> None:
-        """Begin another mastership."""
+        """Forget all ties, since the host becomes master again."""
         self._answered.clear()
 
     def judge(self, theirs: AdvertReceived, now: Instant) -> Tie:
-        """Return what to do about an equal advert, and remember an answer.
+        """Return what to do upon the advert of an equal master; remember an answer.
 
-        Each peer is answered once in an interval at most, or two hosts of which each
-        thinks that it has won would answer each other for ever.
+        A peer is answered at most once in an interval.  Otherwise two hosts that both
+        expect the other to yield would answer each other for ever.
         """
         peer, interval_ns = theirs.source, theirs.interval_ns
         is_lost = self._goes_before(theirs)
@@ -70,9 +70,9 @@ class Ties:
         return Tie.YIELD if is_lost and not is_twice else Tie.STAY
 
     def _goes_before(self, theirs: AdvertReceived) -> bool:
-        """True if the order of addresses is in favour of the peer.
+        """True if the peer wins by the order of addresses.
 
-        Where a family has no address of ours, as in a replay, the peer goes before.
+        It also wins if we have no address in that family, as in a replay.
         """
         source = self._config.source_of(theirs.family)
         return source is None or tie_break(theirs.source) < tie_break(source)

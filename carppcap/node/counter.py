@@ -5,15 +5,16 @@
     | time, 1/32 s since 2020 (UTC)  | id        | mark               |
     +--------------------------------+-----------+--------------------+
 
-The time is the wall clock of the sender at its start, continued by its monotonic clock:
-setting the clock of a running host has no effect.  It always grows, so no counter is
-used twice: where the clock is still in the same unit, the time goes one ahead of it.
-The id tells senders apart, whatever address they have.  The mark is computed from time
-and id, and identifies such a counter.  It is no signature: the digest of the advert is.
+The time is the wall clock of the sender at its start, continued by its monotonic clock,
+so setting the clock of a running host has no effect.  The time grows with each counter,
+so no counter is used twice: for a second counter in the same 1/32 s it goes one unit
+ahead of the clock.  The id tells senders apart, whatever their addresses are.  The mark
+is computed from time and id, and shows that a counter is of this kind.  It proves
+nothing; the digest of the advert does.
 
-To all other implementations these are 64 arbitrary bits, as in CARP itself.  ucarp and
-FreeBSD continue the counters they hear by counting on.  The mark is in the lowest bits,
-so that it is lost with their first step.
+All other implementations treat a counter as 64 arbitrary bits, as CARP itself does.
+ucarp and FreeBSD add 1 to the counter of a peer that they hear.  The mark is in the
+lowest bits, so their sum is no longer marked.
 """
 
 from collections.abc import Callable
@@ -36,31 +37,34 @@ TIME_MAX = (1 << TIME_BITS) - 1
 """The last time, in 2088."""
 
 CLOCK_MAX = TIME_MAX // 4 * 3
-"""The last time that a clock may read, in 2071.  A later one is as wrong as one before
-2020."""
+"""The last time, in 2071, that we believe of a clock.  A later one must be wrong, as
+must one before 2020."""
 
 SIDESTEPS_MAX = UNITS_PER_S
-"""How many units in all a sequence goes ahead to part from a twin: one second, which is
-less than clocks may differ."""
+"""How many units a sequence goes ahead in all because another host has its id (see
+`avoid`): one second, which is less than clocks may differ."""
 
 _NS_PER_UNIT = NS_PER_S // UNITS_PER_S
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, to the next odd number
 
 
 def time_at(wall_ns: int) -> int:
-    """Return the time for a wall clock (ns since 1970); 0 if that must be wrong."""
+    """Return the time of a counter for a wall clock in ns since 1970.
+
+    Return 0 if the clock must be wrong: before 2020 or after `CLOCK_MAX`.
+    """
     time = (wall_ns - EPOCH_S * NS_PER_S) // _NS_PER_UNIT
     return time if 0 <= time <= CLOCK_MAX else 0
 
 
 def join(time: int, number: int) -> int:
-    """Return the marked counter of a time (36 bits) and an id (8 bits)."""
+    """Return the marked counter with this time (36 bits) and this id (8 bits)."""
     top = time << ID_BITS | number
     return top << MARK_BITS | _mark(top)
 
 
 def split(counter: int) -> Stamp | None:
-    """Return time and id of a marked counter; None if it is not marked.
+    """Return time and id of a marked counter; None if `counter` is not marked.
 
     One arbitrary number in a million looks marked.
     """
@@ -75,7 +79,7 @@ def _mark(top: int) -> int:
 
 
 class CounterSequence:
-    """The counters of one group, each greater in time than those before.
+    """The counters of our adverts in one group; the time in each is later than before.
 
     `wall_ns` is what the wall clock reads at `now`, in ns since 1970; `draw_id` returns
     8 random bits.  Instants must not decrease.
@@ -97,16 +101,16 @@ class CounterSequence:
         return join(self._last, self.id)
 
     def avoid(self, counter: int) -> None:
-        """Draw another id if a counter that was heard proves that a peer has ours.
+        """Draw another id if `counter`, which was heard, proves that a peer has our id.
 
-        Two hosts with one id would take adverts of each other for old ones.  The proof
-        is a counter that is ahead of ours.  Any other one may be ours, sent again by an
-        attacker.  If that made us draw another id, our last adverts under the old one
-        would stay good for all peers that have missed them.
+        Two hosts with one id would take adverts of each other for old ones.  A counter
+        with our id and a later time than ours proves it.  One with an earlier time may
+        be ours, sent again by an attacker.  It must not make us draw another id: our
+        last adverts under the old id would then stay valid at peers that missed them.
 
-        A counter level with ours may be that of a twin, which was started in the same
-        unit and would never be ahead.  So we go a unit ahead at random, to let the twin
-        see the proof.
+        A counter with the same time may be that of a host that was started in the same
+        1/32 s as we were, and whose time would never be later than ours.  So we go one
+        unit ahead at random, and then that host sees the proof.
         """
         stamp = split(counter)
         if stamp is None or stamp[1] != self.id:
@@ -120,9 +124,9 @@ class CounterSequence:
             self._offset += unit
 
     def is_behind(self, heard: int, now: Instant) -> bool:
-        """True if our next counter is no later than `heard`, which has an id of ours.
+        """True if `heard` has an id of ours and our next counter would not be later.
 
-        The present id is ours, and so are those before it.
+        Our ids are the present one and all that we had before.
         """
         stamp = split(heard)
         if stamp is None:
@@ -131,13 +135,13 @@ class CounterSequence:
         return number in self._ids and self._next(now) <= time < TIME_MAX
 
     def raise_beyond(self, heard: int, now: Instant) -> None:
-        """Make the next counter later than `heard`, which is marked."""
+        """Give our next counter a later time than `heard`, which must be marked."""
         stamp = split(heard)
         assert stamp is not None  # or we would not be behind it
         self._offset = stamp[0] + 1 - self.clock(now)
 
     def clock(self, now: Instant) -> int:
-        """Return the time of our clock, which our counters may be ahead of."""
+        """Return the time of our clock at `now`; our counters may be ahead of it."""
         return self.start + (now - self._began_at) // _NS_PER_UNIT
 
     def _next(self, now: Instant) -> int:

@@ -1,4 +1,4 @@
-"""From an action to the frames that carry it out, signed and addressed."""
+"""Builds the frames of an action: signs, addresses and encodes them."""
 
 from collections.abc import Callable, Iterator
 from typing import assert_never
@@ -25,13 +25,13 @@ Sending = SendAdvert | SendHint | AnnounceAddresses
 class Egress:
     """Builds the frames of one virtual host.
 
-    `nic_mac` is the MAC address of the interface: set it again when that changes.
-    Announcements name it, unless a virtual MAC moves with the addresses
-    (`VirtualHostConfig.vmac`).  Set `is_router` when this host begins or ceases to
-    forward IPv6.  `draw_ip_id` returns a 16-bit number for each datagram; IPv6 does not
-    use it.  `mac_of` returns the MAC address for a frame to a peer: that of the peer or
-    of a router.  As long as it returns None, nothing is sent to the peer.  `link_local`
-    is True if link-local addresses are signed at first (see `heed`).
+    `nic_mac` is the MAC address of the interface; set it again when that changes.
+    Announcements carry it, unless the addresses have a virtual MAC
+    (`VirtualHostConfig.vmac`).  Set `is_router` to whether this host forwards IPv6.
+    `draw_ip_id` returns the 16-bit identification of an IPv4 datagram.  `mac_of`
+    returns the MAC address to which frames for a peer are sent: that of the peer or of
+    a router.  While it returns None, nothing is sent to that peer.  `link_local` says
+    whether link-local addresses are signed at first (see `heed`).
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class Egress:
         self._config = config
         self._draw_ip_id = draw_ip_id
         self._mac_of = mac_of
-        # Without a password a replay can still write what we would have sent.
+        # A replay without a password still writes frames, with a digest of no value.
         key = config.key or Key(b"\0")
         self._signed = key, config.vhid, config.vips, config.link_address
         self._signer = Authenticator(*self._signed, link_local=link_local)
         self._hint_signer = Authenticator(*self._signed, type=header.TYPE_HINT)
 
     def heed(self, heard: AdvertReceived) -> bool:
-        """From now on sign as the sender of this advert does; True if that is new.
+        """From now on sign in the form that the sender of `heard` uses.
 
-        FreeBSD and NetBSD accept only digests that cover link-local addresses.  OpenBSD
-        does not sign these: its interface has one of its own, which we do not have.
+        Return True if that changes our form.  FreeBSD and NetBSD accept only digests
+        that cover link-local addresses.  OpenBSD accepts only digests that do not.
         """
         if not heard.verified or heard.link_local is self._signer.link_local:
             return False
@@ -66,10 +66,9 @@ class Egress:
         return True
 
     def frames(self, action: Sending) -> list[bytes]:
-        """Return the frames of `action`, in the order in which they have to leave.
+        """Return the frames of `action` in the order in which they must be sent.
 
-        There is none for an advert or a hint in a family in which we have no source
-        address.
+        An advert or a hint has no frame in a family without a source address of ours.
         """
         match action:
             case SendAdvert():
@@ -111,7 +110,7 @@ class Egress:
     def _datagrams(
         self, advert: header.Advert, family: Family, host: Address | None = None
     ) -> Iterator[bytes]:
-        """Yield the frames with `advert`, for the whole group or for `host` alone."""
+        """Yield the frames of `advert`: for the whole group, or for `host` only."""
         source = self._config.source_of(family)
         if source is None:
             return
@@ -129,11 +128,11 @@ class Egress:
     def _ways(
         self, family: Family, host: Address | None
     ) -> Iterator[tuple[bytes, bytes, Address]]:
-        """Yield source MAC, destination MAC and destination: the group, or each peer.
+        """Yield source MAC, destination MAC and destination address for each frame.
 
-        A family without a peer uses its group, as kernels do.  A datagram for `host`
-        alone is then in a frame to the group, because the MAC of `host` is not known;
-        others that receive it find that its digest is wrong.
+        A family without peers is sent to the multicast group, as BSD kernels do.  A
+        datagram for `host` alone then travels in a frame to the group, because the MAC
+        of `host` is not known; all others that receive it find its digest wrong.
         """
         config = self._config
         peers = [peer for peer in config.peers if Family.of(peer) is family]
@@ -144,7 +143,8 @@ class Egress:
         for peer in peers:
             if host is not None and peer.packed != host.packed:
                 continue
-            # A frame to one host must not teach switches where the virtual MAC is.
+            # A frame to a single host has our own MAC as its source, since a switch
+            # must not learn the virtual MAC from it.
             peer_mac = self._mac_of(peer)
             if peer_mac is not None:
                 yield self.nic_mac, peer_mac, peer

@@ -1,12 +1,12 @@
-"""The virtual hosts of this machine: one way in, one way out.
+"""The groups of this machine: events go in, actions come out.
 
-A `Group` is a virtual host with its counter and its replay guard.  All that moves it
-enters as an event of `Group.handle`, and all that it wants leaves as an action of the
-`Step` that this returns.  So the events of a group, with their instants and the start
-values of its counter, are enough to run it again.
+A `Group` is a virtual host with its counter and its replay guard.  Whatever changes it
+is passed to `Group.handle` as an event.  Whatever it wants done is an action of the
+`Step` that `handle` returns.  So the events of a group, with their instants and the
+start values of its counter, are enough to run it again with the same result.
 
-A `Step` is all there is to know about one event.  Timeline, log, replay and simulation
-are folds over steps and rejections; the core calls none of them.
+A `Step` is the full record of one event.  Timeline, log, replay and simulation are
+made from steps and rejections.
 """
 
 from collections.abc import Callable, Iterable
@@ -44,11 +44,11 @@ GroupEvent = Event | HintReceived
 class Step:
     """What one event did to one group.
 
-    `interface` and `vhid` name the group; `state` and `deadline` are those after the
-    event, and `actions` must be carried out in their order.  `finding` is what the
-    replay guard found in an advert, None if it is fresh.  `refused` tells that the
-    virtual host did not get the event: an advert that it or a peer sent before, or a
-    hint that its counter is already beyond.
+    `interface` and `vhid` name the group.  `state` and `deadline` are those after the
+    event.  The `actions` must be carried out in their order.  `finding` is that of the
+    replay guard about an advert, None if it is fresh.  `refused` is True if the event
+    was not passed to the virtual host: an advert of our own, an advert that the replay
+    guard refused, or a hint that our counter already exceeds.
     """
 
     at: Instant
@@ -63,12 +63,12 @@ class Step:
 
     @property
     def change(self) -> StateChanged | None:
-        """The change of state; None without one.  No step has two."""
+        """The change of state, None if the state stayed.  A step has at most one."""
         return next((a for a in self.actions if isinstance(a, StateChanged)), None)
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the advert of this step was refused; None if none was."""
+        """Why the advert of this step was refused; None if no advert was refused."""
         advert = self.event
         if not self.refused or not isinstance(advert, AdvertReceived):
             return None
@@ -87,7 +87,7 @@ class Group:
         self.config = config
         self._counter = counter
         self._guard: Guard | None = None
-        # Without a key anyone can make an advert: there is no need to repeat one.
+        # Without a key anyone can forge an advert, so a guard would be of no use.
         if config.replay_guard is not GuardMode.OFF and config.key is not None:
             self._guard = Guard(counter.start)
         self._host = VirtualHost(config, self._draw)
@@ -108,14 +108,13 @@ class Group:
         return self._host.interval_ns
 
     def has_sent(self, counter: int) -> bool:
-        """True if one of our last adverts had this counter."""
+        """True if one of our own recent adverts had this counter."""
         return self._host.is_own(counter)
 
     def handle(self, event: GroupEvent, now: Instant) -> Step:
-        """Return what `event` did.
+        """Pass `event` to the virtual host; return the step with what it did.
 
-        An advert has to be authentic, and is passed to the virtual host unless the
-        replay guard refuses it.
+        An advert must be authentic.  One that the replay guard refuses is not passed.
         """
         if isinstance(event, AdvertReceived):
             return self._handle_advert(event, now)
@@ -185,8 +184,8 @@ class Group:
 class Node:
     """The groups of one machine, by interface and vhid.
 
-    Instants must not decrease.  `new_counter` makes the counter of one group, which
-    begins with the clock of this moment.
+    Instants must not decrease.  `new_counter` returns a counter sequence for one group,
+    which begins at the present time.
     """
 
     def __init__(
@@ -215,9 +214,10 @@ class Node:
     def receive(
         self, interface: str, datagram: Datagram | Defect, now: Instant
     ) -> Step | Rejection | None:
-        """Pass a decoded frame to the group that it is for.
+        """Pass a decoded frame to its group; return the step, or why it was rejected.
 
-        None: it is of another protocol or VLAN, or a hint that proves nothing.
+        Return None for a frame of another protocol or VLAN, and for a hint that cannot
+        be checked because there is no key.
         """
         verdict = self._ingress[interface].check(datagram)
         if verdict is None or isinstance(verdict, Rejection):
@@ -226,10 +226,11 @@ class Node:
         return self._groups[interface, vhid].handle(event, now)
 
     def is_namesake(self, interface: str, rejection: Rejection) -> bool:
-        """True if it is an authentic advert from our address that we did not send.
+        """True for an authentic advert from our address that we did not send.
 
-        Another host has our address, or an attacker repeats an advert of ours.  Neither
-        may move us: for the one there is no right behaviour, the other is no master.
+        Either another host has our address, or an attacker repeats an old advert of
+        ours.  It is only logged: if an advert from our address could make us give way,
+        any attacker with an old one could do so.
         """
         datagram = rejection.datagram
         if rejection.reason is not RejectReason.OWN or datagram is None:

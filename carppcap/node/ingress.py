@@ -1,7 +1,7 @@
-"""From a datagram to an event: is it an authentic advert for one of our groups?
+"""Checks whether a datagram is an authentic advert for one of our groups.
 
-The checks, in the order of ucarp's `packethandler` and of `carp_proto_input_c`.  Each
-has a name of its own, mostly that of a counter of the BSD kernels:
+These are the checks, in the order of ucarp's `packethandler` and of
+`carp_proto_input_c`.  Most have the name of the counter in the BSD kernels:
 
     1. own address            OWN          our own frame came back
     2. VRRP by its shape      VRRP         another protocol with the same number
@@ -13,27 +13,26 @@ has a name of its own, mostly that of a counter of the BSD kernels:
     8. checksums              BADSUM
     9. digest                 BADAUTH      other password, other addresses, or forged
 
-A frame of a VLAN comes before them all, and leaves no trace: it is for the interface of
-that VLAN, of which there may be another group.
+A frame with a VLAN tag is ignored before these checks and not counted: it is for the
+interface of that VLAN, which may have a group of its own.
 
-Whether an advert was sent before is checked last, by `groups.Group`: OWN by its
-counter, REPLAY, TAMPERED, STALE.
+The last check is in `groups.Group`: whether the advert was sent before.  It may be OWN
+by its counter, REPLAY, TAMPERED or STALE.
 
-Type and authlen are not checked: no implementation does, and being strict here would
-cause an outage beside a peer that is not.  But a frame of type 2 to one of our own
-addresses is a hint (see `replay_guard`).  It passes the same checks, and its digest
-covers its own type.
+The fields type and authlen are not checked.  No implementation checks them, so a peer
+may well send other values.  But a frame of type 2 to one of our own addresses is a hint
+(see `replay_guard`).  A hint passes the same checks; its digest covers its type.
 
-A vhid is that of a group in the families in which the group has addresses.  An advert
-in the other family is BADVHID, although its digest may be right (an OpenBSD host whose
-interface has a link-local address of its own accord sends such).  A kernel without an
-address of that vhid says the same (FreeBSD's `carp_find_ifa`), and this host does not
-wait for adverts in that family.
+A group takes adverts only in the families in which it has virtual addresses.  An advert
+in the other family is BADVHID, even if its digest is right, as FreeBSD treats it
+(`carp_find_ifa`).  An OpenBSD host sends such adverts over IPv6 if its interface has a
+link-local address.
 
-Where a family has peers (`VirtualHostConfig.peers`), what is addressed to us is for us,
-and so is what is addressed to the group: a peer may not be configured yet, and FreeBSD
-compares no destinations either.  A peer may be routed, so its TTL may be any; from all
-others it has to be 255 (FreeBSD does so; OpenBSD always wants 255, which we send).
+If a group has peers in a family (`VirtualHostConfig.peers`), it takes adverts that are
+sent to our address.  It also takes those that are sent to the multicast group, because
+a peer may not be configured for unicast yet, and FreeBSD compares no destinations
+either.  Adverts of a peer may be routed, so they may have any TTL; all others must have
+255.  FreeBSD does the same.  OpenBSD always wants 255, and we send 255.
 """
 
 from collections.abc import Iterable
@@ -68,7 +67,10 @@ class RejectReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an authentic advert did not reach its virtual host; None: not told."""
+    """Why an authentic advert was not passed to its virtual host.
+
+    `vhid` is None for an advert of our own.
+    """
 
     reason: RejectReason
     source: Address
@@ -77,10 +79,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A frame of protocol 112 that reached no virtual host.  Count it, perhaps log it.
+    """A frame of protocol 112 that was not passed to a virtual host, and why.
 
-    `advert` is there once the frame was long enough to be one; `digest_expected`
-    only for BADAUTH.
+    `datagram` and `advert` are None if the frame could not be decoded that far.
+    `digest_expected` is None unless the reason is BADAUTH.
     """
 
     reason: RejectReason
@@ -90,24 +92,24 @@ class Rejection:
 
     @property
     def source(self) -> Address | None:
-        """The sender's address, None where it could not be read."""
+        """The sender's address, or None if it could not be read."""
         return None if self.datagram is None else self.datagram.source
 
     @property
     def vhid(self) -> int | None:
-        """The group it claims to be for, None where that could not be read."""
+        """The vhid in the advert, or None if it could not be read."""
         return None if self.advert is None else self.advert.vhid
 
 
 @dataclass(frozen=True, slots=True)
 class HintReceived:
-    """A peer has heard adverts of ours up to `counter`: the next has to be beyond."""
+    """A peer has heard our counters up to `counter`; our next one must exceed it."""
 
     counter: int
 
 
 Entrant = tuple[int, AdvertReceived | HintReceived]
-"""An authentic event, and the vhid of the group that it is for."""
+"""The vhid of a group, and an authentic event for that group."""
 
 
 class Ingress:
@@ -124,9 +126,9 @@ class Ingress:
         }
 
     def check(self, datagram: Datagram | Defect) -> Entrant | Rejection | None:
-        """Return an event for one of our groups, or why there is none.
+        """Return the event for one of our groups, or why the datagram is rejected.
 
-        None: it is of another protocol or VLAN, or a hint that proves nothing.
+        Return None for another protocol or VLAN, and for a hint without a key.
         """
         if datagram is Defect.FOREIGN:
             return None
@@ -139,7 +141,7 @@ class Ingress:
         return self.examine(datagram)
 
     def examine(self, datagram: Datagram) -> Entrant | Rejection | None:
-        """Return the same as `check`, whoever sent it."""
+        """Return the same as `check`, but do not reject our own address."""
         source = datagram.source.packed
         if header.looks_like_vrrp(
             datagram.payload, source, datagram.destination.packed
@@ -161,7 +163,7 @@ class Ingress:
 
 
 class _Door:
-    """What a frame needs to reach one virtual host."""
+    """The conditions under which a frame is for one virtual host."""
 
     def __init__(self, config: VirtualHostConfig) -> None:
         self.config = config
@@ -169,7 +171,7 @@ class _Door:
         self.destinations = {
             family.value: _destinations(config, family) for family in config.families
         }
-        """The destinations of adverts for us, by IP version."""
+        """By IP version, the destination addresses that adverts for us may have."""
         self._verifier = self._hint_verifier = None
         if config.key is not None:
             signed = config.key, config.vhid, config.vips, config.link_address
@@ -179,9 +181,9 @@ class _Door:
     def authenticate(
         self, datagram: Datagram, advert: Advert, is_hint: bool
     ) -> Entrant | Rejection | None:
-        """Return the event of an advert or a hint if its digest is right.
+        """Return the event of an advert or a hint with a right digest, else why not.
 
-        Without a key an advert is taken for genuine, and for a hint None is returned.
+        Without a key every advert counts as genuine, and a hint returns None.
         """
         verifier = self._hint_verifier if is_hint else self._verifier
         form = None
@@ -211,7 +213,7 @@ class _Door:
 
 
 def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
-    """Return the destinations of adverts of `family` that are for us."""
+    """Return the destination addresses that adverts of `family` for us may have."""
     own = config.source_of(family)
     has_peers = any(Family.of(peer) is family for peer in config.peers)
     group = config.group_of(family)
@@ -221,7 +223,7 @@ def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
 def _fault(
     datagram: Datagram, advert: Advert, door: _Door | None, is_hint: bool
 ) -> RejectReason | None:
-    """Return what is wrong with an advert or a hint, apart from its digest."""
+    """Return why an advert or a hint is rejected, or None.  Do not check its digest."""
     if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):
         return RejectReason.BADTTL
     if advert.version != header.VERSION:

@@ -1,7 +1,7 @@
-"""Which flag does not fit, where two hosts should share an address and do not.
+"""Finds the setting that differs between two hosts that should share an address.
 
-A digest proves what was signed.  If signing again with one flag changed gives the
-digest of the advert, that flag is wrong.
+The digest of an advert shows which values were signed.  If we sign with one setting
+changed and get the digest of the advert, that setting differs.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from carppcap.wire.header import Advert
 
 
 class Mismatch(Enum):
-    """The flag that differs between us and the sender of an advert."""
+    """The setting that differs between us and the sender of an advert."""
 
     NONE = "none"
     VHID = "vhid"
@@ -28,9 +28,9 @@ class Mismatch(Enum):
 def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
     """True if `advert` was signed with our password for our addresses.
 
-    If it has another vhid, goes to another multicast group or comes in a family in
-    which we have no address, this proves a misconfiguration: other groups on the same
-    segment have other addresses.
+    If such an advert has another vhid or another multicast group, or a family in which
+    we have no address, then that is a misconfiguration: a different group on the same
+    segment would have different addresses.
     """
     return _fits(config, advert, config.vips)
 
@@ -38,11 +38,12 @@ def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
 def find_mismatch(
     config: VirtualHostConfig, advert: Advert, announced: Iterable[Announcement]
 ) -> tuple[Mismatch, tuple[Address, ...]]:
-    """Return the flag that an advert contradicts, and the addresses that would fit.
+    """Return the setting that differs from the sender's, and the addresses it signed.
 
-    `announced` are the announcements that were seen.  The sender may have signed any
-    one of their addresses, or all that one MAC announces, as a kernel does with the
-    addresses of a vhid.  Without a key nothing can be proved.
+    The addresses are empty unless they differ.  `announced` are the announcements that
+    were seen.  The sender may have signed any one of their addresses, or all that one
+    MAC announces, as a BSD kernel does with the addresses of a vhid.  Without a key the
+    result is UNKNOWN.
     """
     if config.key is None:
         return Mismatch.UNKNOWN, ()
@@ -64,7 +65,10 @@ def find_mismatch(
 
 
 def plausible_vhid(datagram: Datagram) -> int | None:
-    """Return the vhid of what is an advert but perhaps for its digest, else None."""
+    """Return the vhid of a well-formed advert, whether or not its digest is right.
+
+    Return None for anything else.
+    """
     advert = header.decode(datagram.payload)
     if (
         advert is None
@@ -92,5 +96,5 @@ def _fits(config: VirtualHostConfig, advert: Advert, vips: Iterable[Address]) ->
 
 
 def _sorted(addresses: Iterable[Address]) -> tuple[Address, ...]:
-    """Return them in the order in which they are signed: IPv4 first."""
+    """Return `addresses` in the order in which they are signed: IPv4 first."""
     return tuple(sorted(addresses, key=lambda address: (address.version, int(address))))

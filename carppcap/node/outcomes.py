@@ -1,4 +1,4 @@
-"""What a virtual host is told of scripts that ended and of time that was lost."""
+"""Events for a virtual host: how a script ended, and that frames were lost."""
 
 from carppcap.addresses import Address
 from carppcap.election.events import (
@@ -23,11 +23,12 @@ def addresses_news(
 ) -> AddressesNews:
     """Return the event that follows from the end of a script.
 
-    `held` are the addresses of this machine, None if they are not known.  A script may
-    fail and yet have done its work, or find it done.  Or it succeeds, but for some
-    address this machine does not answer (`duplicates`): then another one does.  One
-    that succeeds without an address on this machine may have moved it elsewhere, such
-    as in a cloud.  `is_stuck` tells that something else could not be released.
+    `held` are the addresses of this machine, or None if they are not known.  They count
+    more than the exit code: a script may fail although the addresses are set or gone.
+    A script may succeed although another host answers for an address (`duplicates`).
+    If one succeeds and the addresses are not on this machine, they may be set
+    elsewhere, e.g. in a cloud.  `is_stuck` is True if something other than the script
+    failed to release them.
     """
     if outcome.job is Job.ACQUIRE:
         is_there = held is not None and held >= vips
@@ -38,10 +39,10 @@ def addresses_news(
 
 
 def stall_news(lost: int, due: Instant | None, now: Instant) -> FramesLost | None:
-    """Return the event that follows from `lost` frames, None if it is none.
+    """Return the event for `lost` frames, or None if they need not be adverts.
 
-    Adverts of a live master may be among frames that were lost while this process was
-    stopped or starved, which shows in a wake-up at `now` long after `due`.
+    If this process wakes up at `now`, long after `due`, it was stopped or starved.
+    Then adverts of a live master may be among the frames that were lost.
     """
     if lost > 0 and due is not None and now - due > STALL_NS:
         return FramesLost()

@@ -1,4 +1,4 @@
-"""Carrying out steps: the same for the daemon, for a replay and for a simulation."""
+"""Carries out steps, in the same way for the daemon, a replay and a simulation."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -12,22 +12,22 @@ from carppcap.units import Instant
 
 
 class Driver(Protocol):
-    """What carries out the actions of a group."""
+    """Carries out the actions of a group: the daemon, a replay or a simulated host."""
 
     def transmit(self, action: Sending, at: Instant) -> bool | None:
-        """Send the frames of `action`.
+        """Send the frames of `action`; return True if all of them were sent.
 
-        True if all of them left; None if there was none, as no peer has a known MAC.
+        Return None if there were no frames, because no peer's MAC is known.
         """
 
     def record(self, step: Step) -> None:
         """Log or show a step."""
 
     def acquire(self, step: Step) -> Iterable[Event]:
-        """Take the addresses, as `step` asks; return what is known of it at once."""
+        """Start to take the addresses; return the events that follow at once."""
 
     def release(self, step: Step) -> Iterable[Event]:
-        """Let go of the addresses, as `step` asks; return what is known at once."""
+        """Start to release the addresses; return the events that follow at once."""
 
 
 class Performer:

@@ -1,4 +1,4 @@
-"""Steps and rejections as objects of JSON, for replay and simulation."""
+"""Makes JSON objects of steps and rejections, for replay and simulation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from carppcap.units import Instant
 
 
 def step_record(step: Step) -> dict[str, Any]:
-    """Return a step as an object of JSON; one that refused an advert as a rejection."""
+    """Return a step as a JSON object; one that refused an advert, as a rejection."""
     if step.refusal is not None:
         return rejection_record(step.refusal, step.at)
     record: dict[str, Any] = {
@@ -42,7 +42,7 @@ def step_record(step: Step) -> dict[str, Any]:
 
 
 def rejection_record(rejection: Rejection | Refusal, at: Instant) -> dict[str, Any]:
-    """Return a rejection as an object of JSON."""
+    """Return a rejection as a JSON object."""
     source = rejection.source
     return {
         "kind": "rejection",

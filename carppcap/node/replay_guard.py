@@ -1,43 +1,56 @@
 """The replay guard: was this advert sent before?
 
-The digest of an advert covers its counter, but not its sender, its time or its claims
-(advbase, advskew, demotion).  An attacker can send a recorded advert again, with other
-claims, but cannot sign another counter.  So the guard, which examines authentic adverts
-only, looks at counters.  These are its rules; the first that fits decides:
+The digest of an advert covers its counter.  It does not cover its sender, its time or
+its *claims*: advbase, advskew and demotion.  So an attacker can send a recorded advert
+again, also with other claims, but cannot sign another counter.  The guard examines
+authentic adverts, and judges them by their counters.
 
-       counter                         same claims  other claims  remembered
-    1  marked, new                     fresh        fresh         time, claims
+A *marked* counter is one of carppcap's own kind: it carries a time and an id (see
+`counter`).  Each id has a window of times, which ends at the latest time heard.  A
+marked counter is *new* if its time is after the window, or is in the window and was not
+heard (RFC 4303, 3.4.3, does the same for IPsec).  When the guard starts, the window of
+each id ends at that moment, and no time in it is new.  So adverts from before a restart
+are refused.
+
+Every other counter is unmarked, and has no order:
+
+ * A counter is *heard* if an advert with it was received before.
+ * A counter is *constant* if its sender uses no other until it is restarted.  OpenBSD,
+   pfSense and OPNsense do so.
+ * A counter is a *candidate* if it may prove to be constant.  Every counter is one when
+   it is first heard, unless its sender is known to change counters.  A sender is known
+   to do so after two counters within `_pace_ns`.
+ * A candidate is *repeated enough* after `REPEATS_MIN` repeats, if its sender used no
+   other counter for 2.5 intervals.
+ * A counter *continues* a constant one if it is a little larger.  ucarp and FreeBSD
+   continue the counter of a peer.  They start again behind a constant counter whenever
+   they hear it, so they repeat counters.
+ * An advert is a *twin* if its counter was just heard in the other family.  jcarp sends
+   each advert in both families.  A twin only shows that its family is heard, too
+   (`events.TwinReceived`).
+ * A refused advert is *probed* if its sender may be a genuine master, which is then
+   asked for a new advert.  This happens once for each counter.
+
+These are the rules.  The first that fits decides.  The finding depends on whether the
+claims are those that were remembered with the counter:
+
+       counter                         same claims  other claims  then remembered
+    1  marked, new                     fresh        fresh         its time, its claims
     2  marked, one of the last 64      replay       tampered
     3  marked                          stale        stale
 
-    4  constant                        fresh        changed       claims
-    5  candidate, repeated enough      repeating    repeating     it is constant
+    4  constant                        fresh        changed       its claims
+    5  candidate, repeated enough      repeating    repeating     that it is constant
     6  candidate                       fresh        changed       one more repeat
-    7  heard, counts on from constant  fresh        changed       how far
-    8  heard in one family, just now   twin         tampered      both families
-    9  heard                           replay       tampered      probed
+    7  heard, continues a constant     fresh        changed       how far it continues
+    8  heard just now, other family    twin         tampered      both families
+    9  heard                           replay       tampered      that it was probed
     10 not heard                       fresh        fresh         it, claims, sender
 
-A *marked* counter (see `counter`) carries a time and an id.  Each id has a window,
-which ends at its latest time (RFC 4303, 3.4.3, has the same for IPsec).  A marked
-counter is *new* if its time is beyond the window, or in it and not heard.  At the start
-all windows end at the start of the guard, and nothing in them is new: adverts from
-before a restart are refused.
+Under rule 10, too, the guard remembers how far a counter continues a constant one.
 
-Any other counter has no order.  OpenBSD and OPNsense repeat one until they are started
-again: it is *constant*.  A counter that was not heard is a *candidate* for that until
-its sender is known to change its counter, which it is after two within its pace.  The
-candidate has been *repeated enough* after three repeats and 2.5 intervals without
-another counter of its sender.  ucarp and FreeBSD *count on* from a counter that they
-hear, and from a constant one again whenever they hear it; how far they did is also
-remembered under rule 10.
-
-jcarp sends one advert in both families.  The second is the *twin* of the first if it
-arrives in the other family within `TWIN_NS` and a quarter of the interval.  It tells
-that this family is heard, and nothing else (`events.TwinReceived`).
-
-All tables have a fixed size.  Only authentic adverts get into them, and one that is
-refused into the list of the probed alone.
+All tables have a fixed size.  Only authentic adverts are stored.  Of a refused advert
+only the counter is stored, in the list of probed ones.
 """
 
 from dataclasses import dataclass
@@ -50,26 +63,26 @@ from carppcap.node.counter import COUNTERS, IDS, UNITS_PER_S, Stamp, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
 START_SLACK = 4 * UNITS_PER_S
-"""How much older than our start an advert may be: clocks differ, and an advert that was
-sent before may arrive after."""
+"""How much older than our start an advert may be.  Clocks differ, and an advert sent
+before our start may arrive after it."""
 
 WINDOW = 4 * UNITS_PER_S
-"""How far behind the latest time of its id an advert may come late."""
+"""The length of a window: how far a late advert may be behind the latest of its id."""
 
 REMEMBERED = 1 << 14
-"""Unmarked counters: 4.5 hours of one sender each second."""
+"""Number of unmarked counters stored: 4.5 hours of a sender with one each second."""
 
 REPEATS_MIN = 3
 """Repeats after which a counter counts as constant (OpenBSD)."""
 
 COUNTED_MAX = 1 << 32
-"""How far a sender may count on from a counter it has heard: 136 years of seconds."""
+"""How far a sender may continue a counter it has heard: 136 years of seconds."""
 
 TWIN_NS: Interval = NS_PER_S // 4
-"""The longest time between an advert and its twin, whatever interval it states."""
+"""The longest time between an advert and its twin, also if its interval is long."""
 
 REPLACED_NS: Interval = 10 * NS_PER_S
-"""The least time in which one host is replaced by another with its address."""
+"""The least silence after which another host may have taken a sender's address."""
 
 SENDERS_MAX = 256
 CANDIDATES_MAX = 256
@@ -77,29 +90,30 @@ CONSTANTS_MAX = 64
 RECENT_MAX = 64
 
 HINT_PERIOD_NS: Interval = NS_PER_S // 4
-"""The least time between two hints to one host."""
+"""The shortest time between two hints to one host."""
 
 HINTED_MAX = 64
 
 Claims = tuple[int, int, int]
-"""What the digest does not cover: advbase, advskew, demotion."""
+"""advbase, advskew and demotion of an advert, which its digest does not cover."""
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
 class Finding(Enum):
-    """What the guard says of an authentic advert."""
+    """What the guard finds about an authentic advert."""
 
     FRESH = "fresh"
     REPEATING = "repeating"
     """Its counter was heard before, and counts as constant from now on."""
 
     TWIN = "twin"
-    """It was heard in the other family just now."""
+    """It was just heard in the other family."""
 
     CHANGED = "changed"
-    """Its counter may be repeated; sender or attacker changed the claims."""
+    """Its counter may be repeated, but its claims changed; an attacker may have done
+    that."""
 
     REPLAY = "replay"
     """It was sent before."""
@@ -115,9 +129,10 @@ REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
 class Verdict(NamedTuple):
-    """A finding; `probe` is True if a refused advert may be a genuine master's.
+    """A finding.
 
-    A master that went back in time repeats its counters, each of them once.
+    `probe` is True if the advert is refused and may come from a genuine master.  A
+    master restored from a snapshot repeats its old counters, each of them once.
     """
 
     finding: Finding
@@ -125,9 +140,10 @@ class Verdict(NamedTuple):
 
 
 class Guard:
-    """The memory of one group.  `start` is the time of its counter at the start.
+    """The replay guard of one group.
 
-    Instants must not decrease.
+    `start` is the time at which the guard starts, in units of `counter`.  Instants
+    must not decrease.
     """
 
     def __init__(self, start: int) -> None:
@@ -137,7 +153,7 @@ class Guard:
         self._hinted_at: _Table[tuple[Address, int], Instant] = _Table(HINTED_MAX)
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
-        """Return what the rules above say of `advert`, and remember what they name."""
+        """Return what the rules above find, and remember what they say."""
         stamp = split(advert.counter)
         if stamp is not None:
             return Verdict(self._marked.examine(advert, stamp))
@@ -148,24 +164,24 @@ class Guard:
         return Verdict(finding, probe)
 
     def note_deaf_until(self, time: int) -> None:
-        """Refuse what this host, without a link, missed before `time` (1/32 s).
+        """Refuse adverts from before `time` (1/32 s), when this host had no link.
 
-        A sender that was started again meanwhile has another id, and nothing newer
-        under its old one would come.
+        This host missed them.  If their sender was restarted meanwhile it has another
+        id, so it sends no newer advert under the old id that would make them stale.
         """
         self._marked.raise_floor(time)
 
     def note_sent(self, counter: int) -> None:
-        """Remember a counter of our own: an attacker may send it back."""
+        """Remember a counter of ours, since an attacker may send our advert again."""
         stamp = split(counter)
         assert stamp is not None  # all of ours are marked
         self._marked.note(stamp)
 
     def hint(self, counter: int, source: Address, now: Instant) -> int | None:
-        """Return the counter that `source` has to exceed, after a stale `counter`.
+        """Return the counter that `source` has to exceed, after it sent `counter`.
 
-        None if it was told within `HINT_PERIOD_NS`, or if so many others were that they
-        may be one attacker under many addresses.
+        Return None if it got a hint less than `HINT_PERIOD_NS` ago, or if `HINTED_MAX`
+        senders did: these may be one attacker with many addresses.
         """
         stamp = split(counter)
         assert stamp is not None  # only marked ones are stale
@@ -180,7 +196,7 @@ class Guard:
 
 
 class MarkedMemory:
-    """The times of each id, heard or sent, that are in its window."""
+    """The marked counters: of each id, the times in its window, heard or sent."""
 
     def __init__(self, start: int) -> None:
         self._floor = 0
@@ -189,7 +205,7 @@ class MarkedMemory:
         self._claims: _Table[int, Claims] = _Table(RECENT_MAX)
 
     def examine(self, advert: AdvertReceived, stamp: Stamp) -> Finding:
-        """Return what rules 1 to 3 say, and remember what they name."""
+        """Return what rules 1 to 3 find, and remember what they say."""
         claims = _claims(advert)
         if self._is_new(stamp):  # 1
             self.note(stamp)
@@ -201,15 +217,15 @@ class MarkedMemory:
         return Finding.STALE  # 3
 
     def raise_floor(self, time: int) -> None:
-        """Refuse from now on what is older than `time`, less `START_SLACK`."""
+        """Refuse from now on all that is more than `START_SLACK` older than `time`."""
         self._floor = max(self._floor, time - START_SLACK)
 
     def latest(self, number: int) -> int:
-        """Return the latest time of an id, at least the floor."""
+        """Return the latest time heard or sent with an id, at least the floor."""
         return max((self._floor, *self._times[number]))
 
     def note(self, stamp: Stamp) -> None:
-        """Remember a time, and forget those that the window has passed."""
+        """Remember the time of `stamp`; forget those that are now before the window."""
         time, number = stamp
         times = self._times[number] | {time}
         begin = max(times) - WINDOW
@@ -223,9 +239,9 @@ class MarkedMemory:
 
 @dataclass(slots=True)
 class Sender:
-    """A source of unmarked adverts, and the instant of its last new counter.
+    """A sender of unmarked counters; `fresh_at` is the instant of its last new one.
 
-    `changes` is True if it is known to change its counter.
+    `changes` is True if the sender is known to change its counter.
     """
 
     fresh_at: Instant
@@ -234,7 +250,10 @@ class Sender:
 
 @dataclass(slots=True)
 class Candidate:
-    """A counter that may be constant.  Its sender is never silent for `silence_ns`."""
+    """A counter of `source` that may prove to be constant.
+
+    If `source` sends no other counter for `silence_ns`, it does not change its counter.
+    """
 
     source: Address
     since: Instant
@@ -245,7 +264,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Constant:
-    """A constant counter; `counted` is how far others have counted on from it since."""
+    """A constant counter; `counted` is how far others have continued it so far."""
 
     counter: int
     claims: Claims
@@ -257,7 +276,7 @@ class Constant:
 
 
 class UnmarkedMemory:
-    """The unmarked counters that were heard, and what is known of their senders."""
+    """The unmarked counters that were heard, and what is known about their senders."""
 
     def __init__(self) -> None:
         self._heard: _Table[int, Claims] = _Table(REMEMBERED)
@@ -267,7 +286,7 @@ class UnmarkedMemory:
         self._single: _Table[int, tuple[Family, Instant]] = _Table(RECENT_MAX)
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Finding:
-        """Return what rules 4 to 10 say, and remember what they name."""
+        """Return what rules 4 to 10 find, and remember what they say."""
         counter, claims = advert.counter, _claims(advert)
         constant = self._constants.get(counter)
         if constant is not None:  # 4
@@ -298,7 +317,7 @@ class UnmarkedMemory:
         return Finding.FRESH
 
     def _is_repeated_enough(self, candidate: Candidate, now: Instant) -> bool:
-        """True if this repeat is the last one that it takes."""
+        """True if this repeat proves that the candidate is a constant counter."""
         sender = self._senders.get(candidate.source)
         return (
             candidate.repeats + 1 >= REPEATS_MIN
@@ -307,19 +326,20 @@ class UnmarkedMemory:
         )
 
     def _is_twin(self, advert: AdvertReceived, now: Instant) -> bool:
-        """True if this advert was heard just now, in the other family alone.
+        """True if the same advert was just heard, and only in the other family.
 
-        Its source proves nothing: it is not signed, and differs between the families.
+        The source address is not compared.  It differs between the families, and it is
+        not signed.
         """
         family, heard_at = self._single.get(advert.counter, (advert.family, now))
         longest_ns = min(advert.interval_ns // 4, TWIN_NS)
         return family is not advert.family and now - heard_at <= longest_ns
 
     def _origin(self, counter: int) -> Constant | None:
-        """Return the constant counter that `counter` counts on from, if any.
+        """Return the constant counter that `counter` continues, or None.
 
-        ucarp and FreeBSD begin again behind the counter of an OpenBSD whenever they
-        hear it, and go on from there without a step back.
+        Whenever ucarp and FreeBSD hear the constant counter of an OpenBSD, they
+        continue from there; until then they only count upwards.
         """
         for constant in self._constants.values():
             if constant.counted < constant.distance(counter) <= COUNTED_MAX:
@@ -327,15 +347,15 @@ class UnmarkedMemory:
         return None
 
     def _note_sender(self, advert: AdvertReceived, now: Instant) -> None:
-        """Remember when the sender of a new counter was heard, and its habit."""
+        """Note when a new counter was heard, and if its sender changes counters."""
         source, silence_ns = advert.source, _silence_ns(advert)
         sender = self._senders.get(source) or Sender(now)
         gap_ns = now - sender.fresh_at
         if gap_ns > max(silence_ns, REPLACED_NS):
-            # A constant-counter host may have the address now.
+            # Another host may have the address now, one with a constant counter.
             sender.changes = False
         elif 0 < gap_ns <= _pace_ns(advert):
-            # After a longer time, it may be an OpenBSD that was restarted.
+            # It changes its counter.  After a longer gap it might have been restarted.
             sender.changes = True
             for counter, other in list(self._candidates.items()):
                 if other.source == source:
@@ -348,14 +368,14 @@ class UnmarkedMemory:
 
 
 class _Table(dict[_K, _V]):
-    """A dict of at most `length_max` entries: the oldest makes room for another."""
+    """A dict of at most `length_max` entries: a new one displaces the oldest."""
 
     def __init__(self, length_max: int) -> None:
         super().__init__()
         self._length_max = length_max
 
     def put(self, key: _K, value: _V) -> None:
-        """Put an entry at the end."""
+        """Set an entry, which is the newest from now on."""
         self.pop(key, None)
         if len(self) >= self._length_max:
             del self[next(iter(self))]
@@ -367,10 +387,13 @@ def _claims(advert: AdvertReceived) -> Claims:
 
 
 def _silence_ns(advert: AdvertReceived) -> Interval:
-    """Return a time that is longer than any silence of a live sender."""
+    """Return a time longer than a live sender is ever silent: 2.5 of its intervals."""
     return max(advert.interval_ns * 5 // 2, NS_PER_S)
 
 
 def _pace_ns(advert: AdvertReceived) -> Interval:
-    """Return a time in which a live sender adverts again, but no restarted host."""
+    """Return a time long enough for a live sender to send its next advert.
+
+    It is too short for a host to restart and send one.
+    """
     return max(advert.interval_ns * 5 // 4, NS_PER_S)

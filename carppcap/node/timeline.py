@@ -1,4 +1,4 @@
-"""Steps as lines of text, for replay, simulation, `--debug` and the manual.
+"""Formats steps as lines of text, for replay, simulation, `--debug` and the manual.
 
     3.000000  vhid 7  BACKUP -> MASTER  master_down  advert 1/0 acquire  next 4.000000
     at        host    state             why          actions in order    deadline
@@ -21,7 +21,7 @@ def is_quiet(step: Step) -> bool:
 
 
 def format_step(step: Step, origin: Instant = 0) -> str:
-    """Return the line of a step, without its end."""
+    """Return the line of a step, without a newline."""
     if step.refusal is not None:
         return format_rejection(step.refusal, step.at, origin)
     change = step.change
@@ -43,13 +43,13 @@ def format_step(step: Step, origin: Instant = 0) -> str:
 
 
 def format_cause(step: Step) -> str:
-    """Return the event of a step in a word or a few."""
-    # A hint that is refused contests nothing.
+    """Return the event of a step in a few words."""
+    # A refused hint has no effect, so it is not called `sequence_contested`.
     return "hint" if step.refused else format_event(step.event)
 
 
 def format_event(event: GroupEvent) -> str:
-    """Return an event in a word or a few."""
+    """Return an event in a few words."""
     match event:
         case events.AdvertReceived():
             mark = "" if event.verified else " unverified"
@@ -87,12 +87,12 @@ _EVENT_WORDS: dict[type, str] = {
 
 
 def action_words(step: Step) -> list[str]:
-    """Return the actions of a step in a word each, except those without a word."""
+    """Return a word for each action of a step, except for those without a word."""
     return [word for word in map(format_action, step.actions) if word]
 
 
 def format_action(action: actions.Action) -> str:
-    """Return an action in a word; empty where the line says it in another way."""
+    """Return an action in a word; empty if another part of the line already says it."""
     match action:
         case actions.SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"
@@ -112,14 +112,14 @@ def format_action(action: actions.Action) -> str:
 
 
 def format_rank(advbase: int, advskew: int, demotion: int) -> str:
-    """Return `1/100`, or `1/100+2` for a host that is demoted by 2."""
+    """Return advbase/advskew, e.g. `1/100`; or `1/100+2` with a demotion of 2."""
     return f"{advbase}/{advskew}+{demotion}" if demotion else f"{advbase}/{advskew}"
 
 
 def format_rejection(
     rejection: Rejection | Refusal, at: Instant, origin: Instant = 0
 ) -> str:
-    """Return the line of a frame or an advert that reached no virtual host."""
+    """Return the line of a frame or an advert that no virtual host received."""
     columns = [
         format_seconds(at - origin),
         f"vhid {'-' if rejection.vhid is None else rejection.vhid}",
