@@ -1,8 +1,9 @@
-"""One interface, kept in use whatever happens to it.
+"""One interface, which is used again whenever that is possible.
 
-It may lose its carrier, go down, be renamed, be removed and made again under the same
-name, or lose our address.  The capture is opened again where that is necessary.  All
-that the virtual host is told is `LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
+The interface may lose its carrier, go down, be renamed, be removed and made again under
+the same name, or lose our address.  Then the capture is opened again if necessary.  The
+virtual host gets these events only: `LinkDown`, `LinkUp`, `AddressesLost` and
+`MacChanged`.
 """
 
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ from carppcap.wire.decode import LinkType
 class LinkNews(NamedTuple):
     """What `Interface.refresh` has found.
 
-    `needs_retry` tells that something failed which may work later, without any other
-    news of the link.
+    `needs_retry` is True if something failed and has to be tried again later, since the
+    kernel may send no further news that would cause another attempt.
     """
 
     events: tuple[LinkUp | LinkDown | AddressesLost | MacChanged, ...]
@@ -45,10 +46,10 @@ class LinkNews(NamedTuple):
 class Interface:
     """Sends and receives for one virtual host.
 
-    `ignore_link_state` suppresses `LinkDown` (crossover cables).  With `any_source6`
-    the IPv6 source was chosen by us, and another address in its place is no loss.
-    The interface may not exist yet.  Raises `LinkError` if none can have that name, or
-    if it is up and cannot be opened.
+    `ignore_link_state` suppresses `LinkDown` (for crossover cables).  `any_source6` is
+    True if carppcap chose the IPv6 source itself; then another address may replace it.
+    The interface may not exist yet.  Raises `LinkError` if no interface can have this
+    name, or if the interface is up and cannot be opened.
     """
 
     def __init__(
@@ -137,11 +138,11 @@ class Interface:
         return LinkType.ETHERNET if self._capture is None else self._capture.link_type
 
     def descriptors(self) -> list[LinkMonitor | LiveCapture]:
-        """Return what to wait for.  It changes, so call this before each wait."""
+        """Return what to wait for with `select`.  Call this again before each wait."""
         return [self.monitor, self._capture] if self._capture else [self.monitor]
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frames; empty if the buffer is empty."""
+        """Return the next frames from the capture buffer; no frames if it is empty."""
         if self._capture is None:
             return []
         try:
@@ -150,11 +151,11 @@ class Interface:
             return []  # `refresh` learns the reason from the kernel
 
     def sift(self, sieve: Sieve) -> None:
-        """Have the kernel filter frames as `sieve` says.
+        """Set the capture filter of the kernel to `sieve`.
 
-        Frames captured before are read in any case.  Call this in every turn: an
-        interface that was opened again has the wide filter, and a filter that could not
-        be set is tried again.
+        Frames that were captured before are still read.  Call this in every turn of the
+        loop: a reopened interface has the wide filter, and setting a filter that failed
+        may succeed later.
         """
         if sieve == self._sieve or self._capture is None:
             return
@@ -166,7 +167,7 @@ class Interface:
 
     @property
     def dropped(self) -> int:
-        """How many frames were dropped, unread, since the capture was opened."""
+        """Number of frames that the kernel dropped since the capture was opened."""
         return 0 if self._capture is None else self._capture.dropped()
 
     def send(self, frame: bytes) -> None:
@@ -190,7 +191,7 @@ class Interface:
         return self.monitor.held(self.status.index, self._config.vips)
 
     def next_hop_mac(self, peer: Address) -> bytes | None:
-        """Return the MAC address for a frame to `peer`; None if not known yet."""
+        """Return the MAC address for a frame to `peer`; None while it is not known."""
         if self._neighbours is not None:
             with self._failures_logged():
                 return self._neighbours.mac_of(peer)
@@ -198,17 +199,17 @@ class Interface:
 
     @property
     def unreachable(self) -> dict[Address, str]:
-        """The peers to which no frame can be sent, and why; those known last."""
+        """The peers that the kernel could not resolve, each with the reason."""
         return {} if self._neighbours is None else self._neighbours.unreachable
 
     def refresh(self) -> LinkNews:
-        """Look at the interface again, and return what the virtual host must know."""
+        """Ask the kernel about the interface; return events for the virtual host."""
         self.monitor.drain()
         before, needs_retry = self.status, True
         # The old status counts until the kernel answers again.
         with self._failures_logged():
-            # One that was in use is followed when it is renamed, because the addresses
-            # are on it.
+            # An interface that was in use is followed by its index when it is renamed,
+            # because the virtual addresses are on it.
             self.status = self.monitor.status(self._followed_index)
             self._note_name(before)
             needs_retry = self._reopen()
@@ -217,7 +218,7 @@ class Interface:
         return LinkNews(events, needs_retry)
 
     def _mac_news(self) -> tuple[MacChanged, ...]:
-        """Return the event of another MAC, also if the interface was away meanwhile."""
+        """Return `MacChanged` if the MAC changed, even while the interface was gone."""
         mac, before = self.status.mac, self._mac_known
         if self._capture is None or mac == before:
             return ()
@@ -257,9 +258,10 @@ class Interface:
             self._log.warning(f"{self.name} {self._trouble}")
 
     def _find_trouble(self) -> str | None:
-        """Return why adverts cannot be exchanged, None if they can.
+        """Return why adverts cannot be exchanged; None if they can.
 
-        Empty if the interface could not be opened: that was logged then.
+        Return an empty string if the interface could not be opened: the reason was
+        logged at that time.
         """
         if not self._found_name:
             return "is not there yet: waiting for it"
@@ -280,14 +282,15 @@ class Interface:
     def _has_lost(self, source: Address) -> bool:
         if source in self.status.addresses or source not in self._sources_seen:
             return False
-        # A card that was replaced has another link-local address, and the old one will
-        # never return.
+        # The interface may have been replaced: another link-local address takes the
+        # place of the old one, which never returns.
         if self._any_source6 and source.version == 6:
             return not choose_source(self.status.sources, source, self._config.vips)
         return True
 
     def _open(self) -> None:
-        # Always wide at first: libpcap itself applies the first filter a while longer.
+        # The first filter is always the wide one, because libpcap itself goes on using
+        # it for a while after another one was set in the kernel.
         self._sieve, bpf = WIDE, filter_text(self._config)
         capture = LiveCapture(self.status.name, bpf, self._timeout_ms)
         self._capture = self._opened.enter_context(closing(capture))
@@ -312,7 +315,8 @@ class Interface:
         for group in self._groups:
             if group in self._joined:
                 continue
-            # Without it adverts may arrive all the same: not every switch filters.
+            # A failure is only logged: adverts may arrive without a membership, since
+            # not every switch filters multicast.
             with self._failures_logged():
                 membership = Membership(group, self.status.index)
                 self._opened.enter_context(closing(membership))
@@ -335,7 +339,7 @@ class Interface:
 
     @contextmanager
     def _failures_logged(self) -> Iterator[None]:
-        """Log a `LinkError` of the block, unless it was logged last, and go on."""
+        """Catch a `LinkError` of the block; log it unless it was logged last."""
         try:
             yield
         except LinkError as error:
@@ -350,7 +354,7 @@ class Interface:
         self._joined.clear()
 
     def _log_lost_sources(self, before: LinkStatus) -> None:
-        """Log lost sources that one of the other family makes up for."""
+        """Log a source address that is lost while one of the other family remains."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
                 self._log.warning(f"{self.name} has lost our address {source}")

@@ -2,10 +2,10 @@
 
     signals, link, scripts, frames ──> Group.handle ──> actions ──> frames, log, scripts
 
-One loop waits for all of them and owns no timer: it sleeps until the deadline of the
-group, or until a script has run too long.  In each turn all frames that have arrived
-are handled before the group is told that time has passed.  So a process that was
-stopped does not take a master for dead while its adverts wait in the buffer.
+One loop waits for all of them.  It has no timers: it sleeps until the earliest deadline
+of the group, the scripts and the flood gate.  In each turn it handles all frames that
+have arrived before it passes a `Tick` to the group.  So a process that was stopped does
+not take a master for dead while the adverts of that master wait in the buffer.
 """
 
 import gc
@@ -49,13 +49,13 @@ from carppcap.units import NS_PER_S, Instant, earliest
 from carppcap.wire.decode import decode
 
 LOOK_AGAIN_NS = NS_PER_S
-"""Time until something is tried again that the kernel had no room for."""
+"""Time until the daemon asks the kernel again after a request that failed."""
 
 MEMORY_RESERVE_BYTES = 1 << 20
-"""Address space for the last down script when no other is left; it is never touched."""
+"""Unused address space, which is freed for the down script if memory runs out."""
 
 READS_PER_TURN_MAX = 256
-"""In batches: more than the ring holds, so that all older frames were read."""
+"""Number of batches of frames read in a turn: more than the capture ring holds."""
 
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -109,11 +109,11 @@ class Daemon:
         self._wake_by: Instant | None = None
 
     def start(self) -> None:
-        """Enter the election, listening."""
+        """Enter the election as a BACKUP that listens."""
         gc.collect()
-        gc.freeze()  # What start-up made stays, so later collections can skip it.
-        # The frames of a slow start take the room of the next advert, and a master is
-        # not to be counted as silent since the last of them.
+        gc.freeze()  # Later collections skip what start-up made, as it stays anyway.
+        # Discard what was captured during a slow start.  Those frames may fill the
+        # buffer, so that later adverts of a live master were dropped.
         for _ in range(READS_PER_TURN_MAX):
             if not self._interface.read():
                 break
@@ -123,16 +123,16 @@ class Daemon:
             self._performer.handle(LinkDown(), now)
 
     def run(self) -> signal.Signals | None:
-        """Take part until told to stop.
+        """Take part in the election until told to stop.
 
-        Return the signal to end by, or None to exit with status 0.  After an exception
-        the addresses are no longer on this host.
+        Return the signal by which the process has to end, or None to exit with status
+        0.  If an exception is raised, the addresses have been released before.
         """
         try:
             while not self._is_finished():
                 self._turn(self._wait())
         except Exception:
-            # A peer takes the address over as soon as we are silent.
+            # We send no more adverts, so a peer will take the addresses.
             self._memory_reserve = b""
             self._vips.abandon()
             raise
@@ -151,7 +151,7 @@ class Daemon:
         return self._stopping and is_init and self._vips.scripts.idle
 
     def _wait(self) -> bool:
-        """Sleep until something happens or is due; True if the link has news."""
+        """Sleep until there is input or a deadline; True if the link has news."""
         self._wake_by = earliest(
             self._node.deadline,
             self._flood.deadline,
@@ -175,14 +175,14 @@ class Daemon:
         self._doubt_silence()
         for step in self._node.tick(now):
             self._performer.perform(step)
-        # Last, because where there is no script its outcome is there already.
+        # Last, because a job without a script has ended as soon as it was requested.
         self._tend_scripts(now)
 
     def _doubt_silence(self) -> None:
         """Tell the group if frames were lost while this process was stopped."""
-        # The clock is read again: this very turn may have been held up.  It is compared
-        # with the deadline before the turn: what was read may have put it off, but not
-        # for long enough to hear the next advert.
+        # The clock is read again, since this turn itself may have been stopped.  It is
+        # compared with the deadline from before the turn: frames read in the turn may
+        # have moved that deadline, but not far enough to hear the next advert.
         now, dropped = now_ns(), self._interface.dropped
         event = stall_news(dropped - self._dropped, self._wake_by, now)
         self._dropped = dropped
@@ -193,8 +193,8 @@ class Daemon:
     def _read_frames(self) -> None:
         """Handle the frames that had arrived when the turn began.
 
-        Frames that arrive meanwhile have to wait: under a flood there would be no end,
-        and our own adverts would be late.
+        Frames that arrive during the turn are left for the next one.  Otherwise a flood
+        could keep the loop here, and our own adverts would be late.
         """
         for _ in range(READS_PER_TURN_MAX):
             frames = self._interface.read()
@@ -207,7 +207,7 @@ class Daemon:
                 return
 
     def _handle_frame(self, stamped: StampedFrame) -> bool:
-        """Handle one frame; True if its advert or hint was of use."""
+        """Handle one frame; True if it was an authentic advert or hint, not refused."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
         if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
@@ -231,7 +231,7 @@ class Daemon:
         return not outcome.refused
 
     def _mind_flood(self, useless: int) -> None:
-        """Narrow or widen the capture filter after so many useless frames."""
+        """Count `useless` frames; narrow or widen the capture filter accordingly."""
         now, waiting = now_ns(), self._group.state is State.BACKUP
         news = self._flood.count(useless, now, waiting=waiting)
         self._interface.sift(self._flood.sieve)
@@ -261,7 +261,7 @@ class Daemon:
                 self._ended_by = number
 
     def _stop(self, now: Instant) -> None:
-        """Leave gently; if asked again, do not wait for a script that hangs."""
+        """Stop after the down script.  At the second call kill the running script."""
         if self._stopping:
             self._vips.scripts.kill()
             return
@@ -270,7 +270,7 @@ class Daemon:
         self._journal.waiting_for(self._vips.scripts.command)
 
     def _tend_scripts(self, now: Instant) -> None:
-        # An event may request a script whose outcome is there at once.
+        # An event may request a job that ends at once, because it has no script.
         while news := self._vips.tend(now):
             for event in news:
                 self._performer.handle(event, now)
@@ -303,18 +303,18 @@ class Daemon:
         self._journal.log_step(step)
 
     def acquire(self, step: Step) -> Iterable[Event]:
-        """Take the addresses; return what is known of it at once."""
+        """Start to take the addresses; return the events that follow at once."""
         news = self._vips.acquire(step)
         if self._vips.own_index:
             try:
                 self._interface.monitor.hear_also(self._vips.own_index)
             except LinkError as error:
                 self._log.warning(str(error))
-            self._look_again_at = now_ns()  # It may be gone already.
+            self._look_again_at = now_ns()  # The new interface may be gone already.
         return news
 
     def release(self, step: Step) -> Iterable[Event]:
-        """Let go of the addresses; nothing is known of it yet."""
+        """Start to release the addresses; the events follow later."""
         self._vips.release(step)
         return ()
 
@@ -327,7 +327,8 @@ def _readable(
         # It wakes up to the microsecond; poll(2) would round up to a millisecond.
         return select.select(inputs, [], [], timeout_s)[0]
     except ValueError:
-        # The parent left so many descriptors open that ours are too high for select(2).
+        # Our parent process left so many descriptors open that the numbers of ours are
+        # too high for select(2).
         poller = select.poll()
         for each in inputs:
             poller.register(each, select.POLLIN)

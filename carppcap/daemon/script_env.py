@@ -1,10 +1,10 @@
-"""The environment of a script, which tells why it is run.
+"""The environment of a script, which tells the script why it is run.
 
 CARPPCAP_INTERFACE       eth0
 CARPPCAP_VHID            7
 CARPPCAP_ADDRESSES       10.1.1.252/24 fd00::252, with the prefixes that were given
-CARPPCAP_STATE           MASTER, BACKUP or INIT: where the change leads
-CARPPCAP_PREVIOUS_STATE  the same: where it comes from
+CARPPCAP_STATE           the new state: MASTER, BACKUP or INIT
+CARPPCAP_PREVIOUS_STATE  the old state
 CARPPCAP_CAUSE           a word of `Cause`, or address_lost
 """
 
@@ -15,7 +15,7 @@ from carppcap.node.groups import Step
 
 
 def group_env(config: VirtualHostConfig, interface: str) -> dict[str, str]:
-    """Return the variables that are the same for every script of a group."""
+    """Return the variables that all scripts of a group get."""
     return {
         "CARPPCAP_INTERFACE": interface,
         "CARPPCAP_VHID": str(config.vhid),
@@ -24,13 +24,13 @@ def group_env(config: VirtualHostConfig, interface: str) -> dict[str, str]:
 
 
 def step_env(step: Step) -> dict[str, str]:
-    """Return the variables of a script that `step` has asked for."""
+    """Return the variables for a script that is run because of `step`."""
     change = step.change
     if change is not None:
         return _change_env(change.old, change.new, change.cause.value)
     if isinstance(step.event, AddressesLost):
         return RETAKE_ENV
-    # A master that leaves gently first releases its addresses, then changes its state.
+    # A master that leaves changes its state only after its down script.
     if isinstance(step.event, StepDown):
         return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
     return SHUTDOWN_ENV
@@ -48,5 +48,5 @@ SHUTDOWN_ENV = _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
 """The variables of the down script of a master that leaves."""
 
 RETAKE_ENV = _change_env(State.MASTER, State.MASTER, "address_lost")
-"""The variables of a script that runs because a master lost an address and takes it
-again, perhaps after it dropped it; the state does not change."""
+"""The variables of a script by which a master takes its addresses again, or drops them
+before that; the state does not change."""

@@ -1,11 +1,12 @@
-"""Taking and releasing the virtual addresses, by our own interface and by scripts.
+"""Takes and releases the virtual addresses, by our own interface and by scripts.
 
-Our own interface (`--vmac`) takes a moment and a script any time, so the interface is
-set before the script is started.
+Our own interface (`--vmac`) is set up at once, while a script may take any time.  So
+the interface comes first, and then the script is started.
 """
 
 import time
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from carppcap.addresses import Address
 from carppcap.daemon.script_env import RETAKE_ENV, SHUTDOWN_ENV, group_env, step_env
@@ -23,7 +24,7 @@ from carppcap.system.scripts import ScriptRunner
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, earliest
 
 ABANDON_NS = 5 * NS_PER_S
-"""How long a script may take when the daemon cannot go on; no adverts are sent."""
+"""How long a script may run when the daemon has failed and sends no more adverts."""
 
 _POLL_S = 0.02
 
@@ -34,17 +35,16 @@ two (RFC 4862, 5.4)."""
 
 FAILED = AddressesAcquired(False)
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # It needs pyroute2, which only those have who asked for it.
+if TYPE_CHECKING:  # It needs pyroute2, which is installed only for `--vmac`.
     from carppcap.system.vmac import VirtualMac
 
 
 class Vips:
     """The addresses of one virtual host.
 
-    `held` returns those that this host has, or None if they are not known.  Call
-    `tend` when a child has ended, and at `deadline`.  Raises `ConfigError` or
-    `LinkError` if an interface of our own is wanted and cannot be made.
+    `held` returns the addresses that this host has, or None if they are not known.
+    Call `tend` when a child process has ended, and at `deadline`.  Raises `ConfigError`
+    or `LinkError` if our own interface (`--vmac`) cannot be made.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class Vips:
         self._wants_interface = False
         self._is_requested = False
         self._is_stuck = False
-        # Whether the addresses were taken twice because a check for duplicates failed;
-        # when a check that runs is looked at, and given up.
+        # A check for duplicates by the kernel (IPv6).  `_was_taken_twice` is True after
+        # a failed check made us drop and take the addresses again.
         self._was_taken_twice = False
         self._look_at: Instant | None = None
         self._give_up_at: Instant = 0
@@ -79,12 +79,12 @@ class Vips:
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant at which to `tend` even if no child has ended."""
+        """The instant at which to call `tend` even if no child process has ended."""
         return earliest(self.scripts.deadline, self._look_at)
 
     @property
     def is_lost(self) -> bool:
-        """True if our own interface is gone, or an address of it."""
+        """True if our own interface or one of its addresses was removed."""
         if self._interface is None or not self._wants_interface:
             return False
         try:
@@ -98,7 +98,7 @@ class Vips:
         return 0 if self._interface is None else self._interface.index
 
     def rename(self, parent: str) -> None:
-        """Call the interface `parent` from now on, as the kernel does."""
+        """Note that the interface of the group is now called `parent`."""
         if parent == self._parent:
             return
         self._parent = parent
@@ -111,7 +111,7 @@ class Vips:
         return (self._parent, str(self._config.vips[0]), *self._xparam)
 
     def acquire(self, step: Step) -> list[AddressesNews]:
-        """Take the addresses, as `step` asks; return what is known at once."""
+        """Start to take the addresses; return the events that follow at once."""
         self._look_at = None
         self._is_requested = True
         news: list[AddressesNews] = []
@@ -127,20 +127,20 @@ class Vips:
         return news
 
     def release(self, step: Step) -> None:
-        """Let go of the addresses, as `step` asks."""
+        """Start to release the addresses."""
         self._look_at, self._was_taken_twice = None, False
         self._drop_interface()
         self._request(Job.RELEASE, step)
         self._is_requested = False
 
     def tend(self, now: Instant) -> list[AddressesNews]:
-        """Kill, retry and reap scripts; return what follows from their ends."""
+        """Kill, retry and reap scripts; return the events that follow."""
         self.scripts.meet_deadline(now)
         self.scripts.reap(now)
         news: list[AddressesNews] = []
         while self.scripts.outcomes:
             outcome = self.scripts.outcomes.popleft()
-            # Without an up script, `acquire` has told already.
+            # Without an up script `acquire` has returned the event already.
             is_old = self._interface is not None and outcome.job is Job.ACQUIRE
             if not is_old or outcome.command:
                 news += self._ended(outcome, now)
@@ -150,10 +150,11 @@ class Vips:
         return news
 
     def abandon(self) -> None:
-        """Let go of the addresses and wait for it, as the daemon cannot go on.
+        """Release the addresses and wait until that is done, as the daemon has failed.
 
-        What was requested last decides: the state may say something else in the middle
-        of a step.  A script that takes longer than `ABANDON_NS` is killed.
+        Do nothing if the last request was to release them; the state of the group does
+        not decide, because the daemon may have failed in the middle of a step.  A
+        script that takes longer than `ABANDON_NS` is killed.
         """
         if self._is_requested:
             try:
@@ -170,7 +171,7 @@ class Vips:
             self.scripts.kill()
 
     def close(self) -> None:
-        """Close what was opened; the addresses stay where they are."""
+        """Close all that was opened.  This does not release the addresses."""
         if self._interface is not None:
             self._interface.close()
         self.scripts.close()
@@ -180,9 +181,10 @@ class Vips:
         self._say_started()
 
     def _take_twice(self, duplicates: Collection[Address], now: Instant) -> bool:
-        """Drop and take the addresses, so that they are checked again; but only once.
+        """Drop the addresses and take them again, so that the kernel checks them again.
 
-        The other host that answered may have been a master that was slow to leave.
+        Do it only once, and return True if it is done.  The other host that answered
+        may have been a master that was slow to leave.
         """
         self._look_at = None
         self._journal.duplicates(duplicates, is_last=self._was_taken_twice)
@@ -194,13 +196,14 @@ class Vips:
         return True
 
     def _look_again(self, now: Instant) -> list[AddressesNews]:
-        """Return what came of a check for duplicates, which may still run."""
+        """Look at the kernel's check for duplicates; return the events if it ended."""
         held = self._held()
         duplicates = held.duplicates if held else frozenset()
         if duplicates:
             return [] if self._take_twice(duplicates, now) else [FAILED]
         if held and not held.tentative:
-            # Announced once more: until now the kernel did not answer for them.
+            # This event makes the master announce once more, since the kernel did not
+            # answer for the addresses until now.
             self._look_at, self._was_taken_twice = None, False
             return [AddressesAcquired(True)]
         if now < self._give_up_at:
@@ -219,7 +222,7 @@ class Vips:
     def _ended(self, outcome: Outcome, now: Instant) -> list[AddressesNews]:
         held = self._held()
         is_ours = outcome.job is Job.ACQUIRE and self._is_requested
-        # Without a script it is up to another program, which may be late.
+        # Without a script another program sets the addresses, perhaps later.
         duplicates = held.duplicates if held and outcome.command else frozenset()
         news = addresses_news(
             outcome,
@@ -236,8 +239,8 @@ class Vips:
         if not held.tentative or not news.ok:
             return [news]
         self._look_at, self._give_up_at = now + LOOK_NS, now + CHECK_MAX_NS
-        # The other family need not wait for the announcement; but a second failure
-        # counts.
+        # Report success now, so that addresses of the other family are announced.
+        # After a second attempt wait for the check: another failure would be final.
         return [] if self._was_taken_twice else [news]
 
     def _drop_interface(self) -> None:
