@@ -17,6 +17,8 @@ the MAC of the parent, as on FreeBSD.  Therefore:
   MAC, on most Wi-Fi, or on a port of a bridge.
 * The mode is "bridge".  In "private" the kernel takes multicast frames from the virtual
   MAC, such as the adverts of another master, for echoes and drops them.
+* If the parent is a macvlan (docker's, say), ours is a sibling of it, and must be in
+  "vepa": from the MAC of a sibling in "bridge" the parent gets no multicast.
 
 On every interface Linux answers ARP for all addresses of the host, and sends ARP
 requests from all of them.  While the macvlan exists, the settings `arp_ignore` and
@@ -52,7 +54,6 @@ _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
 The parent must answer ARP only for its own addresses.  And it must not send ARP
 requests from a virtual address, as receivers would learn the parent's MAC for it."""
 
-_MACVLAN = {"kind": "macvlan", "macvlan_mode": "bridge"}
 _MACVLAN_SETTINGS = {
     4: {
         "arp_ignore": "1",  # do not answer for the parent's addresses
@@ -197,8 +198,9 @@ class VirtualMac:
     def _make(self) -> int:
         """Make the macvlan, down and without addresses.  Return its index."""
         name, parent = self.name, _existing(self.parent)
-        mac = self.mac.hex(":")
-        self._kernel.link("add", ifname=name, link=parent, address=mac, **_MACVLAN)
+        mac, mode = self.mac.hex(":"), self._mode(parent)
+        macvlan = {"kind": "macvlan", "macvlan_mode": mode, "address": mac}
+        self._kernel.link("add", ifname=name, link=parent, **macvlan)
         self._made_name = name
         index = _existing(name)
         self._note = next(self._notes_of_others(), None) or _read_note(self.parent)
@@ -208,6 +210,18 @@ class VirtualMac:
         versions = {address.version for address, _ in self._addresses}
         _prepare(name, self.parent, versions)
         return index
+
+    def _mode(self, parent: int) -> str:
+        """Return the mode for a macvlan on the parent; `LinkError` if none will do."""
+        mode = _macvlan_mode(self._link(parent))
+        if mode not in (None, "bridge", "vepa"):
+            raise LinkError(
+                "--vmac would make two masters: {interface} is a macvlan of mode "
+                "{mode} (allowed: mode bridge or vepa, or no --vmac)",
+                interface=self.parent,
+                mode=mode,
+            )
+        return "bridge" if mode is None else "vepa"
 
     def _fill(self, index: int) -> None:
         """Set the macvlan up and add the addresses."""
@@ -232,7 +246,7 @@ class VirtualMac:
         if index:
             link = self._link(index)
             mac = self.mac.hex(":")
-            if not _is_macvlan(link) or link.get_attr("IFLA_ADDRESS") != mac:
+            if not _macvlan_mode(link) or link.get_attr("IFLA_ADDRESS") != mac:
                 raise LinkError(
                     "{name} is there already, and is not ours (allowed: a macvlan with "
                     "the MAC {mac}, which is removed)",
@@ -252,7 +266,7 @@ class VirtualMac:
 
     def _notes_of_others(self) -> Iterator[str]:
         """Yield the notes in the macvlans of other vhids on the same parent."""
-        mine, parent = self.name, _index(self.parent)
+        mine, lower = self.name, self._lower()
         for index, name in socket.if_nameindex():
             if name == mine or not name.startswith("carp"):
                 continue
@@ -260,19 +274,23 @@ class VirtualMac:
                 link = self._link(index)
                 note = link.get_attr("IFLA_IFALIAS") or ""
                 # Compare numbers, as the parent may have been renamed since.
-                is_sibling = link.get_attr("IFLA_LINK") == parent
-                if is_sibling and _is_macvlan(link) and note.startswith(_NOTE):
+                is_sibling = link.get_attr("IFLA_LINK") == lower
+                if is_sibling and _macvlan_mode(link) and note.startswith(_NOTE):
                     yield note
+
+    def _lower(self) -> int:
+        """Return the number that the kernel names as the parent of our macvlan."""
+        parent = _index(self.parent)
+        if parent and _macvlan_mode(link := self._link(parent)):
+            return int(link.get_attr("IFLA_LINK"))
+        return parent
 
     def _link(self, index: int) -> Any:
         return self._kernel.get_links(index)[0]
 
 
 def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
-    """Return the class IPRoute and its error.
-
-    pyroute2 takes 28 MB of memory, so it is imported only when it is needed.
-    """
+    """Return IPRoute and its error.  pyroute2 takes 28 MB: import it only if needed."""
     try:
         from pyroute2 import IPRoute  # noqa: PLC0415
         from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
@@ -294,15 +312,17 @@ def _index(name: str) -> int:
 
 def _existing(name: str) -> int:
     """Return the index of an interface.  Raises `OSError` if none has that name."""
-    index = _index(name)
-    if not index:
+    if not (index := _index(name)):
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
     return index
 
 
-def _is_macvlan(link: Any) -> bool:
+def _macvlan_mode(link: Any) -> str | None:
+    """Return the mode of a macvlan; None for every other interface."""
     information = link.get_attr("IFLA_LINKINFO")
-    return bool(information and information.get_attr("IFLA_INFO_KIND") == "macvlan")
+    if not information or information.get_attr("IFLA_INFO_KIND") != "macvlan":
+        return None
+    return str(information.get_attr("IFLA_INFO_DATA").get_attr("IFLA_MACVLAN_MODE"))
 
 
 def _setting(version: int, interface: str, name: str) -> str:
@@ -328,10 +348,7 @@ def _read_note(parent: str) -> str:
 
 
 def _quieten(parent: str) -> None:
-    """Keep the parent from answering ARP requests for virtual addresses.
-
-    It then sends no ARP requests from them, either.
-    """
+    """Keep the parent from ARP for virtual addresses, in answers and in requests."""
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:

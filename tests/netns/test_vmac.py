@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TypeGuard
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.netns.daemons import Daemon
 from tests.netns.lab import Host, Lab, wait_for
+from tests.netns.namespaces import Namespace
 from tests.netns.ping import longest_outage_ns, pinging
 from tests.netns.scenes import OURS, await_adverts, await_rule, await_state, only_ours
 from tests.netns.wire import NS_PER_S, Arp, Neighbour
@@ -203,6 +204,49 @@ def test_interface_comes_and_goes(families: str) -> None:
         assert not _interfaces(one)
         assert one.run("cat", ignored).stdout == before
         assert MACVLAN in _interfaces(other)
+
+
+def _move_to_macvlan(host: Host, mode: str) -> Namespace:
+    """Make `eth0` a macvlan on an interface of another machine, as docker does."""
+    host.delete_interface()
+    machine = Namespace()
+    host.lab.bridge_run(
+        *("ip", "link", "add", host.port, "type", "veth"),
+        *("peer", "name", "lower0", "netns", str(machine.pid)),
+    )
+    host.lab.bridge_run("ip", "link", "set", host.port, "master", "bridge", "up")
+    for command in (
+        "ip link set lower0 up",
+        f"ip link add link lower0 name mv0 type macvlan mode {mode}",
+        f"ip link set mv0 address {host.mac.hex(':')}",
+        f"ip link set mv0 netns {host.namespace.pid} name eth0",
+    ):
+        subprocess.run(machine.command(command.split()), check=True)
+    host.add_address()
+    host.link_up()
+    host.await_link()
+    return machine
+
+
+@each_family
+@pytest.mark.parametrize("mode", ["bridge", "vepa"])
+def test_two_masters_on_macvlans_hear_each_other(families: str, mode: str) -> None:
+    """Each has an interface with the MAC from which the other's adverts come."""
+    with ExitStack() as machines, _lab(families) as lab:
+        one, other, client = lab.hosts
+        for host in (one, other):
+            machines.callback(_move_to_macvlan(host, mode).close)
+        master, backup = _pair(lab)
+        one.isolate()
+        await_state(backup, "MASTER")
+        wait_for("two holders", lambda: set(lab.holders) == {one, other})
+
+        one.rejoin()
+
+        await_rule(lab, one, master)
+        assert master.states == ["BACKUP", "MASTER"]
+        for vip in lab.vips:
+            client.run("ping", "-n", "-c", "1", "-W", "5", vip)
 
 
 def _answers(lab: Lab, client: Host, vip: str) -> list[Arp | Neighbour]:

@@ -122,6 +122,45 @@ def test_acquire_and_release() -> None:
 
 
 @in_network
+@pytest.mark.parametrize("mode", ["bridge", "vepa"])
+def test_a_parent_that_is_a_macvlan(mode: str) -> None:
+    """In mode vepa the parent still hears other masters with the virtual MAC."""
+    ip(f"link add link a0 name m0 type macvlan mode {mode}")
+    ip("link set m0 up")
+    with (
+        virtual_mac(parent="m0") as subject,
+        virtual_mac([(ip_address("10.1.1.253"), None)], "m0", vhid=8) as second,
+    ):
+        subject.acquire()
+        second.acquire()
+
+        assert subject.has_addresses()
+        [link] = shown("link", "show", "carp7.m0")
+        assert link["linkinfo"]["info_data"]["mode"] == "vepa"
+        assert link["link"] == "a0"
+        subject.release()
+        assert settings("m0") == QUIET
+        second.release()
+        assert settings("m0") == UNTOUCHED
+
+
+@in_network
+@pytest.mark.parametrize("mode", ["private", "source", "passthru"])
+def test_a_parent_that_would_hear_no_other_master(mode: str) -> None:
+    """It is refused at the start, in one line with the remedy."""
+    ip(f"link add link a0 name m0 type macvlan mode {mode}")
+    with pytest.raises(LinkError) as caught:
+        VirtualMac("m0", 7, BOTH)
+
+    assert str(caught.value) == (
+        f"--vmac would make two masters: m0 is a macvlan of mode {mode} (allowed: mode "
+        "bridge or vepa, or no --vmac)"
+    )
+    assert shown("link", "show", "carp7.m0") == []
+    assert settings("m0") == UNTOUCHED
+
+
+@in_network
 def test_acquire_twice() -> None:
     """A complete interface stays, and one that lacks something is made again."""
     with virtual_mac() as subject:
