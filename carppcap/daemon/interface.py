@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 from carppcap.addresses import Address
+from carppcap.daemon.chosen_source import with_another
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError, on_error
@@ -70,8 +71,6 @@ class Interface:
         self._any_source6 = any_source6
         subsecond = config.interval_ns < NS_PER_S
         self._timeout_ms = READ_TIMEOUT_SUBSECOND_MS if subsecond else READ_TIMEOUT_MS
-        sources = map(config.source_of, config.families)
-        self._sources = [source for source in sources if source is not None]
         self._sources_seen: set[Address] = set()
         groups = map(config.group_of, config.families)
         self._groups = () if config.peers or not config.multicast else tuple(groups)
@@ -109,6 +108,16 @@ class Interface:
         if self.status.up:
             self._open()
         self._mac_news()
+
+    @property
+    def config(self) -> VirtualHostConfig:
+        """The virtual host, with the IPv6 source that was chosen last."""
+        return self._config
+
+    @property
+    def _sources(self) -> list[Address]:
+        sources = map(self._config.source_of, self._config.families)
+        return [source for source in sources if source is not None]
 
     @property
     def read_delay_ns(self) -> Interval:
@@ -213,9 +222,19 @@ class Interface:
             self.status = self.monitor.status(self._followed_index)
             self._note_name(before)
             needs_retry = self._reopen()
+            self._choose_source()
         lost_vips = self._lost_vips(before)
         events = (*self._link_event(before), *lost_vips, *self._mac_news())
         return LinkNews(events, needs_retry)
+
+    def _choose_source(self) -> None:
+        """Choose the IPv6 source again if it has gone, unless the user gave it."""
+        if not self._any_source6:
+            return
+        before = self._config
+        self._config = with_another(before, self.status, self._log)
+        if self._config is not before and self._capture is not None:
+            self._capture.set_filter(filter_text(self._config, self._sieve))
 
     def _mac_news(self) -> tuple[MacChanged, ...]:
         """Return `MacChanged` if the MAC changed, even while the interface was gone."""

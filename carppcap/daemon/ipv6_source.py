@@ -4,16 +4,14 @@ import select
 import signal
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from ipaddress import IPv6Address
 
-from carppcap.addresses import CARP_GROUP6, Family
+from carppcap.addresses import Family
+from carppcap.daemon.chosen_source import is_checking, with_chosen
 from carppcap.daemon.loop import ENDING_SIGNALS
 from carppcap.election.config import VirtualHostConfig
 from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor, LinkStatus
 from carppcap.system.process import SignalPipe
-from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 
@@ -31,29 +29,21 @@ def with_source(
     """Return `config` with an IPv6 source, if it needs one and has none.
 
     It is chosen from the addresses of the interface, as kernels do, once none of them
-    is being checked for duplicates, and kept even if the interface is made again and
-    gets another one.  As long as there is none, it is waited for, and for the
-    interface: `on_long_wait` is called, perhaps several times, if that takes longer
-    than `SHORT_WAIT_NS`.  A signal to end is returned.  Raises `LinkError`.
+    is being checked for duplicates.  As long as there is none, it is waited for, and
+    for the interface: `on_long_wait` is called, perhaps several times, if that takes
+    longer than `SHORT_WAIT_NS`.  A signal to end is returned.  Raises `LinkError`.
     """
     if Family.IPV6 not in config.families or config.source6 is not None:
         return config
-    destination = next(
-        (peer for peer in config.peers if peer.version == 6), CARP_GROUP6
-    )
     long_at, said = 0, ""
     with closing(LinkMonitor(config.interface)) as monitor:
         while True:
             status, now = monitor.status(), now_ns()
-            chosen = choose_source(status.sources, destination, config.vips)
             # The short wait begins with the carrier, which checks need, too.
             long_at = (long_at or now + SHORT_WAIT_NS) if status.carrier else 0
-            is_settled = now >= long_at or not _is_checking(status, config)
-            if is_settled and isinstance(chosen, IPv6Address):
-                log.info(
-                    f"Using [{chosen}] as IPv6 source address on {config.interface}"
-                )
-                return replace(config, source6=chosen)
+            is_settled = now >= long_at or not is_checking(status, config)
+            if is_settled and (chosen := with_chosen(config, status, log)):
+                return chosen
             if is_settled and (lacking := _lacking(status)) != said:
                 log.warning(f"{config.interface} {lacking}")
                 said = lacking
@@ -65,15 +55,6 @@ def with_source(
                     return number
                 if number is signal.SIGUSR1:
                     log.info(f"INIT on {config.interface} id {config.vhid}")
-
-
-def _is_checking(status: LinkStatus, config: VirtualHostConfig) -> bool:
-    """True if another IPv6 address may soon be fit, as without a carrier it is not."""
-    ready = {held.address for held in status.sources}
-    return status.carrier and any(
-        address.version == 6 and address not in ready and address not in config.vips
-        for address in status.addresses
-    )
 
 
 def _lacking(status: LinkStatus) -> str:

@@ -242,6 +242,10 @@ class Daemon:
         news = self._interface.refresh()
         self._look_again_at = now + LOOK_AGAIN_NS if news.needs_retry else None
         self._egress.nic_mac = self._interface.mac
+        if self._interface.config is not self._config:
+            self._config = self._interface.config
+            self._egress.readdress(self._config)
+            self._node.readdress(self._config)
         self._vips.rename(self._interface.name)
         for event in news.events:
             self._performer.handle(event, now)

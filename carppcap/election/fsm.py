@@ -64,7 +64,7 @@ class VirtualHost:
         self.situation: Situation = Idle()
         self._master_down_ns = config.master_down_interval_ns
         self._advertiser = Advertiser(config, draw_counter)
-        self._ties = Ties(config)
+        self._ties = Ties(lambda: self.config)
         self._families = Families(config.families, self._master_down_ns)
         self._backoff = Backoff()
 

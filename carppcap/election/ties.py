@@ -6,6 +6,7 @@ should yield by its address first answers with an advert, and yields to the peer
 second advert.  A BSD kernel sends no second one: it yields to our answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -37,11 +38,14 @@ class _Answered:
 
 
 class Ties:
-    """The ties of one virtual host while it is master."""
+    """The ties of one virtual host while it is master.
+
+    `config` returns its present settings: the source may change.
+    """
 
     __slots__ = ("_answered", "_config")
 
-    def __init__(self, config: VirtualHostConfig) -> None:
+    def __init__(self, config: Callable[[], VirtualHostConfig]) -> None:
         self._config = config
         self._answered: dict[Address, _Answered] = {}
 
@@ -60,7 +64,7 @@ class Ties:
         answered = self._answered.get(peer)
         if answered is None and len(self._answered) == PEERS_MAX:
             return Tie.YIELD if is_lost else Tie.STAY
-        meeting_ns = self._config.master_down_interval_ns if is_lost else interval_ns
+        meeting_ns = self._config().master_down_interval_ns if is_lost else interval_ns
         if answered is None or now - answered.at >= meeting_ns:
             self._answered[peer] = _Answered(theirs.counter, now)
             return Tie.ANSWER
@@ -74,5 +78,5 @@ class Ties:
 
         It also wins if we have no address in that family, as in a replay.
         """
-        source = self._config.source_of(theirs.family)
+        source = self._config().source_of(theirs.family)
         return source is None or tie_break(theirs.source) < tie_break(source)

@@ -54,6 +54,10 @@ class Egress:
         self._signer = Authenticator(*self._signed, link_local=link_local)
         self._hint_signer = Authenticator(*self._signed, type=header.TYPE_HINT)
 
+    def readdress(self, config: VirtualHostConfig) -> None:
+        """Send from the sources of `config`, otherwise the same, from now on."""
+        self._config = config
+
     def heed(self, heard: AdvertReceived) -> bool:
         """From now on sign in the form that the sender of `heard` uses.
 

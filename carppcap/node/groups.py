@@ -107,6 +107,11 @@ class Group:
         """Time between two adverts of ours."""
         return self._host.interval_ns
 
+    def readdress(self, config: VirtualHostConfig) -> None:
+        """Send from the sources of `config`, otherwise the same, from now on."""
+        self.config = config
+        self._host.config = config
+
     def has_sent(self, counter: int) -> bool:
         """True if one of our own recent adverts had this counter."""
         return self._host.is_own(counter)
@@ -210,6 +215,15 @@ class Node:
     def group(self, interface: str, vhid: int) -> Group:
         """Return one group."""
         return self._groups[interface, vhid]
+
+    def readdress(self, config: VirtualHostConfig) -> None:
+        """Give a group the sources of `config`, which is otherwise the same."""
+        self._groups[config.interface, config.vhid].readdress(config)
+        self._ingress[config.interface] = Ingress(
+            group.config
+            for (interface, _), group in self._groups.items()
+            if interface == config.interface
+        )
 
     def receive(
         self, interface: str, datagram: Datagram | Defect, now: Instant

@@ -121,6 +121,33 @@ def test_an_interface_made_again_with_another_mac(insisted: bool) -> None:
         assert not made.interface.usable
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_another_card_has_another_source(given: bool) -> None:
+    """Once its address is no duplicate, it is the source, unless the user gave one."""
+    host = sourced(config(interface="a0", vips=(VIP6,), source=None))
+    made = Subject(host, any_source6=not given)
+    with closing(made.interface):
+        wait_for(lambda: made.interface.refresh().events or made.interface.usable)
+        ip("link delete a0")
+        made.news()
+        assert made.interface.config is host
+        make_link()
+        ip("address add fd00::5/64 dev a0 nodad")
+
+        def is_checked() -> bool:
+            made.news()
+            sources = made.interface.status.sources
+            return any(one.address.is_link_local for one in sources)
+
+        wait_for(is_checked)
+
+        new = made.interface.config.source6
+        assert (new == host.source6) is given
+        assert new is not None
+        assert new.is_link_local
+        assert (new in made.interface.status.addresses) is not given
+
+
 @pytest.mark.parametrize("subject", [BOTH], indirect=True)
 def test_a_virtual_address_that_goes(subject: Subject) -> None:
     """An IPv6 address counts like an IPv4 address."""

@@ -37,7 +37,7 @@ def test_the_order_of_addresses(
     theirs: Address, ours: IPv4Address | None, lost: bool
 ) -> None:
     """That of ucarp, the last octet first."""
-    it = Ties(config(source=ours))
+    it = Ties(lambda: config(source=ours))
 
     assert verdicts(it, theirs, (0, 1), (0.5, 2)) == [ANSWER, YIELD if lost else STAY]
 
@@ -62,14 +62,14 @@ def test_a_tie_that_is_lost(
     heard: list[tuple[float, int]], expected: list[Tie]
 ) -> None:
     """A kernel yields to our answer; all others advertise again, and then we yield."""
-    assert verdicts(Ties(config()), LOWER, *heard) == expected
+    assert verdicts(Ties(config), LOWER, *heard) == expected
 
 
 def test_a_tie_that_is_won_is_answered_once_in_an_interval() -> None:
     """Two hosts may both think that they have won."""
     heard = [(0, 5), (0.5, 6), (0.875, 7), (1, 8), (1.5, 9), (2.5, 10)]
 
-    assert verdicts(Ties(config()), HIGHER, *heard) == [
+    assert verdicts(Ties(config), HIGHER, *heard) == [
         *[ANSWER, STAY, STAY],
         *[ANSWER, STAY, ANSWER],
     ]
@@ -77,7 +77,7 @@ def test_a_tie_that_is_won_is_answered_once_in_an_interval() -> None:
 
 def test_each_peer_is_answered_up_to_a_limit() -> None:
     """An attacker may have many addresses."""
-    it = Ties(config())
+    it = Ties(config)
     lower, higher = (
         [IPv4Address(f"10.1.{n}.{last}") for n in range(6)] for last in (1, 9)
     )
@@ -91,7 +91,7 @@ def test_each_peer_is_answered_up_to_a_limit() -> None:
 
 def test_each_mastership_has_ties_of_its_own() -> None:
     """What was heard in the one before means nothing."""
-    it = Ties(config())
+    it = Ties(config)
     assert verdicts(it, LOWER, (0, 5)) == [ANSWER]
     it.forget()
 

@@ -188,7 +188,7 @@ MUTANTS = (
     _ties("one counter is one tie", "is_twice = is_same and now - answered.at <= interval_ns // 2", "is_twice = is_same"),
     _ties("answers without end", "if answered is None or now - answered.at >= meeting_ns:", "if answered is None or not is_lost or now - answered.at >= meeting_ns:"),
     _ties("answers one advert", "if answered is None or now - answered.at >= meeting_ns:", "if answered is None:"),
-    _ties("a tie is lost for ever", "meeting_ns = self._config.master_down_interval_ns if is_lost else interval_ns", "meeting_ns = interval_ns"),
+    _ties("a tie is lost for ever", "meeting_ns = self._config().master_down_interval_ns if is_lost else interval_ns", "meeting_ns = interval_ns"),
     _ties("answers any number", "if answered is None and len(self._answered) == PEERS_MAX:", "if False:"),
     _ties("ties outlive the mastership", "self._answered.clear()", "pass"),
     _ties("yields every tie", _TIE, _TIE.replace("<", "!="), _HEARD),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from carppcap.addresses import Address
 from tests.netns.lab import Host, Lab, wait_for
 from tests.netns.scenes import (
     OURS,
@@ -392,3 +393,28 @@ def test_another_mac_of_the_master() -> None:
         assert (
             lab.wire.announcements(mac, changed_ns)[0].time_ns - changed_ns < NS_PER_S
         )
+
+
+@only_ours
+def test_another_card_without_a_source_given() -> None:
+    """Adverts come from the link-local address of the present card."""
+    with Lab(1, families="6") as lab:
+        [host] = lab.hosts
+        daemon = host.start(OURS, "-r 1", sources=())
+        await_state(daemon, "MASTER")
+        wait_for("an advert", lab.wire.adverts)
+        first = lab.wire.adverts()[0].source
+
+        host.delete_interface()
+        await_state(daemon, "BACKUP")
+        host.mac = bytes.fromhex("020000000099")
+        host.create_interface()
+
+        [new] = wait_for("adverts of another source", lambda: _sources(lab) - {first})
+        assert first.is_link_local
+        assert str(new) == "fe80::ff:fe00:99"
+        assert daemon.logged(f"Using [{new}] as IPv6 source address on eth0")
+
+
+def _sources(lab: Lab) -> set[Address]:
+    return {advert.source for advert in lab.wire.adverts()}

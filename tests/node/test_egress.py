@@ -216,6 +216,22 @@ def test_each_datagram_draws_an_ip_id() -> None:
     assert ids == [0x1001, 0x1002, 0x1003]
 
 
+def test_another_source() -> None:
+    """The next advert comes from it."""
+    egress = Egress(config(), NIC_MAC, lambda: 1)
+    advert = SendAdvert(1, 0, 5)
+    [sent] = egress.frames(advert)
+    egress.readdress(config(source=HIGHER))
+    [sent_later] = egress.frames(advert)
+
+    before = decode(sent, LinkType.ETHERNET)
+    after = decode(sent_later, LinkType.ETHERNET)
+    assert isinstance(before, Datagram)
+    assert isinstance(after, Datagram)
+    assert (before.source, after.source) == (OURS, HIGHER)
+    assert before.payload == after.payload
+
+
 def test_announcements_name_the_mac_of_the_interface() -> None:
     """There is one for each virtual address, in their order."""
     out = egress(config(vips=(VIP, LOWER6, HIGHER)))

@@ -178,6 +178,27 @@ def test_our_own_advert_is_recognised_by_its_counter() -> None:
     assert isinstance(other_host, Step)
 
 
+def test_another_source() -> None:
+    """Frames from it are our own, those from the old one are not, and ties are its."""
+    node = Node([ONE], numbers)
+    node.group("eth0", 1).handle(Start(), ns(0))
+    node.tick(ns(3))
+    node.readdress(config(vhid=1, source=LOWER))
+
+    def heard(counter: int, source: IPv4Address) -> Step | Rejection | None:
+        datagram = replace(received(1, counter=counter), source=source)
+        return node.receive("eth0", datagram, ns(3.5))
+
+    own = heard(901, LOWER)
+    assert isinstance(own, Rejection)
+    assert own.reason is RejectReason.OWN
+    # With the old source it would be no tie, but an advert of ours.
+    for counter in (902, 903):
+        tie = heard(counter, OURS)
+        assert isinstance(tie, Step)
+        assert tie.state is State.MASTER
+
+
 def test_adverts_of_a_namesake_are_told_from_our_own() -> None:
     """It is a namesake's if it is authentic and none of our last ones."""
     node = started()
