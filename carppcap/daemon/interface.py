@@ -270,7 +270,7 @@ class Interface:
         self._kept.close()
 
     def _look_for_trouble(self) -> None:
-        """Set `_trouble`, and log it unless it was logged last."""
+        """Set `_trouble`; log it unless the last log line already named it."""
         self._sources_seen.update(self.status.addresses.intersection(self._sources))
         logged, self._trouble = self._trouble, self._find_trouble()
         if self._trouble and self._trouble != logged:

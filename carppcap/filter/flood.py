@@ -204,8 +204,9 @@ class FloodGate:
     def _may_look(self, now: Instant, waiting: bool) -> bool:
         """True if a glimpse may begin now.
 
-        A backup waits for an advert first, so that the glimpse does not make it miss
-        one; but it waits for at most one turn.
+        If we are `waiting` for adverts (as BACKUP), it begins just after one, so that
+        it does not make us miss the next.  If none comes for the length of one turn
+        (`_turn_ns`), the glimpse begins anyway.
         """
         assert self._stage_ends is not None
         just_heard = self._advert_at is not None and now - self._advert_at < GLIMPSE_NS

@@ -48,7 +48,7 @@ class Step:
     event.  The `actions` must be carried out in their order.  `finding` is that of the
     replay guard about an advert, None if it is fresh.  `refused` is True if the event
     was not passed to the virtual host: an advert of our own, an advert that the replay
-    guard refused, or a hint that our counter already exceeds.
+    guard refused, or a hint whose counter is below ours.
     """
 
     at: Instant

@@ -39,7 +39,7 @@ def addresses_news(
 
 
 def stall_news(lost: int, due: Instant | None, now: Instant) -> FramesLost | None:
-    """Return the event for `lost` frames, or None if they need not be adverts.
+    """Return the event for `lost` frames; None if adverts are unlikely among them.
 
     If this process wakes up at `now`, long after `due`, it was stopped or starved.
     Then adverts of a live master may be among the frames that were lost.

@@ -47,10 +47,8 @@ claims are those that were remembered with the counter:
     9  heard                           replay       tampered      that it was probed
     10 not heard                       fresh        fresh         it, claims, sender
 
-Under rule 10, too, the guard remembers how far a counter continues a constant one.
-
-All tables have a fixed size.  Only authentic adverts are stored.  Of a refused advert
-only the counter is stored, in the list of probed ones.
+Under rule 10, too, the guard remembers how far a counter continues a constant one.  All
+tables have a fixed size.  Of a refused advert only the counter is stored, as probed.
 """
 
 from dataclasses import dataclass
@@ -221,7 +219,10 @@ class MarkedMemory:
         self._floor = max(self._floor, time - START_SLACK)
 
     def latest(self, number: int) -> int:
-        """Return the latest time heard or sent with an id, at least the floor."""
+        """Return the latest time of all counters with the id `number`.
+
+        If there is none, return the floor: times up to the floor are refused.
+        """
         return max((self._floor, *self._times[number]))
 
     def note(self, stamp: Stamp) -> None:

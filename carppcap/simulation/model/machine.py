@@ -96,7 +96,7 @@ class Ring:
 
 
 class Machine:
-    """A host of the group, as hardware and operating system of its program."""
+    """A simulated host: the hardware and the operating system that run its program."""
 
     def __init__(self, member: Member, number: int, world: World, dice: Dice) -> None:
         self.member = member

@@ -82,9 +82,9 @@ class BsdHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """When a master sends its next advert, or when another host takes over.
+        """The instant of the next advert if the host is master; else of its take-over.
 
-        The host takes over when the master-down interval of one family has ended.
+        It takes over when the master-down interval of one family has ended.
         """
         return min(self._master_down_at.values(), default=self._advert_at)
 

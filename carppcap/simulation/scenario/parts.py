@@ -192,7 +192,7 @@ class Resend:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The host whose adverts are sent again, as a tuple."""
+        """The name of the host whose adverts are sent again, in a tuple of one."""
         return (self.name,)
 
 
