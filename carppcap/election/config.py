@@ -91,16 +91,18 @@ class VirtualHostConfig(GroupSettings):
     """One vhid on one link, as this host takes part in it.
 
     vhid 1..255.  `key` is None only when captures are read without the password; then
-    digests are not checked.  `prefixes` holds the prefix length of each of `vips`, or
-    None for an unknown one; it is empty if all are unknown.  With `farewell` a master
-    that leaves sends a farewell.  Raises `ConfigError` for an impossible value or an
-    impossible combination of values.
+    digests are not checked.  Adverts signed with `second_key` are accepted as well, but
+    we never sign with it: so a group can change its password host by host.  `prefixes`
+    holds the prefix length of each of `vips`, or None for an unknown one; it is empty
+    if all are unknown.  With `farewell` a master that leaves sends a farewell.  Raises
+    `ConfigError` for an impossible value or an impossible combination of values.
     """
 
     interface: str
     vhid: int
     vips: tuple[Address, ...]
     key: Key | None
+    second_key: Key | None = None
     prefixes: tuple[int | None, ...] = ()
     farewell: bool = False
     multicast: bool = True

@@ -34,7 +34,9 @@ class AdvertReceived:
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255 (only
     OpenBSD and carppcap send one that is not 0).  `verified` is False if there is no
     key to check the digest with.  `link_local` is True if the digest covers link-local
-    addresses.  `mac` is the source MAC of the frame, used in log lines only.
+    addresses.  Two fields are used in log lines only: `mac`, the source MAC of the
+    frame, and `second_password`, True if the advert was signed with `second_key` (see
+    `VirtualHostConfig`).
     """
 
     source: Address
@@ -45,6 +47,7 @@ class AdvertReceived:
     demotion: int = 0
     link_local: bool = False
     mac: bytes | None = field(default=None, compare=False)
+    second_password: bool = field(default=False, compare=False)
 
     @property
     def family(self) -> Family:

@@ -25,7 +25,13 @@ class ForgeryTest:
         self._verifier = (
             None
             if config.key is None
-            else Verifier(config.key, config.vhid, config.vips, config.link_address)
+            else Verifier(
+                config.key,
+                config.vhid,
+                config.vips,
+                config.link_address,
+                second_key=config.second_key,
+            )
         )
 
     def is_forged(self, frame: bytes) -> bool:

@@ -7,11 +7,11 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Rejection, RejectReason
+from carppcap.node.ingress import HintReceived, Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
 from carppcap.node.replay_guard import Finding
 from carppcap.system.syslog import Level, Log
-from carppcap.units import Instant
+from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.decode import Datagram
 from carppcap.wire.header import Advert
 
@@ -62,6 +62,10 @@ _MISCONFIGURED = (RejectReason.BADVHID, RejectReason.WRONG_GROUP)
 """Reasons that are logged only if the digest proves that the sender is of our group."""
 
 
+SECOND_PASSWORD_PERIOD_NS = 3600 * NS_PER_S
+"""A change of password takes its time, and is no fault."""
+
+
 class Rejections:
     """Logs why one virtual host rejects frames, and what its replay guard finds.
 
@@ -75,10 +79,16 @@ class Rejections:
         self._limited = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
         self._has_left: Address | None = None
+        self._second_password = RateLimit(SECOND_PASSWORD_PERIOD_NS)
 
     def log_remark(self, step: Step) -> None:
-        """Log the finding of the replay guard about the advert of `step`, if any."""
+        """Log the finding of the replay guard about the advert of `step`, if any.
+
+        Log also that its sender signs with our second password.
+        """
         advert, finding = step.event, step.finding
+        if isinstance(advert, AdvertReceived | HintReceived):
+            self._note_password(advert, step)
         if finding is None or not isinstance(advert, AdvertReceived):
             return
         text, level = _FINDINGS[finding], _LEVELS.get(finding, Level.WARNING)
@@ -108,6 +118,19 @@ class Rejections:
         )
         key = ("namesake", rejection.source)
         self._limited.write(Level.WARNING, at, key, text)
+
+    def _note_password(
+        self, message: AdvertReceived | HintReceived, step: Step
+    ) -> None:
+        # A refused one may be a replay, under any address.
+        if not message.second_password or step.refused:
+            return
+        if self._second_password.admit(message.source, step.at) is not None:
+            self._log.write(
+                Level.NOTICE,
+                f"{message.source} signs with the second password of our passfile: "
+                "accepted, as in a change of password",
+            )
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
         """Log why a frame was rejected, unless it concerns only other groups."""

@@ -36,7 +36,7 @@ either.  Adverts of a peer may be routed, so they may have any TTL; all others m
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from carppcap.addresses import Address, Family
@@ -103,9 +103,14 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class HintReceived:
-    """A peer has heard our counters up to `counter`; our next one must exceed it."""
+    """A peer has heard our counters up to `counter`; our next one must exceed it.
+
+    Used in log lines only: `source`, and `second_password` as in `AdvertReceived`.
+    """
 
     counter: int
+    source: Address | None = field(default=None, compare=False)
+    second_password: bool = field(default=False, compare=False)
 
 
 Entrant = tuple[int, AdvertReceived | HintReceived]
@@ -175,8 +180,11 @@ class _Door:
         self._verifier = self._hint_verifier = None
         if config.key is not None:
             signed = config.key, config.vhid, config.vips, config.link_address
-            self._verifier = Verifier(*signed)
-            self._hint_verifier = Verifier(*signed, type=header.TYPE_HINT)
+            second = config.second_key
+            self._verifier = Verifier(*signed, second_key=second)
+            self._hint_verifier = Verifier(
+                *signed, second_key=second, type=header.TYPE_HINT
+            )
 
     def authenticate(
         self, datagram: Datagram, advert: Advert, is_hint: bool
@@ -196,9 +204,10 @@ class _Door:
         if verifier is not None and form is None:
             expected = verifier.usual.digest(advert.counter)
             return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
+        is_second = form is not None and form.key is self.config.second_key
         if is_hint:
-            hint = advert.vhid, HintReceived(advert.counter)
-            return None if verifier is None else hint
+            hint = HintReceived(advert.counter, datagram.source, is_second)
+            return None if verifier is None else (advert.vhid, hint)
         event = AdvertReceived(
             source=datagram.source,
             advbase=advert.advbase,
@@ -208,6 +217,7 @@ class _Door:
             demotion=advert.demotion,
             link_local=form is not None and form.link_local,
             mac=datagram.source_mac,
+            second_password=is_second,
         )
         return advert.vhid, event
 

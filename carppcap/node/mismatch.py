@@ -26,7 +26,7 @@ class Mismatch(Enum):
 
 
 def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
-    """True if `advert` was signed with our password for our addresses.
+    """True if `advert` was signed with a password of ours for our addresses.
 
     If such an advert has another vhid or another multicast group, or a family in which
     we have no address, then that is a misconfiguration: a different group on the same
@@ -91,7 +91,13 @@ def plausible_vhid(datagram: Datagram) -> int | None:
 def _fits(config: VirtualHostConfig, advert: Advert, vips: Iterable[Address]) -> bool:
     if config.key is None:
         return False
-    verifier = Verifier(config.key, advert.vhid, vips, config.link_address)
+    verifier = Verifier(
+        config.key,
+        advert.vhid,
+        vips,
+        config.link_address,
+        second_key=config.second_key,
+    )
     return verifier.find(advert.counter, advert.digest) is not None
 
 

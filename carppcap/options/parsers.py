@@ -251,6 +251,11 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def decode(typed: bytes) -> str:
+    """Return the text of bytes that were typed (the inverse of `encode`)."""
+    return typed.decode("utf-8", "surrogateescape")
+
+
 def facility(text: str, what: str) -> str:
     """Return the name of a facility of syslog, or `NO_SYSLOG`."""
     name = text.lower()

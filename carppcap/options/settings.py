@@ -23,6 +23,7 @@ class Settings(GroupSettings):
     interface: str | None = None
     vhid: int | None = None
     password: bytes | None = None
+    second_password: bytes | None = None
     passfile: str | None = None
     addresses: tuple[VirtualAddress, ...] = ()
     upscript: str | None = None
@@ -55,6 +56,11 @@ class Settings(GroupSettings):
         lengths = tuple(virtual.prefix for virtual in self.addresses)
         return () if set(lengths) == {None} else lengths
 
+    @property
+    def second_key(self) -> Key | None:
+        """The key of the second password, None without one."""
+        return None if self.second_password is None else Key(self.second_password)
+
     def virtual_host(self, interface: str) -> VirtualHostConfig:
         """Return the virtual host on `interface` that these settings describe.
 
@@ -70,6 +76,7 @@ class Settings(GroupSettings):
             interface=interface,
             vhid=self.vhid,
             key=Key(self.password),
+            second_key=self.second_key,
             source=self.source if Family.IPV4 in families else None,
             source6=self.source6 if Family.IPV6 in families else None,
         )

@@ -103,7 +103,9 @@ def _replay(
             )
             error = run.run()
         if settings.password is not None:
-            config = changed(config, key=Key(settings.password))
+            config = changed(
+                config, key=Key(settings.password), second_key=settings.second_key
+            )
         for sentence in explain(config, run.statistics):
             report.write_note(sentence)
         if on_vlans := run.vlans.note():
@@ -178,6 +180,7 @@ def _config(
         interface=settings.interface or os.path.basename(path),
         vhid=vhid,
         key=Key(settings.password) if settings.password and checkable else None,
+        second_key=settings.second_key,
         source=(settings.source or LOSES_TIES) if Family.IPV4 in families else None,
         source6=(settings.source6 or LOSES_TIES6) if Family.IPV6 in families else None,
     )

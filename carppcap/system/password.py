@@ -30,21 +30,24 @@ def hide_passwords(arguments: Sequence[str], rows: Sequence[Option] = OPTIONS) -
 def with_password(settings: Settings, log: Log) -> Settings:
     """Return `settings` with the password of --passfile, of --pass or of CARPPCAP_PASS.
 
-    The first of these that is given counts.  The variable is removed from the
+    The first of these that is given counts.  A second line of the file is the second
+    password (`VirtualHostConfig.second_key`).  The variable is removed from the
     environment, so that scripts do not inherit it.  Raises `ConfigError`.
     """
     from_environment = os.environb.pop(PASSWORD_VARIABLE.encode(), None)
     if settings.passfile is not None:
-        return replace(settings, password=_read_passfile(settings.passfile, log))
+        first, second = _read_passfile(settings.passfile, log)
+        return replace(settings, password=first, second_password=second)
     if settings.password is None and from_environment is not None:
         return replace(settings, password=parse_password(from_environment))
     return settings
 
 
-def _read_passfile(path: str, log: Log) -> bytes:
+def _read_passfile(path: str, log: Log) -> tuple[bytes, bytes | None]:
+    """Return the password in a file, and the second one, None without one."""
     try:
         with open(path, "rb") as file:
-            line = file.readline(4096)
+            line, second_line = file.readline(4096), file.readline(4096)
             mode = os.fstat(file.fileno()).st_mode
     except OSError as error:
         raise ConfigError(
@@ -60,21 +63,42 @@ def _read_passfile(path: str, log: Log) -> bytes:
         )
     # As in ucarp, every byte before the newline is part of the key.
     password = line.partition(b"\n")[0]
-    _warn_of_invisible(password, path, log)
-    return parse_password(password)
+    _warn_of_invisible(password, 1, path, log)
+    return parse_password(password), _second_password(second_line, path, log)
 
 
-def _warn_of_invisible(password: bytes, path: str, log: Log) -> None:
-    """Log a warning about bytes that no editor shows and a peer's key may lack."""
+def _second_password(line: bytes, path: str, log: Log) -> bytes | None:
+    """Return the password in the second line, None without one.
+
+    ucarp does not read this line, so whatever is in it must not prevent a start.
+    """
+    password = line.partition(b"\n")[0]
+    if not password.strip():
+        return None
+    try:
+        parse_password(password)
+    except ConfigError as error:
+        log.warning(f"Warning: the second line of {path} is ignored: {error}")
+        return None
+    _warn_of_invisible(password, 2, path, log)
+    return password
+
+
+def _warn_of_invisible(password: bytes, number: int, path: str, log: Log) -> None:
+    """Log a warning about bytes that no editor shows and a peer's key may lack.
+
+    The password is line `number` of the file.
+    """
+    what_of = "the password" if number == 1 else "the second password"
     text = password.removeprefix(BOM_UTF8).removesuffix(b"\r")
     for is_there, what, remedy in (
-        (password.startswith(BOM_UTF8), "a byte order mark", r"1s/^\xef\xbb\xbf//"),
-        (password.endswith(b"\r"), "a carriage return", r"1s/\r$//"),
-        (text != text.lstrip(_BLANKS), "a blank at its beginning", r"1s/^[ \t]*//"),
-        (text != text.rstrip(_BLANKS), "a blank at its end", r"1s/[ \t]*$//"),
+        (password.startswith(BOM_UTF8), "a byte order mark", r"s/^\xef\xbb\xbf//"),
+        (password.endswith(b"\r"), "a carriage return", r"s/\r$//"),
+        (text != text.lstrip(_BLANKS), "a blank at its beginning", r"s/^[ \t]*//"),
+        (text != text.rstrip(_BLANKS), "a blank at its end", r"s/[ \t]*$//"),
     ):
         if is_there:
             log.warning(
-                f"Warning: the password in {path} contains {what}; if that is a "
-                f"mistake, on all hosts: sed -i '{remedy}' {path}"
+                f"Warning: {what_of} in {path} contains {what}; if that is a "
+                f"mistake, on all hosts: sed -i '{number}{remedy}' {path}"
             )

@@ -60,7 +60,7 @@ class Authenticator:
     True if link-local addresses are signed.  `type` is the type in the header.
     """
 
-    __slots__ = ("_signed", "link_local")
+    __slots__ = ("_signed", "key", "link_local")
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Authenticator:
         link_local: bool = False,
         type: int = TYPE_ADVERT,  # noqa: A002 - the name in the header
     ) -> None:
+        self.key = key
         self.link_local = link_local
         head = bytes((VERSION, type)) + link_address + bytes((vhid,))
         # The state after all bytes but the counter; each digest continues from a copy.
@@ -92,7 +93,8 @@ class Verifier:
     """Verifies adverts in every form in which a genuine peer may have signed them.
 
     The arguments are those of `Authenticator`.  The forms differ in whether link-local
-    addresses are signed and in which MAC is signed, if any.
+    addresses are signed, in which MAC is signed, if any, and in the key: `second_key`
+    is that of a second password, which is accepted and never used to sign.
     """
 
     __slots__ = ("_forms", "_link_addresses", "usual")
@@ -104,8 +106,10 @@ class Verifier:
         vips: Iterable[Address],
         link_address: bytes = b"",
         *,
+        second_key: Key | None = None,
         type: int = TYPE_ADVERT,  # noqa: A002 - the name in the header
     ) -> None:
+        keys = (key,) if second_key is None else (key, second_key)
         addresses = tuple(vips)
         has_link_local = _signed(addresses, True) != _signed(addresses, False)
 
@@ -113,8 +117,14 @@ class Verifier:
         def forms(link_address: bytes) -> list[Authenticator]:
             return [
                 Authenticator(
-                    key, vhid, addresses, link_address, link_local=link_local, type=type
+                    each,
+                    vhid,
+                    addresses,
+                    link_address,
+                    link_local=link_local,
+                    type=type,
                 )
+                for each in keys
                 for link_local in ((False, True) if has_link_local else (False,))
             ]
 

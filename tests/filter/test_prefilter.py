@@ -55,6 +55,15 @@ def test_a_frame(frame: bytes, is_forged: bool) -> None:
     assert ForgeryTest(HOST).is_forged(frame) is is_forged
 
 
+def test_a_second_password() -> None:
+    """What is signed with it is not forged."""
+    host = config(key=Key(b"new"), second_key=Key(PASSWORD))
+    body = payload(config(source=LOWER))
+
+    assert not ForgeryTest(host).is_forged(v4(body))
+    assert ForgeryTest(config(key=Key(b"new"))).is_forged(v4(body))
+
+
 def test_without_a_password() -> None:
     """No frame is forged where digests are not checked."""
     assert not ForgeryTest(config(key=None)).is_forged(v4(FORGED))

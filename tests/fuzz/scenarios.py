@@ -73,7 +73,7 @@ def scenario_seeds(captured: list[bytes]) -> Iterator[bytes]:
         "plug b", "for 1s stall b", "step clock of a by -5s", "for 1s cut a from b",
         "cut a to b", "lose 30%", "duplicate 5%", "reorder 1%", "corrupt 0.5%",
         "delay 20ms", "for 1s jitter 5ms", "replay a every 1s",
-        "rewrite a to 0/1 every 100ms", "crash all",
+        "rewrite a to 0/1 every 100ms", "crash all", "set password of a to new, old",
     ):  # fmt: skip
         yield f'story = ["at 1s..2s {sentence}"]\n[node.a]\n[node.b]\n'.encode()
     for line in (
@@ -81,6 +81,7 @@ def scenario_seeds(captured: list[bytes]) -> Iterator[bytes]:
         'up_script = "200ms, exit 1, address first"', 'down_script = "none"',
         'flags = "-k 20 -b 0 -P -z -o x"', "flags = 1", "drift = 0x1", "start = []",
         "other = 1979-05-27T07:32:00Z", "other = 1e9", "[other]", "[wire]\nloss = 1",
+        'second_password = "old"',
     ):  # fmt: skip
         yield f"[node.a]\n{line}\n".encode()
     # Python refuses to read and to write numbers of more than 4300 digits.

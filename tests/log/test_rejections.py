@@ -11,11 +11,12 @@ from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS
 from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
-from carppcap.node.ingress import Ingress, Rejection
+from carppcap.node.ingress import HintReceived, Ingress, Rejection
 from carppcap.node.replay_guard import Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import (
+    HIGHER,
     LOWER,
     LOWER6,
     OURS,
@@ -272,6 +273,33 @@ def test_a_replay_without_an_ethernet_address() -> None:
     said.rejections.log_remark(replace(step, event=nameless))
 
     assert said.lines[0][1].startswith("Replay: an advert from 10.1.1.4 (?) was")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        replace(REPLAYED, second_password=True),
+        HintReceived(5, REPLAYED.source, second_password=True),
+    ],
+    ids=["advert", "hint"],
+)
+def test_the_second_password_is_named(message: AdvertReceived | HintReceived) -> None:
+    """Once for each sender and once an hour; not for what may be a replay."""
+    said = Said()
+    used = replace(found(Finding.REPLAY, refused=False), event=message, finding=None)
+    other = replace(used, event=replace(message, source=HIGHER))
+    said.rejections.log_remark(replace(used, refused=True))
+    for second in range(3601):
+        said.rejections.log_remark(replace(used, at=second * NS_PER_S))
+    said.rejections.log_remark(replace(other, at=3601 * NS_PER_S))
+    unused = replace(used, event=replace(message, second_password=False))
+    said.rejections.log_remark(unused)
+
+    text = "signs with the second password of our passfile: accepted, as in a change of"
+    assert said.lines == [
+        ("NOTICE", f"{source} {text} password")
+        for source in ("10.1.1.4", "10.1.1.4", "10.1.1.6")
+    ]
 
 
 @pytest.mark.parametrize(

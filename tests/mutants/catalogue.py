@@ -73,8 +73,8 @@ def _ingress(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, INGRESS, old, new, laws, ("node/test_ingress.py",))
 
 
-def _auth(name: str, old: str, new: str) -> Mutant:
-    return Mutant(name, "wire/auth.py", old, new, (), ("wire/test_auth.py",))
+def _auth(name: str, old: str, new: str, *laws: str) -> Mutant:
+    return Mutant(name, "wire/auth.py", old, new, laws, ("wire/test_auth.py",))
 
 
 def _frames(name: str, old: str, new: str) -> Mutant:
@@ -246,6 +246,12 @@ MUTANTS = (
     _ingress("no checksum", "if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):", "if not datagram.header_ok:", "only_adverts_of_peers_are_accepted"),
     _ingress("no header checksum", "if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):", "if not header.has_valid_checksum(datagram.payload):", "only_adverts_of_peers_are_accepted"),
     _ingress("any password", "if verifier is not None and form is None:", "if False:", "only_adverts_of_peers_are_accepted"),
+    _ingress("a second password is not believed", "self._verifier = Verifier(*signed, second_key=second)", "self._verifier = Verifier(*signed)", "a_change_of_password_loses_no_advert"),
+    _ingress("a second password is not believed in hints", "*signed, second_key=second, type", "*signed, type"),
+    _ingress("every password is the second one", "form.key is self.config.second_key", "True"),
+    _auth("only the first password counts", "else (key, second_key)", "else (key,)", "a_change_of_password_loses_no_advert"),
+    _auth("only the second password counts", "else (key, second_key)", "else (second_key,)", "a_change_of_password_loses_no_advert"),
+    _egress("signs with the second password", "key = config.key or", "key = config.second_key or config.key or", "a_change_of_password_loses_no_advert"),
     _auth("the scope is signed", 'b"\\0\\0" + vip.packed[4:]', "vip.packed[2:]"),
     _auth("link-local addresses are signed always", "if link_local or not is_local", "if True"),
     _auth("a virtual MAC is signed", " and not source_mac.startswith(_VIRTUAL_MACS)", ""),

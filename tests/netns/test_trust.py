@@ -1,5 +1,6 @@
 """Tests which adverts a daemon accepts: passwords, vhids, groups, its own echo."""
 
+import signal
 import socket
 import time
 from contextlib import closing
@@ -77,6 +78,37 @@ def test_passfile_is_read_byte_for_byte(
 
         assert (master.state, backup.states) == ("MASTER", ["BACKUP"])
         assert not backup.logged("Bad digest")
+
+
+@only_ours
+def test_a_change_of_password_loses_no_advert() -> None:
+    """Add the new one as second line, swap the lines, remove the second one.
+
+    Host by host, each of which is started again: none refuses an advert, and there is
+    one master throughout.
+    """
+    with Lab(2) as lab:
+        passfiles = [lab.directory / f"{host.name}.pwd" for host in lab.hosts]
+        for passfile in passfiles:
+            passfile.write_bytes(b"old\n")
+        given = [f"-k 0 -z -o {passfiles[0]}", f"-k 100 -z -o {passfiles[1]}"]
+        daemons = start_group(lab, (OURS, given[0]), (OURS, given[1]))
+
+        for content in (b"old\nnew\n", b"new\nold\n", b"new\n"):
+            for number in (1, 0):
+                passfiles[number].write_bytes(content)
+                daemons[number].signal(signal.SIGTERM)
+                assert daemons[number].wait() == 0
+                other = 1 - number
+                await_rule(lab, lab.hosts[other], daemons[other])
+                daemons[number] = lab.hosts[number].start(OURS, given[number])
+                await_state(daemons[number], "BACKUP")
+                await_adverts(lab, lab.hosts[other], 2)
+
+        assert lab.addresses.time_with(2) == 0
+        every = [daemon for host in lab.hosts for daemon in host.daemons]
+        assert not any(daemon.logged("Bad digest") for daemon in every)
+        assert any(daemon.logged("signs with the second password") for daemon in every)
 
 
 @mixed_pairs

@@ -382,6 +382,34 @@ def test_an_advert_to_the_group_may_have_type_2() -> None:
     assert isinstance(verdict, tuple)
 
 
+@pytest.mark.parametrize("type_", [1, 2], ids=["advert", "hint"])
+@pytest.mark.parametrize(
+    ("password", "second", "expected"),
+    [
+        (b"new", b"love", True),
+        (PASSWORD, b"old", False),
+        (PASSWORD, PASSWORD, False),
+        (PASSWORD, None, False),
+        (b"new", b"old", RejectReason.BADAUTH),
+        (b"new", None, RejectReason.BADAUTH),
+    ],
+)
+def test_a_second_password(
+    type_: int, password: bytes, second: bytes | None, expected: bool | RejectReason
+) -> None:
+    """What is signed with either is accepted, and it is told with which."""
+    host = config(key=Key(password), second_key=Key(second) if second else None)
+
+    verdict = Ingress([host]).check(HINT if type_ == 2 else GOOD)
+
+    if isinstance(expected, RejectReason):
+        assert reason(verdict) is expected
+    else:
+        assert isinstance(verdict, tuple)
+        assert verdict[1].second_password is expected
+        assert verdict[1].source == LOWER
+
+
 def test_a_hint_for_a_host_with_peers() -> None:
     """Adverts come to the same address; the type tells them apart."""
     unicast = Ingress([config(peers=(LOWER,))])

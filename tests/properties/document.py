@@ -13,6 +13,7 @@ from carppcap.simulation.scenario.parts import Member, Quality, Scenario, Script
 from carppcap.simulation.scenario.quantities import format_length, format_share
 from carppcap.simulation.scenario.story import format_deed
 from carppcap.units import NS_PER_S
+from carppcap.wire.auth import Key
 
 SOUND = Quality()
 
@@ -53,6 +54,8 @@ def _node(member: Member) -> Iterator[str]:
     yield f'start = "{"never" if member.start is None else _span(member.start)}"'
     yield f'up_script = "{_script(member.up)}"'
     yield f'down_script = "{_script(member.down)}"'
+    if member.config.second_key:
+        yield f'second_password = "{_word(member.config.second_key)}"'
     if member.drift_ppm:
         yield f'drift = "{member.drift_ppm}ppm"'
 
@@ -82,12 +85,16 @@ def _flags(member: Member) -> str:
     if not config.group.packed.endswith(b"\x12"):
         words += ["-m", str(config.group)]
     assert config.key is not None
-    password = config.key._secret.rstrip(b"\0")
-    if password != PASSWORD_DEFAULT:
-        words += ["-p", password.decode()]
+    password = _word(config.key)
+    if password != PASSWORD_DEFAULT.decode():
+        words += ["-p", password]
     if member.script_timeout_ns:
         words += ["--script-timeout", str(member.script_timeout_ns // NS_PER_S)]
     return shlex.join(words)
+
+
+def _word(key: Key) -> str:
+    return key._secret.rstrip(b"\0").decode()
 
 
 def _script(script: Script) -> str:

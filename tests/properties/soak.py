@@ -25,6 +25,8 @@ from tests.properties.laws import LAWS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "simulations"
 CHUNK = 16
+_NOT_REDUCED = ("a_stall", "a_tie", "a_demoted", "stepping_down", "a_change_of")
+
 SHOWN_MAX = 3
 """How many broken laws are printed in full; one bug breaks a law often."""
 
@@ -89,7 +91,7 @@ def show(verdict: Verdict, keep: str | None) -> None:
 
 def _depends_on_story(law: Law) -> bool:
     """True if the check reads the story, which then cannot be reduced."""
-    return law.name.startswith(("a_stall", "a_tie", "a_demoted", "stepping_down"))
+    return law.name.startswith(_NOT_REDUCED)
 
 
 def played(path: Path, seed: int) -> str:

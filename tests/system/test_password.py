@@ -41,6 +41,36 @@ def test_passfile(tmp_path: Path, content: bytes, password: bytes) -> None:
     assert log.lines == []
 
 
+@pytest.mark.parametrize(
+    ("second_line", "expected", "warning"),
+    [
+        (b"", None, ""),
+        (b"\n", None, ""),
+        (b" \t\r\n", None, ""),
+        (b"old\n", b"old", ""),
+        (b"old", b"old", ""),
+        (b"old\nolder\n", b"old", ""),
+        (b"o\xf6 d\n", b"o\xf6 d", ""),
+        (b"old\r\n", b"old\r", "the second password in {} contains a carriage return"),
+        (b"\told\n", b"\told", "the second password in {} contains a blank at its"),
+        (b"# the site in Berlin\n", None, "the second line of {} is ignored: Password"),
+        (b"o\0ld\n", None, "the second line of {} is ignored: Password contains a"),
+    ],
+)
+def test_second_password(
+    tmp_path: Path, second_line: bytes, expected: bytes | None, warning: str
+) -> None:
+    """The second line as the first; one that cannot be a password is no error."""
+    log = MemoryLog()
+    path = passfile(tmp_path, b"new\n" + second_line)
+    settings = with_password(Settings(passfile=path), log)
+
+    assert (settings.password, settings.second_password) == (b"new", expected)
+    assert len(log.texts) == bool(warning)
+    for text in log.texts:
+        assert text.startswith("Warning: " + warning.format(path))
+
+
 BOM = b"\xef\xbb\xbf"
 
 
@@ -75,6 +105,20 @@ def test_what_cannot_be_seen_in_a_passfile(
     assert with_password(Settings(passfile=path), log).password == password
     begin = f"Warning: the password in {path} contains "
     assert [text.removeprefix(begin).split(";")[0] for text in log.texts] == found
+
+
+def test_the_remedies_leave_the_other_line_alone(tmp_path: Path) -> None:
+    """A command is for one of the two lines."""
+    log = MemoryLog()
+    path = passfile(tmp_path, b" new\n old \n")
+    with_password(Settings(passfile=path), log)
+
+    remedies = [text.partition("on all hosts: ")[2] for text in log.texts]
+    assert remedies == [
+        f"sed -i '1s/^[ \\t]*//' {path}",
+        f"sed -i '2s/^[ \\t]*//' {path}",
+        f"sed -i '2s/[ \\t]*$//' {path}",
+    ]
 
 
 def test_the_remedies_for_what_cannot_be_seen(tmp_path: Path) -> None:

@@ -237,6 +237,21 @@ def test_only_what_differs_is_tried(
     assert len(tried) == expected
 
 
+@pytest.mark.parametrize(
+    ("signed_with", "expected"), [("new", "new"), ("old", "old"), ("any", None)]
+)
+def test_a_second_password_is_believed(signed_with: str, expected: str | None) -> None:
+    """An advert is accepted with either key, and the form tells with which."""
+    keys = {word: Key(word.encode()) for word in ("new", "old", "any")}
+    verifier = Verifier(keys["new"], 7, [GLOBAL, LOCAL], second_key=keys["old"])
+    signer = Authenticator(keys[signed_with], 7, [GLOBAL, LOCAL], link_local=True)
+
+    form = verifier.find(5, signer.digest(5))
+
+    assert (form and form.key) is (expected and keys[expected])
+    assert verifier.usual.key is keys["new"]
+
+
 @given(COUNTERS, st.integers(0, 159))
 def test_one_wrong_bit_is_refused(counter: int, bit: int) -> None:
     """A digest with one wrong bit is refused."""

@@ -127,6 +127,9 @@ class Cluster:
             case parts.Resend():
                 self._resending.append(deed)
                 self._resend(deed, self._medium.overheard(deed.name))
+            case parts.SetPassword(names, first, second):
+                for name in names:
+                    self._machines[name].set_password(first, second)
             case Order():
                 for name in deed.names:
                     _obey(self._machines[name], deed, over=over)

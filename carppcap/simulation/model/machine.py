@@ -23,6 +23,7 @@ from carppcap.simulation.programs.ucarp import UcarpHost
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Kind, Member, Script
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
+from carppcap.wire.auth import Key
 
 RING_BLOCKS = 2
 """The number of blocks in the ring of a stopped carppcap (see `system.capture`).
@@ -148,6 +149,12 @@ class Machine:
         self._program, self._stalled = None, 0
         self._signals.clear()
         self._outcomes.clear()
+
+    def set_password(self, first: bytes, second: bytes) -> None:
+        """Write both lines of the passfile, which the next start reads."""
+        key, second_key = Key(first), Key(second) if second else None
+        config = replace(self.member.config, key=key, second_key=second_key)
+        self.member = replace(self.member, config=config)
 
     def stop(self) -> None:
         """Tell the process to end."""

@@ -20,7 +20,7 @@ program:
 
 from collections import deque
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from carppcap.addresses import tie_break
@@ -85,7 +85,8 @@ class UcarpHost(Program):
         super().__init__(member, system, dice, egress)
         assert config.source is not None  # ucarp has IPv4 only
         self._source = config.source
-        self._ingress = Ingress([config])
+        # It reads the first line of its passfile only.
+        self._ingress = Ingress([replace(config, second_key=None)])
         self._ring: deque[tuple[Instant, bytes]] = deque()
         self._signals: deque[events.StepDown | events.Stop] = deque()
         self._started_at: Instant = 0

@@ -33,7 +33,7 @@ from typing import Any, TypeAlias
 from carppcap.election.config import ADVSKEW_MAX
 from carppcap.errors import ConfigError
 from carppcap.options.command_line import parse_values
-from carppcap.options.parsers import VirtualAddress
+from carppcap.options.parsers import VirtualAddress, password
 from carppcap.options.settings import Settings
 from carppcap.options.table import OPTIONS
 from carppcap.simulation.scenario import parts, quantities
@@ -82,6 +82,10 @@ def _drift(text: str) -> int:
             most=DRIFT_MAX_PPM,
         )
     return int(match[1])
+
+
+def _second_password(text: str) -> bytes:
+    return password(text, "second_password")
 
 
 def parse_script(text: str) -> parts.Script:
@@ -133,6 +137,7 @@ _NODE: _Fields = {
     "up_script": ("up", parse_script),
     "down_script": ("down", parse_script),
     "drift": ("drift_ppm", _drift),
+    "second_password": ("second_password", _second_password),
 }
 
 
@@ -225,6 +230,9 @@ def _member(name: str, table: _Table, flags: Sequence[str], number: int) -> Memb
         own_flags = shlex.split(fields.pop("flags", ""))
         with located("flags"):
             settings = _settings((flags, own_flags), number)
+        settings = replace(
+            settings, second_password=fields.pop("second_password", None)
+        )
         member = Member(
             name,
             settings.virtual_host(parts.INTERFACE),

@@ -196,7 +196,19 @@ class Resend:
         return (self.name,)
 
 
-Deed: TypeAlias = Order | Cut | Disturb | Resend
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """The passfile of each of some hosts is written again; a start reads it.
+
+    `second` is its second line, empty without one.
+    """
+
+    names: tuple[str, ...]
+    first: bytes
+    second: bytes = b""
+
+
+Deed: TypeAlias = Order | Cut | Disturb | Resend | SetPassword
 """Something that the story does.
 
 Its `names` are the hosts concerned; they are empty if it concerns the whole medium."""
@@ -220,10 +232,11 @@ class Scene:
         """
         if self.lasts_ns is not None:
             return min(since + self.lasts_ns, end)
-        is_momentary = (
-            isinstance(self.deed, Order) and self.deed.verb is not Verb.DEMOTE
-        )
-        return None if is_momentary else end
+        match self.deed:
+            case Order(Verb.DEMOTE) | Cut() | Disturb() | Resend():
+                return end
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True)

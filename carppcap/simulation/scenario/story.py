@@ -11,6 +11,7 @@
     at 30s for 10s demote alpha by 50        less preferred (interface group, sysctl)
     at 40s undemote alpha                    ends all demotion
     at 30s step clock of alpha by -5s
+    at 30s set password of alpha to new, old   its passfile, read at the next start
     at 30s for 10s cut alpha from beta       no frames in either direction
     at 30s for 10s cut alpha to beta         no frames from alpha to beta
     at 30s for 10s lose 30%                  also duplicate, reorder, corrupt
@@ -31,6 +32,7 @@ from typing import NoReturn, assert_never
 
 from carppcap.election.config import DEMOTION_MAX
 from carppcap.errors import ConfigError
+from carppcap.options.parsers import decode, password
 from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
@@ -38,6 +40,7 @@ from carppcap.simulation.scenario.parts import (
     Order,
     Resend,
     Scene,
+    SetPassword,
     Verb,
 )
 from carppcap.simulation.scenario.quantities import (
@@ -68,7 +71,10 @@ _PHRASES = {
 _MOMENTARY = (Verb.START, Verb.STEP_DOWN, Verb.PLUG, Verb.UNDEMOTE, Verb.STEP_CLOCK)
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
 _ALLOWED = ", ".join(
-    [*(verb.value for verb in Verb), "cut", *_DISTURBANCES, "replay", "rewrite"]
+    [
+        *(verb.value for verb in Verb),
+        *("set password of", "cut", *_DISTURBANCES, "replay", "rewrite"),
+    ]
 )
 
 
@@ -101,7 +107,8 @@ def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
     if reader.words:
         reader.fail("the end of the sentence")
     order = deed.verb if isinstance(deed, Order) else None
-    if lasts_ns is not None and order in _MOMENTARY:
+    is_momentary = order in _MOMENTARY or isinstance(deed, SetPassword)
+    if lasts_ns is not None and is_momentary:
         raise ConfigError(
             "[{text}] happens at once and cannot last (leave out: for)", text=sentence
         )
@@ -138,6 +145,9 @@ def format_deed(deed: Deed) -> str:
             if forged is None:
                 return f"replay {name} {every}"
             return f"rewrite {name} to {forged[0]}/{forged[1]} {every}"
+        case SetPassword(names, first, second):
+            words = ", ".join(decode(word) for word in (first, second) if word)
+            return f"set password of {', '.join(names)} to {words}"
         case _:
             assert_never(deed)
 
@@ -272,6 +282,16 @@ def _parse_attack(reader: _Reader, *, forges: bool) -> Resend:
     return Resend(name, period_ns, forged)
 
 
+def _parse_password(reader: _Reader) -> SetPassword:
+    reader.expect("password")
+    reader.expect("of")
+    names = reader.hosts("to")
+    reader.expect("to")
+    first = password(reader.word(), "set password")
+    second = password(reader.word(), "set password") if reader.words else b""
+    return SetPassword(names, first, second)
+
+
 _AMOUNTS: dict[Verb, Callable[[_Reader], int]] = {
     Verb.DEMOTE: _parse_demotion,
     Verb.STEP_CLOCK: _parse_signed_length,
@@ -282,6 +302,7 @@ _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
     **{verb.value: partial(_parse_order, verb) for verb in Verb},
     **{word: partial(_parse_disturbance, word) for word in _DISTURBANCES},
     "step": _parse_step,
+    "set": _parse_password,
     "cut": _parse_cut,
     "replay": partial(_parse_attack, forges=False),
     "rewrite": partial(_parse_attack, forges=True),

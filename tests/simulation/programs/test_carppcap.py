@@ -38,6 +38,26 @@ def test_fail_over(deed: str, skew: int) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("story", "refused"),
+    [
+        ("", 0),
+        ("at 20s set password of all to new", 0),
+        ("at 20s for 2s crash node2\nat 20s set password of node2 to new", 38),
+        ("at 20s for 2s crash node2\nat 20s set password of all to b, simulated", 0),
+    ],
+    ids=["never changed", "not read", "another", "second"],
+)
+def test_a_password_that_is_set_counts_from_the_next_start(
+    story: str, refused: int
+) -> None:
+    """The second line is believed."""
+    result = play("carppcap", "carppcap", story=story)
+
+    rejected = result.report.hosts[1].rejected
+    assert rejected.get("badauth", 0) == pytest.approx(refused, abs=5 * bool(refused))
+
+
 @pytest.mark.parametrize("flags", ["-z", ""])
 def test_stop(flags: str) -> None:
     """With -z: script, farewell, take-over at once.  Without: the address stays."""

@@ -334,6 +334,14 @@ def test_a_wrong_password_makes_two_masters() -> None:
     assert all(member.rejected["badauth"] > 30 for member in result.report.hosts)
 
 
+def test_a_second_password_is_not_read() -> None:
+    """It reads the first line of its passfile only."""
+    old, new = {"flags": "-p old"}, {"flags": "-p new", "second_password": "old"}
+    result = play("ucarp", "ucarp", node={"node1": old, "node2": new})
+
+    assert all(member.rejected["badauth"] > 30 for member in result.report.hosts)
+
+
 def test_counters_follow_those_of_the_peer() -> None:
     """Counters begin at random; after an advert was heard they continue its counter."""
     result = play("ucarp", "ucarp", group={"flags": "-k 0"})

@@ -242,6 +242,17 @@ def signature(host: Member) -> bytes:
     return Authenticator(host.config.key, 1, ()).digest(1)
 
 
+def test_a_second_password() -> None:
+    """It is a key of the table of its host, as the file that has it is not read."""
+    host = member(second_password="old")
+
+    assert host.config.second_key is not None
+    swapped = replace(host, config=replace(host.config, key=host.config.second_key))
+    assert signature(swapped) == signature(member("-p old"))
+    assert signature(host) == signature(member())
+    assert member().config.second_key is None
+
+
 def test_what_a_host_says_replaces_what_the_group_says() -> None:
     """Addresses of a host replace those of the group and are not added."""
     first, second = parsed("""

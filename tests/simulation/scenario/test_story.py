@@ -10,6 +10,7 @@ from carppcap.simulation.scenario.parts import (
     Order,
     Resend,
     Scene,
+    SetPassword,
     Span,
     Verb,
 )
@@ -49,6 +50,8 @@ ALPHA, BETA = ("alpha",), ("beta",)
         ("replay alpha", Resend("alpha")),
         ("replay beta every 100ms", Resend("beta", 100 * NS_PER_MS)),
         ("rewrite alpha to 0/1", Resend("alpha", forged=(0, 1))),
+        ("set password of alpha to new", SetPassword(ALPHA, b"new")),
+        ("set password of all to new, old", SetPassword(NAMES, b"new", b"old")),
         (
             "rewrite alpha to 255/255 every 2s",
             Resend("alpha", 2 * NS_PER_S, forged=(255, 255)),
@@ -134,6 +137,13 @@ def test_a_story_is_a_text() -> None:
         ("at 10s for 5s step down alpha", "happens at once and cannot last"),
         ("at 10s for 5s undemote alpha", "happens at once and cannot last"),
         ("at 10s for 5s step clock of alpha by 1s", "happens at once and cannot last"),
+        ("at 10s for 5s set password of all to x", "happens at once and cannot last"),
+        ("at 10s set clock of alpha", "found clock (allowed here: password)"),
+        ("at 10s set password alpha", "found alpha (allowed here: of)"),
+        ("at 10s set password of alpha", "found the end (allowed here: to)"),
+        ("at 10s set password of alpha to", "found the end (allowed here: more words)"),
+        ("at 10s set password of alpha to a, b, c", "found c (allowed here: the end"),
+        ("at 10s set password of alpha to 12345678901234567890", "too long: 20 bytes"),
         ("at 10s stall alpha", "must say for how long"),
     ],
 )
