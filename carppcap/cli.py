@@ -130,6 +130,7 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     # Imported here, so that --help and errors in options appear without delay.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
     from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
+    from carppcap.system import realtime  # noqa: PLC0415
     from carppcap.system.capture import default_interface  # noqa: PLC0415
 
     interface = settings.interface
@@ -168,6 +169,8 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
             stack.enter_context(closing(daemon))
             write_pid()
             log.terminal = verdict is None
+            if not settings.no_realtime:
+                log.info(realtime.enter())
             daemon.start()
             if verdict is not None:
                 os.chdir("/")

@@ -40,6 +40,7 @@ from carppcap.node.ingress import Rejection
 from carppcap.node.outcomes import stall_news
 from carppcap.node.performer import Performer
 from carppcap.options.settings import Settings
+from carppcap.system import realtime
 from carppcap.system.capture import LiveCapture, SendError, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import Held, LinkMonitor
@@ -161,6 +162,7 @@ class Daemon:
         timeout_s = None
         if self._wake_by is not None:
             timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
+        realtime.breathe()
         inputs = [self._signals, *self._interface.descriptors()]
         return self._interface.monitor in _readable(inputs, timeout_s)
 
@@ -259,6 +261,8 @@ class Daemon:
             elif number is signal.SIGUSR2:
                 self._log.debug("Caught signal (USR2) considering going down")
                 self._performer.handle(StepDown(STEP_DOWN_PAUSE_NS), now)
+            elif number is signal.SIGXCPU:
+                self._journal.too_busy()
             elif number in ENDING_SIGNALS and self._settings.shutdown:
                 self._stop(now)
             elif number in ENDING_SIGNALS:

@@ -40,6 +40,7 @@ class Settings(GroupSettings):
     script_timeout_ns: Interval = 0
     pidfile: str | None = None
     no_farewell: bool = False
+    no_realtime: bool = False
     source_mac: SourceMac | None = None
 
     @property

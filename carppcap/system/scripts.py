@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 from carppcap.system.process import reap_orphans
+from carppcap.system.realtime import given_back
 from carppcap.units import NS_PER_S, Instant, Interval
 
 RETRY_NS = NS_PER_S
@@ -178,7 +179,7 @@ class ScriptRunner:
             occasion = self._next_occasion
             self.started.append(command)
         try:
-            with self._reserve.spent():
+            with self._reserve.spent(), given_back():
                 process = subprocess.Popen(
                     command,
                     executable=os.path.join(self._directory, script),

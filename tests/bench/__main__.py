@@ -21,6 +21,7 @@ from tests.bench import (
     replay,
     simulation,
     startup,
+    starved,
 )
 from tests.bench.report import Row, as_json, as_rst, closing_line, table
 from tests.tables import write_between
@@ -28,6 +29,7 @@ from tests.tables import write_between
 BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "reaction": reaction.run,
     "interrupts": interrupts.run,
+    "starved": starved.run,
     "failover": failover.run,
     "handover": handover.run,
     "holders": holders.run,

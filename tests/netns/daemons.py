@@ -17,6 +17,7 @@ UCARP_PATH = "/usr/sbin/ucarp"
 PROGRAMS = {
     # ucarp buffers its standard output, so some lines would come late or never.
     "ucarp": ["stdbuf", "--output=L", UCARP_PATH],
+    "keepalived": ["keepalived"],
     "carppcap": [sys.executable, "-m", "carppcap"],
     **{
         kind: [sys.executable, "-m", "tests.netns.bsd_peer", kind]

@@ -1,9 +1,9 @@
 """Measures how long the machine itself stood still while scenarios run.
 
 The time limits in scenarios are promises of carppcap on a machine that runs it when it
-is due.  A small process with the daemon's own priority sleeps 5 ms at a time and
-records how late it wakes up.  A time limit may be exceeded by that lateness, and by
-nothing else.
+is due.  A small process sleeps 5 ms at a time and records how late it wakes up.  A time
+limit may be exceeded by that lateness, and by nothing else.  One such process is
+scheduled as the daemon is, and an ordinary one stands for scripts, pings and ucarp.
 """
 
 import atexit
@@ -15,7 +15,13 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from struct import Struct
+
+from carppcap.system import realtime
+
+ROOT = Path(__file__).resolve().parents[2]
+AS_DAEMON = "--as-daemon"
 
 BEAT_NS = 5_000_000
 STALL_NS = 5_000_000
@@ -30,15 +36,16 @@ class Heartbeat:
 
     Both times are in ns.  The process ends with `close`, or by itself when its parent
     is gone.  The words `before` are put before its command, as before those of the
-    daemons with which it is compared.
+    daemons with which it is compared.  With `as_daemon` it is scheduled as carppcap is.
     """
 
-    def __init__(self, before: Sequence[str] = ()) -> None:
+    def __init__(self, before: Sequence[str] = (), *, as_daemon: bool = False) -> None:
         self._beats = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
-            [*before, sys.executable, __file__],
+            [*before, sys.executable, __file__, *([AS_DAEMON] if as_daemon else [])],
             stdin=subprocess.DEVNULL,
             stdout=self._beats,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
 
     @property
@@ -73,15 +80,15 @@ class Heartbeat:
         self._beats.close()
 
 
-def shared() -> Heartbeat:
-    """Return the only heartbeat of this process; the first call starts it."""
+def shared(*, as_daemon: bool = False) -> Heartbeat:
+    """Return the only heartbeat of its kind; the first call starts it."""
     with _starting:
-        return _start()
+        return _start(as_daemon)
 
 
 @cache
-def _start() -> Heartbeat:
-    heartbeat = Heartbeat()
+def _start(as_daemon: bool) -> Heartbeat:
+    heartbeat = Heartbeat(as_daemon=as_daemon)
     atexit.register(heartbeat.close)
     return heartbeat
 
@@ -111,4 +118,6 @@ def beat() -> None:
 
 
 if __name__ == "__main__":
+    if AS_DAEMON in sys.argv:
+        realtime.enter()
     beat()

@@ -105,6 +105,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         self._heartbeat = heartbeat.shared()
+        self._heartbeat_of_daemons = heartbeat.shared(as_daemon=True)
         self._bridge = Namespace()
         try:
             self._build()
@@ -205,6 +206,10 @@ class Lab:
         `until_ns` is now by default.
         """
         return self._heartbeat.stalled_ns(since_ns, until_ns)
+
+    def daemon_stalled_ns(self, since_ns: int, until_ns: int | None = None) -> int:
+        """Return the same for what carppcap alone has to do, without its scripts."""
+        return self._heartbeat_of_daemons.stalled_ns(since_ns, until_ns)
 
     @property
     def holders(self) -> tuple[Host, ...]:

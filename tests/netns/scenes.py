@@ -103,7 +103,7 @@ def longest_own_gap_ns(lab: Lab, host: Host, since_ns: int = 0) -> int:
     scenarios that load the machine on purpose.
     """
     return max(
-        after - before - lab.stalled_ns(before, after)
+        after - before - lab.daemon_stalled_ns(before, after)
         for before, after in _gaps(lab, host, since_ns)
     )
 

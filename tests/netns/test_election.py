@@ -67,7 +67,8 @@ def test_killed_master_is_replaced(first: str, second: str) -> None:
         assert lab.wire.announcements(lab.hosts[1].mac, last.time_ns)
         if second == OURS != UCARP:  # ucarp takes up to a second longer.
             bound_ns = 3 * NS_PER_S + 50 * SKEW_NS + NS_PER_S // 2
-            assert silence_ns < bound_ns + lab.stalled_ns(last.time_ns, claim.time_ns)
+            stalled_ns = lab.daemon_stalled_ns(last.time_ns, claim.time_ns)
+            assert silence_ns < bound_ns + stalled_ns
 
 
 @all_pairs
@@ -216,4 +217,5 @@ def test_intervals_below_a_second_are_stable() -> None:
         claim = lab.wire.adverts(lab.hosts[1].address)[0]
         silence_ns = claim.time_ns - last.time_ns
         assert silence_ns > 3 * 40 * SKEW_NS - SLACK_NS
-        assert silence_ns < NS_PER_S + lab.stalled_ns(last.time_ns, claim.time_ns)
+        stalled_ns = lab.daemon_stalled_ns(last.time_ns, claim.time_ns)
+        assert silence_ns < NS_PER_S + stalled_ns

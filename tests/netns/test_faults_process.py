@@ -288,7 +288,7 @@ def test_starved_of_processor_time() -> str:
     pinned = ("taskset", "-c", str(processor))
     groups = {7: ("-k 0", "-k 50"), 8: ("-b 0 -k 26", "-b 0 -k 30")}
     master_down_ns = {7: 3 * NS_PER_S + 50 * SKEW_NS, 8: 3 * 30 * SKEW_NS}
-    with Lab(2) as lab, closing(Heartbeat(pinned)) as heartbeat:
+    with Lab(2) as lab, closing(Heartbeat(pinned, as_daemon=True)) as heartbeat:
         daemons = {}
         for vhid, flags in groups.items():
             for host, words in zip(lab.hosts, flags, strict=True):

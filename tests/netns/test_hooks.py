@@ -1,5 +1,7 @@
 """Tests the up and down scripts: their arguments, and scripts that hang or fail."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,44 @@ def test_failing_up_script_leaves_it_to_the_peer(peer: str, missing: bool) -> No
         assert broken.state == "BACKUP"
         complaints = [line for line in broken.lines if line.level == "ERROR"]
         assert complaints or broken.logged("script")
+
+
+SCHEDULED = """
+{ chrt -p $$ | sed "s/pid .*:/:/"; ulimit -r; ulimit -R; cat /proc/self/oom_score_adj
+} >"$(dirname "$0")/scheduled.$$"
+"""
+
+
+@only_ours
+@pytest.mark.parametrize("flags", ["", "--no-realtime"])
+def test_scripts_do_not_inherit_real_time(flags: str) -> None:
+    """Scheduler, limits and score of a script are those of what started the daemon.
+
+    The daemon itself is scheduled in real time where that is permitted, says so once,
+    and not with --no-realtime.
+    """
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        hook = lab.directory / "hook.sh"
+        hook.write_text(f"#!/bin/bash\n{SCHEDULED}")
+        hook.chmod(0o755)
+        ordinary = host.run("bash", str(hook))
+        assert ordinary.returncode == 0
+        daemon = host.start(OURS, f"-r 1 -z {flags}", up=hook, down=hook)
+        await_state(daemon, "MASTER")
+        await_adverts(lab, host, 2)
+        policy = os.sched_getscheduler(daemon.pid) & ~os.SCHED_RESET_ON_FORK
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+
+        said = [path.read_text() for path in lab.directory.glob("scheduled.*")]
+        lines = daemon.logged("Real time: ")
+        is_taken = bool(lines) and "not permitted: SCHED_RR" not in lines[0].text
+
+        assert len(said) == 4  # by hand, at the start, up, down
+        assert len(set(said)) == 1
+        assert len(lines) == (not flags)
+        assert policy == (os.SCHED_RR if is_taken else os.SCHED_OTHER)
 
 
 @any_program

@@ -374,6 +374,15 @@ def test_a_hint_to_a_peer() -> None:
     assert out.frames(SendHint(77, HIGHER)) == []
 
 
+def test_the_second_password_never_signs() -> None:
+    """Neither adverts nor hints."""
+    hosts = config(), config(second_key=Key(b"other"))
+
+    for action in (SendAdvert(1, 0, 5), SendHint(5, LOWER)):
+        one, other = (egress(host).frames(action) for host in hosts)
+        assert one == other
+
+
 def test_no_hint_without_an_address_to_send_it_from() -> None:
     """There is none in a family in which we have no source address."""
     assert egress(config()).frames(SendHint(77, LOWER6)) == []

@@ -46,6 +46,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "script-timeout": ("30", 30_000_000_000),
     "pidfile": ("/run/x.pid", "/run/x.pid"),
     "no-farewell": ("", True),
+    "no-realtime": ("", True),
     "peer": ("10.1.1.6", (IPv4Address("10.1.1.6"),)),
     "source-mac": ("BSD", SourceMac.BSD),
     "lladdr": ("0:0:5e:0:1:2A", bytes.fromhex("00005e00012a")),
@@ -88,7 +89,9 @@ ABBREVIATIONS = {
     "--x": "xparam",
     "--ne": "neutral",
     "--no": "nomcast",
-    "--no-": "no-farewell",
+    "--no-": None,
+    "--no-f": "no-farewell",
+    "--no-r": "no-realtime",
     "--n": None,
     "--m": "mcastip",
     "--mcast": "mcastip",
@@ -174,7 +177,7 @@ def test_abbreviation(abbreviation: str, name: str, also: list[str]) -> None:
 )
 def test_ambiguous_abbreviation(abbreviation: str) -> None:
     """An ambiguous abbreviation is refused and its options are named."""
-    with pytest.raises(ConfigError, match=r"^Option --\w+ may mean --\w+, --"):
+    with pytest.raises(ConfigError, match=r"^Option --[\w-]+ may mean --[\w-]+, --"):
         parse([f"{abbreviation}=1"])
 
 

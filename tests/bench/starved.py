@@ -1,0 +1,178 @@
+"""How regular adverts are beside busy loops: the longest gap beyond the interval."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+from tests.bench.report import Row
+from tests.bench.stage import NO_SCRIPTS, NS_PER_MS, ORIGINAL, OURS
+from tests.netns.daemons import Daemon
+from tests.netns.lab import VHID, VIP, Host, Lab, wait_for
+from tests.netns.wire import NS_PER_S, PROTOCOL_CARP
+
+SECTION = "Beside two busy loops a core: longest gap beyond the interval"
+KEEPALIVED = "keepalived"
+LOOPS_PER_CORE = 2
+WINDOWS = 5
+BUSY = ("sh", "-c", "while :; do :; done")
+SKEW_NS = NS_PER_S // 256
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """An interval, the flags that give it, and the target of the row."""
+
+    name: str
+    flags: str
+    interval_ns: int
+    limit_ms: float
+
+    @property
+    def hundredths(self) -> int:
+        """The interval in the unit of keepalived."""
+        return round(100 * self.interval_ns / NS_PER_S)
+
+
+PACES = (
+    Pace("1 s", "-b 1", NS_PER_S, 1.0),
+    Pace("100 ms", "-b 0 -k 26", 26 * SKEW_NS, 2.0),
+    Pace("20 ms", "-b 0 -k 5", 5 * SKEW_NS, 4.0),
+)
+
+CONFIGURATION = """\
+global_defs {{
+    vrrp_version 3
+    vrrp_rt_priority 10
+    vrrp_rlimit_rttime 1000000
+    vrrp_no_swap
+}}
+vrrp_instance bench {{
+    state MASTER
+    interface eth0
+    virtual_router_id {vhid}
+    priority 200
+    advert_int {interval_s}
+    virtual_ipaddress {{
+        {vip}/32
+    }}
+}}
+"""
+
+
+def run(quick: bool) -> list[Row]:
+    window_s = 3.0 if quick else 8.0
+    rows = []
+    for pace in PACES:
+        ours, ucarp, keepalived = gaps_ms(pace, window_s)
+        row = Row(SECTION, pace.name, "ms", ours, ucarp, pace.limit_ms)
+        rows.append(row)
+        if keepalived:
+            note = "in real time, vrrp_rt_priority 10"
+            what = f"{pace.name}, beside keepalived"
+            other = Row(SECTION, what, "ms", ours, keepalived, None, note, KEEPALIVED)
+            rows.append(other)
+    return rows
+
+
+def gaps_ms(pace: Pace, window_s: float) -> list[tuple[float, ...]]:
+    """Return the longest gaps of carppcap, ucarp and keepalived, side by side.
+
+    There is one for each of `WINDOWS`, in each of which the machine itself may stand
+    still.  A program that is not installed has none.
+    """
+    with Lab(len(STARTS)) as lab:
+        for start, host in zip(STARTS, lab.hosts, strict=True):
+            if start is not _keepalived or shutil.which(KEEPALIVED):
+                start(host, pace)
+        for host in lab.hosts:
+            if host.daemons:
+                wait_for(f"adverts of {host}", partial(_has_begun, host))
+        with busy_loops():
+            time.sleep(1)  # The scheduler has got used to the loops.
+            instants_ns = [time.time_ns()]
+            for _ in range(WINDOWS):
+                time.sleep(window_s)
+                instants_ns.append(time.time_ns())
+        return [
+            tuple(
+                _longest_ms(host, pace, since_ns, until_ns)
+                for since_ns, until_ns in pairwise(instants_ns)
+                if host.daemons
+            )
+            for host in lab.hosts
+        ]
+
+
+@contextmanager
+def busy_loops() -> Iterator[None]:
+    """Keep every core busy with ordinary processes."""
+    loops = [
+        subprocess.Popen(["taskset", "-c", str(core), *BUSY])
+        for core in os.sched_getaffinity(0)
+        for _ in range(LOOPS_PER_CORE)
+    ]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def _ours(host: Host, pace: Pace) -> Daemon:
+    return host.start_bare(OURS, _flags(host, pace, 7))
+
+
+def _ucarp(host: Host, pace: Pace) -> Daemon:
+    return host.start_bare(ORIGINAL, _flags(host, pace, 8))
+
+
+def _flags(host: Host, pace: Pace, vhid: int) -> list[str]:
+    # A group of its own each, so that every program is master.
+    return f"{NO_SCRIPTS} -s {host.address} -n {pace.flags} -v {vhid}".split()
+
+
+def _keepalived(host: Host, pace: Pace) -> Daemon:
+    interval_s = pace.hundredths / 100
+    file = host.lab.directory / "keepalived.conf"
+    file.write_text(CONFIGURATION.format(vhid=VHID + 2, vip=VIP, interval_s=interval_s))
+    files = [f"--{name}={file}.{name}" for name in ("pid", "vrrp_pid")]
+    flags = ["--vrrp", "--dont-fork", "--log-console", f"--use-file={file}", *files]
+    return host.start_bare(KEEPALIVED, flags)
+
+
+def _has_begun(host: Host) -> bool:
+    return len(_times_ns(host)) > 3
+
+
+def _times_ns(host: Host) -> list[int]:
+    """Return the instants of its adverts, be they of CARP or of VRRP."""
+    source = bytes(map(int, host.address.split(".")))
+    return [
+        frame.time_ns
+        for frame in host.lab.wire.frames
+        if frame.data[23] == PROTOCOL_CARP and frame.data[26:30] == source
+    ]
+
+
+def _longest_ms(host: Host, pace: Pace, since_ns: int, until_ns: int) -> float:
+    """Return the longest gap beyond the interval, of those that end in the window."""
+    gaps_ns = [
+        after - before
+        for before, after in pairwise(_times_ns(host))
+        if since_ns <= after < until_ns
+    ]
+    [daemon] = host.daemons
+    given_ns = pace.interval_ns
+    if daemon.program == KEEPALIVED:
+        given_ns = round(pace.hundredths * NS_PER_S / 100)
+    return (max(gaps_ns) - given_ns) / NS_PER_MS
+
+
+STARTS: tuple[Callable[[Host, Pace], Daemon], ...] = (_ours, _ucarp, _keepalived)
