@@ -1,5 +1,6 @@
 """Tests the daemon as a process: exit status, signals, secrets, start-up hooks."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -350,3 +351,24 @@ def test_fedora_unit(program: str) -> None:
         await_adverts(lab, host, 2)
         assert {a.vhid for a in lab.wire.adverts()} == {1}
         wait_for("the address", lambda: lab.holders == (host,))
+
+
+@only_ours
+def test_a_daemon_that_is_too_busy_for_real_time_goes_on() -> None:
+    """RLIMIT_RTTIME makes it an ordinary process, as it says; it stays master."""
+    with Lab(1) as lab:
+        [host] = lab.hosts
+        daemon = host.start(OURS, "-r 1 -z")
+        await_rule(lab, host, daemon)
+        if os.sched_getscheduler(daemon.pid) & ~os.SCHED_RESET_ON_FORK != os.SCHED_RR:
+            pytest.skip("real time is not permitted here")
+
+        daemon.signal(signal.SIGXCPU)
+        await_adverts(lab, host, 2)
+
+        policy = os.sched_getscheduler(daemon.pid) & ~os.SCHED_RESET_ON_FORK
+        assert policy == os.SCHED_OTHER
+        assert len(daemon.logged("This process was busy for a second")) == 1
+        assert daemon.states == ["BACKUP", "MASTER"]
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
