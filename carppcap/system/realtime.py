@@ -60,15 +60,13 @@ _taken = _Taken()
 def enter() -> str:
     """Take what is permitted; return a sentence for the log."""
     taken, refused = [], []
-    for what, attempt in (
-        (f"SCHED_RR {PRIORITY}", _schedule),
-        ("memory locked", _lock_memory),
-        (f"oom_score_adj {OOM_SCORE_ADJ}", _lower_oom_score),
+    for what, name, attempt in (
+        (f"SCHED_RR {PRIORITY}", "scheduling", _schedule),
+        ("memory locked", "memory", _lock_memory),
+        (f"oom_score_adj {OOM_SCORE_ADJ}", "oom_score_adj", _lower_oom_score),
     ):
         try:
-            taken.append(
-                what if attempt() else f"{what.rpartition(' ')[0]} as it was given"
-            )
+            taken.append(what if attempt() else f"{name} as it was given")
         except (OSError, ValueError):
             refused.append(what)
     sentence = f"Real time: {', '.join(taken) or 'nothing'}"
@@ -118,12 +116,13 @@ def breathe() -> None:
 
 
 def _schedule() -> bool:
-    """Return False if what started us has chosen a policy.
+    """Return False if what started us has chosen a policy, or made us nice.
 
-    Raises `OSError` or `ValueError` if real time is not permitted.
+    After real time a child would not be as nice as it was.  Raises `OSError` or
+    `ValueError` if real time is not permitted.
     """
     policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
-    if policy != os.SCHED_OTHER:
+    if policy != os.SCHED_OTHER or os.getpriority(os.PRIO_PROCESS, 0) > 0:
         return False
     limits = resource.getrlimit(resource.RLIMIT_RTTIME)
     signal.signal(signal.SIGXCPU, _leave_at_the_limit)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 
 from tests.bench.report import Row
-from tests.bench.stage import NO_SCRIPTS, NS_PER_MS, ORIGINAL, OURS
+from tests.bench.stage import NO_SCRIPTS, NS_PER_MS, OURS, UCARP
 from tests.netns.daemons import Daemon
 from tests.netns.lab import VHID, VIP, Host, Lab, wait_for
 from tests.netns.wire import NS_PER_S, PROTOCOL_CARP
@@ -130,7 +130,7 @@ def _ours(host: Host, pace: Pace) -> Daemon:
 
 
 def _ucarp(host: Host, pace: Pace) -> Daemon:
-    return host.start_bare(ORIGINAL, _flags(host, pace, 8))
+    return host.start_bare(UCARP, _flags(host, pace, 8))
 
 
 def _flags(host: Host, pace: Pace, vhid: int) -> list[str]:

@@ -20,7 +20,8 @@ EVERYTHING = "Real time: SCHED_RR 10, memory locked, oom_score_adj -900"
 
 def _is_permitted() -> bool:
     probe = (
-        "from carppcap.system import realtime; import sys; "
+        "from carppcap.system import realtime; import os, sys; "
+        "os.getpriority = lambda *_: 0; "
         "sys.exit('SCHED_RR 10, memory locked' not in realtime.enter())"
     )
     command = [sys.executable, "-c", probe]
@@ -39,6 +40,7 @@ def score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     Who may not lower the score could not undo a change either.
     """
     monkeypatch.setattr(realtime, "_taken", realtime._Taken())
+    monkeypatch.setattr(os, "getpriority", lambda *_: 0)
     file = tmp_path / "oom_score_adj"
     file.write_text("5\n")
     monkeypatch.setattr(realtime, "_OOM_FILE", str(file))
@@ -73,7 +75,7 @@ def test_everything_that_is_permitted_is_taken(score: Path) -> None:
 
 
 CHILD = """
-chrt -p $$ | sed "s/pid .*:/:/"; ulimit -r; ulimit -R; ulimit -l; nice
+chrt -p $$ | sed "s/pid .*:/:/"; ulimit -r; ulimit -R; ulimit -l
 cat /proc/self/oom_score_adj
 """
 
@@ -214,13 +216,22 @@ def test_what_is_not_permitted_is_left(
 
 
 @needs_permission
+def test_a_nice_process_stays_nice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel would make its children less nice."""
+    monkeypatch.setattr(os, "getpriority", lambda *_: 1)
+
+    assert "scheduling as it was given" in realtime.enter()
+    assert scheduler() == os.SCHED_OTHER
+
+
+@needs_permission
 def test_what_started_us_may_have_chosen(score: Path) -> None:
     """A policy and a lower score that were given stay, and children have them."""
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(3))
     score.write_text("-1000")
 
     assert realtime.enter() == (
-        "Real time: SCHED_RR as it was given, memory locked, oom_score_adj as it was "
+        "Real time: scheduling as it was given, memory locked, oom_score_adj as it was "
         "given"
     )
     with realtime.given_back():
