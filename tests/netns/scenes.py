@@ -5,7 +5,7 @@ themselves.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -72,16 +72,18 @@ def await_adverts(lab: Lab, host: Host, count: int) -> None:
     )
 
 
-def start_group(lab: Lab, *members: tuple[str, str]) -> list[Daemon]:
+def start_group(
+    lab: Lab, *members: tuple[str, str], before: Sequence[str] = ()
+) -> list[Daemon]:
     """Start a daemon on each host, given as (program, flags); return the daemons.
 
     The first becomes master.  The others are started then, and are backups that have
-    heard the master.
+    heard the master.  `before` is that of `Host.start`.
     """
-    master = lab.hosts[0].start(*members[0])
+    master = lab.hosts[0].start(*members[0], before=before)
     await_rule(lab, lab.hosts[0], master, adverts=1)
     others = [
-        host.start(*member)
+        host.start(*member, before=before)
         for host, member in zip(lab.hosts[1:], members[1:], strict=True)
     ]
     for other in others:
