@@ -41,7 +41,7 @@ RUNS_MAX = 1_000_000
 JOBS_MAX = 256
 NODES_DEFAULT = 2
 START_DEFAULT = "0s..1s"
-"""When hosts start by default: at different times, as real hosts do."""
+"""When each host starts if there is no scenario file: at a random time."""
 SCENARIO_BYTES_MAX = 1024 * 1024
 PROGRESS_RUNS_MIN = 10
 
@@ -85,7 +85,10 @@ def _row(
 
 
 def _verb(verb: str, text: str) -> Option:
-    """Return an option whose value TIME:HOST means the sentence `at TIME verb HOST`."""
+    """Return the option that is named like `verb` and has `text` as its help text.
+
+    Its value TIME:HOST stands for a sentence of the story: `at TIME verb HOST`.
+    """
 
     def parse(text: str, what: str) -> str:
         when, _, host = text.partition(":")
@@ -129,9 +132,9 @@ ROWS = (
 class _Request:
     """A parsed command line.
 
-    `given` has each option with the text of its value and the parsed value.  `words`
-    has the name of the scenario file, if there is one.  `daemon_flags` are the words
-    after `--`.
+    `given` lists the options that were given: the row of each in `ROWS`, the text of
+    its value, and the parsed value.  `words` contains the name of the scenario file, or
+    nothing.  `daemon_flags` are the words after `--`.
     """
 
     given: Sequence[tuple[Option, str, Any]]
@@ -145,7 +148,7 @@ class _Request:
         return next(reversed(self.all(field)), default)
 
     def command(self, seed: int) -> str:
-        """Return the command line for a single run with `seed`, one of many runs."""
+        """Return the command line that shows one of many runs: the one with `seed`."""
         words = ["carppcap", "simulate", *self.words]
         for row, text, _ in self.given:
             if row.field not in ("repeat", "seed", "jobs", "quiet", "svg", "json"):
@@ -185,9 +188,9 @@ def simulate(arguments: Sequence[str]) -> int:
 
 
 def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
-    """Return the scenario that the file, or the options, or both together describe.
+    """Return the scenario that the scenario file and the options describe together.
 
-    `flags` are the options of the daemon for all hosts.
+    `flags` are options of the daemon, which apply to all hosts.
     """
     document, where = _document(request)
     group = document.setdefault("group", {})
@@ -209,9 +212,10 @@ def _scenario(request: _Request, flags: Sequence[str]) -> Scenario:
 
 
 def _document(request: _Request) -> tuple[dict[str, Any], str]:
-    """Return the document of the scenario, and how messages are to name its source.
+    """Return the TOML document of the scenario, and a name for it in error messages.
 
-    It is read from the scenario file, if one is given, or made from the options.
+    The document is read from the scenario file if one is given, otherwise it is made
+    from the options.
     """
     nodes, node = request.last("nodes"), request.all("node")
     kinds = request.last("kinds", [])
@@ -246,8 +250,8 @@ def _document(request: _Request) -> tuple[dict[str, Any], str]:
 def _read(path: str) -> dict[str, Any]:
     """Return the TOML document in the file `path`.
 
-    Raises `LinkError` if the file cannot be read, and `ConfigError` if it is too long
-    or is no TOML.
+    Raises `LinkError` if the file cannot be read, and `ConfigError` if it is not TOML
+    or is longer than `SCENARIO_BYTES_MAX`.
     """
     with (
         link_errors("Unable to read {path}: {why}", path=path),
@@ -310,10 +314,10 @@ def _measure(scenario: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
 
 
 def _progress(reports: Iterable[Report], runs: int) -> Iterable[Report]:
-    """Return `reports`, with a progress bar for reading them.
+    """Return `reports`; while they are read, a progress bar is shown.
 
     There is no bar if tqdm is not installed, if standard error is no terminal, or if
-    there are few runs.
+    there are fewer than `PROGRESS_RUNS_MIN` runs.
     """
     if runs < PROGRESS_RUNS_MIN or not sys.stderr.isatty():
         return reports

@@ -1,4 +1,4 @@
-"""Runs of a scenario, with the real core and the real frames, in virtual time."""
+"""Runs a scenario in virtual time, with the election and the frames of the daemon."""
 
 from carppcap.simulation.model.cluster import Cluster
 from carppcap.simulation.model.happenings import Entry
@@ -21,9 +21,10 @@ def run(scenario: Scenario, seed: int = 0) -> Run:
 
 
 def measure(scenario: Scenario, seed: int = 0) -> Report:
-    """Run `scenario` once and return only the report.
+    """Run `scenario` once and return only its report.
 
-    Unlike `run`, this does not store what happened, so a long run takes no more memory.
+    Unlike `run`, this does not store what happened, so a long run takes no more memory
+    than a short one.
     """
     ledger = Ledger(scenario.members)
     Cluster(scenario, seed, ledger.note).run()

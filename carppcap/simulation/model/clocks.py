@@ -1,4 +1,4 @@
-"""The clocks of one host, which may differ from the true time of the simulation."""
+"""The clocks of one host, which may differ from the time of the simulation."""
 
 from carppcap.units import Instant, Interval
 
@@ -8,9 +8,9 @@ _PPM = 1_000_000
 class Clock:
     """The monotonic clock and the wall clock of a host.
 
-    Both read 0 at the true instant 0, and run too fast by `drift_ppm` (parts per
-    million; negative for too slow).  The wall clock can be set (`step`), the monotonic
-    clock cannot.
+    Both read 0 at the start of the simulation, and run too fast by `drift_ppm` (parts
+    per million; negative for too slow).  The wall clock can be set (`step`), the
+    monotonic clock cannot.
     """
 
     __slots__ = ("_drift_ppm", "_offset_ns")
@@ -20,15 +20,18 @@ class Clock:
         self._offset_ns: Interval = 0
 
     def monotonic(self, true: Instant) -> Instant:
-        """Return what the monotonic clock reads at the true instant `true`."""
+        """Return what the monotonic clock reads at `true`, the simulation's time."""
         return true + true * self._drift_ppm // _PPM
 
     def true(self, monotonic: Instant) -> Instant:
-        """Return the first true instant at which the clock reads `monotonic`."""
+        """Return the simulation's time at which the monotonic clock reads `monotonic`.
+
+        If there are several such instants, it is the first one.
+        """
         return -(-monotonic * _PPM // (_PPM + self._drift_ppm))
 
     def wall(self, monotonic: Instant) -> Instant:
-        """Return what the wall clock reads when the monotonic one reads `monotonic`."""
+        """Return the wall clock's reading if the monotonic clock reads `monotonic`."""
         return monotonic + self._offset_ns
 
     def step(self, by_ns: Interval) -> None:

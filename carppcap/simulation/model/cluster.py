@@ -1,7 +1,7 @@
 """A group of hosts on one medium, in virtual time.
 
-Calls that are to be made in the future wait in a heap.  The time jumps from the instant
-of one call to the instant of the next.
+Calls that are to be made later wait in a heap.  The time jumps from the instant of one
+call to the instant of the next.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from carppcap.simulation.scenario.parts import Order, Scenario, Scene, Verb
 from carppcap.units import Instant
 
 Observer: TypeAlias = Callable[[Entry], None]
-"""A function that is called with each thing that happens, in order of time."""
+"""A function that is told everything that happens in a run, in order of time."""
 
 _Act: TypeAlias = Callable[[Machine], None]
 
@@ -35,7 +35,7 @@ _ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
     Verb.STALL: (Machine.stall, Machine.resume),
     Verb.UNDEMOTE: (Machine.undemote, None),
 }
-"""What is done to a host for a verb, and what is done when its time (`for`) is over.
+"""For each verb: what it does to a host, and what is done when its time (`for`) ends.
 
 The second is None for a verb that cannot last."""
 
@@ -93,11 +93,11 @@ class Cluster:
         heappush(self._heap, (at, rank, self._serial, call))
 
     def transmit(self, name: str, frame: bytes) -> None:
-        """Put a frame of the host `name` on the medium."""
+        """Send a frame of the host `name` over the medium."""
         self._medium.send(name, frame, self.now)
 
     def tell(self, name: str, what: Happening) -> None:
-        """Pass what happened on the host `name` to the observer."""
+        """Tell the observer what happened on the host `name`."""
         self._observe(Entry(self.now, name, what))
 
     # The story.
@@ -118,7 +118,7 @@ class Cluster:
         self._act(scene.deed, over=True)
 
     def _act(self, deed: parts.Deed, *, over: bool) -> None:
-        """Do a deed, or undo it if its time is `over`."""
+        """Do `deed`, or undo it if its time is `over`."""
         match deed:
             case parts.Cut() | parts.Disturb():
                 (self._medium.remove if over else self._medium.add)(deed)
@@ -137,10 +137,11 @@ class Cluster:
                 assert_never(deed)
 
     def _resend(self, attack: parts.Resend, captured: bytes | None) -> None:
-        """Send an advert of the attack now, and again every `every_ns` until it ends.
+        """Send an advert of the attack now, and another every `every_ns` until it ends.
 
-        `captured` is the advert to repeat, or None to choose the latest one.  An attack
-        that forges adverts starts from the latest one each time.
+        `captured` is the advert to repeat.  If it is None, the attack takes the latest
+        advert of the host as soon as there is one.  An attack that forges adverts does
+        not repeat one: each time it changes the latest advert of the host.
         """
         if attack not in self._resending:
             return

@@ -1,4 +1,4 @@
-"""The things that can happen in a run and of which observers are told."""
+"""The things that can happen in a run, as an observer is told of them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,10 @@ from carppcap.units import Instant
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A host has begun to hold the address, or ceased to (`holds` is False)."""
+    """A host has begun to hold the virtual address, or has ceased to hold it.
+
+    `holds` is True if it has begun.
+    """
 
     holds: bool
 
@@ -25,7 +28,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A scene of the story begins, or its time is `over`."""
+    """A scene of the story has begun, or its time is `over`."""
 
     scene: Scene
     over: bool
@@ -38,7 +41,8 @@ Happening: TypeAlias = Step | Rejection | Holding | Running | Told
 class Entry:
     """One thing that happened in a run: when, on which host, and what.
 
-    `at` is a true instant.  `name` is the host, or `parts.STORY` for a scene.
+    `at` is an instant of the simulation, not of the host's clock.  `name` is the host,
+    or `parts.STORY` for a scene.
     """
 
     at: Instant

@@ -1,7 +1,7 @@
 """One simulated host: power, cable, clock, scripts and address.
 
-A host holds the virtual address while the address is configured on it, it is powered
-and its cable is plugged in: only then can other hosts reach it there.
+A host holds the virtual address while the address is configured on it, its power is on
+and its cable is plugged in.  Only then can other hosts reach the address there.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,16 +26,17 @@ from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 from carppcap.wire.auth import Key
 
 RING_BLOCKS = 2
-"""The number of blocks in the ring of a stopped carppcap (see `system.capture`).
+"""The number of blocks in carppcap's capture ring (see `system.capture`).
 
-It is so small if frames arrive one by one."""
+A frame that arrives alone takes a whole block, so a stopped process soon loses frames.
+"""
 
 RING_BLOCKS_UNBOUNDED = 1 << 30
 KILLED = -9
 
 
 class Rank(IntEnum):
-    """The order of calls at the same instant, the least rank first."""
+    """The order of calls for the same instant: the call with the least rank first."""
 
     STORY = 0
     FRAME = 1  # before timers, as in the daemon
@@ -44,17 +45,17 @@ class Rank(IntEnum):
 
 
 class World(Protocol):
-    """What a host uses of the cluster to which it belongs."""
+    """What a host needs of the cluster to which it belongs."""
 
     now: Instant
     neighbours: Mapping[Address, bytes]
-    """The MAC of each host, by each address of the host that is not virtual."""
+    """The MAC of each host, keyed by the addresses of the host that are not virtual."""
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Arrange that `call` is made at the true instant `at`."""
+        """Arrange that `call` is made at `at`, an instant of the simulation."""
 
     def transmit(self, name: str, frame: bytes) -> None:
-        """Put a frame of the host `name` on the medium."""
+        """Send a frame of the host `name` over the medium."""
 
     def tell(self, name: str, what: Happening) -> None:
         """Tell the observer of the simulation what happened on the host `name`."""
@@ -83,7 +84,7 @@ class Ring:
         self._blocks: list[list[tuple[Instant, bytes]]] = []
 
     def add(self, at: Instant, frame: bytes) -> None:
-        """Keep a frame that arrived at `at`; without room for it, set `lost_frames`."""
+        """Store a frame that arrived at `at`; set `lost_frames` if there is no room."""
         if self._blocks and at - self._blocks[-1][0][0] <= self._block_ns:
             self._blocks[-1].append((at, frame))
         elif len(self._blocks) < self._blocks_max:
@@ -92,7 +93,7 @@ class Ring:
             self.lost_frames = True
 
     def frames(self) -> list[tuple[Instant, bytes]]:
-        """Return the frames that were kept and when they arrived, the oldest first."""
+        """Return the stored frames with their instants of arrival, the oldest first."""
         return [stamped for block in self._blocks for stamped in block]
 
 
@@ -122,7 +123,7 @@ class Machine:
     # The methods that the story calls.
 
     def start(self) -> None:
-        """Power up the host, and start its program unless that is running."""
+        """Power up the host, and start its program unless it is running already."""
         self._powered = True
         self._show_holding()
         if self._program is None:
@@ -189,9 +190,10 @@ class Machine:
         self._stalled += 1
 
     def resume(self) -> None:
-        """Let a stopped process continue, once for each call of `stall`.
+        """End one call of `stall`; after the last one, let the stopped process go on.
 
-        It first reads the frames that waited, and last learns how scripts ended.
+        The process first reads the frames that waited.  At the end it is told how its
+        scripts ended.
         """
         if not self._stalled:  # the process was killed while it was stopped
             return
@@ -223,7 +225,7 @@ class Machine:
     # The methods that its program calls (`system.System`).
 
     def wall(self, now: Instant) -> Instant:
-        """Return what the wall clock reads when the monotonic clock reads `now`."""
+        """Return the reading of the wall clock when the monotonic clock reads `now`."""
         return self.clock.wall(now)
 
     def neighbour(self, address: Address) -> bytes | None:
@@ -236,7 +238,7 @@ class Machine:
             self._world.transmit(self.member.name, frame)
 
     def run_script(self, job: Job) -> None:
-        """Start the script of `job`; the end of the program does not end the script."""
+        """Start the script of `job`; it continues even if the program ends."""
         assert self._program is not None
         script = self.member.up if job is Job.ACQUIRE else self.member.down
         run = _Run(job, script, self._program)
@@ -259,7 +261,7 @@ class Machine:
         self._show_holding()
 
     def record(self, step: Step) -> None:
-        """Tell the observer of a step, with its instants converted to true ones."""
+        """Tell the observer of a step, with its instants in the simulation's time."""
         due = None if step.deadline is None else self.clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)
@@ -292,7 +294,7 @@ class Machine:
             self._tell(lambda program, now: program.link_changed(now))
 
     def _tell(self, call: Callable[[Program, Instant], None]) -> None:
-        """Make a call to the program, now or when a stopped process continues."""
+        """Call the program now or, if its process is stopped, as soon as it goes on."""
         if self._program is not None and self._stalled:
             self._signals.append(call)
         elif self._program is not None:
@@ -336,7 +338,7 @@ class Machine:
             self._script_ended(run, script.exit_code)
 
     def _report_end(self, run: _Run, exit_code: int | None) -> None:
-        """Tell the program how a script ended, as the last call of this instant."""
+        """Tell the program how a script ended, as the last call at this instant."""
         said = partial(self._script_ended, run, exit_code)
         self._world.call_at(self._world.now, Rank.SCRIPT, said)
 

@@ -11,20 +11,21 @@ from carppcap.wire.decode import Datagram, LinkType, decode
 from carppcap.wire.header import PROTOCOL
 
 REORDER_NS_MAX = 2 * NS_PER_S
-"""The longest additional delay of a frame that later frames may overtake."""
+"""The longest additional delay of a frame that is reordered.
+
+Frames that were sent later may overtake it."""
 
 _IPV4, _IPV6 = b"\x08\x00", b"\x86\xdd"
 _NEXT_HEADER = 20
-"""The offset of the next header in an Ethernet frame of IPv6."""
+"""The offset of the field Next Header in an Ethernet frame with IPv6."""
 
 
 class Medium:
     """Carries encoded frames from one station to all others.
 
-    `deliver` is called with the instant of arrival, the receiver and the frame; these
-    calls are in no particular order.  Between two stations, frames arrive in the order
-    in which they were sent, in spite of jitter.  Only `Quality.reorder` changes the
-    order.
+    When a frame is sent, `deliver` is called with the instant of its future arrival,
+    the receiver and the frame.  Between two stations, frames arrive in the order in
+    which they were sent, in spite of jitter.  Only `Quality.reorder` changes the order.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Medium:
         return self._overheard.get(name)
 
     def add(self, fault: Cut | Disturb) -> None:
-        """Add a fault.
+        """Add a fault: a cut between hosts, or a new value for a field of `Quality`.
 
-        If several disturbances change the same field, the one added last counts.
+        If several faults set the same field, the one added last counts.
         """
         self._faults.append(fault)
         self._apply()
@@ -108,7 +109,7 @@ class Medium:
 def forge(frame: bytes, advbase: int, advskew: int) -> bytes:
     """Return the frame of an advert with `advbase` and `advskew` replaced.
 
-    The digest stays right, because it does not cover them.
+    The digest stays right, because it covers neither of them.
     """
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)  # stations send intact adverts

@@ -28,7 +28,7 @@ BAR_HEIGHT, HELD_HEIGHT = 20, 7
 ROW_HEIGHT = 18
 TICKS_MAX = 12
 ADVERTS_MAX = 2_000
-"""The most adverts that are drawn; more could not be told apart."""
+"""If a run has more adverts than this, none is drawn: they could not be told apart."""
 
 COLOURS = {State.INIT: "#d9d9d9", State.BACKUP: "#a6cee3", State.MASTER: "#33a02c"}
 HELD, NOBODY, SEVERAL, FAULT = "#1f3552", "#e31a1c", "#ff7f00", "#b15928"
@@ -117,7 +117,10 @@ class _Canvas:
                     yield self._bar(y, since, until, BAR_HEIGHT, COLOURS[state])
 
     def adverts(self, entries: Iterable[Entry]) -> Iterator[str]:
-        """Yield a tick for each advert, unless there are too many."""
+        """Yield a tick for each advert, but nothing if there are too many adverts.
+
+        More than `ADVERTS_MAX` are too many.
+        """
         sent = [
             entry
             for entry in entries
@@ -131,7 +134,7 @@ class _Canvas:
     def tenures(self, tenures: Sequence[Tenure]) -> Iterator[str]:
         """Yield bars for the times in which each host held the address.
 
-        The lane "the address" has bars for how many hosts held it.
+        In the lane "the address", bars show whether no host, one or several held it.
         """
         for held in tenures:
             y = self._lanes[held.name] + BAR_HEIGHT + 3
@@ -143,7 +146,7 @@ class _Canvas:
             yield self._bar(y, since, until, BAR_HEIGHT, colour)
 
     def story(self, scenes: Iterable[tuple[Instant, Scene]]) -> Iterator[str]:
-        """Yield each scene at its time, and its sentence below the lanes."""
+        """Yield each scene as a drawing at its time and a sentence below the lanes."""
         for number, (since, scene) in enumerate(scenes, start=1):
             yield from self._fault(number, since, scene)
             y = self.bottom + ROW_HEIGHT * number
@@ -152,10 +155,11 @@ class _Canvas:
             yield _text(LEFT, y, format_scene(scene))
 
     def _fault(self, number: int, since: Instant, scene: Scene) -> Iterator[str]:
-        """Yield the drawing of a scene: a numbered mark at its start, in each lane.
+        """Yield the drawing of a scene, in the lane of each host that it concerns.
 
-        A band covers the time for which the scene lasts.  A scene that concerns no
-        particular host is drawn over all lanes.
+        It is a numbered mark at the start of the scene, and a band over the time for
+        which the scene lasts.  A scene that concerns no particular host is drawn over
+        all lanes.
         """
         x, until = self._x(since), scene.until(since, self._end)
         names = scene.deed.names
@@ -201,8 +205,8 @@ def _changes(entries: Iterable[Entry]) -> dict[str, list[tuple[Instant, State | 
 def _tick_step(duration_ns: Interval) -> Interval:
     """Return the time between two labels of the time axis.
 
-    It is the smallest of `_TICK_STEPS_S`, or else of whole days, that divides the
-    duration into at most `TICKS_MAX` parts.
+    It is the smallest of `_TICK_STEPS_S` that divides the duration into at most
+    `TICKS_MAX` parts.  If all of them are too small, it is a number of whole days.
     """
     least_s = -(-duration_ns // (TICKS_MAX * NS_PER_S))
     days = -(-least_s // 86_400)

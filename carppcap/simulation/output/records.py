@@ -1,7 +1,9 @@
-"""A run as JSON objects.  The `kind` of an object tells which other members it has:
+"""A run as JSON objects.
 
-    step          the members in `node.records`, plus host
-    rejection     the members in `node.records`, plus host
+The `kind` of an object tells which other members it has:
+
+    step          the members that `node.records` gives it, and host
+    rejection     the members that `node.records` gives it, and host
     holding       at_ns, host, holds
     running       at_ns, host, runs
     story         at_ns, text, over

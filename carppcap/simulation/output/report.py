@@ -1,4 +1,4 @@
-"""The figures of a run: when which host held the address, and what each host did."""
+"""The figures of a run: when each host held the virtual address, and what it did."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from carppcap.units import Instant, Interval
 
 @dataclass(frozen=True, slots=True)
 class Tenure:
-    """A time in which the host `name` held the address: from `since` to `until`."""
+    """A period in which the host `name` held the address: from `since` to `until`."""
 
     name: str
     since: Instant
@@ -44,12 +44,13 @@ class HostReport:
 class Report:
     """How available the address was in one run, and what each host did.
 
-    `first_held_ns` is when the address was first held by a host, or None for never; all
-    other times count from then on.  `nobody_ns` is how long no host held the address,
-    and `several_ns` how long more than one did.  `fail_overs_ns` has an item for each
-    time that a host ceased to hold the address: the time until a host held it again, or
-    0 if another host held it already.  If no host ever held it again, there is no item,
-    and `nobody_at_end` is True.
+    `first_held_ns` is when a host first held the address, or None for never.  After
+    that instant, `nobody_ns` is how long no host held it, and `several_ns` how long
+    more than one host did.
+
+    `fail_overs_ns` has an item for each time that a host ceased to hold the address:
+    the time until a host held it again, or 0 if another host already held it.  If no
+    host ever held it again, there is no item, and `nobody_at_end` is True.
     """
 
     seed: int
@@ -65,7 +66,8 @@ class Report:
     def availability(self) -> float:
         """The fraction of the time, 0 to 1, in which some host held the address.
 
-        It counts from when a host first held the address, and is 0 if none ever did.
+        The time before a host first held the address does not count.  If no host ever
+        held it, the fraction is 0.
         """
         if self.first_held_ns is None:
             return 0.0
@@ -73,9 +75,10 @@ class Report:
 
     @property
     def harm_ns(self) -> Interval:
-        """How long the address was not held by exactly one host.
+        """How long the address was held by no host, or by more than one.
 
-        The worst of many runs is the one with the greatest harm.
+        It counts from when a host first held the address.  If none ever did, it is the
+        duration of the run.  Of many runs, the worst is the one with the greatest harm.
         """
         if self.first_held_ns is None:
             return self.duration_ns
@@ -107,7 +110,8 @@ class Distribution:
 def distribution(values: Sequence[float]) -> Distribution | None:
     """Return the distribution of `values`, or None if there are no values.
 
-    Median and percentile are found by the nearest rank, so they are among the values.
+    Median and percentile are found by the nearest-rank method, so each is one of the
+    values.
     """
     if not values:
         return None
@@ -122,10 +126,10 @@ def distribution(values: Sequence[float]) -> Distribution | None:
 def count_holders(
     tenures: Sequence[Tenure], end: Instant
 ) -> Iterator[tuple[int, Instant, Instant]]:
-    """Yield periods of a run: how many hosts held the address, from when, until when.
+    """Yield the periods of a run: number of hosts that held the address, start, end.
 
-    The first period begins when a host first holds the address, and the last one ends
-    at `end`.  Nothing is yielded if `tenures`, which are those of the run, are empty.
+    `tenures` are all tenures of the run; if there are none, yield nothing.  The first
+    period begins when a host first holds the address, and the last one ends at `end`.
     """
     changes = [(held.since, 1) for held in tenures]
     changes += [(held.until, -1) for held in tenures]
@@ -137,7 +141,7 @@ def count_holders(
 
 
 class Ledger:
-    """Counts what happens in a run, entry by entry, and makes the report of it."""
+    """Counts what happens in a run, entry by entry, and makes the `Report` of it."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.tenures: list[Tenure] = []

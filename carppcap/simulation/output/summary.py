@@ -36,7 +36,7 @@ def summary_of_many(
 ) -> Iterator[str]:
     """Yield the lines of the summary of many runs.
 
-    `command` returns the command line that shows the run with a seed.
+    `command` takes a seed and returns the command line that shows that run.
     """
     first, last = reports[0].seed, reports[-1].seed
     yield f"{len(reports)} runs, seeds {first} to {last}"
@@ -65,7 +65,7 @@ def summary_of_many(
 
 
 def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
-    """Return the figures of many runs: label, values, number of decimals to show."""
+    """Return the figures of many runs: (label, values, number of decimals to show)."""
     held = [report for report in reports if report.first_held_ns is not None]
     fail_overs = chain.from_iterable(report.fail_overs_ns for report in reports)
     return [
@@ -81,7 +81,10 @@ def figures(reports: Sequence[Report]) -> list[tuple[str, list[float], int]]:
 
 
 def worst_of(reports: Sequence[Report]) -> Report:
-    """Return the report with the most harm, or the first one if several are equal."""
+    """Return the report with the most harm (`Report.harm_ns`).
+
+    If several have the same harm, it is the first of them.
+    """
     return max(reports, key=lambda report: report.harm_ns)
 
 

@@ -21,8 +21,8 @@ from carppcap.units import format_seconds
 def lines(entries: Iterable[Entry], *, verbose: bool = False) -> Iterator[str]:
     """Yield the lines of a run.
 
-    Adverts that were due, steps without effect, and starts and ends of programs appear
-    only if `verbose`.
+    Without `verbose`, these are left out: regular adverts, steps without effect, and
+    the starts and ends of programs.
     """
     for entry in entries:
         if verbose or not _is_routine(entry):

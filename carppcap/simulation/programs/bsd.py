@@ -1,4 +1,4 @@
-"""A simulated BSD kernel: its state machine and timers (wire/README.rst).
+"""A simulated BSD kernel: its state machine and timers (see wire/README.rst).
 
 A kernel runs no scripts: a MASTER has the addresses from its first instant.  Its timers
 end at a tick of its clock, never too early and up to a tick too late (`tvtohz`).  It
@@ -7,19 +7,20 @@ families and its master falls silent in one of them, a second host becomes maste
 
 The kernels differ:
 
- * FreeBSD (10 and later) sends no farewell.  Demotion is added to the skew, up to 240,
-   but not in the master-down interval, nor in the time until a new master's second
-   advert.
+ * FreeBSD (10 and later) sends no farewell.  Demotion is added to the skew, up to a sum
+   of 240.  It does not lengthen the master-down interval, nor the time from a new
+   master's first advert to its second.
  * OpenBSD (7.8) sends the same random counter, its cookie, in all its adverts, and
    drops adverts that have its own cookie.  Demotion is sent in a byte of the advert
    that other kernels ignore.  The master-down interval is three advert intervals,
-   including the skew.  A new master sends gratuitous ARP again with its second advert.
+   each including the skew.  A new master sends gratuitous ARP with its first advert,
+   and again two adverts after that.
  * NetBSD has a skew of at least 240 while it is demoted.
  * OPNsense and pfSense are FreeBSD, except that they send the same random counter in
-   all their adverts.  They do not drop adverts that have it.
+   all their adverts.  Unlike OpenBSD, they accept adverts that have their own counter.
 
-jcarp is a program with the rules of OpenBSD.  Each of its adverts has a new counter,
-which is the same in both families.
+jcarp is a program with the rules of OpenBSD.  It uses a new counter each time it sends
+adverts, the same one for IPv4 and IPv6.
 """
 
 from collections.abc import Callable, Iterable
@@ -47,7 +48,9 @@ from carppcap.wire.header import BOW_OUT
 
 DEAD_RATIO = 3
 SKEW_MAX = 240
-"""The skew of a demoted host: FreeBSD's at most, NetBSD's at least (`CARP_MAXSKEW`)."""
+"""The greatest skew of a demoted FreeBSD, and the least skew of a demoted NetBSD.
+
+The kernels call it `CARP_MAXSKEW`."""
 
 REPEAT_ARP_AFTER = 2
 _ARP = b"\x08\x06"
@@ -61,9 +64,9 @@ TICK_NS = {
 
 
 class BsdHost(Program):
-    """One vhid of a BSD host, or of jcarp.
+    """One vhid of a BSD kernel, or of jcarp.
 
-    A kernel runs no scripts, and there is no process that could be stopped.
+    It runs no scripts, and has no process that could be stopped.
     """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
@@ -82,9 +85,10 @@ class BsdHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant of the next advert if the host is master; else of its take-over.
+        """The instant at which a master sends its next advert, or a backup takes over.
 
-        It takes over when the master-down interval of one family has ended.
+        A backup takes over when its master-down timer of any family ends.  In INIT it
+        is None.
         """
         return min(self._master_down_at.values(), default=self._advert_at)
 
@@ -94,7 +98,7 @@ class BsdHost(Program):
             self._become(State.BACKUP, Cause.STARTUP, events.Start(), now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Check an advert and react to it (`carp_input`, `carp_input_c`)."""
+        """Check a frame, and react to its advert (`carp_input`, `carp_input_c`)."""
         verdict = self._ingress.check(datagram_of(frame))
         if isinstance(verdict, Rejection):
             self._system.reject(verdict)
@@ -114,7 +118,7 @@ class BsdHost(Program):
             self._become(State.MASTER, Cause.MASTER_DOWN, events.Tick(), now)
 
     def link_changed(self, now: Instant) -> None:
-        """Go to INIT while there is no carrier (`carp_carpdev_state`)."""
+        """Go to INIT if the carrier was lost, else to BACKUP (`carp_carpdev_state`)."""
         if self._system.link_up:
             self._become(State.BACKUP, Cause.STARTUP, events.LinkUp(), now)
         else:
@@ -180,9 +184,9 @@ class BsdHost(Program):
         return None
 
     def _demotions(self, theirs: events.AdvertReceived) -> tuple[int, int]:
-        """Return our demotion and the sender's, or 0 for both if they do not matter.
+        """Return our demotion and the sender's, as far as this kernel compares them.
 
-        Only OpenBSD and jcarp compare demotions.
+        Only OpenBSD and jcarp compare demotions.  For other kernels both numbers are 0.
         """
         if self._is_openbsd:
             return self._demotion, theirs.demotion
@@ -190,9 +194,10 @@ class BsdHost(Program):
 
     @property
     def _advskew(self) -> int:
-        """The skew after demotion (`DEMOTE_ADVSKEW`).
+        """The effective skew, after demotion (`DEMOTE_ADVSKEW`).
 
-        It is sent in adverts, and compared with the skew in adverts of others.
+        The host sends it in adverts, and compares it with the skew in its peers'
+        adverts.
         """
         advskew = self._config.advskew
         if self._kind.is_freebsd:
@@ -214,9 +219,10 @@ class BsdHost(Program):
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 
     def _after(self, length_ns: Interval, now: Instant) -> Instant:
-        """Return the tick at which a timer of `length_ns` that is set at `now` ends.
+        """Return when a timer ends that is set at `now` for `length_ns`.
 
-        The length is rounded up to whole ticks, and one more is added (`tvtohz`).
+        Timers end at ticks.  The length is rounded up to whole ticks, and one tick is
+        added (`tvtohz`).
         """
         tick_ns, phase_ns = self._tick_ns, self._tick_phase_ns
         ticks = (now - phase_ns) // tick_ns - (-length_ns // tick_ns) + 1
@@ -259,7 +265,10 @@ class BsdHost(Program):
         return self._sign(self._config.advbase, self._advskew)
 
     def _sign(self, advbase: int, advskew: int) -> list[Action]:
-        """Return an advert for each family that has addresses (`carp_prepare_ad`)."""
+        """Return an advert for each family with virtual addresses.
+
+        In the kernels this is `carp_prepare_ad`.
+        """
         demotion = self._demotion if self._is_openbsd else 0
         once = self._next_counter() if self._kind is Kind.JCARP else None
         return [
@@ -273,7 +282,8 @@ class BsdHost(Program):
     def _send(self, action: Sending) -> None:
         """Send the frames of `action`.
 
-        If the addresses are announced a second time, only gratuitous ARP is sent.
+        If a new master announces its addresses for the second time, it sends gratuitous
+        ARP but no neighbour advertisements.
         """
         is_second = action == AnnounceAddresses() and self._adverts_until_arp == 0
         for frame in self._egress.frames(action):
@@ -287,7 +297,7 @@ def kernel_egress(
     draw_ip_id: Callable[[], int],
     mac_of: Callable[[Address], bytes | None],
 ) -> Egress:
-    """Return an `Egress` that builds the frames of a kernel (wire/README.rst).
+    """Return an `Egress` that builds the frames of a kernel (see wire/README.rst).
 
     Multicast adverts have the virtual MAC as their source, and unicast adverts the MAC
     of the interface.  Announcements tell that the addresses belong to the virtual MAC.

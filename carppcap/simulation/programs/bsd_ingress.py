@@ -1,6 +1,6 @@
-"""The checks by which a BSD kernel accepts adverts (wire/README.rst).
+"""The checks by which a BSD kernel accepts adverts (see wire/README.rst).
 
-They do not share code with `node.ingress`, so that a simulation shows where a kernel
+They share no code with `node.ingress`.  A simulation can therefore show where a kernel
 accepts frames that carppcap rejects, and the reverse.
 """
 
@@ -15,11 +15,14 @@ from carppcap.wire.decode import TTL, Datagram, Defect
 from carppcap.wire.header import Advert
 
 OPENBSD_RULES = frozenset((Kind.OPENBSD, Kind.JCARP))
-"""The kinds that decide, sign and accept as OpenBSD does."""
+"""The kinds of host that hold the election, sign and check adverts as OpenBSD does."""
 
 
 class BsdIngress:
-    """Checks frames for one vhid of a kernel, whatever their source address."""
+    """Checks the frames that one vhid of a kernel receives.
+
+    It does not check their source address.
+    """
 
     def __init__(self, kind: Kind, config: VirtualHostConfig) -> None:
         assert config.key is not None  # a simulated host has a password
@@ -34,7 +37,7 @@ class BsdIngress:
         ]
 
     def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
-        """Return the advert in `datagram` if it is accepted, otherwise the rejection.
+        """Return the advert in `datagram` if the kernel accepts it, or the rejection.
 
         Return None for a frame of another protocol.
         """

@@ -1,4 +1,4 @@
-"""A simulated carppcap, which uses core, egress and script queue as `daemon` does."""
+"""A simulated carppcap, with the election, frames and script queue of the daemon."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,8 @@ NEW_YEAR_NS = 1_767_225_600 * NS_PER_S
 class CarppcapHost(Program):
     """A `Node` with one virtual host, and what the daemon adds to it.
 
-    That is the script queue, the time limit of scripts, and the exit at the end.
+    The daemon adds the script queue, the time limit of scripts, and the exit after the
+    virtual host has stopped.
     """
 
     def __init__(self, member: Member, system: System, dice: Dice) -> None:
@@ -55,7 +56,7 @@ class CarppcapHost(Program):
         self.link_changed(now)
 
     def frame_arrived(self, frame: bytes, now: Instant) -> None:
-        """Pass a frame to the node; carry out the step, or tell of the rejection."""
+        """Pass a frame to the node; carry out the step, or report the rejection."""
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
         if isinstance(outcome, Step):
@@ -79,7 +80,7 @@ class CarppcapHost(Program):
     def link_changed(self, now: Instant) -> None:
         """Tell the core that the carrier was lost or is back.
 
-        With --ignoreifstate it is told nothing.
+        With --ignoreifstate the core is told nothing.
         """
         usable = self._system.link_up or self._member.ignore_link_state
         if usable is not self._usable:
@@ -98,7 +99,7 @@ class CarppcapHost(Program):
         self._performer.handle(events.DemotionChanged(demotion), now)
 
     def stop(self, now: Instant) -> None:
-        """Stop as on SIGTERM; a second call kills the script that delays the exit."""
+        """Stop as on SIGTERM; on a second call, kill the script that delays the end."""
         if not self._member.shutdown:
             self._system.exit()
         elif self._stopping:
@@ -119,7 +120,10 @@ class CarppcapHost(Program):
         self._exit_if_finished()
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
-        """Tell the core if the lost frames may include adverts of a live master."""
+        """Tell the core that frames were lost.
+
+        It is told only if adverts of a live master may be among these frames.
+        """
         event = stall_news(lost_frames, due, now)
         if event is not None:
             self._performer.handle(event, now)

@@ -33,7 +33,7 @@ class System(Protocol):
         """The MAC address of the interface."""
 
     def wall(self, now: Instant) -> Instant:
-        """Return what the wall clock reads when the monotonic clock reads `now`.
+        """Return the reading of the wall clock when the monotonic clock reads `now`.
 
         It is in nanoseconds, and 0 at the start of the simulation.
         """
@@ -57,20 +57,21 @@ class System(Protocol):
         """
 
     def record(self, step: Step) -> None:
-        """Tell the observer of a step; its instants are of this host's clock."""
+        """Tell the observer of a step; its instants are those of this host's clock."""
 
     def reject(self, rejection: Rejection) -> None:
         """Tell the observer of a frame that was rejected."""
 
     def exit(self) -> None:
-        """End the program; the address stays configured if it is."""
+        """End the program; if the address is configured, it stays so."""
 
 
 class Program:
     """The program on a host that takes part in the election.
 
-    The host calls these methods; all instants are of its monotonic clock.  A subclass
-    does not override methods for events that do not concern its program.
+    The host calls these methods.  All instants are readings of its monotonic clock.  By
+    default a method does nothing, so a subclass does not override methods for events
+    that do not concern its program.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Program:
         """
 
     def wake(self, now: Instant) -> None:
-        """Do what is due at the deadline, which has been reached."""
+        """Do what is due now that the deadline has been reached."""
 
     def step_down(self, now: Instant) -> None:
         """Step down, as the administrator has asked."""
@@ -124,9 +125,9 @@ class Program:
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """Continue after the process was stopped.
 
-        The frames that waited meanwhile have been passed to `frame_arrived`.
-        `lost_frames` is True if there was no room for some frames.  `due` was the
-        deadline while the process was stopped.
+        Frames that arrived while it was stopped have already been passed to
+        `frame_arrived`.  `lost_frames` is True if there was no room to store some of
+        them.  `due` is the deadline that the program had while it was stopped, or None.
         """
 
     def _send(self, action: Sending) -> None:
@@ -152,7 +153,8 @@ class Program:
     def _next_counter(self) -> int:
         """Return the counter for the next advert.
 
-        It is the last counter sent or heard plus one, or random if none was heard yet.
+        It is random until a counter has been heard.  From then on it is the last
+        counter that was sent or heard, plus one.
         """
         if self._heard_counter is None:
             return self._dice.bits(64)

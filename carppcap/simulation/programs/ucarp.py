@@ -1,20 +1,21 @@
 """A simulated `ucarp` 1.5.2, with its weaknesses.
 
 The main loop is a generator that yields where ucarp waits: in `poll`, in `sleep`, or
-for a script.  The following was read in the source of ucarp and measured with its
-program:
+for a script.  The facts below were read in ucarp's source and measured on the program:
 
- * Frames are read late: libpcap delivers them once a second, counted from the start.
+ * Frames are read late: libpcap delivers them once a second, counted from the start of
+   the process.
  * ucarp checks its timers only when `poll` returns.  A backup calls `poll` with its
    advert interval as timeout.  It therefore notices a dead master at a multiple of that
    interval.
  * The timers use the wall clock, which can be set.
  * While a script runs, ucarp neither sends nor reads frames.  A new master waits for
    its up script; then it sends gratuitous ARP, and then its first advert.
- * If two masters have the same interval, the one with the lower address (`tie_break`)
-   stays master.  The other one sends a last advert before it yields.
+ * If two masters have the same interval, the one with the lower rank (`tie_break`)
+   stays master.
+ * A master that yields to another one first sends a last advert.
  * ucarp sends no farewell, but a backup takes over when it hears one.  On SIGUSR2 a
-   master runs the down script, waits for 3 s, and is then a usual backup.
+   master runs the down script, waits for 3 s, and is then a backup like any other.
  * Without a carrier ucarp sleeps for 10 s before it checks the carrier again.
 """
 
@@ -49,16 +50,16 @@ STEP_DOWN_SLEEP_NS = 3 * NS_PER_S
 REPEAT_ARP_AFTER = 2
 WAKES_LATE_NS_MIN = 100 * NS_PER_US
 WAKES_LATE_NS_MAX = 1_500 * NS_PER_US
-"""The limits of how late `poll` returns.
+"""The least and the most time between a timeout of `poll` and its return.
 
-If it returned exactly in time, the timers would not be due yet."""
+If `poll` returned exactly in time, the timers would not be due yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """What the process waits for.
 
-    It waits until the instant `until`, or for the end of a script if that is None.
+    It waits until the instant `until`, or, if that is None, for the end of a script.
     With `listens`, a frame or a signal ends the wait earlier.
     """
 
@@ -69,7 +70,7 @@ class Wait:
 _SCRIPT = Wait(None)
 
 Waiting: TypeAlias = Generator[Wait, None, None]
-"""A part of the program that yields its waits and is continued after each of them."""
+"""A generator for a part of the program, which yields a `Wait` and goes on after it."""
 
 
 class UcarpHost(Program):
@@ -100,7 +101,7 @@ class UcarpHost(Program):
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant at which the wait ends, or None if it ends with a script."""
+        """The instant at which the wait ends, or None if it ends when a script ends."""
         wait = self._wait
         if wait.listens and self._ring and wait.until is not None:
             return min(wait.until, self._ring[0][0])
@@ -179,10 +180,11 @@ class UcarpHost(Program):
                 self._tell(events.Tick(), self._advert())
 
     def _poll(self) -> Wait:
-        """Return the wait of ucarp's `poll`.
+        """Return the `Wait` for ucarp's `poll`.
 
-        Its timeout is the time to the next advert, or for a backup the advert interval,
-        in whole milliseconds.  A frame or a signal ends it early.
+        The timeout of a master is the time to its next advert, that of a backup is its
+        advert interval, in whole milliseconds.  A frame or a signal ends the wait
+        early.
         """
         wait_ns = self._config.interval_ns
         if self._advert_at is not None:
@@ -233,7 +235,7 @@ class UcarpHost(Program):
     def _master_down(self, cause: Cause, event: events.Event) -> Waiting:
         """Become master (`carp_master_down`): run the script, send ARP, send an advert.
 
-        The advert after that is due one interval after the beginning of the script.
+        The second advert is due one advert interval after the script began.
         """
         yield from self._become(State.MASTER, cause, event)
         actions = [AnnounceAddresses(), *self._advert()]
@@ -249,8 +251,8 @@ class UcarpHost(Program):
     ) -> Waiting:
         """Change the state and run the script (`carp_set_state`).
 
-        `last_words` are sent before.  A BACKUP sets its master-down timer when the
-        script has ended (`carp_setrun`).
+        `last_words` are actions that come first.  A new BACKUP sets its master-down
+        timer when the script has ended (`carp_setrun`).
         """
         changed = StateChanged(self._state, new, cause)
         is_neutral = cause is Cause.STARTUP and self._config.neutral
@@ -287,10 +289,10 @@ class UcarpHost(Program):
         return config.dead_ratio * config.advbase * NS_PER_S + skew_ns
 
     def _advert(self) -> list[Action]:
-        """Return the actions for an advert, and set when the next one is due.
+        """Return the actions that send an advert, and set when the next advert is due.
 
-        An announcement is among them some adverts after `_adverts_until_arp` was set
-        (`carp_send_ad`).
+        They include an announcement when `_adverts_until_arp` has been counted down to
+        0 (`carp_send_ad`).
         """
         config = self._config
         advert = SendAdvert(config.advbase, config.advskew, self._next_counter())
@@ -302,7 +304,10 @@ class UcarpHost(Program):
         return actions
 
     def _tell(self, event: events.Event, actions: list[Action]) -> None:
-        """Report a step, with the deadline converted to the monotonic clock."""
+        """Report a step.
+
+        Its deadline is converted from the wall clock to the monotonic clock.
+        """
         due = self._advert_at if self._state is State.MASTER else self._master_down_at
         if due is not None:
             due -= self._system.wall(self._monotonic) - self._monotonic

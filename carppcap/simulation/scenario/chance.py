@@ -11,7 +11,7 @@ _GAMMA = 0x9E3779B97F4A7C15
 
 
 class Dice:
-    """A source of random numbers, the same ones for the same seed."""
+    """A source of random numbers; the same seed gives the same numbers."""
 
     __slots__ = ("_state",)
 
@@ -19,10 +19,10 @@ class Dice:
         self._state = seed & _MASK
 
     def fork(self, name: str) -> "Dice":
-        """Return a source for `name`, whose numbers do not depend on those of this one.
+        """Return another source, for `name`, which is independent of this one.
 
-        Each host has its own, so that an additional host does not change the numbers of
-        the other hosts.
+        Each host has its own source, so that an additional host does not change the
+        random numbers of the other hosts.
         """
         # The seed is mixed before the name is added.  Otherwise one seed and name could
         # give the same numbers as another seed and name.
@@ -41,7 +41,7 @@ class Dice:
         return self.bits(16)
 
     def happens(self, chance: float) -> bool:
-        """True with the probability `chance`, which is 0 to 1."""
+        """Return True with the probability `chance`, which is 0 to 1."""
         return self.bits(53) < chance * (1 << 53)
 
     def up_to(self, interval_ns: Interval) -> Interval:
@@ -49,7 +49,7 @@ class Dice:
         return NS_PER_US * self.number(interval_ns // NS_PER_US)
 
     def number(self, most: int) -> int:
-        """Return a random number from 0 to `most`, which is less than 2**64."""
+        """Return a random integer from 0 to `most`; `most` is less than 2**64."""
         return self.bits(64) * (most + 1) >> 64
 
 

@@ -18,9 +18,10 @@
     at 20s start alpha
     '''
 
-`flags` are options of the daemon; those for scripts and files are ignored.  Defaults
-are vhid 7, a password, and the virtual address 10.9.0.254.  By default each host has
-another address, and the skews of the hosts are 0, 100, 200 and so on.
+`flags` are options of the daemon; those for scripts and files are ignored.  By default
+the vhid is 7, the password is fixed, the virtual address is 10.9.0.254, and each host
+has an address of its own.  The default skew of the first host is 0, of the second 100,
+of the third 200, and of all further hosts 254.
 """
 
 import re
@@ -91,8 +92,9 @@ def _second_password(text: str) -> bytes:
 def parse_script(text: str) -> parts.Script:
     """Return the script that `text` describes.
 
-    It is the duration, then remarks after commas, e.g. `200ms, exit 1, address first`;
-    or `none` for no script.  Raises `ConfigError` for any other text.
+    `text` is the duration, with remarks after commas, e.g. `200ms, exit 1, address
+    first`.  It may also be `none`, for no script.  Raises `ConfigError` for any other
+    text.
     """
     if text.strip() == "none":
         return parts.Script(exit_code=None)
@@ -117,7 +119,7 @@ _Table: TypeAlias = Mapping[str, Any]
 """A table of a TOML document."""
 
 _Fields: TypeAlias = Mapping[str, tuple[str, Callable[[str], Any]]]
-"""The keys that a table may have, each with its field and the parser of its value."""
+"""The keys that a table may have, each with a field name and the parser of a value."""
 
 _TOP: _Fields = {
     "title": ("title", str),
@@ -165,7 +167,11 @@ def parse_document(document: _Table, where: str) -> Scenario:
 
 
 def check(scenario: Scenario) -> None:
-    """Raise `ConfigError` if the story does not fit the duration or a kind of host."""
+    """Raise `ConfigError` if the story does not fit the duration or the kinds of hosts.
+
+    Each event must be able to begin before the end of the run, and the kind of host
+    must be able to do what the event asks of it.
+    """
     kinds = {member.name: member.kind for member in scenario.members}
     for scene in scenario.story:
         if scene.at.low_ns >= scenario.duration_ns:
@@ -315,10 +321,10 @@ def _table(document: _Table, key: str) -> _Table:
 def _fields(
     table: _Table, known: _Fields, others: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the parsed values of `table` by field, for the keys in `known`.
+    """Return the parsed values of the keys in `known`, keyed by field name.
 
-    The keys in `others` are allowed, too, but left out.  Raises `ConfigError` for any
-    other key and for a wrong value.
+    `table` may also have the keys in `others`, which are skipped.  Raises `ConfigError`
+    for any other key and for a wrong value.
     """
     fields = {}
     for key in table:

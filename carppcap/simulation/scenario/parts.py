@@ -1,6 +1,6 @@
 """The parts of a scenario: hosts, the medium between them, and the story.
 
-`document` and `story` make them from a file.
+The modules `document` and `story` make them from a scenario file.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ INTERFACE = "eth0"
 """The name of the interface of every simulated host."""
 
 ATTACKER = "attacker"
-"""The name of a station that hears every frame and is not a host of the group."""
+"""The name of the attacker, a station that hears all frames but is no host."""
 
 STORY = "story"
-"""The name that stands in place of a host's in transcript lines about the story."""
+"""The name that a transcript line about the story has instead of a host's name."""
 
 
 class Kind(Enum):
@@ -37,7 +37,7 @@ class Kind(Enum):
     def is_kernel(self) -> bool:
         """True for a kernel, which runs no scripts and has no process to stop or kill.
 
-        jcarp is simulated as a kernel, too.
+        True for jcarp, too, which is simulated like a kernel.
         """
         return self not in (Kind.CARPPCAP, Kind.UCARP)
 
@@ -54,13 +54,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A random length of time between two limits, chosen again in each run."""
+    """A range of times, from which each run draws one at random."""
 
     low_ns: Interval
     high_ns: Interval
 
     def draw(self, dice: Dice) -> Interval:
-        """Return a random time from the span, in whole microseconds above `low_ns`."""
+        """Return a random time from the range, in whole microseconds above `low_ns`."""
         return self.low_ns + dice.up_to(self.high_ns - self.low_ns)
 
 
@@ -69,11 +69,11 @@ AT_ONCE = Span(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """An up or a down script.
+    """An up or a down script, which adds or removes the virtual address.
 
-    If the exit code is 0, the script changes the address at its end.  With
-    `address_first` it does so at its start, whatever the exit code.  `exit_code` is
-    None if there is no script.
+    If `exit_code` is 0, the script does so at its end.  With `address_first` it does so
+    at its start, whatever the exit code is.  An `exit_code` of None means that there is
+    no script.
     """
 
     duration_ns: Interval = 5 * NS_PER_MS
@@ -86,8 +86,9 @@ class Member:
     """One host of the group.
 
     `shutdown`, `ignore_link_state` and `script_timeout_ns` have the meanings they have
-    in `Settings`.  The host starts at `start`, or only when the story starts it if that
-    is None.  Its clocks run too fast by `drift_ppm`.
+    in `Settings`.  The host starts at a random time in the span `start`.  If `start` is
+    None, it starts only when the story starts it.  Its clocks run too fast by
+    `drift_ppm`, in parts per million.
     """
 
     name: str
@@ -108,8 +109,8 @@ class Quality:
 
     `loss`, `duplicate`, `reorder` and `corrupt` are probabilities from 0 to 1.  Adverts
     of one family are lost with the additional probability `loss_ipv4` or `loss_ipv6`,
-    as if a switch filtered their group.  A frame is delayed by `delay_ns`, and at
-    random by up to `jitter_ns` more.
+    as if a switch filtered their multicast group.  A frame is delayed by `delay_ns`,
+    and at random by up to `jitter_ns` more.
     """
 
     loss: float = 0.0
@@ -140,10 +141,10 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A verb, done to each of the hosts in `names`.
+    """What the story does to each of the hosts in `names`.
 
-    `by` is the demotion to add, 1 to 255, for DEMOTE.  For STEP_CLOCK it is the
-    nanoseconds by which the clock is set forward; negative for back.
+    For the verb DEMOTE, `by` is the demotion to add, 1 to 255.  For STEP_CLOCK, `by` is
+    the nanoseconds by which the wall clock is set forward, or back if negative.
     """
 
     verb: Verb
@@ -170,7 +171,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Disturb:
-    """A disturbance of the medium: another value for one field of `Quality`."""
+    """A disturbance of the medium: a new value for one field of `Quality`."""
 
     field: str
     value: float | Interval
@@ -179,11 +180,11 @@ class Disturb:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """An attacker without the password sends adverts of `name` again.
+    """An attack: a station without the password sends adverts of the host `name` again.
 
-    It sends one every `every_ns`.  Without `forged`, it always sends the same advert,
-    the latest when the attack began.  With `forged`, it sends the latest advert of
-    `name` each time, with `forged` as advbase and advskew, which no digest covers.
+    It sends one every `every_ns`.  If `forged` is None, it repeats the advert that was
+    the latest when the attack began.  Otherwise it sends the latest advert of the host
+    each time, but with the advbase and advskew in `forged`, which no digest covers.
     """
 
     name: str
@@ -216,9 +217,9 @@ Its `names` are the hosts concerned; they are empty if it concerns the whole med
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A deed of the story, when it begins, and how long it lasts.
+    """An event of the story: what is done (`deed`), when, and for how long.
 
-    It is undone after `lasts_ns`, or never if that is None.
+    The deed is undone after `lasts_ns`, or never if `lasts_ns` is None.
     """
 
     at: Span
@@ -226,9 +227,9 @@ class Scene:
     lasts_ns: Interval | None = None
 
     def until(self, since: Instant, end: Instant) -> Instant | None:
-        """Return when the scene is over, or None if it is over at once.
+        """Return the instant at which the scene ends, or None for a momentary scene.
 
-        It began at `since`, and the run ends at `end`.
+        The scene began at `since`, and the run ends at `end`.
         """
         if self.lasts_ns is not None:
             return min(since + self.lasts_ns, end)
@@ -241,7 +242,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Everything that decides a run, except its seed."""
+    """Everything that determines a run, except its seed."""
 
     members: tuple[Member, ...]
     story: tuple[Scene, ...] = ()

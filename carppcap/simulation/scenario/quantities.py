@@ -1,7 +1,7 @@
-"""Parsers and formats for lengths of time and for shares in percent.
+"""Parsers and formatters for lengths of time and for shares in percent.
 
-The parsers raise a `ConfigError` that does not tell where the text stands; `located`
-adds that.
+The parsers raise a `ConfigError` that does not tell where the wrong text is.  `located`
+adds the place.
 """
 
 import re
@@ -27,9 +27,9 @@ _UNITS = {
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Turn an error of the block about a text into a `ConfigError`.
+    """Turn an error in the `with` block into a `ConfigError` that begins with `where`.
 
-    Its message begins with `where`, the place of the text.
+    `where` is the place of the text that is being parsed, e.g. a file and a line.
     """
     try:
         yield
@@ -38,9 +38,9 @@ def located(where: str) -> Iterator[None]:
 
 
 def parse_length(text: str) -> Interval:
-    """Return the nanoseconds of a length of time, e.g. `1.5s`, `200ms` or `2m`.
+    """Return in nanoseconds the length of time in `text`: `1.5s`, `200ms`, `2m` etc.
 
-    Raises `ConfigError` for more than ten years.
+    Raises `ConfigError` for any other text, and for more than ten years.
     """
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)(us|ms|s|m|h|d)", text, re.ASCII)
     length_ns = int(Decimal(match[1]) * _UNITS[match[2]]) if match else None
@@ -54,7 +54,7 @@ def parse_length(text: str) -> Interval:
 
 
 def parse_positive_length(text: str) -> Interval:
-    """Return the nanoseconds of a length of time.  Raises `ConfigError` if it is 0."""
+    """Return what `parse_length` returns, but raise `ConfigError` for 0, too."""
     length_ns = parse_length(text)
     if length_ns == 0:
         raise ConfigError("[{text}] must be more than 0", text=text)
@@ -62,7 +62,7 @@ def parse_positive_length(text: str) -> Interval:
 
 
 def parse_span(text: str) -> Span:
-    """Return the span of a text such as `10s..11s`, or of a single time: `10s`."""
+    """Return the span that `text` describes: `10s..11s`, or a single time: `10s`."""
     low, dots, high = text.partition("..")
     low_ns = parse_length(low)
     high_ns = parse_length(high) if dots else low_ns
@@ -72,7 +72,10 @@ def parse_span(text: str) -> Span:
 
 
 def parse_share(text: str) -> float:
-    """Return a share from 0 to 1, which is given in percent, e.g. `5%` or `0.1%`."""
+    """Return the share that `text` gives in percent, as a number from 0 to 1.
+
+    `text` is e.g. `5%` or `0.1%`; raises `ConfigError` if it is not a share.
+    """
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
     percent = float(match[1]) if match else -1.0
     if not 0 <= percent <= 100:
@@ -83,8 +86,8 @@ def parse_share(text: str) -> float:
 def format_length(length_ns: Interval) -> str:
     """Return the length as an integer with a unit, e.g. `-5s`.
 
-    The unit is the largest of s, ms and us that needs no fraction.  What is left over
-    of a microsecond is dropped.
+    The unit is the largest of s, ms and us that needs no fraction.  Fractions of a
+    microsecond are dropped.
     """
     sign = "-" if length_ns < 0 else ""
     whole = (unit for unit in ("s", "ms") if length_ns % _UNITS[unit] == 0)
@@ -93,5 +96,5 @@ def format_length(length_ns: Interval) -> str:
 
 
 def format_share(share: float) -> str:
-    """Return a share from 0 to 1 in percent, with as many digits as it needs."""
+    """Return `share`, a number from 0 to 1, as text in percent, e.g. `0.1%`."""
     return f"{100 * share:.10g}%"

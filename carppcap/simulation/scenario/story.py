@@ -18,7 +18,7 @@
     at 30s for 10s lose 100% of ipv6         adverts of one family
     at 30s for 10s delay 20ms                also jitter
     at 30s for 10s replay alpha every 1s     an attacker sends the same advert again
-    at 30s rewrite alpha to 0/1 every 1s     the latest, with advbase 0 and advskew 1
+    at 30s rewrite alpha to 0/1 every 1s     an attacker forges advbase 0, advskew 1
 
 `at 10s..11s` means a random time between the two, chosen again in each run.  Without
 `for` an event lasts until the end of the run.  `all` means all hosts.
@@ -66,7 +66,7 @@ _PHRASES = {
     "delay_ns": "delay {}",
     "jitter_ns": "jitter {}",
 }
-"""The phrase of the story that gives another value to a field of `Quality`."""
+"""The phrase of the story that sets a field of `Quality`, keyed by the field."""
 
 _MOMENTARY = (Verb.START, Verb.STEP_DOWN, Verb.PLUG, Verb.UNDEMOTE, Verb.STEP_CLOCK)
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
@@ -79,10 +79,10 @@ _ALLOWED = ", ".join(
 
 
 def parse_story(lines: Iterable[str], names: Sequence[str]) -> tuple[Scene, ...]:
-    """Return the scenes in `lines`, of which each has one sentence.
+    """Return the scenes in `lines`; each line contains one sentence, or none.
 
-    `#` begins a comment.  `names` are all hosts of the scenario.  Raises a
-    `ConfigError` that contains the number of the wrong line.
+    `#` begins a comment.  `names` are the names of all hosts.  Raises a `ConfigError`
+    that contains the number of the wrong line.
     """
     scenes = []
     for number, line in enumerate(lines, start=1):
@@ -94,7 +94,10 @@ def parse_story(lines: Iterable[str], names: Sequence[str]) -> tuple[Scene, ...]
 
 
 def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
-    """Return the scene that a sentence describes.  Raises `ConfigError`."""
+    """Return the scene that `sentence` describes; raise `ConfigError` if it is wrong.
+
+    `names` are the names of all hosts.
+    """
     reader = _Reader(re.findall(r"[^\s,]+", sentence), sentence, names)
     reader.expect("at")
     at = parse_span(reader.word())
@@ -121,13 +124,13 @@ def parse_scene(sentence: str, names: Sequence[str]) -> Scene:
 
 
 def format_scene(scene: Scene) -> str:
-    """Return the sentence of a scene, without the `at` and its time."""
+    """Return the sentence that describes `scene`, without its beginning, `at TIME`."""
     lasts = "" if scene.lasts_ns is None else f"for {format_length(scene.lasts_ns)} "
     return lasts + format_deed(scene.deed)
 
 
 def format_deed(deed: Deed) -> str:
-    """Return the part of the sentence that says what is done."""
+    """Return the words for `deed` in a sentence of the story, e.g. `crash alpha`."""
     match deed:
         case Order(verb, names, by):
             amount = f"{by}" if verb is Verb.DEMOTE else format_length(by)
@@ -172,7 +175,7 @@ class _Reader:
         return self.words.pop(0)
 
     def skip(self, *expected: str) -> bool:
-        """True if the next word is one of `expected`; it is then removed."""
+        """True if the next word is one of `expected`; that word is then removed."""
         if self.peek() not in expected:
             return False
         self.words.pop(0)
@@ -193,10 +196,10 @@ class _Reader:
         )
 
     def numbers(self, pattern: str, least: int, allowed: str) -> list[int]:
-        """Return the numbers in the next word, which match the groups of `pattern`.
+        """Return the numbers in the next word: the groups that `pattern` matches there.
 
-        Raises a `ConfigError` that mentions `allowed` unless each number is `least` to
-        255.
+        Raises a `ConfigError` that mentions `allowed` unless the word matches and each
+        number is `least` to 255.
         """
         match = re.fullmatch(pattern, self.peek(), re.ASCII)
         numbers = [int(number) for number in match.groups()] if match else []
@@ -216,7 +219,10 @@ class _Reader:
         return name
 
     def hosts(self, *until: str) -> tuple[str, ...]:
-        """Return one or more hosts, up to one of the words in `until` or to the end."""
+        """Return the hosts that the next words name; `all` stands for all hosts.
+
+        A list of names ends before a word in `until`, or at the end of the sentence.
+        """
         if self.skip(ALL):
             return tuple(self.names)
         hosts = [self.host()]
