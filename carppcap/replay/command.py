@@ -34,11 +34,13 @@ REPLAY_OPTIONS = (
     Option("", "write", "write", plain_text, "FILE", N_("store the frames that would have been sent in FILE, a .pcap"), ucarp=False),
     Option("", "vlan", "vlan", parse_vlan, "ID", N_("the VLAN to replay: 1 to 4094, OUTER.INNER, or untagged"), ucarp=False),
 )  # fmt: skip
-"""The options of a replay that the daemon does not have."""
+"""The options that a replay has and the daemon does not."""
 
 LOSES_TIES = IPv4Address("255.255.255.255")
 LOSES_TIES6 = IPv6Address((1 << 128) - 1)
-"""Our address if there is no --srcip: no host can have it, and it loses every tie."""
+"""Our source address of each family if there is no --srcip.
+
+No host can have these addresses, and they lose every tie."""
 
 _IGNORED = frozenset(
     """
@@ -46,10 +48,10 @@ _IGNORED = frozenset(
     script_timeout_ns pidfile no_farewell version
     """.split()
 )
-"""Settings of the daemon that do not affect a replay; --help does not show them."""
+"""Fields of `Settings` that do not affect a replay; its --help leaves them out."""
 
 PROGRESS_BYTES_MIN = 4 * 1024 * 1024
-"""The least size of a file for which a progress bar is shown."""
+"""The size in bytes of the smallest file for which a progress bar is shown."""
 
 _RECORD_HEADER_LENGTH = 16
 
@@ -57,8 +59,8 @@ _RECORD_HEADER_LENGTH = 16
 def replay(arguments: Sequence[str]) -> int:
     """Run `carppcap replay` with `arguments`; return its exit status.
 
-    Raises `ConfigError` if they are wrong.  Raises `LinkError` if the file cannot be
-    read to its end; what could be read is reported first.
+    Raises `ConfigError` if the arguments are wrong.  Raises `LinkError` if the file
+    cannot be read to its end, but first reports on the part that could be read.
     """
     rows = (*REPLAY_OPTIONS, *OPTIONS)
     values, words = parse_values(arguments, rows)
@@ -118,13 +120,15 @@ def _replay(
 def _group(
     settings: Settings, path: str, vlan: Vlan | None
 ) -> tuple[int, Family, Vlan]:
-    """Return the vhid, the family and the VLAN for the replay.
+    """Return the vhid, the address family and the VLAN to replay.
 
-    They are those of the first advert in the file that has the vhid of --vhid and the
-    VLAN of --vlan, as far as these are given.  `vlan` is the value of --vlan, or None.
-    The family is used only if no address in the options tells it.  Without --vhid,
-    raises `LinkError` if there is no such advert, and `ConfigError` for a pipe, which
-    cannot be read twice.
+    They are those of the first advert in the file that matches --vhid and --vlan, if
+    these are given.  `vlan` is the value of --vlan, or None.  The family matters only
+    if the options contain no address.
+
+    With --vhid, but no such advert, return this vhid, IPv4, and --vlan or no VLAN.
+    Without --vhid, raises `LinkError` if there is no such advert, and `ConfigError` for
+    a pipe, which cannot be read twice.
     """
     vhid = settings.vhid
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
@@ -151,8 +155,9 @@ def _first_advert(
 ) -> tuple[int, Family, Vlan] | None:
     """Return vhid, family and VLAN of the first advert with this `vhid` and `vlan`.
 
-    None as an argument stands for any.  Return None if there is no such advert.  Raises
-    `LinkError` if the file cannot be read, or is damaged before the first such advert.
+    If `vhid` or `vlan` is None, any value matches.  Return None if there is no such
+    advert.  Raises `LinkError` if the file cannot be read, or is damaged before the
+    first such advert.
     """
     capture = FileCapture(path)
     while frames := capture.read():
@@ -203,10 +208,10 @@ def _say_guesses(report: Report, settings: Settings, config: VirtualHostConfig) 
 
 
 class _Progress:
-    """A capture file with a progress bar for reading it.
+    """Reads a capture file, and shows a progress bar while it does.
 
     There is no bar if tqdm is not installed, if standard error is no terminal, or if
-    the file is short.
+    the file is smaller than `PROGRESS_BYTES_MIN`.
     """
 
     def __init__(self, capture: FileCapture, path: str) -> None:
@@ -224,7 +229,7 @@ class _Progress:
         return frames
 
     def write(self, line: str) -> None:
-        """Print `line` above the bar."""
+        """Print `line`, above the bar if there is one."""
         if self._bar is not None and sys.stdout.isatty():
             self._bar.clear()
         print(line)

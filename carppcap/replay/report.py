@@ -3,20 +3,22 @@
 Both have the same content in this order: notes on settings that were guessed, steps and
 rejections, a summary with the senders, and notes on options that do not fit.
 
-A line of JSON is one object.  Its `kind` tells which other keys it has:
+Each line of JSON is one object.  Its `kind` tells which other keys it has:
 
     note       text
-    step       at_ns, interface, vhid, event, state, actions, next_ns; with a change of
-               state also old_state and cause; for an advert also source, advbase,
-               advskew, demotion, counter, verified; with a finding of the replay guard
-               about the advert also remark
+    step       at_ns, interface, vhid, event, state, actions, next_ns
+               if the state changes, also: old_state, cause
+               for an advert, also: source, advbase, advskew, demotion, counter,
+               verified
+               if the replay guard remarks on the advert, also: remark
     rejection  at_ns, reason, source, vhid
     summary    at_ns, interface, vhid, families, state, next_ns, frames, accepted,
                rejected, remarks, transitions, senders; each sender has source, vhid,
                accepted, verified, rejected, advbase, advskew, demotion
 
-Instants are nanoseconds since the first frame.  Unknown values are null.  `families`
-lists the address families in which the host would send adverts, as 4 and 6.
+Instants are nanoseconds since the first frame.  `next_ns` is the next deadline of the
+virtual host.  Unknown values are null.  `families` lists the address families in which
+the host would send adverts, as 4 and 6.
 """
 
 import json
@@ -51,7 +53,7 @@ class Report:
             self._write(f"note: {text}")
 
     def write_step(self, step: Step) -> None:
-        """Write a step, as a rejection if the replay guard refused an advert."""
+        """Write a step, or a rejection if the replay guard refused the advert."""
         if self._as_json:
             self._write_record(step_record(step))
         else:
@@ -65,7 +67,7 @@ class Report:
             self._write(format_rejection(rejection, at))
 
     def write_summary(self, at: Instant, group: Group, statistics: Statistics) -> None:
-        """Write the state of `group` at the end, which is `at`, and the counts."""
+        """Write the summary: the counts, and the state of `group` at `at`, the end."""
         if self._as_json:
             self._write_record(_summary_record(at, group, statistics))
         else:
@@ -145,7 +147,10 @@ def _format_counts(counts: dict[str, int]) -> str:
 
 
 def _reasons(rejected: Counter[RejectReason]) -> dict[str, int]:
-    """Return the counts by name of the reason, in the order of the checks."""
+    """Return the number of rejections for each reason, keyed by the reason's name.
+
+    The order is that of the checks.  Reasons that did not occur are left out.
+    """
     return {r.value: rejected[r] for r in RejectReason if rejected[r]}
 
 

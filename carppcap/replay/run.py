@@ -2,10 +2,11 @@
 
     file ──> decode ──> node ──> actions ──> report, file
 
-The clock is made of the time stamps of the frames: the first frame is at instant 0.
-Between two frames the clock goes from one deadline of the virtual host to the next.  A
-frame at instant t is handled before a deadline at t and after every earlier deadline.
-No script is run and no frame is sent; all actions succeed at once.
+The time stamps of the frames drive the clock: the first frame is at instant 0.  Between
+two frames, the clock goes from one deadline of the virtual host to the next.  A frame
+at instant t is handled before a deadline at t and after every earlier deadline.
+
+No script is run and no frame is sent.  Every action counts as successful at once.
 """
 
 from collections.abc import Iterable
@@ -39,7 +40,9 @@ from carppcap.wire.decode import (
 )
 
 TICKS_PER_GAP_MAX = 1_000_000
-"""The most advert intervals between two frames; with more, a time stamp is wrong."""
+"""The longest gap between two frames, in advert intervals.
+
+A longer gap means that a time stamp is wrong."""
 
 
 class FrameSource(Protocol):
@@ -54,10 +57,10 @@ class FrameSource(Protocol):
 class Replay:
     """Replays a capture to one virtual host.
 
-    `injector` is given the frames that the host would have sent, with time stamps that
-    continue those of the capture.  Only frames of the VLAN `vlan` are replayed; others
-    advance the clock.  With `verbose`, steps without any visible effect are reported,
-    too (see `is_quiet`).
+    `injector`, if there is one, is given the frames that the host would have sent.
+    Their time stamps are by the clock of the capture.  Only frames of the VLAN `vlan`
+    are replayed; all other frames only advance the clock.  With `verbose`, steps
+    without any visible effect are reported, too (see `is_quiet`).
     """
 
     def __init__(
@@ -116,7 +119,8 @@ class Replay:
     def _pass_time(self, until: Instant) -> None:
         """Let the virtual host act at every deadline before `until`.
 
-        Raises `LinkError` if the time until then is too long to be true.
+        Raises `LinkError` if `until` is more than `TICKS_PER_GAP_MAX` advert intervals
+        away.
         """
         gap_ns = until - self._now
         if gap_ns > TICKS_PER_GAP_MAX * self._group.interval_ns:
@@ -173,11 +177,11 @@ class Replay:
         self.statistics.count_step(step)
 
     def acquire(self, step: Step) -> Iterable[events.Event]:
-        """Return the event that the addresses were acquired."""
+        """Return the event that reports the addresses as acquired."""
         return (events.AddressesAcquired(ok=True),)
 
     def release(self, step: Step) -> Iterable[events.Event]:
-        """Return the event that the addresses were released."""
+        """Return the event that reports the addresses as released."""
         return (events.AddressesReleased(ok=True),)
 
 

@@ -1,6 +1,6 @@
-"""The counts of a replay by sender, and the options that do not fit the capture.
+"""Counts what a replay finds, by sender, and tells which options do not fit.
 
-Their memory is bounded, however long the capture is.
+The memory that this needs is bounded, however long the capture is.
 """
 
 from collections import Counter
@@ -19,19 +19,22 @@ from carppcap.wire.decode import Announcement, Datagram
 
 SENDERS_MAX = 256
 ANNOUNCED_MAX = 256
-"""The most senders and announcements to keep: forged ones could fill the memory."""
+"""The most senders, and the most announcements, that are stored.
+
+Without a limit, forged ones could fill the memory."""
 
 _TELLING = (RejectReason.BADAUTH, RejectReason.BADVHID, RejectReason.WRONG_GROUP)
-"""Reasons for rejections that a wrong option of the replay may cause."""
+"""The reasons for a rejection that a wrong option of the replay may cause."""
 
 
 @dataclass(slots=True)
 class Sender:
     """The counts for the adverts from one address with one vhid.
 
-    `verified` is False if adverts were accepted whose digest could not be checked.
-    `rank` is advbase, advskew and demotion of the last accepted advert.  `sample` is
-    the first datagram that may show that an option is wrong (see `explain`).
+    `verified` is False if any advert was accepted although its digest could not be
+    checked.  `rank` is advbase, advskew and demotion of the last accepted advert.
+    `sample` is the first datagram that may show that an option is wrong (see
+    `explain`).
     """
 
     source: Address
@@ -44,7 +47,10 @@ class Sender:
 
 
 class Statistics:
-    """The counts of a replay.  The reader of the capture counts `frames` itself."""
+    """The counts of a replay.
+
+    The reader of the capture increases `frames`; the methods increase all other counts.
+    """
 
     def __init__(self) -> None:
         self.frames = 0
@@ -57,17 +63,17 @@ class Statistics:
 
     @property
     def senders(self) -> list[Sender]:
-        """The senders that are kept, sorted by address and vhid."""
+        """The senders with counts of their own, sorted by address and vhid."""
         order = sorted(self._senders, key=lambda key: (*key[:2], key[2] or 0))
         return [self._senders[key] for key in order]
 
     @property
     def accepted(self) -> int:
-        """The number of accepted adverts, also those of senders that are not kept."""
+        """The number of accepted adverts, also from senders beyond `SENDERS_MAX`."""
         return sum(s.accepted for s in (self._others, *self._senders.values()))
 
     def count_step(self, step: Step) -> None:
-        """Count the change of state, the refused advert or the finding of `step`."""
+        """Count what `step` contains: a change of state, a refusal or a finding."""
         self.transitions += step.change is not None
         if step.refusal is not None:
             self._count_rejection(step.refusal)
@@ -92,7 +98,7 @@ class Statistics:
             sender.sample = sender.sample or rejection.datagram
 
     def note_announcement(self, announcement: Announcement) -> None:
-        """Remember an announcement, for `explain`."""
+        """Store an announcement for use by `explain`."""
         if len(self.announced) < ANNOUNCED_MAX:
             self.announced[announcement] = None
 
@@ -117,8 +123,9 @@ class Statistics:
 def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
     """Return sentences about options that do not fit the capture.
 
-    `config` is the configuration of the replay, with one exception: it has the key if
-    there was a password, even if digests could not be checked without an address.
+    `config` is the configuration of the replay, with the key if a password was given.
+    (The replay itself has no key if there is no --addr: a digest cannot be checked
+    without the addresses that it covers.)
     """
     senders = statistics.senders
     # Once a verified advert of a sender was accepted, the options fit that sender, and
@@ -141,9 +148,10 @@ def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
 def _explain_sender(
     config: VirtualHostConfig, sender: Sender, sample: Datagram, statistics: Statistics
 ) -> str:
-    """Return a sentence on why `sample` does not fit the options.
+    """Return a sentence that says why `sample` does not fit the options.
 
-    Return an empty string if nothing can be said about it.
+    `sample` is a datagram from `sender`.  Return an empty string if nothing can be
+    said.
     """
     advert = header.decode(sample.payload)
     assert advert is not None  # a shorter one is BADLEN, of which no sample is kept
@@ -178,7 +186,11 @@ def _explain_sender(
 
 
 def _other_way(config: VirtualHostConfig, sample: Datagram) -> str:
-    """Return how adverts are sent that fit vhid, password and addresses."""
+    """Return the end of a sentence: how the sender of `sample` sends its adverts.
+
+    They fit our vhid, password and addresses, but come over another family or go to
+    another destination.
+    """
     family = Family.of(sample.source)
     if family not in config.families:
         return f"come over IPv{family.value}, of which there is no --addr"

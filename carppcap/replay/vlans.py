@@ -1,4 +1,4 @@
-"""The VLANs of a capture file: one of them is replayed, and a note names the others."""
+"""The VLANs of a capture file: one is replayed, and a note names those with adverts."""
 
 from carppcap.errors import ConfigError
 from carppcap.wire.decode import UNTAGGED, Datagram, LinkType, Vlan, decode, untag
@@ -12,7 +12,7 @@ _UNTAGGED_NAME = "untagged"
 
 
 def parse_vlan(text: str, what: str) -> Vlan:
-    """Return the VLAN that `text` names, e.g. `10`, or `10.20` for an outer tag of 10.
+    """Return the VLAN that `text` names, e.g. `10`, or `10.20` for tag 20 in tag 10.
 
     `0` and `untagged` stand for frames without a VLAN.  Raises `ConfigError` for any
     other text; `what` is the name of the option.
@@ -34,19 +34,19 @@ def parse_vlan(text: str, what: str) -> Vlan:
 
 
 def vlan_name(vlan: Vlan) -> str:
-    """Return the text for which `parse_vlan` returns `vlan`."""
+    """Return the name of `vlan` as `parse_vlan` reads it, e.g. `10.20`."""
     return ".".join(map(str, vlan)) or _UNTAGGED_NAME
 
 
 class VlanFilter:
-    """Passes the frames of one VLAN, and remembers all VLANs that contain adverts."""
+    """Passes the frames of one VLAN, and records which VLANs contain adverts."""
 
     def __init__(self, vlan: Vlan) -> None:
         self._vlan = vlan
         self._seen = set[Vlan]()
 
     def take(self, frame: bytes, link_type: LinkType) -> bytes | None:
-        """Return `frame` without its tags, or None if another VLAN is replayed."""
+        """Return `frame` without its VLAN tags, or None if its VLAN is not replayed."""
         vlan, frame = untag(frame, link_type) or (None, frame)
         if vlan is None:
             return None
@@ -58,7 +58,7 @@ class VlanFilter:
     def note(self) -> str:
         """Return a sentence about the VLANs of the file.
 
-        Return an empty string if adverts are untagged and untagged frames are replayed.
+        Return an empty string if no advert has a tag and untagged frames are replayed.
         """
         if self._seen | {self._vlan} == {UNTAGGED}:
             return ""
