@@ -1,1 +1,1 @@
-"""The command line, as a table."""
+"""The daemon's command line: its options, their values, and the settings they give."""

@@ -1,7 +1,7 @@
-"""The parser of command lines, which reads words as ucarp's getopt_long(3) does.
+"""The parser of command lines.  It follows getopt_long(3), as ucarp does.
 
-Each value is checked here by itself.  Whether the values fit together is checked when a
-virtual host is made of them (`Settings.virtual_host`).
+The parser checks each value by itself.  `Settings.virtual_host` checks whether the
+values fit together.
 """
 
 from collections import deque
@@ -16,16 +16,16 @@ from carppcap.options.table import OPTIONS, Option
 Given = tuple[Option, str, str]
 """An option that was given: its row in the table, its name, and the text of its value.
 
-The name is the one that was given, of the two that an option may have (-s, --srcip).
-"""
+An option may have two names.  This is the one that the user chose, e.g. `-s` or
+`--srcip`, without abbreviation."""
 
 
 def parse(arguments: Sequence[str]) -> tuple[Settings, list[str]]:
     """Return the settings that `arguments` give, and the words that are not options.
 
-    Options may be bundled, abbreviated and mixed with other words, as for
-    getopt_long(3).  If two options contradict each other, the last one counts.  Raises
-    `ConfigError`.
+    Short options may be bundled, long ones abbreviated, and options may stand between
+    other words, as for getopt_long(3).  If two options contradict each other, the last
+    one counts.  Raises `ConfigError` for a wrong option or value.
     """
     values, words = parse_values(arguments, OPTIONS)
     return Settings(**values), words
@@ -36,8 +36,8 @@ def parse_values(
 ) -> tuple[dict[str, Any], list[str]]:
     """Parse `arguments` by the options in `rows`.
 
-    Return the values by field (`Option.field`), and the words that are not options.
-    Raises `ConfigError`.
+    Return the values, keyed by `Option.field`, and the words that are not options.
+    Raises `ConfigError` for a wrong option or value.
     """
     given, words = split(arguments, rows)
     values: dict[str, Any] = {}
@@ -47,10 +47,11 @@ def parse_values(
 
 
 def _put(values: dict[str, Any], field: str, value: Any) -> None:
-    """Put the next value of an option into `values`.
+    """Store the value of an option in `values`, as `field`.
 
-    It replaces an earlier value of `field`, except that addresses and peers are added
-    to the earlier ones.
+    It replaces an earlier value, but addresses and peers are added to the earlier ones.
+    An IPv6 source address has a field of its own.  A password replaces a password file,
+    and a password file replaces a password.
     """
     if field == "addresses":
         value = merge_virtual_addresses(values.get(field, ()), value)
@@ -68,7 +69,7 @@ def _put(values: dict[str, Any], field: str, value: Any) -> None:
 def passwords(
     arguments: Sequence[str], rows: Sequence[Option] = OPTIONS
 ) -> list[bytes]:
-    """Return every password in `arguments`, even if a later option replaces it.
+    """Return every password in `arguments`, even one that a later option replaces.
 
     Raises `ConfigError` as `split` does.
     """

@@ -1,7 +1,8 @@
 """Parsers for the values of options, one for each kind of value.
 
-A parser takes the text of the value and the name by which the option was given.  It
-raises a `ConfigError`, which contains that name.  No parser opens a file.
+A parser takes `text`, the value as it was given, and `what`, the name of the option.
+If the value is wrong, it raises a `ConfigError` that contains the name.  No parser
+opens a file.
 """
 
 import re
@@ -29,9 +30,10 @@ NO_SYSLOG = "none"
 
 
 class VirtualAddress(NamedTuple):
-    """An address that a group shares, and the length of its prefix.
+    """An address that a group shares, and its prefix length.
 
-    The length is 0..32 for IPv4 and 0..128 for IPv6, or None if it was not given.
+    The prefix length is 0..32 for IPv4 and 0..128 for IPv6, or None if it was not
+    given.
     """
 
     address: Address
@@ -42,7 +44,7 @@ class VirtualAddress(NamedTuple):
 
 
 def parse_number(text: str, what: str, low: int, high: int) -> int:
-    """Return a whole number, read as strtol(3) does with base 0, e.g. `010` as 8.
+    """Return the whole number in `text`, read as by strtol(3) with base 0: `010` is 8.
 
     Raises `ConfigError` unless the whole of `text` is a number from `low` to `high`.
     """
@@ -60,7 +62,8 @@ def parse_number(text: str, what: str, low: int, high: int) -> int:
 def parse_password(password: bytes) -> bytes:
     """Return `password` unchanged.
 
-    Raises `ConfigError` if BSD kernels or ucarp could not use it.
+    BSD kernels and ucarp can use 1 to 19 bytes without a zero byte.  Raises
+    `ConfigError` for an empty password, and `PasswordError` for any other unusable one.
     """
     if not password:
         raise ConfigError("You must supply a password (allowed: 1 to 19 bytes)")
@@ -74,10 +77,11 @@ def parse_password(password: bytes) -> bytes:
 
 
 def parse_address(text: str, what: str) -> Address:
-    """Return an IPv4 or IPv6 address.
+    """Return the IPv4 or IPv6 address in `text`.
 
-    Raises `ConfigError` also for an IPv4-mapped IPv6 address, which no datagram has,
-    and for an address with a zone (`%eth0`): the interface is an option of its own.
+    Raises `ConfigError` for any other text.  Raises it also for an IPv4-mapped IPv6
+    address, which no datagram has, and for an address with a zone (`fe80::1%eth0`),
+    because another option names the interface.
     """
     try:
         return IPv4Address(text)
@@ -98,7 +102,7 @@ def parse_address(text: str, what: str) -> Address:
 
 
 def parse_source(text: str, what: str) -> Address:
-    """Return an address of this host.
+    """Return the address in `text`, from which this host is to send adverts.
 
     Any IPv4 address is allowed, as with ucarp.  An IPv6 address must be one that a host
     can have on a network (`is_host`).
@@ -108,7 +112,10 @@ def parse_source(text: str, what: str) -> Address:
 
 
 def parse_peers(text: str, what: str) -> tuple[Address, ...]:
-    """Return the addresses of other hosts, which commas separate in `text`."""
+    """Return the addresses in `text`, a comma-separated list of other hosts.
+
+    Raises `ConfigError` for an address that no host can have on a network (`is_host`).
+    """
     return tuple(
         _checked_host(parse_address(part, what), what) for part in text.split(",")
     )
@@ -124,7 +131,7 @@ def _checked_host(address: Address, what: str) -> Address:
 
 
 def parse_virtual_addresses(text: str, what: str) -> tuple[VirtualAddress, ...]:
-    """Return the virtual addresses in `text`, which commas separate.
+    """Return the virtual addresses in `text`, a comma-separated list.
 
     Each may have the length of its prefix, e.g. `10.1.1.252/24`.
     """
@@ -144,7 +151,10 @@ def _virtual_address(text: str, what: str) -> VirtualAddress:
 
 
 def is_host(address: Address) -> bool:
-    """True if a host can have `address` on a network, so that others can send to it."""
+    """True if a host can have `address` on a network and can be reached there.
+
+    False for a multicast, unspecified or loopback address, and for 255.255.255.255.
+    """
     return not (
         address.is_multicast
         or address.is_unspecified
@@ -156,11 +166,11 @@ def is_host(address: Address) -> bool:
 def merge_virtual_addresses(
     known: tuple[VirtualAddress, ...], more: tuple[VirtualAddress, ...]
 ) -> tuple[VirtualAddress, ...]:
-    """Return `known` and then `more`, with each address once.
+    """Return the addresses in `known` and those in `more`, each of them once.
 
-    Raises `ConfigError` for an address with two different prefixes, and for addresses
-    that hosts cannot share on a network.  A single IPv4 address without a prefix is not
-    checked, because ucarp accepts any.
+    Raises `ConfigError` for an address with two different prefix lengths, and for an
+    address that no host can have on a network (`is_host`).  A single IPv4 address
+    without a prefix length may be any address, because ucarp accepts any.
     """
     merged = {virtual.address: virtual for virtual in known}
     for virtual in more:
@@ -187,9 +197,9 @@ def merge_virtual_addresses(
 
 
 def parse_mac(text: str, what: str) -> bytes:
-    """Return a MAC, written as any `ifconfig` shows it: with colons or hyphens.
+    """Return the MAC in `text`: six hexadecimal numbers with colons or hyphens between.
 
-    Raises `ConfigError` for a multicast MAC and for one that is all zeros.
+    Raises `ConfigError` for any other text, a multicast MAC, or a MAC of zeros.
     """
     mac = b""
     if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text, re.ASCII):
@@ -210,7 +220,7 @@ def number(low: int, high: int) -> Callable[[str, str], int]:
 
 
 def choice(choices: type[Enum]) -> Callable[[str, str], Enum]:
-    """Return a parser for the values of `choices`, in upper or lower case."""
+    """Return a parser for a value of the enum `choices`, in upper or lower case."""
 
     def parse(text: str, what: str) -> Enum:
         try:
@@ -231,22 +241,22 @@ def plain_text(text: str, what: str) -> str:
 
 
 def any_text(text: str, what: str) -> str:
-    """Return `text` unchanged, whatever it is."""
+    """Return `text` unchanged, even if it is empty."""
     return text
 
 
 def password(text: str, what: str) -> bytes:
-    """Return the password as the bytes that were typed.
+    """Return the password in `text` as bytes, exactly as they were typed.
 
-    Raises `ConfigError` if BSD kernels or ucarp could not use it.
+    Raises `ConfigError` unless there are 1 to 19 bytes and no zero byte.
     """
     return parse_password(encode(text))
 
 
 def encode(text: str) -> bytes:
-    """Return the bytes from which Python decoded an argument of the process.
+    """Return the bytes from which Python decoded `text`, an argument of the process.
 
-    They need not be UTF-8.
+    The bytes need not be UTF-8.
     """
     return text.encode("utf-8", "surrogateescape")
 
@@ -257,7 +267,7 @@ def decode(typed: bytes) -> str:
 
 
 def facility(text: str, what: str) -> str:
-    """Return the name of a facility of syslog, or `NO_SYSLOG`."""
+    """Return the syslog facility in `text`, in lower case, or `NO_SYSLOG`."""
     name = text.lower()
     if name != NO_SYSLOG and name not in FACILITIES:
         raise ConfigError(
@@ -269,8 +279,8 @@ def facility(text: str, what: str) -> str:
 
 
 def seconds(text: str, what: str) -> Interval:
-    """Return nanoseconds for a number of seconds from 0 to 86400.
+    """Return in nanoseconds what `text` gives in whole seconds, 0 to 86400.
 
-    What 0 means depends on the option.
+    The meaning of 0 depends on the option.
     """
     return parse_number(text, what, 0, SECONDS_MAX) * NS_PER_S

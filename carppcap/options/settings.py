@@ -15,7 +15,7 @@ from carppcap.wire.auth import Key
 class Settings(GroupSettings):
     """All settings of a command line.
 
-    Those that were not given have their defaults, which may be None or empty.  The
+    A setting that was not given has its default, which may be None or empty.  The
     fields of `GroupSettings` are those that a virtual host uses unchanged.  A script
     that runs longer than `script_timeout_ns` is killed; 0 means that there is no limit.
     """
@@ -45,14 +45,14 @@ class Settings(GroupSettings):
 
     @property
     def vips(self) -> tuple[Address, ...]:
-        """The virtual addresses without their prefixes."""
+        """The virtual addresses without their prefix lengths."""
         return tuple(virtual.address for virtual in self.addresses)
 
     @property
     def prefixes(self) -> tuple[int | None, ...]:
-        """The prefix length of each virtual address, None where it was not given.
+        """The prefix length of each virtual address, or None where none was given.
 
-        Empty if none was given, as in `VirtualHostConfig.prefixes`.
+        The tuple is empty if no address has a prefix length.
         """
         lengths = tuple(virtual.prefix for virtual in self.addresses)
         return () if set(lengths) == {None} else lengths
@@ -66,7 +66,7 @@ class Settings(GroupSettings):
         """Return the virtual host on `interface` that these settings describe.
 
         Raises `ConfigError` if settings are missing or do not fit together.  Missing
-        ones are reported in the order and in the words of ucarp.
+        settings are reported in the order and in the words of ucarp.
         """
         if self.vhid is None:
             raise ConfigError("You must supply a valid virtual host id (--vhid, 1-255)")
@@ -90,10 +90,10 @@ class Settings(GroupSettings):
         return host
 
     def host(self, *, vhid: int, **values: Any) -> VirtualHostConfig:
-        """Return a virtual host with these settings, some replaced by `values`.
+        """Return a virtual host made of these settings and of `values`.
 
-        `values` are fields of `VirtualHostConfig`.  Raises `ConfigError` if settings do
-        not fit together.
+        `values` are fields of `VirtualHostConfig`, and take precedence over the
+        settings.  Raises `ConfigError` if settings do not fit together.
         """
         shared = {field.name: getattr(self, field.name) for field in _SHARED}
         # OpenBSD signs its MAC only if it is not the usual one
@@ -112,10 +112,10 @@ class Settings(GroupSettings):
     def _usual_source_mac(self) -> SourceMac:
         """Return the default source MAC of adverts.
 
-        With --peer it is that of the interface, because networks without multicast may
-        drop frames from any other MAC.  With --vmac it is the virtual MAC of the
-        addresses, so that adverts teach switches where that MAC is.  Otherwise it is
-        the one that ucarp uses.
+        With --peer it is the interface's own MAC, because networks without multicast
+        may drop frames from any other.  Otherwise, with --vmac, it is the virtual MAC
+        that the addresses have, so that adverts teach switches where that MAC is.
+        Without either option it is the MAC that ucarp uses.
         """
         if self.peers:
             return SourceMac.REAL
@@ -124,8 +124,8 @@ class Settings(GroupSettings):
     def _check_peers(self, families: set[Family]) -> None:
         """Raise `ConfigError` if --peer contradicts other settings.
 
-        `families` are those of the virtual addresses; each must have a peer, and each
-        peer must be of one of them.
+        `families` are the address families of the virtual addresses.  Each of them must
+        have a peer, and no peer may be of another family.
         """
         if not self.peers:
             return

@@ -25,8 +25,9 @@ class Option(NamedTuple):
 
     `field` is the field of `Settings` that the option sets.  `parse` is the parser of
     its value, or None for an option without a value.  `help` is its text in --help and
-    in the man page, and `detail` is more text for the man page alone.  `ucarp` is True
-    if ucarp has this option, too: abbreviations then mean it rather than one of ours.
+    in the man page; `detail` is further text that only the man page has.  `ucarp` is
+    True if ucarp has the option, too.  If an abbreviation fits an option of ucarp and
+    one that only carppcap has, it means the option of ucarp.
     """
 
     short: str
