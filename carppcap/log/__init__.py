@@ -1,1 +1,1 @@
-"""The log's lines about steps of the election, frames and scripts."""
+"""The log lines about steps of the election, frames and scripts."""

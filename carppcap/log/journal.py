@@ -1,7 +1,8 @@
-"""The log of one virtual host: steps, rejections and scripts, in ucarp's words.
+"""Log lines about one virtual host: its steps, rejected frames and scripts.
 
-It only reports what has happened and decides nothing.  A line that every frame could
-cause is written at most once a minute, with the number of lines that were suppressed.
+Where ucarp logs the same thing, the line has ucarp's words.  Nothing here has an effect
+on the election.  A line that any frame could cause is written at most once a minute;
+the next such line tells how many were suppressed.
 """
 
 from collections.abc import Iterable
@@ -41,10 +42,10 @@ _REASONS = {
         "Another master is less demoted than this host: going back to BACKUP state"
     ),
 }
-"""The line that explains a change of state, by the cause and the new state.
+"""The log line that explains a change of state, keyed by the cause and the new state.
 
-Other changes have no such line.  The first three lines are those of ucarp, for which
-programs that watch a log may search."""
+Changes that are not listed have no such line.  The first three lines are those of
+ucarp, and programs that watch a log may search for them."""
 
 _REASSERT = "Non-preferred master advertising: reasserting control of VIP with another "
 _PROBE = "Refused adverts may be genuine; probing the master before taking over"
@@ -85,8 +86,9 @@ class Journal:
     def _log_actions(self, step: Step) -> None:
         """Log what matters to an administrator in a step that changes no state.
 
-        That is the silence of a family, a probe, or a gratuitous ARP (or neighbour
-        advertisement) that reasserts control.
+        This is one of: the master has fallen silent in one address family; this backup
+        probes the master; this master reasserts control with a gratuitous ARP or a
+        neighbour advertisement.
         """
         advert = step.event if isinstance(step.event, AdvertReceived) else None
         for action in step.actions:
@@ -127,27 +129,27 @@ class Journal:
         )
 
     def status(self, state: State) -> None:
-        """Log the line that SIGUSR1 asks for."""
+        """Log the state of the virtual host, as SIGUSR1 asks."""
         interface, vhid = self._config.interface, self._config.vhid
         self._log.info(f"{state.value} on {interface} id {vhid}")
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame was rejected, unless it concerns only other groups."""
+        """Log why a frame was rejected, unless the frame concerns only other groups."""
         if self._log.is_debugging:
             self._log.debug(format_rejection(rejection, at, self._origin))
         self._rejections.log_rejection(rejection, at)
 
     def log_namesake(self, rejection: Rejection, at: Instant) -> None:
-        """Log that another host sends adverts from our address."""
+        """Log that another host sends adverts from our source address."""
         self._rejections.log_namesake(rejection, at)
 
     def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
-        """Log that the capture filter was narrowed, or widened again."""
+        """Log that the capture filter was narrowed for a flood, or is wide again."""
         # This log is not that of the rejections, whose keys a flood may use up.
         self._limited.write(Level.WARNING, at, type(news), str(news))
 
     def frames_lost(self, at: Instant) -> None:
-        """Log that the kernel dropped frames while this process did not run."""
+        """Log that the kernel dropped frames while this process was stalled."""
         text = "Frames were lost while this process was stalled"
         self._limited.write(Level.NOTICE, at, "lost", text)
 
@@ -159,17 +161,17 @@ class Journal:
         )
 
     def send_failure(self, why: object, at: Instant) -> None:
-        """Log that a frame could not be sent."""
+        """Log that a frame could not be sent, with the reason `why`."""
         text = f"write() has failed: {why}"
         self._limited.write(Level.WARNING, at, text, text)
 
     def unreachable(self, peer: Address, why: str, at: Instant) -> None:
-        """Log that no advert can be sent to a peer."""
+        """Log that no advert can be sent to `peer`, with the reason `why`."""
         text = f"No advert leaves for {peer}: {why} (--peer)"
         self._limited.write(Level.WARNING, at, ("unreachable", peer), text)
 
     def holding_failure(self, error: LinkError) -> None:
-        """Log that the interface of the virtual MAC could not be made or removed."""
+        """Log that the interface with the virtual MAC could not be made or removed."""
         self._log.error(str(error))
 
     def script_started(self, command: tuple[str, ...]) -> None:
@@ -177,15 +179,15 @@ class Journal:
         self._log.warning(f"Spawning [{' '.join(command)}]")
 
     def script_postponed(self, command: tuple[str, ...], why: str) -> None:
-        """Log that a down script could not be started, and will be tried again."""
+        """Log why a down script could not be started, and that it is tried again."""
         self._log.error(
             f"Unable to exec {' '.join(command)}: {why}; trying again every second"
         )
 
     def duplicates(self, addresses: Iterable[Address], *, is_last: bool) -> None:
-        """Log that another host has `addresses`, by duplicate address detection.
+        """Log that duplicate address detection found `addresses` on another host.
 
-        `is_last` is True if this host does not try again to take them.
+        `is_last` is True if this host will not try again to take them.
         """
         names = ", ".join(map(str, sorted(addresses, key=int)))
         what = "still" if is_last else "taking it again"
@@ -195,9 +197,9 @@ class Journal:
         )
 
     def waiting_for(self, command: tuple[str, ...]) -> None:
-        """Log that the shutdown waits for the script `command`, if one is running.
+        """Log that the shutdown waits for the running script `command`.
 
-        An empty `command` means that none is running; then nothing is logged.
+        An empty `command` means that no script is running; then log nothing.
         """
         if command:
             self._log.info(
@@ -208,8 +210,8 @@ class Journal:
     def script_ended(self, outcome: Outcome, ok: bool) -> None:
         """Log how a script ended.
 
-        `ok` is True if the addresses count as acquired after an up script, or as
-        released after a down script.
+        `ok` tells whether the addresses now count as acquired (after an up script) or
+        as released (after a down script).
         """
         command, code = " ".join(outcome.command), outcome.exit_code
         if outcome.error:

@@ -12,9 +12,10 @@ _OTHERS = object()
 
 
 class RateLimit:
-    """Admits each key once per period, and counts how often it was suppressed.
+    """Admits each key once per period, and counts how often each was suppressed.
 
-    The memory is bounded.  While there are too many keys, new keys share a single one.
+    At most `LIMITED_KEYS_MAX` keys are stored.  When there is no room for a new key,
+    all new keys are treated as one and the same key.
     """
 
     def __init__(self, period_ns: Interval) -> None:
@@ -22,9 +23,10 @@ class RateLimit:
         self._seen: dict[object, tuple[Instant, int]] = {}
 
     def admit(self, key: object, now: Instant) -> int | None:
-        """Return None if `key` is to be suppressed now.
+        """Return None if `key` is suppressed: it was admitted less than a period ago.
 
-        Otherwise return how often it was suppressed since it was last admitted.
+        Otherwise admit it, and return how often it was suppressed since it was last
+        admitted.
         """
         last, suppressed = self._seen.get(key, (None, 0))
         if last is not None and now - last < self._period_ns:
@@ -42,9 +44,10 @@ class RateLimit:
 
 
 class LimitedLog:
-    """Writes lines that every frame could cause, each kind at most once a minute.
+    """Writes lines with the same key at most once a minute.
 
-    A line also tells how many of its kind were suppressed before it.
+    It is for lines that any frame could cause.  Each line also tells how many lines
+    with its key were suppressed before it.
     """
 
     def __init__(self, log: Log) -> None:

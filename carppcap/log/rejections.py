@@ -1,4 +1,4 @@
-"""The log's lines about rejected frames and about findings of the replay guard."""
+"""The log lines about rejected frames and about findings of the replay guard."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ _REASONS = {
         "virtual IP address (from {source})"
     ),
 }
-"""The lines for reasons that are logged whether or not the sender is of our group."""
+"""The lines for rejections that are logged even if the sender is of another group."""
 
 _LEVELS = {
     Finding.REPEATING: Level.NOTICE,
@@ -56,7 +56,7 @@ _LEVELS = {
     RejectReason.BADLEN: Level.NOTICE,
     RejectReason.VRRP: Level.INFO,
 }
-"""The levels of lines; lines that are not listed are warnings."""
+"""The log level for a finding or a reason; those that are not listed are warnings."""
 
 _MISCONFIGURED = (RejectReason.BADVHID, RejectReason.WRONG_GROUP)
 """Reasons that are logged only if the digest proves that the sender is of our group."""
@@ -70,7 +70,8 @@ class Rejections:
     """Logs why one virtual host rejects frames, and what its replay guard finds.
 
     An advert with another vhid or destination is logged only if its digest proves that
-    it was signed for our addresses.  One of the two hosts is then misconfigured.
+    it was signed with our password for our addresses.  One of the two hosts is then
+    misconfigured.
     """
 
     def __init__(self, log: Log, config: VirtualHostConfig) -> None:
@@ -82,9 +83,9 @@ class Rejections:
         self._second_password = RateLimit(SECOND_PASSWORD_PERIOD_NS)
 
     def log_remark(self, step: Step) -> None:
-        """Log the finding of the replay guard about the advert of `step`, if any.
+        """Log what the replay guard found about the advert of `step`, if anything.
 
-        Log also that its sender signs with our second password.
+        Log also that the sender of the advert or hint signs with our second password.
         """
         advert, finding = step.event, step.finding
         if isinstance(advert, AdvertReceived | HintReceived):
@@ -108,7 +109,7 @@ class Rejections:
         self._limited.write(level, step.at, key, text)
 
     def log_namesake(self, rejection: Rejection, at: Instant) -> None:
-        """Log that another host sent an authentic advert from our address."""
+        """Log that another host sent an authentic advert from our source address."""
         datagram = rejection.datagram
         mac = datagram and datagram.source_mac
         text = (
@@ -133,7 +134,7 @@ class Rejections:
             )
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
-        """Log why a frame was rejected, unless it concerns only other groups."""
+        """Log why a frame was rejected, unless the frame concerns only other groups."""
         reason, datagram = rejection.reason, rejection.datagram
         advert = rejection.advert
         if reason in _REASONS:
@@ -154,7 +155,7 @@ class Rejections:
 
 
 def _describe(rejection: Rejection) -> str:
-    """Return the line for a rejection whose reason is in `_REASONS`."""
+    """Return the log line for `rejection`, whose reason must be in `_REASONS`."""
     advert, datagram = rejection.advert, rejection.datagram
     return _REASONS[rejection.reason].format(
         source=rejection.source or "?",
@@ -166,9 +167,10 @@ def _describe(rejection: Rejection) -> str:
 
 
 def _mismatch(config: VirtualHostConfig, advert: Advert, datagram: Datagram) -> str:
-    """Return a sentence on how the settings of the sender of `advert` differ from ours.
+    """Return a sentence on how the settings of the sender differ from ours.
 
-    The advert is signed for our addresses but has another vhid, family or destination.
+    `advert` is signed for our addresses, but its vhid, address family or destination is
+    not ours.
     """
     source, theirs = datagram.source, datagram.destination
     if advert.vhid != config.vhid:
