@@ -1,6 +1,7 @@
-"""Compile the catalogues of messages, as a command and whenever the package is built.
+"""Compile the catalogues of messages.
 
-Compiled catalogues are therefore not kept in the repository.  `make locales` updates
+This happens when the module is run as a command, and whenever setuptools builds the
+package, so the repository need not contain compiled catalogues.  `make locales` updates
 the template and the catalogues from the sources with Babel's commands, whose settings
 are in setup.cfg.
 """
@@ -24,9 +25,10 @@ class BuildPy(build_py):
 
 
 class Sdist(sdist):
-    """Compiles the catalogues for a source archive.
+    """Compiles the catalogues before setuptools makes a source archive.
 
-    Its files can be run without a build, so they must include compiled catalogues.
+    The files of the archive can be run without a build, so compiled catalogues must be
+    among them.
     """
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The help texts, in the reader's language."""
+"""The help texts, in the user's language."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def usage(name: str) -> str:
 
 
 def option_row(row: Option) -> str:
-    """Return one option as a line of help, or as several if one would be too long."""
+    """Return the help text of one option: one line, or several if it is too long."""
     short = f"-{row.short}, " if row.short else "    "
     value = f"={row.metavar}" if row.metavar else ""
     left = f"  {short}--{row.long}{value}"

@@ -1,7 +1,7 @@
-"""Messages in the reader's language.
+"""Messages in the user's language.
 
 The messages in the sources are English.  They stay English if the catalogue of the
-reader's language is missing or damaged.  Nothing here raises.
+user's language is missing or damaged.  No function here raises an error.
 """
 
 import os
@@ -14,27 +14,30 @@ from carppcap.errors import CarpError
 DOMAIN = "carppcap"
 
 DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "locale")
-"""Contains LANGUAGE/LC_MESSAGES/carppcap.mo, compiled from carppcap.po beside it."""
+"""The directory that contains the catalogues: LANGUAGE/LC_MESSAGES/carppcap.mo.
+
+Each is compiled from the carppcap.po beside it."""
 
 
 def translate(template: str) -> str:
-    """Return `template` in the reader's language, still with its {placeholders}."""
+    """Return `template` in the user's language, its {placeholders} still unfilled."""
     # In a catalogue, the entry of the empty string is the header of the file.
     return _catalogue()(template) if template else template
 
 
 def translate_error(error: CarpError) -> str:
-    """Return the sentence of `error` in the reader's language."""
+    """Return the sentence of `error` in the user's language."""
     return translate(error.template).format(**error.values)
 
 
 def wanted_languages(environment: Mapping[str, str]) -> list[str]:
     """Return the languages that `environment` asks for, the preferred one first.
 
-    The list ends before English, for which there is no catalogue.  As in GNU gettext,
-    the first of LC_ALL, LC_MESSAGES and LANG that is set is the locale, and LANGUAGE
-    overrides it, unless the locale is C or English.  Python's own search obeys LANGUAGE
-    even if the locale is C, so a script that sets C could not rely on English messages.
+    English needs no catalogue, so the list ends before it.  As in GNU gettext, the
+    locale is the first of LC_ALL, LC_MESSAGES and LANG that is set, and LANGUAGE
+    overrides it.  But if the locale is C or English, the list is empty, whatever
+    LANGUAGE says.  Python's own search is not used, because it obeys LANGUAGE even if
+    the locale is C.  With it, a script that sets C could not rely on English messages.
     """
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     locale = next((environment[name] for name in names if environment.get(name)), "C")
@@ -58,10 +61,11 @@ def _catalogue() -> Callable[[str], str]:
 
 
 def load(directory: str, languages: list[str]) -> Callable[[str], str]:
-    """Return a function that translates messages into the first possible language.
+    """Return a function that translates a message into the first available language.
 
-    That is the first of `languages` with a catalogue in `directory`.  If there is none,
-    or if it is damaged, the function returns each message unchanged.
+    That is the first of `languages` with a catalogue in `directory`.  If there is no
+    such language, or if a catalogue is damaged, the function returns each message
+    unchanged.
     """
     from gettext import translation  # noqa: PLC0415 - not for the daemon
 
