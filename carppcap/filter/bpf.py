@@ -1,14 +1,16 @@
 """The kernel's capture filter, in the language of pcap-filter(7).
 
-The wide filter passes all frames of protocol 112.  The log can then name senders with a
-wrong vhid or TTL, and senders that have our address, whose frames ucarp's filter drops.
+The wide filter passes all frames of IP protocol 112.  The log can then name senders
+with a wrong vhid or TTL, and senders that use our address.  (ucarp's filter drops every
+frame from the address of its own host.)
+
 During a flood the filter is narrow: the kernel then makes those checks of `ingress`
 that need no password.  The narrow filter passes every frame that `ingress` would
 accept.
 
 Checks of IPv4 adverts take the length of the IP header into account.  Checks of IPv6
-adverts expect that no extension headers precede the advert, as libpcap does when it
-compares the protocol.
+adverts expect no extension headers before the advert.  libpcap expects none either when
+it compares the protocol.
 """
 
 from collections.abc import Iterator
@@ -21,11 +23,12 @@ from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
 
 
 class Sieve(NamedTuple):
-    """What the filter drops of protocol 112: by default nothing.
+    """Tells which frames of protocol 112 the filter drops: by default none.
 
-    With `narrow` it drops adverts that `ingress` would refuse whatever their digest.
+    With `narrow` it drops adverts that `ingress` would reject even with a right digest.
     `slices` is a power of 2, 1..256.  If it is greater than 1, the filter passes only
-    the senders in `known` and those whose address modulo `slices` equals `turn`.
+    frames from the addresses in `known`, and from addresses whose last byte modulo
+    `slices` equals `turn`.
     """
 
     narrow: bool = False
@@ -38,9 +41,10 @@ WIDE = Sieve()
 
 
 def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
-    """Return the filter for the host with this `config`.
+    """Return the text of the filter for the host with this `config`.
 
-    It passes only frames of families in which the host sends adverts.
+    The filter passes only the address families in which the host sends adverts, and of
+    these what `sieve` does not drop.
     """
     parts = [
         " and ".join(_terms(config, family, sieve))
@@ -85,7 +89,7 @@ def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
 
 
 def _destination(group: Address, own: Address | None) -> str:
-    """Return the term that passes adverts to the group or to our own address."""
+    """Return the filter term for frames to the group or to our `own` address."""
     if own is None:
         return f"dst host {group}"
     return f"(dst host {group} or dst host {_plain(own)})"

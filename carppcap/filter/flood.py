@@ -1,33 +1,33 @@
-"""When to narrow the kernel's filter under a flood of useless frames.
+"""When to narrow the kernel's filter in a flood of useless frames.
 
     WIDE ──too many useless frames──> NARROW ──every 2..30 s──> GLIMPSE (50 ms, wide)
       ^                                 ^                          │       │
       │                                 └──────still a flood───────┘       │
       └──────────────────────────────flood over────────────────────────────┘
 
-It takes about ten microseconds to read a frame.  A flood therefore takes all our time
-and fills the ring, and the kernel drops adverts of the master.  The narrow filter
-(`bpf`) drops the flood without any work for us, but it also hides misconfigured peers
-from the log.  The kernel does not count the frames that a filter drops.  So the only
-way to find whether the flood is over is a glimpse: the wide filter for a short time.
+It takes us about ten microseconds to read a frame.  A flood can therefore take all our
+time and fill the kernel's ring of frames, so that adverts of the master are lost.  The
+narrow filter (`bpf`) drops the flood without any work for us, but it also hides
+misconfigured peers from the log.  The kernel does not count the frames that a filter
+drops.  To find out whether the flood is over, we must therefore set the wide filter for
+a short time: a glimpse.
 
 A flood of well-formed adverts with wrong digests passes the narrow filter.  If it is
-still too much for us, the filter always passes known senders, from which we have
-received authentic adverts.  All other addresses are divided into up to eight slices,
-and the filter passes one slice at a time, in turns.
+still too much for us, we divide the source addresses into up to eight slices.  The
+filter passes one slice at a time; each slice has its turn.  Known senders, from which
+we have received authentic adverts, pass at any time.
 
-Why every peer is heard and two masters do not last:
+Why we hear every peer, and why two masters do not last:
 
 1. The narrow filter passes every frame that `ingress` would accept.
 2. Only unknown senders have to wait for their turn.  A turn is longer than our advert
-   interval, and a better host has a shorter interval, so it sends an advert in its
-   turn.  We hear it within nine of our intervals; then it is known, and we yield to
-   it.  If two masters filter, the worse one yields.  Only a flood with the address of
-   the better one can hide its adverts, as it could without a filter.
+   interval, and a better host has a shorter interval, so it sends an advert during its
+   turn.  We hear this advert within nine of our intervals, and yield to the host.  If
+   two masters filter, the worse one yields.  A flood from the address of the better
+   master can hide its adverts, but it could do so without a filter, too.
 3. A backup that has heard no advert for three quarters of its master-down interval
-   reads every sender, because the new master may be an unknown one.
-4. At most one pause between two glimpses after the flood has ended, the filter is wide
-   again.
+   lets all senders pass, because the new master may be an unknown one.
+4. The first glimpse after the end of a flood makes the filter wide again.
 """
 
 from enum import Enum
@@ -38,43 +38,47 @@ from carppcap.filter.bpf import WIDE, Sieve
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 READABLE_PER_S = 1_000
-"""The most useless frames a second that are no flood.
+"""Up to this many useless frames a second are no flood.
 
-The same number may also arrive at once."""
+Nor are as many useless frames that arrive at once."""
 
 BEARABLE_PER_S = 10_000
-"""The most useless frames a second to read in a flood.
+"""Up to this many useless frames a second are read during a flood.
 
-That takes a tenth of our time."""
+Reading them takes a tenth of our time."""
 
 BACKLOG_MAX = 5_000
-"""The most useless frames that may be read at once after the filter was narrowed.
+"""Up to this many useless frames may be read at once after the filter was narrowed.
 
-The ring holds fewer frames, so those in it at that moment do not count as a flood."""
+The kernel's ring holds fewer frames.  Frames that were in the ring at that moment
+therefore do not look like a flood that passes the narrow filter."""
 
 SLICES_MAX = 8
 TURN_NS_MIN = 100 * NS_PER_MS
 
 GLIMPSE_NS = 50 * NS_PER_MS
-"""How long a glimpse lasts: longer than the kernel delays a frame."""
+"""How long a glimpse lasts: longer than the kernel delays the delivery of a frame."""
 
 GLIMPSE_FRAMES_MAX = 500
-"""The most useless frames of a glimpse.
+"""A glimpse ends early after this many useless frames.
 
 They are enough to recognise a flood, and fewer than the ring holds."""
 
 PAUSE_NS_MIN = 2 * NS_PER_S
 PAUSE_NS_MAX = 30 * NS_PER_S
 PROBATION_NS = 2 * NS_PER_S
-"""A flood that returns within this time counts as the same flood."""
+"""A flood that returns within this time after its end counts as the same flood."""
 
 KNOWN_MAX = 16
 FORGOTTEN_NS = 60 * NS_PER_S
-"""A known sender that was silent for so long may be replaced by another."""
+"""A known sender that was silent for this time may be replaced by a new one."""
 
 
 class FloodBegan(NamedTuple):
-    """News that the filter was narrowed.  `rate` is in useless frames a second."""
+    """Says that a flood has begun, for which the filter was narrowed.
+
+    `rate` is in useless frames a second.
+    """
 
     rate: int
 
@@ -83,7 +87,10 @@ class FloodBegan(NamedTuple):
 
 
 class FloodEnded(NamedTuple):
-    """News that the filter is wide again.  `frames` were read during the flood."""
+    """Says that a flood has ended and the filter is wide again.
+
+    `frames` is the number of useless frames that were read during the flood.
+    """
 
     duration_ns: Interval
     frames: int
@@ -96,9 +103,10 @@ class FloodEnded(NamedTuple):
 
 
 class Stage(Enum):
-    """A stage of the filter, and the useless frames that it may pass before it changes.
+    """A stage of the filter, with the useless frames that it allows before it ends.
 
-    The values are frames a second, and frames that may arrive at once on top of these.
+    The value is the rate that is allowed, in frames a second, and the number of frames
+    that may exceed this rate at once.
     """
 
     WIDE = (READABLE_PER_S, READABLE_PER_S)
@@ -129,7 +137,7 @@ class Bucket:
         return self._empty_at - now > self._size_ns
 
     def rate(self, now: Instant) -> int:
-        """Return the frames a second that were poured in since it was last empty.
+        """Return how many frames a second were poured in since it was last empty.
 
         A time of less than 1 ms counts as 1 ms.
         """
@@ -177,7 +185,7 @@ class FloodGate:
     def count(
         self, useless: int, now: Instant, *, waiting: bool
     ) -> FloodBegan | FloodEnded | None:
-        """Count the `useless` frames of one read; return news for the log, or None.
+        """Count the `useless` frames of one read; return what is to be logged, or None.
 
         `waiting` is True if we are a backup.
         """
@@ -204,9 +212,10 @@ class FloodGate:
     def _may_look(self, now: Instant, waiting: bool) -> bool:
         """True if a glimpse may begin now.
 
-        If we are `waiting` for adverts (as BACKUP), it begins just after one, so that
-        it does not make us miss the next.  If none comes for the length of one turn
-        (`_turn_ns`), the glimpse begins anyway.
+        During a glimpse, the flood could make us miss an advert.  A backup (`waiting`)
+        therefore begins a glimpse just after an advert, long before the next one is
+        due.  If no advert comes within one turn (`_turn_ns`), the glimpse begins
+        anyway.
         """
         assert self._stage_ends is not None
         just_heard = self._advert_at is not None and now - self._advert_at < GLIMPSE_NS

@@ -1,9 +1,9 @@
 """A quick test for forged adverts, used only while a flood lasts.
 
-It takes some twenty times as long to decode, check and log a frame as to find that its
-digest is wrong.  A flood of forged adverts with the source address of a peer passes
-every filter of the kernel.  Without this test we would read it so slowly that the ring
-could be full when the peer's next advert arrives; tests of floods sometimes failed.
+To decode, check and log a frame takes about twenty times as long as this test, which
+only finds that the digest is wrong.  A flood of forged adverts with the source address
+of a peer passes every filter of the kernel.  Without the test we would read such a
+flood so slowly that the ring could be full when the peer's next advert arrives.
 """
 
 from carppcap.election.config import VirtualHostConfig
@@ -15,7 +15,7 @@ _ADVERT_OF_IPV6 = 14 + 40
 
 
 class ForgeryTest:
-    """Recognises forged adverts of one group in frames of the usual shape.
+    """Recognises forged adverts of one group in frames with a plain IP header.
 
     That is an IPv4 header without options, or an IPv6 header without extensions.
     """
@@ -35,9 +35,10 @@ class ForgeryTest:
         )
 
     def is_forged(self, frame: bytes) -> bool:
-        """True if this Ethernet frame has the shape of an advert and a wrong digest.
+        """True if this Ethernet frame is an advert with our vhid and a wrong digest.
 
-        False does not mean that it is genuine: it still has to be decoded and checked.
+        If the result is False, the frame is not proven genuine: it must still be
+        decoded and checked.
         """
         if frame[12:15] == b"\x08\x00\x45":
             start = _ADVERT_OF_IPV4
