@@ -8,7 +8,7 @@ from carppcap.errors import ConfigError
 Address = IPv4Address | IPv6Address
 
 CARP_GROUP = IPv4Address("224.0.0.18")
-"""Default destination of adverts (assigned to VRRP, shared by CARP)."""
+"""The default destination of IPv4 adverts (assigned to VRRP; CARP uses it, too)."""
 
 CARP_GROUP6 = IPv6Address("ff02::12")
 """The destination of multicast adverts over IPv6; no option changes it."""
@@ -19,7 +19,8 @@ ANY = IPv4Address("0.0.0.0")
 class Family(Enum):
     """An address family.
 
-    A host with addresses of both families sends its IPv4 advert first, as listed here.
+    The order of the members matters: a host with addresses of both families sends its
+    IPv4 advert first.
     """
 
     IPV4 = 4
@@ -35,9 +36,9 @@ BROADCAST_MAC = b"\xff" * 6
 
 
 def parse_ipv4(text: str, what: str) -> IPv4Address:
-    """Return the address that `text` denotes, which must be in dotted-quad form.
+    """Return the IPv4 address in `text`, which must be in dotted-quad form.
 
-    Otherwise raises a `ConfigError` that names the setting `what`.
+    Raises a `ConfigError` that names the option, `what`, for any other text.
     """
     try:
         return IPv4Address(text)
@@ -51,9 +52,9 @@ def parse_ipv4(text: str, what: str) -> IPv4Address:
 
 
 def virtual_mac(vhid: int) -> bytes:
-    """Return the source MAC of ucarp's adverts, 00:00:5e:00:00:vhid.
+    """Return the MAC from which ucarp sends adverts, 00:00:5e:00:00:vhid.
 
-    BSD kernels use another one (`kernel_mac`).  Receivers ignore the source MAC.
+    BSD kernels send from another one (`kernel_mac`).  Receivers ignore the source MAC.
     """
     return bytes((0x00, 0x00, 0x5E, 0x00, 0x00, vhid))
 
@@ -67,7 +68,7 @@ def kernel_mac(vhid: int) -> bytes:
 
 
 def multicast_mac(group: Address) -> bytes:
-    """Return the multicast MAC that belongs to the multicast address `group`.
+    """Return the MAC to which frames for the multicast address `group` are sent.
 
     Its last bits are the low 23 bits of an IPv4 group (RFC 1112, 6.4), or the low 32
     bits of an IPv6 group (RFC 2464, 7).
@@ -79,12 +80,12 @@ def multicast_mac(group: Address) -> bytes:
 
 
 def tie_break(address: Address) -> int:
-    """Return the rank of a source address for ties.
+    """Return the rank that a source address has when two masters tie.
 
     If two masters have the same interval, the one with the lower rank stays master.
     ucarp compares addresses as words in memory.  On a little-endian host the last octet
     is then the most significant: 10.0.1.1 has a lower rank than 10.0.0.2.  With another
     order, carppcap and ucarp could both stay master.  carppcap therefore uses this
-    order on every host, and also for IPv6, which ucarp does not have.
+    order on every host.  It uses the same order for IPv6, which ucarp does not have.
     """
     return int.from_bytes(address.packed, "little")

@@ -4,7 +4,7 @@
     carppcap replay FILE [OPTIONS]       show what the daemon would do with a capture
     carppcap simulate [FILE] [OPTIONS]   show what a group of hosts would do
 
-Called by the name `ucarp`, the program is always the daemon and has no tools.
+If the program is called by the name `ucarp`, it has no tools and is always the daemon.
 """
 
 import errno
@@ -43,7 +43,7 @@ UCARP_NAME = "ucarp"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon or the tool that `arguments` name; return the exit status.
 
-    If `arguments` is None, those of the process are used.
+    If `arguments` is None, use the arguments of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0])
@@ -125,7 +125,8 @@ def _out_of_memory() -> LinkError:
 def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:
     """Run the daemon under the program name `name`; return the exit status.
 
-    Report to `verdict`, if given, that the daemon has started.
+    If there is a `verdict`, report to it when the daemon has started.  A parent process
+    waits for this report.
     """
     # Imported here, so that --help and errors in options appear without delay.
     from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415

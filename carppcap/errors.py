@@ -25,7 +25,7 @@ def N_(text: str) -> str:
 
 
 class CarpError(Exception):
-    """An error of which the administrator is told in one line.
+    """An error that is shown to the administrator in one line.
 
     `template` is a `str.format` template, and `values` are for its placeholders.
     `exit_status` is the exit status of a process that the error ends.
@@ -47,23 +47,23 @@ class ConfigError(CarpError):
 
 
 class PasswordError(ConfigError):
-    """A password of an impossible length."""
+    """A password that cannot be a key: it is empty, too long, or has a zero byte."""
 
     exit_status = 2
 
 
 class LinkError(CarpError):
-    """The interface, the capture handle or a file cannot be used."""
+    """An interface, a capture handle or a file that cannot be used."""
 
     exit_status = 2
 
 
 @contextmanager
 def link_errors(template: str, **values: object) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `LinkError`.
+    """Turn an `OSError` in the `with` block into a `LinkError`.
 
-    `template` may have the placeholders `why`, for the text of the `OSError`, and
-    `number`, for its number.
+    `template` and `values` are for the `LinkError`.  `template` may also have the
+    placeholders `why`, for the text of the `OSError`, and `number`, for its number.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def link_errors(template: str, **values: object) -> Iterator[None]:
 
 @contextmanager
 def on_error(undo: Callable[[], object]) -> Iterator[None]:
-    """Call `undo` if the block raises an error; then raise the same error again."""
+    """Call `undo` if the `with` block raises an error, and raise the error again."""
     try:
         yield
     except BaseException:

@@ -1,12 +1,12 @@
 """Instants and intervals, in integer nanoseconds.
 
-One step of skew is 1/256 s, which is exactly 3 906 250 ns, and a microsecond of a
-capture file is exactly 1000 ns.  Nothing is rounded.  The election can therefore test
-intervals for equality, as BSD kernels test `sc_tv` and `ch_tv` (ip_carp.c).
+One step of skew, 1/256 s, is exactly 3 906 250 ns, and one microsecond in a capture
+file is exactly 1000 ns.  So nothing is rounded, and the election can test intervals for
+equality, as BSD kernels test `sc_tv` and `ch_tv` (ip_carp.c).
 """
 
 Instant = int
-"""A point in time: nanoseconds since an arbitrary epoch, which a run never changes."""
+"""A point in time: nanoseconds since an epoch that is arbitrary, but fixed in a run."""
 
 Interval = int
 """A length of time in nanoseconds."""
@@ -29,7 +29,7 @@ def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Inte
     """Return the time without adverts after which a backup takes over.
 
     It is `dead_ratio * advbase + advskew / 256` seconds, as in ucarp's `carp_setrun`.
-    With an `advbase` of 0 this would be a single advert interval, and one late advert
+    For an `advbase` of 0, this would be a single advert interval, and one late advert
     would cause a fail-over.  In that case it is `dead_ratio * advskew / 256` seconds.
     """
     if advbase == 0:
@@ -38,15 +38,12 @@ def master_down_interval_ns(advbase: int, advskew: int, dead_ratio: int) -> Inte
 
 
 def format_seconds(duration_ns: int) -> str:
-    """Return `duration_ns` in seconds, cut off after six decimals, for timelines."""
+    """Return `duration_ns` as text in seconds, cut off after six decimals."""
     sign = "-" if duration_ns < 0 else ""
     whole_us = abs(duration_ns) // NS_PER_US
     return f"{sign}{whole_us // 1_000_000}.{whole_us % 1_000_000:06d}"
 
 
 def earliest(*instants: Instant | None) -> Instant | None:
-    """Return the earliest of `instants`, of which None stands for never.
-
-    Return None if there is no other.
-    """
+    """Return the earliest of `instants`, or None if all of them are None (never)."""
     return min((each for each in instants if each is not None), default=None)
