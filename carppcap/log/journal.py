@@ -154,7 +154,7 @@ class Journal:
         self._limited.write(Level.NOTICE, at, "lost", text)
 
     def too_busy(self) -> None:
-        """Log that this process is not scheduled in real time any more."""
+        """Log that this process is no longer scheduled in real time."""
         self._log.warning(
             "This process was busy for a second without a pause: going on without "
             "real-time scheduling"

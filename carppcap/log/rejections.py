@@ -63,7 +63,9 @@ _MISCONFIGURED = (RejectReason.BADVHID, RejectReason.WRONG_GROUP)
 
 
 SECOND_PASSWORD_PERIOD_NS = 3600 * NS_PER_S
-"""A change of password takes its time, and is no fault."""
+"""How often to log, at most, that a peer signs with our second password.
+
+A change of password takes time, and is no fault."""
 
 
 class Rejections:
@@ -123,7 +125,7 @@ class Rejections:
     def _note_password(
         self, message: AdvertReceived | HintReceived, step: Step
     ) -> None:
-        # A refused one may be a replay, under any address.
+        # A refused message may be a replay, sent from any address.
         if not message.second_password or step.refused:
             return
         if self._second_password.admit(message.source, step.at) is not None:

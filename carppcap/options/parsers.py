@@ -262,7 +262,7 @@ def encode(text: str) -> bytes:
 
 
 def decode(typed: bytes) -> str:
-    """Return the text of bytes that were typed (the inverse of `encode`)."""
+    """Return the text for `typed`, the bytes of an argument; it reverses `encode`."""
     return typed.decode("utf-8", "surrogateescape")
 
 

@@ -59,7 +59,7 @@ class Settings(GroupSettings):
 
     @property
     def second_key(self) -> Key | None:
-        """The key of the second password, None without one."""
+        """The key of the second password, or None if there is none."""
         return None if self.second_password is None else Key(self.second_password)
 
     def virtual_host(self, interface: str) -> VirtualHostConfig:

@@ -123,7 +123,7 @@ class Statistics:
 def explain(config: VirtualHostConfig, statistics: Statistics) -> list[str]:
     """Return sentences about options that do not fit the capture.
 
-    `config` is the configuration of the replay, with the key if a password was given.
+    `config` is the configuration of the replay, with the keys of the given passwords.
     (The replay itself has no key if there is no --addr: a digest cannot be checked
     without the addresses that it covers.)
     """

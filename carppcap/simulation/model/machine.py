@@ -152,7 +152,10 @@ class Machine:
         self._outcomes.clear()
 
     def set_password(self, first: bytes, second: bytes) -> None:
-        """Write both lines of the passfile, which the next start reads."""
+        """Write a new passfile, which the program reads at its next start.
+
+        `first` and `second` are its lines; `second` is empty if there is only one.
+        """
         key, second_key = Key(first), Key(second) if second else None
         config = replace(self.member.config, key=key, second_key=second_key)
         self.member = replace(self.member, config=config)

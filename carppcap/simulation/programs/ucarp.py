@@ -86,7 +86,7 @@ class UcarpHost(Program):
         super().__init__(member, system, dice, egress)
         assert config.source is not None  # ucarp has IPv4 only
         self._source = config.source
-        # It reads the first line of its passfile only.
+        # ucarp reads only the first line of its passfile.
         self._ingress = Ingress([replace(config, second_key=None)])
         self._ring: deque[tuple[Instant, bytes]] = deque()
         self._signals: deque[events.StepDown | events.Stop] = deque()

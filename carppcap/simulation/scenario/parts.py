@@ -199,9 +199,9 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class SetPassword:
-    """The passfile of each of some hosts is written again; a start reads it.
+    """A new passfile for each of the hosts in `names`, read at its next start.
 
-    `second` is its second line, empty without one.
+    `first` and `second` are its lines; `second` is empty if there is only one.
     """
 
     names: tuple[str, ...]
