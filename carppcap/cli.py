@@ -35,7 +35,13 @@ from carppcap.system.process import (
 from carppcap.system.syslog import Log
 from carppcap.text.help import usage
 from carppcap.text.i18n import translate_error
+from carppcap.units import NS_PER_MS
 from carppcap.wire.header import BOW_OUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from carppcap.election.config import VirtualHostConfig
+    from carppcap.system.keeper_process import KeeperProcess
 
 UCARP_NAME = "ucarp"
 
@@ -128,14 +134,10 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     If there is a `verdict`, report to it when the daemon has started.  A parent process
     waits for this report.
     """
-    # Imported here, so that --help and errors in options appear without delay.
-    from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
-    from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
-    from carppcap.system import realtime  # noqa: PLC0415
-    from carppcap.system.capture import default_interface  # noqa: PLC0415
-
     interface = settings.interface
     if interface is None:
+        from carppcap.system.capture import default_interface  # noqa: PLC0415
+
         interface = default_interface()
         log.info(f"Using [{interface}] as a network interface")
     config = settings.virtual_host(interface)
@@ -145,6 +147,15 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     # one to leave.
     take_over = name == UCARP_NAME
     with ExitStack() as stack:
+        keeper = None
+        if settings.own_addresses:
+            # A process of its own, made before the imports that follow: it stays small.
+            keeper = stack.enter_context(closing(_keeper(settings, config, log)))
+        # Imported here, so that --help and errors in options appear without delay.
+        from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
+        from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
+        from carppcap.system import realtime  # noqa: PLC0415
+
         stack.enter_context(
             sole_daemon(interface, config.vhid, log, take_over=take_over)
         )
@@ -166,7 +177,7 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         if isinstance(found, Signals):
             ended_by = None if settings.shutdown else found
         else:
-            daemon = Daemon(settings, found, log, signals)
+            daemon = Daemon(settings, found, log, signals, keeper)
             stack.enter_context(closing(daemon))
             write_pid()
             log.terminal = verdict is None
@@ -182,11 +193,30 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     return 0
 
 
+def _keeper(
+    settings: Settings, config: "VirtualHostConfig", log: Log
+) -> "KeeperProcess":
+    """Start the process that holds the addresses."""
+    from carppcap.election.tenure import tenure  # noqa: PLC0415
+    from carppcap.system.keeper_process import start_keeper  # noqa: PLC0415
+
+    times = tenure(config)
+    if times.overlap_ns:
+        tenths = -(-times.overlap_ns // (100 * NS_PER_MS))
+        log.warning(
+            "Warning: with this interval and --deadratio a host that loses both its "
+            "daemon and its keeper may have the address for "
+            f"{tenths / 10} s beside its successor"
+        )
+    return start_keeper(config, times, realtime=not settings.no_realtime)
+
+
 def _warn(settings: Settings, log: Log) -> None:
-    # With --vmac carppcap itself adds and removes the addresses.
-    if settings.upscript is None and not settings.vmac:
+    # With these carppcap itself adds and removes the addresses.
+    needs_scripts = not (settings.vmac or settings.own_addresses)
+    if settings.upscript is None and needs_scripts:
         log.warning("Warning: no script called when going up")
-    if settings.downscript is None and not settings.vmac:
+    if settings.downscript is None and needs_scripts:
         log.warning("Warning: no script called when going down")
     if settings.dead_ratio == 1:
         log.warning("Warning: with --deadratio 1 a single late advert is a fail-over")

@@ -138,9 +138,32 @@ def on_a_terminal(*arguments: str, **variables: str) -> list[str]:
         return terminal.read(4096).decode().splitlines()
 
 
-def test_an_interface_of_our_own_needs_no_scripts() -> None:
-    """No warning with --vmac."""
-    assert lines(run(*COMPLETE, "--vmac"))[:-1] == []
+@pytest.mark.parametrize("flag", ["--vmac", "--own-addresses"])
+def test_an_interface_of_our_own_needs_no_scripts(flag: str) -> None:
+    """No warning where carppcap itself adds and removes the addresses."""
+    assert lines(run(*COMPLETE, flag))[:-1] == []
+
+
+def test_own_addresses_without_permission() -> None:
+    """One line, before anything else happens."""
+    unprivileged = ["unshare", "--user", *COMMAND]
+    ended = run(*COMPLETE, "--own-addresses", command=unprivileged)
+
+    assert ended.returncode == 2
+    [line] = lines(ended)
+    assert line.startswith("[ERROR] Unable to set addresses: Operation not permitted")
+    assert line.endswith("(--own-addresses needs CAP_NET_ADMIN)")
+
+
+@pytest.mark.parametrize(
+    ("flags", "seconds"), [("", ""), ("-r 1", "0.9"), ("-b 0 -k 64", "0.7")]
+)
+def test_own_addresses_with_an_overlap(flags: str, seconds: str) -> None:
+    """Said, and how long it may take."""
+    shown = lines(run(*COMPLETE, "--own-addresses", *flags.split()))
+    said = [line for line in shown if f"may have the address for {seconds} s" in line]
+
+    assert len(said) == bool(seconds)
 
 
 @pytest.mark.parametrize(
@@ -365,6 +388,32 @@ def test_told_to_stop(
     assert daemon.process.wait(20) == status
     assert not pidfile.exists()
     assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize("has_keeper", [True, False])
+def test_what_own_addresses_are_good_for(tmp_path: Path, has_keeper: bool) -> None:
+    """A start without them says so, in one line; one with them has a second process."""
+    daemon = Started(tmp_path, "-z", *["--own-addresses"] * has_keeper)
+    daemon.says(BACKUP)
+    text = "Without --own-addresses a daemon that is killed or hangs leaves its address"
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+
+    assert daemon.log.read_text().count(text) == (not has_keeper)
+    wait_for(lambda: bool(_names(children)) is has_keeper, "the keeper")
+    assert _names(children) == ["carppcap-keeper"] * has_keeper
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(20) == 0
+
+
+def _names(children: Path) -> list[str]:
+    pids = children.read_text().split()
+    return [
+        name
+        for name in (Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids)
+        if name not in ("true", "sh")
+    ]
 
 
 @pytest.mark.netns

@@ -12,11 +12,12 @@ import gc
 import os
 import select
 import signal
+import socket
 from collections.abc import Callable, Iterable, Sequence
 
 from carppcap.daemon.interface import Interface
 from carppcap.daemon.vips import Vips
-from carppcap.election.actions import AnnounceAddresses, State
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
     STEP_DOWN_PAUSE_NS,
@@ -61,14 +62,20 @@ READS_PER_TURN_MAX = 256
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 )
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # Only with --own-addresses.
+    from carppcap.system.keeper_process import KeeperProcess
+
+_Input = SignalPipe | LinkMonitor | LiveCapture | socket.socket
 _SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Daemon:
     """A running virtual host.
 
-    The constructor opens everything and may raise `LinkError`.  `close` also closes
-    `signals`, which may have waited for the interface before.
+    With `keeper` the addresses are its own.  The constructor opens everything and may
+    raise `LinkError`.  `close` also closes `signals`, which may have waited for the
+    interface before.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Daemon:
         config: VirtualHostConfig,
         log: Log,
         signals: SignalPipe | None = None,
+        keeper: "KeeperProcess | None" = None,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -100,7 +108,7 @@ class Daemon:
         self._egress = Egress(
             config, self._interface.mac, _draw(2), self._interface.next_hop_mac
         )
-        self._vips = Vips(settings, config, self._journal, self._held_addresses)
+        self._vips = self._open_vips(keeper)
         self._performer = Performer(self._group, self)
         self._memory_reserve = bytes(MEMORY_RESERVE_BYTES)
         self._ended_by: signal.Signals | None = None
@@ -108,6 +116,19 @@ class Daemon:
         self._dropped = 0
         self._look_again_at: Instant | None = None
         self._wake_by: Instant | None = None
+        self._advert_left = False
+
+    def _open_vips(self, keeper: "KeeperProcess | None") -> Vips:
+        settings, config, journal = self._settings, self._config, self._journal
+        if keeper is None:
+            self._log.info(
+                "Without --own-addresses a daemon that is killed or hangs leaves its "
+                "address on this host, while a peer takes it over"
+            )
+            return Vips(settings, config, journal, self._held_addresses)
+        from carppcap.daemon.own_vips import OwnVips  # noqa: PLC0415 - not for ucarp's way
+
+        return OwnVips(settings, config, journal, keeper)
 
     def start(self) -> None:
         """Enter the election as a BACKUP that listens."""
@@ -149,7 +170,7 @@ class Daemon:
         if self._ended_by is not None:
             return True
         is_init = self._group.state is State.INIT
-        return self._stopping and is_init and self._vips.scripts.idle
+        return self._stopping and is_init and self._vips.idle
 
     def _wait(self) -> bool:
         """Sleep until there is input or a deadline; True if the link has news."""
@@ -163,7 +184,11 @@ class Daemon:
         if self._wake_by is not None:
             timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
         realtime.breathe()
-        inputs = [self._signals, *self._interface.descriptors()]
+        inputs = [
+            self._signals,
+            *self._interface.descriptors(),
+            *self._vips.descriptors(),
+        ]
         return self._interface.monitor in _readable(inputs, timeout_s)
 
     def _turn(self, link_has_news: bool) -> None:
@@ -250,7 +275,9 @@ class Daemon:
             self._node.readdress(self._config)
         self._vips.rename(self._interface.name)
         for event in news.events:
-            self._performer.handle(event, now)
+            # A keeper says itself what was lost, and knows what it has removed.
+            if not self._settings.own_addresses or event != AddressesLost():
+                self._performer.handle(event, now)
         if self._vips.is_lost and AddressesLost() not in news.events:
             self._performer.handle(AddressesLost(), now)
 
@@ -295,20 +322,33 @@ class Daemon:
         """Send the frames of `action`; True if all of them left, None without any."""
         if isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._interface.forwards_ipv6
+        is_advert = isinstance(action, SendAdvert)
         frames = self._egress.frames(action)
         for peer, why in self._interface.unreachable.items():
             self._journal.unreachable(peer, why, at)
         try:
             for frame in frames:
                 self._interface.send(frame)
+                self._advert_left |= is_advert
         except SendError as error:
             self._journal.send_failure(error, at)
             return False
+        # Also if there was nothing to send: a peer that is switched off has no MAC.
+        self._advert_left |= is_advert
         return True if frames else None
 
     def record(self, step: Step) -> None:
         """Log a step."""
+        left, self._advert_left = self._advert_left, False
+        self._vips.note(step, (lambda: self._last_will(step.at)) if left else None)
         self._journal.log_step(step)
+
+    def _last_will(self, at: Instant) -> list[bytes]:
+        """Return the frames of a farewell that is sent if this process is killed."""
+        if self._settings.no_farewell:
+            return []
+        farewell = self._group.last_will(at)
+        return [frame for each in farewell for frame in self._egress.frames(each)]
 
     def acquire(self, step: Step) -> Iterable[Event]:
         """Start to take the addresses; return the events that follow at once."""
@@ -327,9 +367,7 @@ class Daemon:
         return ()
 
 
-def _readable(
-    inputs: Sequence[SignalPipe | LinkMonitor | LiveCapture], timeout_s: float | None
-) -> Sequence[SignalPipe | LinkMonitor | LiveCapture]:
+def _readable(inputs: Sequence[_Input], timeout_s: float | None) -> Sequence[_Input]:
     """Return those of `inputs` that can be read, after `timeout_s` at the latest."""
     try:
         # It wakes up to the microsecond; poll(2) would round up to a millisecond.

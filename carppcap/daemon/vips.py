@@ -4,6 +4,7 @@ Our own interface (`--vmac`) is set up at once, while a script may take any time
 the interface comes first, and then the script is started.
 """
 
+import socket
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from carppcap.addresses import Address
 from carppcap.daemon.script_env import RETAKE_ENV, SHUTDOWN_ENV, group_env, step_env
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AddressesAcquired
+from carppcap.election.events import AddressesAcquired, AddressesLost
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
@@ -35,6 +36,9 @@ two (RFC 4862, 5.4)."""
 
 FAILED = AddressesAcquired(False)
 
+VipsNews = AddressesNews | AddressesLost
+"""What the virtual host is told of its addresses."""
+
 if TYPE_CHECKING:  # It needs pyroute2, which is installed only for `--vmac`.
     from carppcap.system.vmac import VirtualMac
 
@@ -43,8 +47,9 @@ class Vips:
     """The addresses of one virtual host.
 
     `held` returns the addresses that this host has, or None if they are not known.
-    Call `tend` when a child process has ended, and at `deadline`.  Raises `ConfigError`
-    or `LinkError` if our own interface (`--vmac`) cannot be made.
+    With `bare` our own interface gets no addresses here.  Call `tend` when a child
+    process has ended or a descriptor is readable, and at `deadline`.  Raises
+    `ConfigError` or `LinkError` if our own interface (`--vmac`) cannot be made.
     """
 
     def __init__(
@@ -53,12 +58,14 @@ class Vips:
         config: VirtualHostConfig,
         journal: Journal,
         held: Callable[[], Held | None],
+        *,
+        bare: bool = False,
     ) -> None:
         self._config = config
         self._vips = frozenset(config.vips)
         self._journal = journal
         self._held = held
-        self._interface = _own_interface(config)
+        self._interface = _own_interface(config, bare=bare)
         self._wants_interface = False
         self._is_requested = False
         self._is_stuck = False
@@ -78,9 +85,21 @@ class Vips:
         )
 
     @property
+    def idle(self) -> bool:
+        """True if there is nothing to wait for."""
+        return self.scripts.idle
+
+    @property
     def deadline(self) -> Instant | None:
         """The instant at which to call `tend` even if no child process has ended."""
         return earliest(self.scripts.deadline, self._look_at)
+
+    def descriptors(self) -> list[socket.socket]:
+        """Return what to wait for beside the signals."""
+        return []
+
+    def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
+        """Take note of a step whose frames were sent."""
 
     @property
     def is_lost(self) -> bool:
@@ -110,11 +129,11 @@ class Vips:
     def _arguments(self) -> tuple[str, ...]:
         return (self._parent, str(self._config.vips[0]), *self._xparam)
 
-    def acquire(self, step: Step) -> list[AddressesNews]:
+    def acquire(self, step: Step) -> list[VipsNews]:
         """Start to take the addresses; return the events that follow at once."""
         self._look_at = None
         self._is_requested = True
-        news: list[AddressesNews] = []
+        news: list[VipsNews] = []
         if self._interface is not None:
             try:
                 self._interface.acquire()
@@ -133,11 +152,11 @@ class Vips:
         self._request(Job.RELEASE, step)
         self._is_requested = False
 
-    def tend(self, now: Instant) -> list[AddressesNews]:
+    def tend(self, now: Instant) -> list[VipsNews]:
         """Kill, retry and reap scripts; return the events that follow."""
         self.scripts.meet_deadline(now)
         self.scripts.reap(now)
-        news: list[AddressesNews] = []
+        news: list[VipsNews] = []
         while self.scripts.outcomes:
             outcome = self.scripts.outcomes.popleft()
             # Without an up script `acquire` has returned the event already.
@@ -195,7 +214,7 @@ class Vips:
             self.scripts.request(job, now, RETAKE_ENV)
         return True
 
-    def _look_again(self, now: Instant) -> list[AddressesNews]:
+    def _look_again(self, now: Instant) -> list[VipsNews]:
         """Look at the kernel's check for duplicates; return the events if it ended."""
         held = self._held()
         duplicates = held.duplicates if held else frozenset()
@@ -219,7 +238,7 @@ class Vips:
             postponed = self.scripts.postponed.popleft()
             self._journal.script_postponed(postponed.command, postponed.why)
 
-    def _ended(self, outcome: Outcome, now: Instant) -> list[AddressesNews]:
+    def _ended(self, outcome: Outcome, now: Instant) -> list[VipsNews]:
         held = self._held()
         is_ours = outcome.job is Job.ACQUIRE and self._is_requested
         # Without a script another program sets the addresses, perhaps later.
@@ -254,14 +273,16 @@ class Vips:
             self._journal.holding_failure(error)
 
 
-def _own_interface(config: VirtualHostConfig) -> "VirtualMac | None":
+def _own_interface(config: VirtualHostConfig, *, bare: bool) -> "VirtualMac | None":
     if not config.vmac:
         return None
     from carppcap.system.vmac import VirtualMac  # noqa: PLC0415 - it loads pyroute2
 
     prefixes = config.prefixes or (None,) * len(config.vips)
-    return VirtualMac(
+    made = VirtualMac(
         device_of(config.interface),
         config.vhid,
         tuple(zip(config.vips, prefixes, strict=True)),
     )
+    made.bare = bare
+    return made

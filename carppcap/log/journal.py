@@ -5,7 +5,7 @@ on the election.  A line that any frame could cause is written at most once a mi
 the next such line tells how many were suppressed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from carppcap.addresses import Address
 from carppcap.election.actions import (
@@ -173,6 +173,18 @@ class Journal:
     def holding_failure(self, error: LinkError) -> None:
         """Log that the interface with the virtual MAC could not be made or removed."""
         self._log.error(str(error))
+
+    def keeper(self, text: str) -> None:
+        """Log what the keeper of own addresses has found."""
+        self._log.warning(text)
+
+    def not_released(self, left: Sequence[str]) -> None:
+        """Log which addresses are on this host although it is not master."""
+        for instance in left:
+            self._log.warning(
+                f"{instance}, although this host is not master; carppcap has not set "
+                "it there and leaves it alone"
+            )
 
     def script_started(self, command: tuple[str, ...]) -> None:
         """Log that a script was started."""

@@ -100,6 +100,10 @@ class CounterSequence:
         self._last = min(self._next(now), TIME_MAX)
         return join(self._last, self.id)
 
+    def peek(self, now: Instant, ahead: int = 0) -> int:
+        """Return a counter that `draw` would return now, or `ahead` draws later."""
+        return join(min(self._next(now) + ahead, TIME_MAX), self.id)
+
     def avoid(self, counter: int) -> None:
         """Draw another id if `counter`, which was heard, proves that a peer has our id.
 

@@ -12,7 +12,13 @@ made from steps and rejections.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from carppcap.election.actions import Action, SendHint, State, StateChanged
+from carppcap.election.actions import (
+    Action,
+    SendAdvert,
+    SendHint,
+    State,
+    StateChanged,
+)
 from carppcap.election.config import GuardMode, VirtualHostConfig
 from carppcap.election.events import (
     AdvertReceived,
@@ -35,6 +41,7 @@ from carppcap.node.ingress import (
 from carppcap.node.replay_guard import REFUSED, Finding, Guard
 from carppcap.units import Instant, Interval, earliest
 from carppcap.wire.decode import Datagram, Defect
+from carppcap.wire.header import BOW_OUT
 
 GroupEvent = Event | HintReceived
 """What can happen to a group."""
@@ -132,6 +139,22 @@ class Group:
         self._counter.raise_beyond(event.counter, now)
         actions = self._host.handle(SequenceContested(), now)
         return self._step(event, now, actions)
+
+    def last_will(self, now: Instant) -> list[SendAdvert]:
+        """Return a farewell that another process sends if this one ends unawares.
+
+        Nothing has to come of it: the counters are not used up.
+        """
+        return [
+            SendAdvert(
+                BOW_OUT,
+                BOW_OUT,
+                self._counter.peek(now, ahead),
+                self._host.demotion,
+                family,
+            )
+            for ahead, family in enumerate(self.config.families)
+        ]
 
     def _handle_advert(self, advert: AdvertReceived, now: Instant) -> Step:
         self._counter.avoid(advert.counter)

@@ -41,6 +41,7 @@ class Settings(GroupSettings):
     pidfile: str | None = None
     no_farewell: bool = False
     no_realtime: bool = False
+    own_addresses: bool = False
     source_mac: SourceMac | None = None
 
     @property
@@ -87,6 +88,13 @@ class Settings(GroupSettings):
         if not families or self.vips == (ANY,):
             raise ConfigError("You must supply a virtual host address (--addr)")
         self._check_peers(families)
+        for address in (self.source, self.source6):
+            if self.own_addresses and address in self.vips:
+                raise ConfigError(
+                    "{address} is an address of this host: --own-addresses would take "
+                    "it away (leave it out of --addr, or leave out --own-addresses)",
+                    address=address,
+                )
         return host
 
     def host(self, *, vhid: int, **values: Any) -> VirtualHostConfig:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from carppcap.addresses import Address
 from carppcap.errors import N_, LinkError, link_errors, on_error
+from carppcap.system.kernel_addresses import SKIP_REFRESHES
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -226,6 +227,8 @@ class LinkMonitor:
 def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
     """Return a filter that accepts the events about the interfaces with these indexes.
 
+    It drops refreshes of own addresses (`SKIP_REFRESHES`).
+
     If the first index is 0, our interface does not exist yet, and its index is not
     known: then the filter accepts every event of a link, and no other event.
     """
@@ -237,7 +240,7 @@ def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
         (_JUMP_IF_EQUAL, len(operands) - number, 0, operand)
         for number, operand in enumerate(operands)
     ]
-    return [load, *jumps, _DROP, _ACCEPT]
+    return [*SKIP_REFRESHES, load, *jumps, _DROP, _ACCEPT]
 
 
 class Membership:

@@ -92,6 +92,11 @@ class ScriptRunner:
         return not (self._current or self.outcomes)
 
     @property
+    def running(self) -> Job | None:
+        """What the running script is for; None if none runs."""
+        return self._current.job if isinstance(self._current, _Running) else None
+
+    @property
     def deadline(self) -> Instant | None:
         """Return when to call `meet_deadline`, or None for never."""
         return None if self._current is None else self._current.deadline

@@ -79,11 +79,13 @@ class VirtualMac:
     """The macvlan interface of one vhid; it exists from `acquire` to `release`.
 
     `parent` is the name of the interface below it; set it again when that is renamed.
-    `addresses` have the length of their prefix, or None for the full 32 or 128 bits.  A
-    macvlan left by a killed process is removed at once.  Needs CAP_NET_ADMIN and a
-    writable /proc/sys; if they are missing, `__init__` fails.  Raises
-    `ConfigError` if pyroute2 is missing, and `LinkError` for other errors.
+    `addresses` have the length of their prefix, or None for the full 32 or 128 bits; if
+    `bare`, another process adds them.  A macvlan left by a killed process is removed at
+    once.  Needs CAP_NET_ADMIN and a writable /proc/sys; if they are missing, `__init__`
+    fails.  Raises `ConfigError` if pyroute2 is missing, and `LinkError` otherwise.
     """
+
+    bare = False
 
     def __init__(
         self, parent: str, vhid: int, addresses: Sequence[tuple[Address, int | None]]
@@ -155,7 +157,7 @@ class VirtualMac:
             # pyroute2 would read the addresses of all interfaces.
             held = held_addresses(self._questions, index)
             here = {(one.address, one.prefix) for one in held}
-            return here.issuperset(self._addresses)
+            return here.issuperset(() if self.bare else self._addresses)
 
     def close(self) -> None:
         """Close the sockets; the macvlan stays, unless `release` was called."""
@@ -226,7 +228,7 @@ class VirtualMac:
     def _fill(self, index: int) -> None:
         """Set the macvlan up and add the addresses."""
         self._kernel.link("set", index=index, state="up")
-        for address, prefix in self._addresses:
+        for address, prefix in () if self.bare else self._addresses:
             self._kernel.addr(
                 "add",
                 index=index,

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import (
     AdvertReceived,
     FormChanged,
@@ -25,7 +26,9 @@ from carppcap.election.events import (
     Tick,
 )
 from carppcap.node.counter import join, split
+from carppcap.node.groups import Step
 from carppcap.options.command_line import parse
+from carppcap.system.capture import SendError
 from carppcap.system.syslog import Level
 from carppcap.wire.header import Advert
 from carppcap.wire.header import decode as decode_advert
@@ -52,6 +55,7 @@ ADVERT_OF_A_BETTER = frame(payload(config(source=LOWER, advbase=0, advskew=1)))
 FORGED = frame(payload(config(source=LOWER), digest=bytes(20)))
 OLD_ADVERT = frame(payload(config(source=LOWER), join(1, 3)))
 FAREWELL = (255, 255)
+ADVERT = SendAdvert(0, 8, 77)
 
 
 ADD = 'ip address add "$2/32" dev "$1"'
@@ -742,3 +746,59 @@ def test_nothing_is_left_open(world: World) -> None:
 
     assert during[1] <= during[0]
     assert descriptors() == before
+
+
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize(
+    ("flags", "actions", "refused", "permits"),
+    [
+        pytest.param("", [ADVERT, ADVERT], 0, True, id="all-left"),
+        pytest.param("", [ADVERT, ADVERT], 1, True, id="one-left"),
+        pytest.param("", [ADVERT, ADVERT], 2, False, id="none-left"),
+        pytest.param("--peer 10.1.1.77", [ADVERT], 0, True, id="dead-peer"),
+        pytest.param("", [AnnounceAddresses()], 0, False, id="no-advert"),
+        pytest.param("", [], 0, False, id="nothing"),
+    ],
+)
+def test_adverts_that_permit_to_keep_the_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    actions: list[SendAdvert | AnnounceAddresses],
+    refused: int,
+    permits: bool,
+) -> None:
+    """Those that the kernel did not refuse, and those that are for a dead peer only."""
+    live = Live(flags)
+    wills: list[list[bytes] | None] = []
+    failures = [SendError("no room")] * refused
+
+    def send(frame: bytes) -> None:
+        if failures:
+            raise failures.pop()
+
+    def note(step: Step, will: Callable[[], list[bytes]] | None) -> None:
+        wills.append(None if will is None else will())
+
+    with closing(live.daemon) as daemon:
+        monkeypatch.setattr(daemon._interface, "send", send)
+        monkeypatch.setattr(daemon._vips, "note", note)
+        for action in actions:
+            daemon.transmit(action, 0)
+        for _ in range(2):
+            daemon.record(Step(0, "a0", 7, Tick(), (), State.MASTER, None))
+
+    first, second = wills
+    assert second is None
+    assert (first is not None) is permits
+    if first:
+        [advert] = [decode_advert(each[34:]) for each in first]
+        assert isinstance(advert, Advert)
+        assert (advert.advbase, advert.advskew) == FAREWELL
+
+
+@pytest.mark.usefixtures("world")
+def test_no_last_will() -> None:
+    """--no-farewell holds for that of the keeper, too."""
+    live = Live("--no-farewell")
+    with closing(live.daemon) as daemon:
+        assert daemon._last_will(0) == []

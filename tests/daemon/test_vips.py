@@ -9,13 +9,12 @@ from types import ModuleType
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips
+from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips, VipsNews
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
-from carppcap.node.outcomes import AddressesNews
 from carppcap.options.settings import Settings
 from carppcap.system.link import Held
 from tests.builders import LOWER, OURS, VIP, config
@@ -85,7 +84,7 @@ class Subject:
         """What the kernel says."""
         return None if self.held is None else Held(self.held)
 
-    def outcome(self) -> list[AddressesNews]:
+    def outcome(self) -> list[VipsNews]:
         """Return the outcome of the running script."""
         for _ in range(1000):
             news = self.vips.tend(0)
@@ -182,14 +181,14 @@ class Checked(Subject):
         """What ran, and why."""
         return self.notes.read_text().split()
 
-    def settle(self) -> list[AddressesNews]:
+    def settle(self) -> list[VipsNews]:
         """What is told of the up script until no script runs any more.
 
         At the end of the down script the next one may have taken the address.
         """
         return [one for one in self._settle() if isinstance(one, AddressesAcquired)]
 
-    def _settle(self) -> list[AddressesNews]:
+    def _settle(self) -> list[VipsNews]:
         news = self.vips.tend(0)
         for _ in range(1000):
             if self.vips.scripts.idle:

@@ -105,6 +105,11 @@ def _scripts(name: str, old: str, new: str, *laws: str) -> Mutant:
     )
 
 
+def _tenure(name: str, old: str, new: str) -> Mutant:
+    tests = ("election/test_tenure.py",)
+    return Mutant(name, "election/tenure.py", old, new, (), tests)
+
+
 def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "node/groups.py", old, new, laws, ("node/test_groups.py",))
 
@@ -331,5 +336,15 @@ MUTANTS = (
     _sequence("marks nothing", "return divmod(top, IDS) if mark == _mark(top) else None", "return divmod(top, IDS)"),
     Mutant("one silent interval is too many", "units.py", "if advbase == 0:", "if advbase < 0:", ("one_master_after_faults",), ("test_units.py",)),
     Mutant("another order of addresses", "addresses.py", '"little"', '"big"', (), ("test_addresses.py",)),
+    # How long own addresses are kept.
+    _tenure("keeps addresses until a peer takes over", "taken_over_ns - GRACE_NS, needed_ns", "taken_over_ns, needed_ns"),
+    _tenure("keeps addresses no longer than an interval", "config.interval_ns + STALL_ALLOWED_NS", "config.interval_ns"),
+    _tenure("tells the kernel a lifetime too long", "(kept_ns - 1) // NS_PER_S, 1)", "kept_ns // NS_PER_S + 1, 1)"),
+    _tenure("trusts long lifetimes", "1), LIFETIME_MAX_S)", "1), 255)"),
+    _tenure("hides an overlap", "overlap_ns=max(window_ns + lifetime_ns + GRACE_NS - taken_over_ns, 0)", "overlap_ns=0"),
+    _tenure("refreshes too late", "self.window_ns - LATENESS_NS", "self.window_ns + LATENESS_NS"),
+    _tenure("refreshes too rarely", "min(now + REFRESH_NS, last)", "last"),
+    _node("uses up the counters of a farewell that nothing sends", "self._counter.peek(now, ahead)", "self._counter.draw(now)"),
+    _node("has one counter for two farewells", "self._counter.peek(now, ahead)", "self._counter.peek(now)"),
 )  # fmt: skip
 """Rows of a table are as long as they are."""

@@ -129,6 +129,19 @@ def test_time_continues_from_the_clock_at_the_start() -> None:
     assert times(made, 5, 6, 6.5, 65) == [0, 32, 48, 60 * 32]
 
 
+def test_counters_that_are_not_used_up() -> None:
+    """They are those that would be drawn next, one after the other."""
+    made = sequence()
+    made.draw(ns(5))
+
+    peeked = [made.peek(ns(6), ahead) for ahead in (0, 1, 0)]
+
+    assert [made.draw(ns(6)), made.draw(ns(6))] == peeked[:2]
+    assert peeked[2] == peeked[0]
+    made.raise_beyond(join(TIME_MAX - 1, made.id), ns(7))
+    assert made.peek(ns(7), 1) == join(TIME_MAX, made.id)
+
+
 def test_no_counter_comes_twice() -> None:
     """With more than 32 adverts a second, the time runs ahead of the clock."""
     made = sequence()

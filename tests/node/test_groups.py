@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from carppcap.addresses import Address
+from carppcap.addresses import Address, Family
 from carppcap.election.actions import SendAdvert, SendHint, State
 from carppcap.election.config import GuardMode
 from carppcap.election.events import (
@@ -159,6 +159,25 @@ def test_receive_returns_the_rejection_of_a_frame() -> None:
         RejectReason.BADLEN
     )
     assert node.deadline == ns(3)
+
+
+def test_last_will() -> None:
+    """A farewell in each family, later than the last advert."""
+    host = config(vips=(VIP, VIP6), source6=OURS6, demotion=3)
+    group = Node([host], numbers).group("eth0", 7)
+    group.handle(Start(), ns(0))
+    step = group.handle(Tick(), ns(4))
+    adverts = [each for each in step.actions if isinstance(each, SendAdvert)]
+
+    will = group.last_will(ns(4))
+
+    assert will == group.last_will(ns(4))
+    assert [(each.advbase, each.advskew, each.demotion) for each in will] == [
+        (255, 255, 3)
+    ] * 2
+    assert [each.family for each in will] == [Family.IPV4, Family.IPV6]
+    counters = [each.counter for each in (*adverts, *will)]
+    assert counters == sorted(set(counters))
 
 
 def test_our_own_advert_is_recognised_by_its_counter() -> None:

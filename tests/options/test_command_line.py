@@ -52,6 +52,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "lladdr": ("0:0:5e:0:1:2A", bytes.fromhex("00005e00012a")),
     "vmac": ("", True),
     "announce-interval": ("90", 90_000_000_000),
+    "own-addresses": ("", True),
     "demotion": ("3", 3),
     "replay-guard": ("detect", GuardMode.DETECT),
     "help": ("", True),
@@ -465,6 +466,11 @@ BAD_TOGETHER = [
         "--peer 10.1.1.6 --source-mac bsd",
         ("With --peer adverts come from the interface's own MAC "
          "(leave out --source-mac)"),
+    ),
+    (
+        "--own-addresses -a 10.1.1.5",
+        ("10.1.1.5 is an address of this host: --own-addresses would take it away "
+         "(leave it out of --addr, or leave out --own-addresses)"),
     ),
     (
         "--peer 10.1.1.6,10.1.1.5",

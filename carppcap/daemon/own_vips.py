@@ -1,0 +1,195 @@
+"""Addresses of our own (`--own-addresses`): the keeper holds them, and scripts follow.
+
+    becoming master      addresses, then the up script
+    leaving gently       the down script while adverts go on, addresses, farewell
+    anything else        addresses at once, then the down script
+
+After each script the keeper looks at every instance of the addresses on this host.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+
+from carppcap.daemon.vips import Vips, VipsNews
+from carppcap.election.actions import State
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.events import (
+    AddressesAcquired,
+    AddressesLost,
+    AddressesReleased,
+)
+from carppcap.election.script_queue import Job
+from carppcap.errors import LinkError
+from carppcap.log.journal import Journal
+from carppcap.node.groups import Step
+from carppcap.options.settings import Settings
+from carppcap.system.keeper import Kind, Report
+from carppcap.system.keeper_process import KeeperProcess
+from carppcap.system.link import device_of
+from carppcap.units import Instant, earliest
+
+Then = Callable[[Report], list[VipsNews]]
+"""What follows from the report to an order."""
+
+
+class OwnVips(Vips):
+    """The addresses of one virtual host, held by `keeper`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: VirtualHostConfig,
+        journal: Journal,
+        keeper: KeeperProcess,
+    ) -> None:
+        super().__init__(settings, config, journal, lambda: None, bare=True)
+        self._keeper = keeper
+        self._wants = False
+        self._last_advert: Instant = 0
+        self._will: Sequence[bytes] = ()
+        self._awaited = 0
+        self._then: Then = _nothing
+        # The step whose addresses are taken as soon as no down script runs.
+        self._to_take: Step | None = None
+        # What a crash left is removed whatever the options say.
+        self._order(Kind.DROP, _nothing)
+
+    @property
+    def idle(self) -> bool:
+        """True if there is nothing to wait for."""
+        return super().idle and not self._awaited
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which to `tend` even if nothing else happens."""
+        return earliest(super().deadline, self._keeper.deadline)
+
+    def descriptors(self) -> list[socket.socket]:
+        """Return what to wait for beside the signals."""
+        return self._keeper.descriptors()
+
+    def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
+        """Tell the keeper what it has to know of a step whose frames were sent.
+
+        `will` makes the frames of a farewell; it is None if no advert left.
+        """
+        if step.change is not None and step.change.old is State.MASTER and self._wants:
+            self._let_go()
+        elif step.state is State.MASTER and will is not None:
+            self._last_advert, self._will = step.at, will()
+            if self._wants:
+                self._order(Kind.KEEP, _nothing)
+
+    def acquire(self, step: Step) -> list[VipsNews]:
+        """Take the addresses, as `step` asks; return what is known at once."""
+        self._is_requested = True
+        if self.scripts.running is Job.RELEASE:
+            self._to_take = step
+            return []
+        return self._take(step)
+
+    def _take(self, step: Step) -> list[VipsNews]:
+        self._to_take = None
+        if self._interface is not None:
+            try:
+                self._interface.acquire()
+            except LinkError as error:
+                self._journal.holding_failure(error)
+                return [AddressesAcquired(False)]
+            self._wants_interface = True
+        self._wants = True
+        # That this host became master permits it, too, should its advert not leave.
+        self._last_advert = max(self._last_advert, step.at)
+
+        def run_script(report: Report) -> list[VipsNews]:
+            if report.ok:
+                self._request(Job.ACQUIRE, step)
+            return [AddressesAcquired(report.ok)]
+
+        self._order(Kind.TAKE, run_script)
+        return []
+
+    def release(self, step: Step) -> None:
+        """Let go of the addresses, as `step` asks."""
+        self._to_take, self._then = None, _nothing
+        self._is_requested = False
+        self._request(Job.RELEASE, step)
+
+    def _let_go(self) -> None:
+        """Be without the addresses at once: this host is master no more."""
+        self._wants, self._to_take = False, None
+        self._order(Kind.CLEAR, _nothing)
+        self._drop_interface()
+
+    def tend(self, now: Instant) -> list[VipsNews]:
+        """Read the keeper's reports; kill, retry and reap scripts."""
+        news: list[VipsNews] = []
+        for report in self._keeper.reports(now):
+            for line in report.lines:
+                self._journal.keeper(line)
+            if report.number == self._awaited != 0:
+                then, self._awaited = self._then, 0
+                news += then(report)
+                # A down script that still runs may remove them.
+                if self.scripts.idle:
+                    self._journal.not_released(report.left)
+            elif report.number == 0 or report.was_lost:
+                news.append(AddressesLost())
+        self.scripts.meet_deadline(now)
+        self.scripts.reap(now)
+        while self.scripts.outcomes:
+            outcome = self.scripts.outcomes.popleft()
+            if outcome.command:
+                self._journal.script_ended(outcome, True)
+            if outcome.command or outcome.job is Job.RELEASE:
+                news += self._after_script(outcome.job)
+        self._say_started()
+        return news
+
+    def _after_script(self, job: Job) -> list[VipsNews]:
+        """Look at the addresses after a script; what is found is news later."""
+        if self._to_take is not None and self.scripts.running is None:
+            return self._take(self._to_take)
+        if job is Job.RELEASE and not self._is_requested:
+            # Of a master that leaves, which adverts until the addresses are gone.
+            is_leaving, self._wants = self._wants, False
+            self._order(Kind.CLEAR if is_leaving else Kind.DROP, self._released)
+            self._drop_interface()
+        elif not self._wants:
+            # The up script of a master that is none any more.
+            self._order(Kind.CLEAR, _nothing)
+        elif job is Job.ACQUIRE and not self._awaited:
+            self._order(Kind.TAKE, lambda report: [AddressesAcquired(report.ok)])
+        return []
+
+    def _released(self, report: Report) -> list[VipsNews]:
+        return [AddressesReleased(report.ok and not self._is_stuck)]
+
+    def _order(self, kind: Kind, then: Then) -> None:
+        link = device_of(self._parent)
+        number = self._keeper.order(
+            kind,
+            self._last_advert,
+            link if self._interface is None else self._interface.name,
+            link,
+            self._will,
+        )
+        if kind is not Kind.KEEP:
+            self._awaited, self._then = number, then
+
+    def abandon(self) -> None:
+        """Let go of the addresses, as the daemon cannot go on, and then run the script.
+
+        The keeper says farewell.
+        """
+        self._keeper.close()
+        super().abandon()
+
+    def close(self) -> None:
+        """Close what was opened; no address stays."""
+        self._keeper.close()
+        super().close()
+
+
+def _nothing(report: Report) -> list[VipsNews]:
+    return []

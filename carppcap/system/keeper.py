@@ -1,0 +1,335 @@
+"""The keeper: the process that holds the addresses, as long as the daemon lets it.
+
+A change of an address may block for seconds, and the daemon has to advert meanwhile.
+So this process does it, which is forked early and small.  With every advert it gets a
+permission and refreshes the lifetimes.  It removes the addresses when the permissions
+stop.  When the daemon ends, it also sends the farewell that came with the last
+permission: the last will, so that a peer need not wait.  If the keeper ends as well,
+the kernel removes the addresses, whose lifetimes nothing refreshes any more.
+"""
+
+import marshal
+import select
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import NamedTuple, Protocol, Self
+
+from carppcap.addresses import Address
+from carppcap.election.tenure import WINDOW_MIN_NS, Tenure
+from carppcap.system.clock import now_ns
+from carppcap.system.kernel_addresses import Instance, Place
+from carppcap.units import NS_PER_S, Instant, earliest
+
+MESSAGE_BYTES = 1 << 18
+"""More than any order or report takes."""
+
+
+class Kind(Enum):
+    """What an order asks for."""
+
+    TAKE = "take"
+    """Hold the addresses, and nothing else of them anywhere on this host; report it."""
+
+    KEEP = "keep"
+    """An advert was sent: what is held may be kept a while longer."""
+
+    DROP = "drop"
+    """Hold nothing, and remove what is ours; report what is left."""
+
+    CLEAR = "clear"
+    """The same, and remove what is not ours, too."""
+
+
+class Order(NamedTuple):
+    """What the daemon asks for.
+
+    `at` is the instant of the last advert and `interface` where the addresses go.  The
+    frames of the farewell are `will`, to be sent by interface `link`.  Reports repeat
+    the `number`.
+    """
+
+    kind: Kind
+    number: int
+    at: Instant
+    interface: str = ""
+    link: str = ""
+    will: Sequence[bytes] = ()
+
+    def encode(self) -> bytes:
+        """Return the order as one message."""
+        return marshal.dumps((self.kind.value, *self[1:5], tuple(self.will)))
+
+    @classmethod
+    def decode(cls, message: bytes) -> Self:
+        """Return the order in a message of `encode`."""
+        kind, *rest = marshal.loads(message)
+        return cls(Kind(kind), *rest)
+
+
+class Report(NamedTuple):
+    """What came of the order of that number: `ok` if it was carried out.
+
+    Without an order the number is 0: addresses were lost.  `lines` are for the log.
+    `left` are instances of the addresses that were not removed.  `was_lost` tells that
+    an address was not there before.
+    """
+
+    number: int
+    ok: bool = True
+    lines: Sequence[str] = ()
+    left: Sequence[str] = ()
+    was_lost: bool = False
+
+    def encode(self) -> bytes:
+        """Return the report as one message."""
+        values = (self.number, self.ok, tuple(self.lines), tuple(self.left))
+        return marshal.dumps((*values, self.was_lost))
+
+    @classmethod
+    def decode(cls, message: bytes) -> Self:
+        """Return the report in a message of `encode`."""
+        return cls(*marshal.loads(message))
+
+
+class Kernel(Protocol):
+    """What the keeper needs of `KernelAddresses`."""
+
+    def find(self, wanted: frozenset[Address]) -> list[Instance]:
+        """Return every instance of these addresses.  Raises `OSError`."""
+
+    def hold(self, index: int, place: Place, lifetime_s: int, metric: int = 0) -> None:
+        """Set or refresh an address.  Raises `OSError`."""
+
+    def remove(self, index: int, place: Place) -> None:
+        """Remove an address.  Raises `OSError`."""
+
+
+def receive(channel: socket.socket) -> bytes:
+    """Return the next message, nothing if the other end was closed.
+
+    Raises `BlockingIOError` if there is none.
+    """
+    try:
+        return channel.recv(MESSAGE_BYTES)
+    except ConnectionResetError:
+        # It left messages unread.  What it sent before is there still.
+        return channel.recv(MESSAGE_BYTES)
+
+
+class Charge(NamedTuple):
+    """What a keeper is for: addresses, and how long it may keep them.
+
+    `metric` is that of the routes to their networks, 0 for the kernel's default.
+    """
+
+    places: Sequence[Place]
+    tenure: Tenure
+    metric: int = 0
+
+
+class Keeper:
+    """Holds the addresses of `charge` as it is ordered to.
+
+    `channel` leads to the daemon,
+    `removals` has an event when an address was removed from this host, and `inject`
+    sends a frame by the interface of that name.
+    """
+
+    def __init__(
+        self,
+        charge: Charge,
+        kernel: Kernel,
+        channel: socket.socket,
+        removals: socket.socket,
+        inject: Callable[[bytes, str], object],
+    ) -> None:
+        self._places, self._tenure, self._metric = charge
+        self._addresses = frozenset(place.address for place in self._places)
+        self._kernel = kernel
+        self._channel = channel
+        self._removals = removals
+        self._inject = inject
+        self._index = 0
+        self._held: set[Place] = set()
+        self._has_held = False
+        self._latest = Order(Kind.DROP, 0, 0)
+        self._refreshed_at: Instant = 0
+        self._refresh_at: Instant | None = None
+
+    def run(self) -> None:
+        """Do what is ordered until the daemon ends; then carry out its last will."""
+        inputs = [self._channel, self._removals]
+        while True:
+            timeout_s = None
+            if self.deadline is not None:
+                timeout_s = max(0, self.deadline - now_ns()) / NS_PER_S
+            ready = select.select(inputs, [], [], timeout_s)[0]
+            if self._removals in ready:
+                self.look_for_losses()
+            if self._channel in ready and not self.obey():
+                break
+            self.meet_deadline(now_ns())
+        self.carry_out_will()
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which `meet_deadline` has something to do; None if never."""
+        return earliest(self._refresh_at, self._end)
+
+    @property
+    def _end(self) -> Instant | None:
+        """When the permission ends, None if nothing is held."""
+        return self._latest.at + self._tenure.kept_ns if self._held else None
+
+    def obey(self) -> bool:
+        """Carry out the orders that have come; False if no more can come."""
+        orders: list[Order] = []
+        is_open = True
+        with suppress(BlockingIOError):
+            while message := receive(self._channel):
+                orders.append(Order.decode(message))
+            is_open = False
+        for order in orders:
+            # A permission before a later order is of use only for its instant.
+            if order.kind is Kind.KEEP and order is not orders[-1]:
+                self._latest = order
+            else:
+                self._carry_out(order)
+        return is_open
+
+    def _carry_out(self, order: Order) -> None:
+        self._latest = order
+        match order.kind:
+            case Kind.KEEP:
+                self._refresh_soon(now_ns())
+                self._send(Report(order.number))
+            case Kind.TAKE:
+                self._report(order, self._take)
+            case Kind.DROP | Kind.CLEAR:
+                self._report(order, self._drop)
+
+    def _report(self, order: Order, do: Callable[[Order], Report]) -> None:
+        try:
+            report = do(order)
+        except OSError as error:
+            why = f"Unable to change addresses on {order.interface}: {error.strerror}"
+            report = Report(order.number, False, [why])
+            with suppress(OSError):
+                self._let_go()
+        self._send(report)
+
+    def _send(self, report: Report) -> None:
+        with suppress(OSError):  # A daemon that is stopped reads nothing.
+            self._channel.send(report.encode())
+
+    def _take(self, order: Order) -> Report:
+        now = now_ns()
+        if now >= order.at + self._tenure.kept_ns:
+            self._let_go()
+            return Report(order.number, ok=False)
+        self._index = socket.if_nametoindex(order.interface)
+        wanted = {(self._index, each): each for each in self._places}
+        lines = []
+        for other in self._kernel.find(self._addresses):
+            if wanted.pop((other.index, other.place), None):
+                continue
+            [ours] = (p for p in self._places if p.address == other.place.address)
+            lines.append(
+                f"Removing {other.place} from {other.interface}: a master has it as "
+                f"{ours} on {order.interface} only"
+            )
+            self._kernel.remove(other.index, other.place)
+        for place in self._places:
+            self._hold(place)
+            self._held.add(place)
+        self._has_held = True
+        self._plan_refresh(now)
+        return Report(order.number, lines=lines, was_lost=bool(wanted))
+
+    def _drop(self, order: Order) -> Report:
+        is_start, self._has_held = not self._has_held, True
+        self._held.clear()
+        self._refresh_at = None
+        lines, left = [], []
+        for each in self._kernel.find(self._addresses):
+            if not each.ours and order.kind is not Kind.CLEAR:
+                left.append(f"{each.place} is on {each.interface}")
+                continue
+            self._kernel.remove(each.index, each.place)
+            if is_start:
+                lines.append(
+                    f"Removed {each.place} from {each.interface}: an earlier carppcap "
+                    "left it there"
+                )
+        return Report(order.number, not left, lines, left)
+
+    def _refresh_soon(self, now: Instant) -> None:
+        """Refresh now, or in a moment if it was done just now."""
+        due = self._refreshed_at + WINDOW_MIN_NS
+        if now >= due:
+            self._refresh(now)
+        elif self._held:
+            self._refresh_at = due
+
+    def _refresh(self, now: Instant) -> None:
+        """Refresh what is held, if the last advert still permits it."""
+        if now <= self._latest.at + self._tenure.window_ns:
+            for place in self._held:
+                # The interface may be gone, which `look_for_losses` finds.
+                with suppress(OSError):
+                    self._hold(place)
+        self._plan_refresh(now)
+
+    def _hold(self, place: Place) -> None:
+        self._kernel.hold(self._index, place, self._tenure.lifetime_s, self._metric)
+
+    def _plan_refresh(self, now: Instant) -> None:
+        self._refreshed_at, self._refresh_at = now, None
+        if self._held:
+            self._refresh_at = self._tenure.next_refresh(self._latest.at, now)
+
+    def meet_deadline(self, now: Instant) -> None:
+        """Refresh, or remove what may not be kept any longer."""
+        if self._end is not None and now >= self._end:
+            with suppress(OSError):
+                self._let_go()
+            self._send(Report(0))
+        elif self._refresh_at is not None and now >= self._refresh_at:
+            self._refresh(now)
+
+    def _let_go(self) -> None:
+        places, self._held = self._held, set()
+        self._refresh_at = None
+        for place in places:
+            self._kernel.remove(self._index, place)
+
+    def look_for_losses(self) -> None:
+        """Tell the daemon of what is held and was removed by another program."""
+        with suppress(OSError):  # Until no event is left, or some were lost.
+            while True:
+                self._removals.recv(MESSAGE_BYTES)
+        with suppress(OSError):
+            found = {
+                each.place
+                for each in self._kernel.find(self._addresses)
+                if each.index == self._index
+            }
+            if self._held - found:
+                self._held &= found
+                self._send(Report(0))
+
+    def carry_out_will(self) -> None:
+        """Remove the addresses wherever they are, and say farewell.
+
+        There is no farewell if a peer may have taken over, or if an address stays.
+        """
+        end = self._end
+        if end is None:
+            return
+        with suppress(OSError):
+            for each in self._kernel.find(self._addresses):
+                self._kernel.remove(each.index, each.place)
+            for frame in self._latest.will if now_ns() < end else ():
+                self._inject(frame, self._latest.link)

@@ -1,0 +1,244 @@
+"""The daemon's side of the keeper: starts it, orders, reads its reports.
+
+Nothing here waits for the keeper.  If it ends or does not answer, another one is made
+and gets the last order again.
+"""
+
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from carppcap.election.config import VirtualHostConfig
+from carppcap.election.tenure import Tenure
+from carppcap.errors import link_errors
+from carppcap.system.clock import now_ns
+from carppcap.system.keeper import Charge, Keeper, Kind, Order, Report, receive
+from carppcap.system.kernel_addresses import (
+    ONLY_REMOVALS,
+    KernelAddresses,
+    Place,
+    check_permission,
+)
+from carppcap.system.process import set_process_name
+from carppcap.system.realtime import enter, given_back
+from carppcap.system.rtnetlink import open_netlink
+from carppcap.system.socket_filter import attach_filter
+from carppcap.units import NS_PER_S, Instant, earliest
+
+NAME = "carppcap-keeper"
+"""What ps(1) shows; no program that looks for the daemon by its name finds it."""
+
+PATIENCE_NS = 5 * NS_PER_S
+"""How long an order may take.  Another program may hold the kernel's lock meanwhile,
+for 1.6 s while it removes 1500 interfaces."""
+
+RETRY_NS = NS_PER_S
+"""The shortest time between two starts of a keeper."""
+
+LEAVE_S = 2.0
+"""How long the end of the daemon waits for that of its keeper."""
+
+_REMOVAL_GROUPS = 0x110  # RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR
+_POLL_S = 0.002
+_IGNORED = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+)
+
+
+ROUTE_METRIC = 65_535
+"""Of the route to the network of an address on a virtual MAC: others are preferred."""
+
+
+def start_keeper(
+    config: VirtualHostConfig, tenure: Tenure, *, realtime: bool
+) -> "KeeperProcess":
+    """Start a keeper of the addresses of `config`.  Raises `LinkError`.
+
+    An address without a prefix is in a network of its own.  With `realtime` the keeper
+    runs in real time, if that is permitted.
+    """
+    prefixes = config.prefixes or (None,) * len(config.vips)
+    places = tuple(
+        Place(vip, vip.max_prefixlen if prefix is None else prefix)
+        for vip, prefix in zip(config.vips, prefixes, strict=True)
+    )
+    check_permission(places[0])
+    with link_errors("Unable to start the keeper of addresses: {why}"):
+        metric = ROUTE_METRIC if config.vmac else 0
+        return KeeperProcess(Charge(places, tenure, metric), realtime=realtime)
+
+
+class KeeperProcess:
+    """A keeper, which is replaced whenever it ends.
+
+    Call `reports` when a child has ended, when a report has come, and at `deadline`.
+    Raises `OSError` if there is no room for another process.
+    """
+
+    def __init__(self, charge: Charge, *, realtime: bool = False) -> None:
+        self._charge = charge
+        self._realtime = realtime
+        self._number = 0
+        self._standing: Order | None = None
+        self._give_up_at: Instant | None = None
+        self._is_closed = False
+        self._channel: socket.socket | None = None
+        self._children: set[int] = set()
+        self._started_at = now_ns()
+        self._start(self._started_at)
+
+    def _start(self, now: Instant) -> None:
+        """Start the process.  Raises `OSError`."""
+        self._started_at = now
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # What the daemon has of real time, another keeper takes for itself again.
+        with theirs, given_back():
+            try:
+                ours.setblocking(False)
+                self._pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if self._pid == 0:
+                try:
+                    self._be_keeper(theirs)
+                finally:
+                    os._exit(0)
+        self._children.add(self._pid)
+        self._channel = ours
+
+    def _be_keeper(self, channel: socket.socket) -> None:
+        """Be the child: keep nothing of the daemon's, then hold addresses."""
+        gc.disable()
+        signal.set_wakeup_fd(-1)
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        os.dup2(channel.fileno(), 3)
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(null, stream)
+        set_process_name(NAME)
+        if self._realtime:
+            enter()
+        removals = open_netlink(_REMOVAL_GROUPS)
+        attach_filter(removals, ONLY_REMOVALS)
+        packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        same = socket.socket(fileno=3)
+        same.setblocking(False)
+        Keeper(
+            self._charge,
+            KernelAddresses(),
+            same,
+            removals,
+            lambda frame, interface: packets.sendto(frame, (interface, 0)),
+        ).run()
+
+    def descriptors(self) -> list[socket.socket]:
+        """Return what to wait for; call it each time, as it changes."""
+        return [] if self._channel is None else [self._channel]
+
+    @property
+    def deadline(self) -> Instant | None:
+        """Return when to call `reports` even if nothing happens; None if never."""
+        if self._is_closed:
+            return None
+        retry_at = None if self._channel else self._started_at + RETRY_NS
+        return earliest(self._give_up_at, retry_at)
+
+    def order(
+        self,
+        kind: Kind,
+        at: Instant,
+        interface: str,
+        link: str,
+        will: Sequence[bytes],
+    ) -> int:
+        """Send an order; return its number, which the report to it will have.
+
+        See `Order`.
+        """
+        self._number += 1
+        order = Order(kind, self._number, at, interface, link, will)
+        if kind is Kind.KEEP:
+            if self._standing is not None and self._standing.kind is Kind.TAKE:
+                # Another keeper has to begin with the latest permission.
+                self._standing = self._standing._replace(at=at, will=will)
+        else:
+            self._standing = order
+        if self._give_up_at is None:
+            self._give_up_at = now_ns() + PATIENCE_NS
+        self._send(order)
+        return self._number
+
+    def _send(self, order: Order) -> None:
+        # One that is full is not read, nor is one whose reader has ended: both are
+        # found by the report that does not come.
+        with suppress(OSError):
+            if self._channel is not None:
+                self._channel.send(order.encode())
+
+    def reports(self, now: Instant) -> list[Report]:
+        """Return what the keeper has reported; replace it if it has ended or hangs."""
+        found: list[Report] = []
+        if self._channel is not None:
+            with suppress(BlockingIOError):
+                while message := receive(self._channel):
+                    found.append(Report.decode(message))
+                self._give_up()
+        if numbers := [report.number for report in found if report.number]:
+            is_done = numbers[-1] == self._number
+            self._give_up_at = None if is_done else now + PATIENCE_NS
+        if self._give_up_at is not None and now >= self._give_up_at:
+            self._give_up_at = now + PATIENCE_NS
+            self._give_up()
+        may_start = not self._is_closed and now - self._started_at >= RETRY_NS
+        if self._channel is None and may_start:
+            with suppress(OSError):
+                self._start(now)
+                if self._standing is not None:
+                    self._send(self._standing)
+        self._reap()
+        return found
+
+    def _give_up(self) -> None:
+        """End the keeper, whatever it does."""
+        if self._channel is not None:
+            with suppress(OSError):
+                os.kill(self._pid, signal.SIGKILL)
+            self._channel.close()
+            self._channel = None
+
+    def _reap(self) -> None:
+        for pid in tuple(self._children):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                    continue
+            except ChildProcessError:
+                pass  # As process 1 we reap every child.
+            self._children.discard(pid)
+
+    def close(self) -> None:
+        """End the keeper, which removes what it still holds, and wait a moment for it.
+
+        Safe to call twice.
+        """
+        self._is_closed = True
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        until_s = time.monotonic() + LEAVE_S
+        self._reap()
+        while self._children and time.monotonic() < until_s:
+            time.sleep(_POLL_S)
+            self._reap()

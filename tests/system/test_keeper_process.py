@@ -1,0 +1,232 @@
+"""The daemon's side of the keeper: real processes, which end, hang and are replaced."""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from carppcap.election.tenure import tenure
+from carppcap.errors import LinkError
+from carppcap.system import keeper_process
+from carppcap.system.clock import now_ns
+from carppcap.system.keeper import Charge, Kind, Report
+from carppcap.system.keeper_process import (
+    NAME,
+    PATIENCE_NS,
+    RETRY_NS,
+    ROUTE_METRIC,
+    KeeperProcess,
+    start_keeper,
+)
+from carppcap.system.kernel_addresses import KernelAddresses, Place
+from tests.builders import LOWER, VIP, config
+from tests.shell import make_link, network, wait_for
+
+PLACE = Place(ip_address("10.1.1.252"), 32)
+CHARGE = Charge((PLACE,), tenure(config()))
+
+
+class Subject:
+    """A keeper in a network of our own, which its daemon can see into."""
+
+    def __init__(self) -> None:
+        self.process = KeeperProcess(CHARGE)
+        self.kernel = KernelAddresses()
+        self.pids = [self.pid]
+
+    @property
+    def pid(self) -> int:
+        return self.process._pid
+
+    def order(self, kind: Kind) -> int:
+        return self.process.order(kind, now_ns(), "a0", "a0", [])
+
+    def report(self, number: int) -> Report:
+        """The report to the order of that number."""
+        found: list[Report] = []
+
+        def look() -> bool:
+            found.extend(self.process.reports(now_ns()))
+            return any(report.number == number for report in found)
+
+        wait_for(look, "the report")
+        return next(report for report in found if report.number == number)
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.kernel.find(frozenset({PLACE.address})))
+
+
+@pytest.fixture
+def subject() -> Iterator[Subject]:
+    with network():
+        make_link()
+        made = Subject()
+        yield made
+        made.process.close()
+        made.kernel.close()
+
+
+def _is_gone(pid: int) -> Callable[[], bool]:
+    return lambda: not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.netns
+def test_orders(subject: Subject) -> None:
+    """The address comes and goes; nothing of ours stays open in the keeper."""
+    assert subject.report(subject.order(Kind.TAKE)).ok
+    held = [subject.is_held]
+    subject.order(Kind.KEEP)
+    deadlines = [subject.process.deadline]
+    assert subject.report(subject.order(Kind.DROP)).ok
+    deadlines.append(subject.process.deadline)
+    assert [*held, subject.is_held] == [True, False]
+    assert [each is None for each in deadlines] == [False, True]
+
+    process = Path(f"/proc/{subject.pid}")
+    assert (process / "comm").read_text() == f"{NAME}\n"
+    targets = [os.readlink(each) for each in (process / "fd").iterdir()]
+    assert targets.count("/dev/null") >= 3
+    assert all(target.startswith(("/dev/null", "socket:")) for target in targets)
+    assert len(targets) <= 8
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]
+)
+def test_signals_for_the_daemon(subject: Subject, number: signal.Signals) -> None:
+    """Whoever signals all processes of a service ends the daemon, not the keeper."""
+    assert subject.report(subject.order(Kind.TAKE)).ok
+    os.kill(subject.pid, number)
+
+    assert subject.report(subject.order(Kind.TAKE)).ok
+    assert subject.pids == [subject.pid]
+
+
+@pytest.mark.netns
+def test_end_of_the_daemon(subject: Subject) -> None:
+    """The address is gone when `close` returns, and so is the keeper."""
+    assert subject.report(subject.order(Kind.TAKE)).ok
+
+    subject.process.close()
+    subject.process.close()
+
+    assert not subject.is_held
+    assert _is_gone(subject.pids[0])()
+    assert subject.process.descriptors() == []
+    assert subject.process.deadline is None
+    assert subject.process.reports(now_ns() + 10 * RETRY_NS) == []
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("kind", [Kind.TAKE, Kind.DROP])
+def test_keeper_that_is_killed(subject: Subject, kind: Kind) -> None:
+    """Another one gets the last order again, but no sooner than after a second."""
+    number = subject.order(kind)
+    subject.report(number)
+    os.kill(subject.pid, signal.SIGKILL)
+    wait_for(lambda: not (subject.process.reports(0) or _running(subject)))
+    assert subject.process.deadline is not None
+    subject.order(Kind.KEEP)
+
+    assert subject.report(number).ok
+
+    assert subject.pid != subject.pids[0]
+    assert subject.is_held is (kind is Kind.TAKE)
+    wait_for(_is_gone(subject.pids[0]), "its end")
+
+
+def _running(subject: Subject) -> bool:
+    return bool(subject.process.descriptors())
+
+
+@pytest.mark.netns
+def test_keeper_that_hangs(subject: Subject) -> None:
+    """It is killed when it has not answered for five seconds, however it hangs."""
+    subject.report(subject.order(Kind.DROP))
+    os.kill(subject.pid, signal.SIGSTOP)
+    before = now_ns()
+    subject.order(Kind.KEEP)
+    number = subject.order(Kind.DROP)
+    assert subject.process.reports(before + PATIENCE_NS - 1) == []
+    assert subject.pid == subject.pids[0]
+
+    subject.process.reports(now_ns() + PATIENCE_NS)
+
+    assert subject.pid != subject.pids[0]
+    assert subject.report(number).ok
+
+
+@pytest.mark.netns
+def test_keeper_that_takes_no_more_orders(subject: Subject) -> None:
+    """The daemon waits for nothing."""
+    os.kill(subject.pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    for _ in range(5000):
+        subject.order(Kind.KEEP)
+
+    assert time.monotonic() - began_s < PATIENCE_NS / 1e9
+    os.kill(subject.pid, signal.SIGCONT)
+
+
+@pytest.mark.netns
+def test_no_room_for_another(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again a second later."""
+
+    def no_fork() -> int:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    number = subject.order(Kind.TAKE)
+    subject.report(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", no_fork)
+        os.kill(subject.pid, signal.SIGKILL)
+        wait_for(lambda: not (subject.process.reports(0) or _running(subject)))
+        now = now_ns() + RETRY_NS
+        subject.process.reports(now)
+        assert not _running(subject)
+        assert subject.process.deadline is not None
+        assert subject.process.deadline > now
+    subject.process.reports(now + RETRY_NS)
+    assert subject.report(number).ok
+
+
+def test_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses in networks of their own, unless told; a metric with a virtual MAC."""
+    monkeypatch.setattr(keeper_process, "check_permission", id)
+    made: list[tuple[Charge, bool]] = []
+
+    def note(charge: Charge, *, realtime: bool) -> None:
+        made.append((charge, realtime))
+
+    monkeypatch.setattr(keeper_process, "KeeperProcess", note)
+
+    start_keeper(config(), CHARGE.tenure, realtime=True)
+    both = config(vips=(VIP, LOWER), prefixes=(24, None), vmac=True)
+    start_keeper(both, CHARGE.tenure, realtime=False)
+
+    assert made == [
+        (CHARGE, True),
+        (
+            Charge((Place(VIP, 24), Place(LOWER, 32)), CHARGE.tenure, ROUTE_METRIC),
+            False,
+        ),
+    ]
+
+
+def test_no_room_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line."""
+
+    def no_room(charge: Charge, *, realtime: bool) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(keeper_process, "check_permission", id)
+    monkeypatch.setattr(keeper_process, "KeeperProcess", no_room)
+    with pytest.raises(LinkError, match="Unable to start the keeper"):
+        start_keeper(config(), CHARGE.tenure, realtime=True)
