@@ -134,12 +134,7 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     If there is a `verdict`, report to it when the daemon has started.  A parent process
     waits for this report.
     """
-    interface = settings.interface
-    if interface is None:
-        from carppcap.system.capture import default_interface  # noqa: PLC0415
-
-        interface = default_interface()
-        log.info(f"Using [{interface}] as a network interface")
+    interface = settings.interface or _default_interface(log)
     config = settings.virtual_host(interface)
     _warn(settings, log)
     # ucarp ends when its interface is removed, and scripts start it again when the
@@ -191,6 +186,14 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     if ended_by is not None:
         end_by_signal(ended_by)
     return 0
+
+
+def _default_interface(log: Log) -> str:
+    from carppcap.system.capture import default_interface  # noqa: PLC0415 - as in `_run`
+
+    interface = default_interface()
+    log.info(f"Using [{interface}] as a network interface")
+    return interface
 
 
 def _keeper(

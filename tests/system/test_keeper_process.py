@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -230,3 +231,25 @@ def test_no_room_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper_process, "KeeperProcess", no_room)
     with pytest.raises(LinkError, match="Unable to start the keeper"):
         start_keeper(config(), CHARGE.tenure, realtime=True)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("wanted", [True, False])
+def test_real_time(wanted: bool) -> None:
+    """The keeper is scheduled as the daemon is, if that is permitted here."""
+    with network():
+        make_link()
+        process = KeeperProcess(CHARGE, realtime=wanted)
+        try:
+            number = process.order(Kind.DROP, now_ns(), "a0", "a0", [])
+            wait_for(lambda: number in [r.number for r in process.reports(now_ns())])
+            policy = os.sched_getscheduler(process._pid) & ~os.SCHED_RESET_ON_FORK
+        finally:
+            process.close()
+
+    assert policy == (os.SCHED_RR if wanted and _may_be_real_time() else os.SCHED_OTHER)
+
+
+def _may_be_real_time() -> bool:
+    command = ["chrt", "--rr", "1", "true"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
