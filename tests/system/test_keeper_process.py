@@ -102,7 +102,7 @@ def test_orders(subject: Subject) -> None:
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]
 )
 def test_signals_for_the_daemon(subject: Subject, number: signal.Signals) -> None:
-    """Whoever signals all processes of a service ends the daemon, not the keeper."""
+    """A signal to all processes of a service ends the daemon, not the keeper."""
     assert subject.report(subject.order(Kind.TAKE)).ok
     os.kill(subject.pid, number)
 
