@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, suppress
 from functools import cache
 from io import TextIOWrapper
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from carppcap import __version__
 from carppcap.errors import CarpError, ConfigError, LinkError
@@ -38,7 +39,6 @@ from carppcap.text.i18n import translate_error
 from carppcap.units import NS_PER_MS
 from carppcap.wire.header import BOW_OUT
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from carppcap.election.config import VirtualHostConfig
     from carppcap.system.keeper_process import KeeperProcess

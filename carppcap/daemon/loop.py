@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from carppcap.daemon.interface import Interface
 from carppcap.daemon.vips import Vips
@@ -62,7 +63,6 @@ READS_PER_TURN_MAX = 256
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 )
-TYPE_CHECKING = False
 if TYPE_CHECKING:  # Only with --own-addresses.
     from carppcap.system.keeper_process import KeeperProcess
 
