@@ -1,1 +1,1 @@
-"""The live process: one loop around one node."""
+"""The running daemon: one loop around one virtual host."""

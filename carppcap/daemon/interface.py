@@ -1,9 +1,8 @@
-"""One interface, which is used again whenever that is possible.
+"""One interface, which is opened again when that is necessary and possible.
 
 The interface may lose its carrier, go down, be renamed, be removed and made again under
-the same name, or lose our address.  Then the capture is opened again if necessary.  The
-virtual host gets these events only: `LinkDown`, `LinkUp`, `AddressesLost` and
-`MacChanged`.
+the same name, or lose our address.  The virtual host gets only these events:
+`LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
 """
 
 from collections.abc import Iterator
@@ -34,10 +33,10 @@ from carppcap.wire.decode import LinkType
 
 
 class LinkNews(NamedTuple):
-    """What `Interface.refresh` has found.
+    """The result of `Interface.refresh`.
 
-    `needs_retry` is True if something failed and has to be tried again later, since the
-    kernel may send no further news that would cause another attempt.
+    `needs_retry` is True if something failed.  In that case call `refresh` again after
+    a while, since the kernel may send no event that would cause another call.
     """
 
     events: tuple[LinkUp | LinkDown | AddressesLost | MacChanged, ...]
@@ -45,11 +44,11 @@ class LinkNews(NamedTuple):
 
 
 class Interface:
-    """Sends and receives for one virtual host.
+    """Sends and receives frames for one virtual host.
 
     `ignore_link_state` suppresses `LinkDown` (for crossover cables).  `any_source6` is
-    True if carppcap chose the IPv6 source itself; then another address may replace it.
-    The interface may not exist yet.  Raises `LinkError` if no interface can have this
+    True if carppcap chose the IPv6 source itself; another address may then replace it.
+    The interface need not exist yet.  Raises `LinkError` if no interface can have this
     name, or if the interface is up and cannot be opened.
     """
 
@@ -121,7 +120,7 @@ class Interface:
 
     @property
     def read_delay_ns(self) -> Interval:
-        """The longest time that the kernel may hold back a frame."""
+        """The longest time for which the kernel may delay a received frame."""
         return 2 * self._timeout_ms * NS_PER_MS
 
     @property
@@ -133,7 +132,7 @@ class Interface:
 
     @property
     def usable(self) -> bool:
-        """True if adverts can be exchanged."""
+        """True if adverts can be sent and received."""
         return self._trouble is None
 
     @property
@@ -147,7 +146,7 @@ class Interface:
         return LinkType.ETHERNET if self._capture is None else self._capture.link_type
 
     def descriptors(self) -> list[LinkMonitor | LiveCapture]:
-        """Return what to wait for with `select`.  Call this again before each wait."""
+        """Return the objects to wait for with `select`.  Call this before each wait."""
         return [self.monitor, self._capture] if self._capture else [self.monitor]
 
     def read(self) -> list[StampedFrame]:
@@ -163,8 +162,8 @@ class Interface:
         """Set the capture filter of the kernel to `sieve`.
 
         Frames that were captured before are still read.  Call this in every turn of the
-        loop: a reopened interface has the wide filter, and setting a filter that failed
-        may succeed later.
+        loop, because an interface that was opened again has the wide filter, and
+        because an attempt that failed may succeed later.
         """
         if sieve == self._sieve or self._capture is None:
             return
@@ -176,7 +175,7 @@ class Interface:
 
     @property
     def dropped(self) -> int:
-        """Number of frames that the kernel dropped since the capture was opened."""
+        """Number of frames that the kernel has dropped since the capture was opened."""
         return 0 if self._capture is None else self._capture.dropped()
 
     def send(self, frame: bytes) -> None:
@@ -208,11 +207,14 @@ class Interface:
 
     @property
     def unreachable(self) -> dict[Address, str]:
-        """The peers that the kernel could not resolve, each with the reason."""
+        """The peers whose MAC the kernel cannot find, each with the reason in words."""
         return {} if self._neighbours is None else self._neighbours.unreachable
 
     def refresh(self) -> LinkNews:
-        """Ask the kernel about the interface; return events for the virtual host."""
+        """Ask the kernel for the state of the interface; open the capture if necessary.
+
+        Return the events for the virtual host.
+        """
         self.monitor.drain()
         before, needs_retry = self.status, True
         # The old status counts until the kernel answers again.
@@ -237,7 +239,7 @@ class Interface:
             self._capture.set_filter(filter_text(self._config, self._sieve))
 
     def _mac_news(self) -> tuple[MacChanged, ...]:
-        """Return `MacChanged` if the MAC changed, even while the interface was gone."""
+        """Return `MacChanged` if the MAC is not the one that was last known."""
         mac, before = self.status.mac, self._mac_known
         if self._capture is None or mac == before:
             return ()
@@ -266,11 +268,11 @@ class Interface:
         return (LinkUp(),)
 
     def close(self) -> None:
-        """Leave the group and close the capture."""
+        """Leave the multicast groups and close all that was opened."""
         self._kept.close()
 
     def _look_for_trouble(self) -> None:
-        """Set `_trouble`; log it unless the last log line already named it."""
+        """Find out why adverts cannot be exchanged; log the reason if it is new."""
         self._sources_seen.update(self.status.addresses.intersection(self._sources))
         logged, self._trouble = self._trouble, self._find_trouble()
         if self._trouble and self._trouble != logged:
@@ -279,8 +281,8 @@ class Interface:
     def _find_trouble(self) -> str | None:
         """Return why adverts cannot be exchanged; None if they can.
 
-        Return an empty string if the interface could not be opened: the reason was
-        logged at that time.
+        Return an empty string if opening the interface failed, because the reason was
+        logged at that moment.
         """
         if not self._found_name:
             return "is not there yet: waiting for it"
@@ -342,7 +344,7 @@ class Interface:
                 self._joined.add(group)
 
     def _reopen(self) -> bool:
-        """Open what should be open; True if some of it has to be tried again later."""
+        """Open the capture if necessary; True if that must be tried again later."""
         if self._opened_index != self.status.index:
             self._close()
         with self._failures_logged(), on_error(self._close):
@@ -358,7 +360,7 @@ class Interface:
 
     @contextmanager
     def _failures_logged(self) -> Iterator[None]:
-        """Catch a `LinkError` of the block; log it unless it was logged last."""
+        """Catch a `LinkError` in the context; log it unless it repeats the last one."""
         try:
             yield
         except LinkError as error:
@@ -373,7 +375,7 @@ class Interface:
         self._joined.clear()
 
     def _log_lost_sources(self, before: LinkStatus) -> None:
-        """Log a source address that is lost while one of the other family remains."""
+        """Log a lost source address while we still have one of the other family."""
         for source in self._sources:
             if source in before.addresses and self._has_lost(source):
                 self._log.warning(f"{self.name} has lost our address {source}")

@@ -1,4 +1,4 @@
-"""The source address of our IPv6 adverts, where none is configured."""
+"""Chooses the source address of our IPv6 adverts if none is configured."""
 
 import select
 import signal
@@ -16,8 +16,9 @@ from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 
 SHORT_WAIT_NS = 5 * NS_PER_S
-"""A wait for an IPv6 address on an interface that works is short: a link-local one is
-checked for duplicates for a second or two (RFC 4862, 5.4)."""
+"""How long we normally wait for an IPv6 address after the interface has a carrier.  The
+kernel checks a link-local address for duplicates for a second or two (RFC 4862,
+5.4)."""
 
 
 def with_source(
@@ -58,7 +59,7 @@ def with_source(
 
 
 def _lacking(status: LinkStatus) -> str:
-    """Return what is waited for."""
+    """Return why there is no IPv6 source yet, in words for the log."""
     if not status.exists:
         return "is not there yet: waiting for it"
     if not status.up:
@@ -67,7 +68,10 @@ def _lacking(status: LinkStatus) -> str:
 
 
 def _wait(monitor: LinkMonitor, signals: SignalPipe, longest_ns: Interval) -> None:
-    """Return when there is news, or after `longest_ns` if that is more than 0."""
+    """Wait for a change of the interface or a signal, for at most `longest_ns`.
+
+    If `longest_ns` is not above 0, wait without a limit.
+    """
     news = select.poll()
     for each in (monitor, signals):
         news.register(each, select.POLLIN)

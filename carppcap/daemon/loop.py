@@ -2,8 +2,8 @@
 
     signals, link, scripts, frames ──> Group.handle ──> actions ──> frames, log, scripts
 
-One loop waits for all of them.  It has no timers: it sleeps until the earliest deadline
-of the group, the scripts and the flood gate.  In each turn it handles all frames that
+One loop waits for all inputs.  It has no timers: it sleeps until the earliest deadline
+of the group, the scripts and `filter.flood`.  In each turn it handles all frames that
 have arrived before it passes a `Tick` to the group.  So a process that was stopped does
 not take a master for dead while the adverts of that master wait in the buffer.
 """
@@ -52,13 +52,14 @@ from carppcap.units import NS_PER_S, Instant, earliest
 from carppcap.wire.decode import decode
 
 LOOK_AGAIN_NS = NS_PER_S
-"""Time until the daemon asks the kernel again after a request that failed."""
+"""The time after which the daemon asks the kernel again if a request has failed."""
 
 MEMORY_RESERVE_BYTES = 1 << 20
-"""Unused address space, which is freed for the down script if memory runs out."""
+"""Address space that is set aside.  It is freed when the daemon fails, so that the down
+script can start even if memory has run out."""
 
 READS_PER_TURN_MAX = 256
-"""Number of batches of frames read in a turn: more than the capture ring holds."""
+"""The most batches of frames read in one turn: more than the capture ring holds."""
 
 ENDING_SIGNALS = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -71,7 +72,7 @@ _SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
 class Daemon:
-    """A running virtual host.
+    """Runs one virtual host.
 
     With `keeper` the addresses are its own.  The constructor opens everything and may
     raise `LinkError`.  `close` also closes `signals`, which may have waited for the
@@ -131,7 +132,7 @@ class Daemon:
         return OwnVips(settings, config, journal, keeper)
 
     def start(self) -> None:
-        """Enter the election as a BACKUP that listens."""
+        """Enter the election as a BACKUP."""
         gc.collect()
         gc.freeze()  # Later collections skip what start-up made, as it stays anyway.
         # Discard what was captured during a slow start.  Those frames may fill the
@@ -148,7 +149,8 @@ class Daemon:
         """Take part in the election until told to stop.
 
         Return the signal by which the process has to end, or None to exit with status
-        0.  If an exception is raised, the addresses have been released before.
+        0.  After an unexpected exception, release the addresses and raise the exception
+        again.
         """
         try:
             while not self._is_finished():
@@ -218,10 +220,10 @@ class Daemon:
             self._performer.handle(event, now)
 
     def _read_frames(self) -> None:
-        """Handle the frames that had arrived when the turn began.
+        """Handle the frames that had arrived when the turn of the loop began.
 
-        Frames that arrive during the turn are left for the next one.  Otherwise a flood
-        could keep the loop here, and our own adverts would be late.
+        Frames that arrive during the turn are left for the next turn.  Otherwise a
+        flood could keep the loop here, and our own adverts would be late.
         """
         for _ in range(READS_PER_TURN_MAX):
             frames = self._interface.read()
@@ -234,7 +236,7 @@ class Daemon:
                 return
 
     def _handle_frame(self, stamped: StampedFrame) -> bool:
-        """Handle one frame; True if it was an authentic advert or hint, not refused."""
+        """Handle one frame; True if it is an accepted advert or hint."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
         if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
@@ -296,7 +298,7 @@ class Daemon:
                 self._ended_by = number
 
     def _stop(self, now: Instant) -> None:
-        """Stop after the down script.  At the second call kill the running script."""
+        """Begin to stop: run the down script.  At a second call kill the script."""
         if self._stopping:
             self._vips.scripts.kill()
             return
@@ -319,7 +321,10 @@ class Daemon:
     # What the performer asks for (`performer.Driver`).
 
     def transmit(self, action: Sending, at: Instant) -> bool | None:
-        """Send the frames of `action`; True if all of them left, None without any."""
+        """Send the frames of `action`; return whether all of them were sent.
+
+        Return None if there were no frames to send.
+        """
         if isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._interface.forwards_ipv6
         is_advert = isinstance(action, SendAdvert)
@@ -351,7 +356,7 @@ class Daemon:
         return [frame for each in farewell for frame in self._egress.frames(each)]
 
     def acquire(self, step: Step) -> Iterable[Event]:
-        """Start to take the addresses; return the events that follow at once."""
+        """Start to take the addresses; return the events that result immediately."""
         news = self._vips.acquire(step)
         if self._vips.own_index:
             try:
@@ -362,7 +367,7 @@ class Daemon:
         return news
 
     def release(self, step: Step) -> Iterable[Event]:
-        """Start to release the addresses; the events follow later."""
+        """Start to release the addresses.  Return no events; these come later."""
         self._vips.release(step)
         return ()
 
@@ -384,7 +389,7 @@ def _readable(inputs: Sequence[_Input], timeout_s: float | None) -> Sequence[_In
 
 
 def heeded_signals(settings: Settings) -> list[signal.Signals]:
-    """Return the signals that a daemon handles."""
+    """Return the signals that a daemon with these settings handles."""
     # Without -z ucarp does not handle the signals that end it, so `nohup` works.
     return [
         number
@@ -396,5 +401,5 @@ def heeded_signals(settings: Settings) -> list[signal.Signals]:
 
 
 def _draw(length: int) -> Callable[[], int]:
-    """Return a source of random numbers of `length` bytes, from the kernel."""
+    """Return a function that returns a random number of `length` bytes."""
     return lambda: int.from_bytes(os.urandom(length), "big")

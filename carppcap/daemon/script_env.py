@@ -5,7 +5,7 @@ CARPPCAP_VHID            7
 CARPPCAP_ADDRESSES       10.1.1.252/24 fd00::252, with the prefixes that were given
 CARPPCAP_STATE           the new state: MASTER, BACKUP or INIT
 CARPPCAP_PREVIOUS_STATE  the old state
-CARPPCAP_CAUSE           a word of `Cause`, or address_lost
+CARPPCAP_CAUSE           a value of `Cause`, or address_lost
 """
 
 from carppcap.election.actions import Cause, State
@@ -48,5 +48,5 @@ SHUTDOWN_ENV = _change_env(State.MASTER, State.INIT, Cause.SHUTDOWN.value)
 """The variables of the down script of a master that leaves."""
 
 RETAKE_ENV = _change_env(State.MASTER, State.MASTER, "address_lost")
-"""The variables of a script by which a master takes its addresses again, or drops them
-before that; the state does not change."""
+"""The variables of the scripts with which a master takes its addresses again, or drops
+them in order to take them again.  The state does not change."""

@@ -1,7 +1,7 @@
-"""Takes and releases the virtual addresses, by our own interface and by scripts.
+"""Takes and releases the virtual addresses, with our own interface and with scripts.
 
-Our own interface (`--vmac`) is set up at once, while a script may take any time.  So
-the interface comes first, and then the script is started.
+Our own interface (`--vmac`) is set up within milliseconds, while a script may take any
+time.  So the interface comes first, and then the script is started.
 """
 
 import socket
@@ -25,14 +25,15 @@ from carppcap.system.scripts import ScriptRunner
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant, earliest
 
 ABANDON_NS = 5 * NS_PER_S
-"""How long a script may run when the daemon has failed and sends no more adverts."""
+"""How long a script may run after the daemon has failed, when no adverts are sent."""
 
 _POLL_S = 0.02
 
 LOOK_NS = 100 * NS_PER_MS
 CHECK_MAX_NS = 5 * NS_PER_S
-"""How often to look at a check for duplicates, and for how long.  One takes a second or
-two (RFC 4862, 5.4)."""
+"""While the kernel checks addresses for duplicates, we look for the result every
+`LOOK_NS`, for at most `CHECK_MAX_NS`.  A check takes a second or two (RFC 4862,
+5.4)."""
 
 FAILED = AddressesAcquired(False)
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:  # It needs pyroute2, which is installed only for `--vmac`.
 
 
 class Vips:
-    """The addresses of one virtual host.
+    """Takes and releases the virtual addresses of one group.
 
     `held` returns the addresses that this host has, or None if they are not known.
     With `bare` our own interface gets no addresses here.  Call `tend` when a child
@@ -91,7 +92,7 @@ class Vips:
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant at which to call `tend` even if no child process has ended."""
+        """The instant at which to call `tend` even if no child has ended, or None."""
         return earliest(self.scripts.deadline, self._look_at)
 
     def descriptors(self) -> list[socket.socket]:
@@ -103,7 +104,7 @@ class Vips:
 
     @property
     def is_lost(self) -> bool:
-        """True if our own interface or one of its addresses was removed."""
+        """True if our own interface (`--vmac`) or one of its addresses was removed."""
         if self._interface is None or not self._wants_interface:
             return False
         try:
@@ -113,11 +114,11 @@ class Vips:
 
     @property
     def own_index(self) -> int:
-        """The number of our own interface; 0 if there is none."""
+        """The index of our own interface (`--vmac`); 0 if there is none."""
         return 0 if self._interface is None else self._interface.index
 
     def rename(self, parent: str) -> None:
-        """Note that the interface of the group is now called `parent`."""
+        """Record that the interface of the group is now called `parent`."""
         if parent == self._parent:
             return
         self._parent = parent
@@ -130,7 +131,7 @@ class Vips:
         return (self._parent, str(self._config.vips[0]), *self._xparam)
 
     def acquire(self, step: Step) -> list[VipsNews]:
-        """Start to take the addresses; return the events that follow at once."""
+        """Start to take the addresses; return the events that result immediately."""
         self._look_at = None
         self._is_requested = True
         news: list[VipsNews] = []
@@ -153,7 +154,10 @@ class Vips:
         self._is_requested = False
 
     def tend(self, now: Instant) -> list[VipsNews]:
-        """Kill, retry and reap scripts; return the events that follow."""
+        """Kill overdue scripts, retry postponed ones, reap ended ones.
+
+        Return the events that follow.
+        """
         self.scripts.meet_deadline(now)
         self.scripts.reap(now)
         news: list[VipsNews] = []
@@ -169,11 +173,11 @@ class Vips:
         return news
 
     def abandon(self) -> None:
-        """Release the addresses and wait until that is done, as the daemon has failed.
+        """Release the addresses after the daemon has failed; return when that is done.
 
-        Do nothing if the last request was to release them; the state of the group does
-        not decide, because the daemon may have failed in the middle of a step.  A
-        script that takes longer than `ABANDON_NS` is killed.
+        If the last request was to release them, make no new request and only wait.  The
+        state of the group does not decide this, because the daemon may have failed in
+        the middle of a step.  A script that takes longer than `ABANDON_NS` is killed.
         """
         if self._is_requested:
             try:
@@ -202,8 +206,9 @@ class Vips:
     def _take_twice(self, duplicates: Collection[Address], now: Instant) -> bool:
         """Drop the addresses and take them again, so that the kernel checks them again.
 
-        Do it only once, and return True if it is done.  The other host that answered
-        may have been a master that was slow to leave.
+        The kernel has found `duplicates` on another host, which may have been a master
+        that was slow to leave.  Do this only once: return True if it was done now,
+        otherwise False.
         """
         self._look_at = None
         self._journal.duplicates(duplicates, is_last=self._was_taken_twice)

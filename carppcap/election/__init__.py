@@ -1,1 +1,1 @@
-"""One virtual host decides whether it is BACKUP or MASTER."""
+"""The election: one virtual host decides whether it is BACKUP or MASTER."""

@@ -1,4 +1,4 @@
-"""Actions: all that a virtual host can ask for.  Perform them in their order."""
+"""Actions: what a virtual host asks its caller to do.  Carry them out in order."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class State(Enum):
 
 
 class Cause(Enum):
-    """Why a state changed.  Logs, metrics and timelines use these words."""
+    """Why a virtual host changed its state: words for log, metrics and timeline."""
 
     STARTUP = "startup"
     MASTER_DOWN = "master_down"
@@ -31,10 +31,11 @@ class Cause(Enum):
 
 
 class SendAdvert(NamedTuple):
-    """Sign and send an advert; report `SendSucceeded` or `SendFailed`.
+    """Sign an advert and send it; then pass `SendSucceeded` or `SendFailed`.
 
-    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255.
-    A group with addresses of both families has an action for each family.
+    advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255.  A
+    group with both IPv4 and IPv6 addresses asks for one advert in each family, each
+    with its own counter.
     """
 
     advbase: int
@@ -45,9 +46,10 @@ class SendAdvert(NamedTuple):
 
 
 class SendHint(NamedTuple):
-    """Send a hint: tell `destination` which counter its adverts have to exceed.
+    """Send a hint: tell `destination` that its next counter must exceed `counter`.
 
-    The replay guard asks for this after an advert that looks old.
+    A hint follows an advert from `destination` that the replay guard takes for an old
+    one.
     """
 
     counter: int
@@ -55,11 +57,11 @@ class SendHint(NamedTuple):
 
 
 class AcquireAddresses(Plain):
-    """Run the up script without waiting for it; report `AddressesAcquired`."""
+    """Start the up script; pass `AddressesAcquired` when it has ended."""
 
 
 class ReleaseAddresses(Plain):
-    """Run the down script without waiting for it; report `AddressesReleased`."""
+    """Start the down script; pass `AddressesReleased` when it has ended."""
 
 
 class AnnounceAddresses(Plain):
@@ -67,13 +69,13 @@ class AnnounceAddresses(Plain):
 
 
 class FamilySilent(NamedTuple):
-    """Report that the master is heard, but no longer in `family`."""
+    """Report that the master's adverts are still heard, but no longer in `family`."""
 
     family: Family
 
 
 class StateChanged(NamedTuple):
-    """Report a change of state that has happened: log it, count it, notify."""
+    """Report, e.g. in the log, that the state has changed from `old` to `new`."""
 
     old: State
     new: State

@@ -1,7 +1,8 @@
-"""The adverts of a virtual host: its rank, its demotion, its counters.
+"""Makes the adverts of a virtual host: their interval, demotion and counter.
 
-A demoted host advertises a higher demotion, which OpenBSD and carppcap compare, and a
-higher skew, which all others compare.  A host that cannot send raises its skew only.
+A demoted host advertises a demotion above 0, which OpenBSD and carppcap compare.  It
+also advertises a higher advskew, because all other implementations compare intervals
+only.  A host that fails to send its adverts raises its advskew only.
 """
 
 from collections import deque
@@ -13,31 +14,35 @@ from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_
 from carppcap.wire.header import BOW_OUT
 
 SEND_FAILURES_MAX = 3
-"""Failures to send in a row that raise our skew (`CARP_SENDAD_MAX_ERRORS`)."""
+"""Number of consecutive failures to send after which our advskew is raised
+(`CARP_SENDAD_MAX_ERRORS`)."""
 
 SEND_SUCCESSES_MIN = 3
-"""Successes in a row that lower our skew again (`CARP_SENDAD_MIN_SUCCESS`)."""
+"""Number of consecutive successes after which our advskew is lowered again
+(`CARP_SENDAD_MIN_SUCCESS`)."""
 
 SUPPRESSED_SKEW = 240
-"""Skew of a host that cannot send.  Demotion raises a skew up to this, too
-(`CARP_MAXSKEW`)."""
+"""A host that cannot send adverts has at least this advskew.  Demotion raises an
+advskew to at most this value (`CARP_MAXSKEW`)."""
 
 OWN_COUNTERS_MAX = 64
-"""Number of our counters that we remember, to recognise our own adverts."""
+"""Number of our latest counters that we remember, to recognise our own adverts."""
 
 DrawCounter = Callable[[Instant], int]
-"""Return a 64-bit counter for an advert at the given instant, never twice the same."""
+"""A function that returns the 64-bit counter for an advert at the given instant.  It
+never returns a counter twice."""
 
 _PROBED_NS_MAX = advert_interval_ns(254, 255)
-"""The longest interval that we probe.  One step longer is not yet a farewell."""
+"""The longest interval to which a probe adds one step (1/256 s).  The result, 255 s, is
+still shorter than the interval of a farewell."""
 
 
 class Advertiser:
     """Makes the adverts of one virtual host.
 
-    No two of them have the same counter, and none continues a peer's counter, as ucarp
-    does.  Otherwise two masters could use the same number, and each would mistake the
-    adverts of the other for its own.
+    Every virtual host has its own sequence of counters.  If it continued a peer's
+    counters, as ucarp does, two masters could use the same counter.  Each would then
+    mistake the other's adverts for its own.
     """
 
     def __init__(self, config: VirtualHostConfig, draw_counter: DrawCounter) -> None:
@@ -51,10 +56,10 @@ class Advertiser:
 
     @property
     def advskew(self) -> int:
-        """Our effective skew: the configured one, raised by demotion
-        (`DEMOTE_ADVSKEW`).
+        """Our effective advskew, 0..255: the configured one, raised by our demotion.
 
-        0..255; at least 240 while adverts cannot be sent (`carp_send_ad`).
+        It is at least 240 while adverts cannot be sent.  BSD kernels do the same
+        (`DEMOTE_ADVSKEW`, `carp_send_ad`).
         """
         advskew = self._config.advskew
         if self._is_suppressed:
@@ -63,23 +68,23 @@ class Advertiser:
 
     @property
     def interval_ns(self) -> Interval:
-        """Time between our adverts, which is also our rank: the shorter the better."""
+        """The time between two of our adverts.  A shorter interval is a better rank."""
         return advert_interval_ns(self._config.advbase, self.advskew)
 
     @property
     def adverts_per_announcement(self) -> int:
-        """Number of adverts from one periodic announcement to the next.
+        """The number of adverts after which a master announces its addresses again.
 
-        0 if there are no periodic announcements, else at least 1.
+        It is 0 if there are no periodic announcements, otherwise at least 1.
         """
         wanted_ns = self._config.announce_interval_ns
         return max(1, wanted_ns // self.interval_ns) if wanted_ns else 0
 
     @property
     def demotion(self) -> int:
-        """Our demotion, 0..255, as advertised (`carp_group_demote_count`).
+        """Our demotion, 0..255, which our adverts state (`carp_group_demote_count`).
 
-        Failures to send do not change it, as the peers would not hear of it anyway.
+        Failures to send do not change it, since no advert would tell the peers.
         """
         return self._demotion
 
@@ -88,13 +93,14 @@ class Advertiser:
         self._demotion = demotion
 
     def advert(self, now: Instant) -> list[Action]:
-        """Return the regular advert of a master, as an action for each family."""
+        """Return the regular advert of a master: one action for each address family."""
         return self._sign(self._config.advbase, self.advskew, now)
 
     def answer(self, now: Instant) -> list[Action]:
-        """Return an extra advert, at most one in an interval, else nothing.
+        """Return an extra advert, or an empty list if the last one was too recent.
 
-        Without this limit two hosts could answer each other for ever.
+        Two extra adverts are at least one interval apart.  Without this limit two hosts
+        could answer each other for ever.
         """
         answered_at = self._answered_at
         if answered_at is not None and now - answered_at < self.interval_ns:
@@ -103,15 +109,17 @@ class Advertiser:
         return self.advert(now)
 
     def farewell(self, now: Instant) -> list[Action]:
-        """Return the farewell of a master; nothing if farewells are off."""
+        """Return the farewell of a master; an empty list if farewells are disabled."""
         return self._sign(BOW_OUT, BOW_OUT, now) if self._config.farewell else []
 
     def probe(self, interval_ns: Interval, now: Instant) -> list[Action]:
-        """Return an advert that a master with `interval_ns` answers without yielding.
+        """Return a probe: an advert to which a master of `interval_ns` does not yield.
 
-        The advert states an interval one step longer than `interval_ns`, or our own
-        interval if that is longer.  If `interval_ns` is more than twice our own, it may
-        be forged, and the advert states our own interval.
+        If that master is genuine, it continues the counter of the probe, and the replay
+        guard accepts its next advert.  The probe states an interval one step (1/256 s)
+        longer than `interval_ns`.  It states our own interval if ours is longer than
+        `interval_ns`.  It also does so if `interval_ns` is more than twice ours,
+        because `interval_ns` may be forged.
         """
         probe_ns = self.interval_ns
         if probe_ns <= interval_ns <= min(2 * probe_ns, _PROBED_NS_MAX):
@@ -124,7 +132,7 @@ class Advertiser:
         return counter in self._own_counters
 
     def note_outcome(self, *, ok: bool) -> None:
-        """Count an advert that was sent (`ok`), or one that could not be sent."""
+        """Count an advert as sent if `ok` is True, otherwise as a failure to send."""
         if not ok:
             self._send_failures += 1
             self._send_successes = 0

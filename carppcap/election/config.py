@@ -1,4 +1,4 @@
-"""Settings of one virtual host, checked once and immutable."""
+"""The settings of one virtual host, checked once and immutable."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +21,8 @@ DEAD_RATIO_MAX = 65535
 DEMOTION_MAX = 255
 
 ANNOUNCE_INTERVAL_S = 60
-"""Switches forget an address after 300 s by default (IEEE 802.1Q, 8.8.3)."""
+"""The default time between two announcements of a master.  Switches forget a MAC after
+300 s by default (IEEE 802.1Q, 8.8.3)."""
 
 _RANGES = {
     "vhid": (1, VHID_MAX),
@@ -33,29 +34,29 @@ _RANGES = {
 
 
 class SourceMac(Enum):
-    """The Ethernet source address of our adverts; receivers ignore it."""
+    """The Ethernet source address of our adverts.  Other implementations ignore it."""
 
     VIRTUAL = "virtual"
-    """00:00:5e:00:00:vhid, as ucarp sends them."""
+    """00:00:5e:00:00:vhid, which ucarp uses."""
 
     BSD = "bsd"
-    """00:00:5e:00:01:vhid, as BSD kernels send them."""
+    """00:00:5e:00:01:vhid, which BSD kernels use."""
 
     REAL = "real"
     """The MAC of the interface, for hypervisors that drop frames from other MACs."""
 
 
 class GuardMode(Enum):
-    """What is done with an authentic advert that was sent before."""
+    """What happens to an authentic advert that the replay guard finds to be old."""
 
     OFF = "off"
-    """It is obeyed, as by every other implementation."""
+    """There is no replay guard, as in all other implementations."""
 
     DETECT = "detect"
-    """It is counted and logged, and obeyed."""
+    """The advert is counted, logged and obeyed."""
 
     ENFORCE = "enforce"
-    """It is counted and logged, and ignored."""
+    """The advert is counted, logged and ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +65,11 @@ class GroupSettings:
 
     advbase 0..255 s and advskew 0..255 (1/256 s), not both 0; dead_ratio 1..65535;
     demotion 0..255.  A master announces its addresses again every
-    `announce_interval_ns`; if that is 0, never.  With `peers` adverts go to each peer
-    and not to the multicast group.  With `vmac` the addresses are set on a separate
-    interface that has the virtual MAC.  `link_address` is the MAC that was set by hand
-    on an OpenBSD peer, or empty; the digest covers it.
+    `announce_interval_ns`; 0 means never.  With `neutral` the down script does not run
+    at the start.  With `peers` adverts are sent to each peer and not to the multicast
+    group.  With `vmac` the addresses are set on a separate interface that has the
+    virtual MAC.  `link_address` is empty, or the MAC that was set by hand on the
+    OpenBSD peers, which the digest then covers.
     """
 
     source: IPv4Address | None = None
@@ -88,7 +90,7 @@ class GroupSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualHostConfig(GroupSettings):
-    """One vhid on one link, as this host takes part in it.
+    """The settings of one virtual host: one vhid on one interface.
 
     vhid 1..255.  `key` is None only when captures are read without the password; then
     digests are not checked.  Adverts signed with `second_key` are accepted as well, but
@@ -143,27 +145,27 @@ class VirtualHostConfig(GroupSettings):
     def families(self) -> tuple[Family, ...]:
         """The families in which we send adverts: those of the virtual addresses.
 
-        A BSD kernel with addresses of both families waits for adverts in each of them,
-        so a group of both families needs adverts in both (`carp_setrun`).
+        A BSD kernel that has addresses of both families expects adverts in both
+        families (`carp_setrun`).
         """
         known = self.vips or (self.source, self.source6)
         present = {Family.of(address) for address in known if address is not None}
         return tuple(family for family in Family if family in present)
 
     def source_of(self, family: Family) -> Address | None:
-        """Return the source address of our adverts of `family`; None without one."""
+        """Return the source address of our adverts in `family`, or None without one."""
         return self.source if family is Family.IPV4 else self.source6
 
     def group_of(self, family: Family) -> Address:
-        """Return the multicast group of adverts of `family`."""
+        """Return the multicast group to which adverts in `family` are sent."""
         return self.group if family is Family.IPV4 else CARP_GROUP6
 
     @property
     def interval_ns(self) -> Interval:
-        """Time between two adverts of ours."""
+        """The configured time between two of our adverts."""
         return advert_interval_ns(self.advbase, self.advskew)
 
     @property
     def master_down_interval_ns(self) -> Interval:
-        """Silence after which a master counts as dead."""
+        """The time without adverts after which a master counts as dead."""
         return master_down_interval_ns(self.advbase, self.advskew, self.dead_ratio)

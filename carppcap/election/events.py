@@ -1,4 +1,4 @@
-"""Events: all that can happen to a virtual host.  No event carries its instant."""
+"""Events: all that can happen to a virtual host.  They do not contain their instant."""
 
 from dataclasses import dataclass, field
 
@@ -8,23 +8,23 @@ from carppcap.units import NS_PER_MS, NS_PER_S, Interval, advert_interval_ns
 from carppcap.wire.header import BOW_OUT
 
 STALL_NS = 20 * NS_PER_MS
-"""A process that wakes up this late was stopped or starved.  If frames were dropped
-meanwhile, `FramesLost` is passed."""
+"""A process that wakes up more than this time late was stopped or got no CPU time.  If
+frames were dropped in that time, the virtual host gets `FramesLost`."""
 
 STEP_DOWN_PAUSE_NS = 3 * NS_PER_S
-"""Length of the pause after SIGUSR2, before we listen for a master again."""
+"""The length of the pause after SIGUSR2; after it we listen for a master again."""
 
 
 class Start(Plain):
-    """The daemon begins."""
+    """The daemon has started: enter the election."""
 
 
 class Stop(Plain):
-    """The daemon is told to end: release the addresses and say farewell."""
+    """The daemon has to end: release the addresses, then send the farewell."""
 
 
 class Tick(Plain):
-    """Time has passed."""
+    """Time has passed: a deadline may have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class AdvertReceived:
 
     @property
     def interval_ns(self) -> Interval:
-        """The interval that the advert states, which is also its sender's rank."""
+        """The interval that the advert states.  A shorter interval is a better rank."""
         return advert_interval_ns(self.advbase, self.advskew)
 
 
@@ -70,45 +70,51 @@ class LinkUp(Plain):
 
 
 class LinkDown(Plain):
-    """The interface is without carrier, down, gone, or lost our source address."""
+    """The interface is down, was removed, or lost its carrier or our source address."""
 
 
 class FramesLost(Plain):
-    """Frames were dropped before we could read them."""
+    """The kernel dropped frames before we read them; they may have been adverts."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepDown:
-    """The operator asks us to hand over, and to pause for `pause_ns`."""
+    """The operator asks this host to become BACKUP, and to pause for `pause_ns`."""
 
     pause_ns: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class DemotionChanged:
-    """Our demotion has changed: 0 for a good master, up to 255."""
+    """Our demotion has changed to `demotion`: 0 (best) to 255 (worst)."""
 
     demotion: int
 
 
 class SequenceContested(Plain):
-    """A peer took our last advert for an old one; our next counter is higher."""
+    """A peer took our advert for an old one; our next counter is now high enough."""
 
 
 class FormChanged(Plain):
-    """We sign adverts in another form from now on: the form that a peer uses."""
+    """Our digests cover link-local addresses from now on, or no longer do.
+
+    They follow the digests of a peer.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRefused:
-    """The replay guard refused an advert; `interval_ns` is the interval it states."""
+    """The replay guard refused an advert that may come from a genuine master.
+
+    `interval_ns` is the interval that the advert states.
+    """
 
     interval_ns: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class TwinReceived:
-    """`advert` repeats an advert that was received just before in the other family."""
+    """`advert` is the same advert that was received just before in the other family."""
 
     advert: AdvertReceived
 
@@ -118,29 +124,29 @@ class SendFailed(Plain):
 
 
 class SendSucceeded(Plain):
-    """An advert left this host."""
+    """An advert was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddressesAcquired:
-    """The up script ended; `ok` is True if this host answers for the addresses."""
+    """The up script has ended; `ok` is True if this host answers for the addresses."""
 
     ok: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AddressesReleased:
-    """The down script ended; `ok` is True if this host let go of the addresses."""
+    """The down script has ended; `ok` is True if this host has let the addresses go."""
 
     ok: bool
 
 
 class AddressesLost(Plain):
-    """An address was removed from its interface by another program."""
+    """Another program removed a virtual address from its interface."""
 
 
 class MacChanged(Plain):
-    """The MAC of the interface changed (a bond, say): neighbours must learn it."""
+    """The MAC of the interface changed (e.g. of a bond); neighbours must learn it."""
 
 
 Event = (

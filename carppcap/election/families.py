@@ -1,9 +1,11 @@
-"""The families, IPv4 and IPv6, in which the master of a group is heard.
+"""Records in which address families, IPv4 and IPv6, the master of a group is heard.
 
-A BSD kernel has a master-down deadline for each family that has addresses.  When one of
-them passes (`sc_md_tmo`, `sc_md6_tmo`) it takes over; when it hears the master in the
-other family it goes back, again and again.  The deadlines are the same here, but if one
-family alone is silent, that is reported, and the master does not count as dead.
+A BSD kernel has one master-down deadline for each family (`sc_md_tmo`, `sc_md6_tmo`).
+If adverts stop in one family only, it takes over at the deadline of that family.  It
+yields when it hears the next advert in the other family, and so on for ever.
+
+carppcap has the same deadlines.  But while adverts come in one family, the master does
+not count as dead; the silence of the other family is only reported.
 """
 
 from carppcap.addresses import Family
@@ -11,7 +13,7 @@ from carppcap.units import Instant, Interval
 
 
 class Families:
-    """The master-down deadlines of one virtual host by family.
+    """The master-down deadlines of one virtual host, one for each address family.
 
     `master_down_ns` is its master-down interval.
     """
@@ -26,7 +28,7 @@ class Families:
         self._reported: set[Family] = set()
 
     def listen(self, now: Instant) -> None:
-        """Begin to listen for a master: no family is silent before its deadline."""
+        """Begin to listen for a master: all deadlines are a full interval away."""
         self._since = now
         self._reported.clear()
 
@@ -35,9 +37,10 @@ class Families:
         return max(self._since, self._heard_at.get(family, 0)) + self._master_down_ns
 
     def note_advert(self, family: Family, now: Instant) -> list[Family]:
-        """Note an advert in `family`; return the other families that became silent.
+        """Record an advert in `family`; return the other family if that is silent.
 
-        A silent family is returned only once until it is heard again.
+        The result is a list, which is empty if there is no other family, if the other
+        family is not silent, or if it was returned before and was not heard since.
         """
         self._heard_at[family] = now
         if len(self._families) < 2:
@@ -54,11 +57,12 @@ class Families:
         return silent
 
     def decides_ties(self, family: Family, now: Instant) -> bool:
-        """True if a tie is decided by the addresses of `family`.
+        """True if an advert in `family` decides a tie between two masters.
 
-        The host with the lower IPv4 address may have the higher IPv6 address; then each
-        host would yield to the other.  So the first family decides for both, unless
-        nothing is heard in it.
+        A tie is decided by the order of the two addresses.  One host may win by the
+        IPv4 addresses and the other host by the IPv6 addresses.  If both families
+        decided, each host would yield to the other.  So only the first family decides,
+        unless it has been silent for a master-down interval.
         """
         first = self._families[0] if self._families else family
         if family is first:

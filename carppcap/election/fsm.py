@@ -3,8 +3,8 @@
 A MASTER sends an advert every `advbase + advskew/256` seconds; a shorter interval is a
 better rank.  A BACKUP that hears no master for its master-down interval becomes MASTER.
 A MASTER that hears a better one becomes BACKUP.
-`VirtualHost.handle` is the whole table: what each event does in each situation (see
-`situations`).  Nothing here reads a clock, sends a frame, runs a script or knows a key.
+`VirtualHost.handle` lists what each event does in each situation (see `situations`).
+Nothing here reads a clock, sends a frame, runs a script or knows a key.
 
 What this election does and ucarp does not:
  * A new master sends an advert at once, and announces its addresses (by gratuitous ARP
@@ -12,9 +12,10 @@ What this election does and ucarp does not:
  * A master that has to leave sends adverts until its down script has ended, and then
    its farewell, so that no peer takes the addresses while this host still has them.
  * A master whose up script failed becomes BACKUP and pauses, longer after each failure.
-   One whose addresses were removed by another program takes them again.
+ * A master takes its addresses again if another program has removed them.
  * A demoted master gives way to a less demoted one, as in OpenBSD.
- * If the replay guard refused adverts, their sender is probed before it counts as dead.
+ * If the replay guard refused adverts, we ask for a new advert (by a probe) before we
+   take over from their sender.
 """
 
 from carppcap.election import comparison, events
@@ -50,13 +51,12 @@ from carppcap.units import Instant, Interval
 
 
 class VirtualHost:
-    """One vhid on one link.
+    """One vhid on one interface.
 
-    Pass each event to `handle` with the instant it happened and perform the returned
-    actions in order.  Pass `Tick` when `deadline` arrives: an early one is harmless,
-    a late one only delays us.  Instants must not decrease.
-
-    `draw_counter` gives each advert its counter.
+    Pass each event to `handle` with the instant at which it happened, and carry out the
+    returned actions in order.  Pass a `Tick` at `deadline`: one that is early does
+    nothing, and one that is late delays our adverts.  Instants must not decrease.
+    `draw_counter` returns the counter of an advert.
     """
 
     def __init__(self, config: VirtualHostConfig, draw_counter: DrawCounter) -> None:
@@ -70,7 +70,7 @@ class VirtualHost:
 
     @property
     def state(self) -> State:
-        """INIT, BACKUP or MASTER."""
+        """The state: INIT, BACKUP or MASTER."""
         return self.situation.state
 
     @property
@@ -80,7 +80,7 @@ class VirtualHost:
 
     @property
     def interval_ns(self) -> Interval:
-        """Time between our adverts, which is also our rank: the shorter the better."""
+        """The time between two of our adverts.  A shorter interval is a better rank."""
         return self._advertiser.interval_ns
 
     @property
@@ -93,7 +93,7 @@ class VirtualHost:
         return self._advertiser.is_own(counter)
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
-        """Return what to do about `event`, which happened at `now`."""
+        """Handle `event`, which happened at `now`; return the actions to carry out."""
         match self.situation, event:
             case Idle(), events.Start():
                 releases = [] if self.config.neutral else [ReleaseAddresses()]
@@ -156,7 +156,7 @@ class VirtualHost:
     # BACKUP
 
     def _silence_is_over(self, listening: Listening, now: Instant) -> list[Action]:
-        """Take over; but if adverts were refused, probe their sender first, once."""
+        """Take over, but if adverts were refused, probe their sender first (once)."""
         refused_ns = listening.refused_ns
         if refused_ns is None or listening.has_probed:
             return self._become_master(Cause.MASTER_DOWN, now)
@@ -184,20 +184,20 @@ class VirtualHost:
         return silent
 
     def _note_family(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
-        """Note that a master is heard in one family; report the other one if silent."""
+        """Record the family of an advert; report the other family if it is silent."""
         silent = self._families.note_advert(theirs.family, now)
         return [FamilySilent(family) for family in silent]
 
     def _pause(self, listening: Listening, until: Instant) -> None:
-        """Pause, then listen for a whole master-down interval, like ucarp.
+        """Pause, and after that listen for a whole master-down interval, like ucarp.
 
-        If both began now, a peer with a longer interval could never take over.
+        If the interval began now, a peer with a longer one could never take over.
         """
         listening.deadline = until + self._master_down_ns
         self.situation = Paused(until, listening)
 
     def _listen(self, paused_until: Instant, now: Instant) -> None:
-        """Begin to listen, after the pause if one still runs."""
+        """Begin to listen for a master, but not before `paused_until`."""
         self._families.listen(now)
         listening = self.situation = Listening(now + self._master_down_ns)
         if now < paused_until:
@@ -229,7 +229,7 @@ class VirtualHost:
         return [*last_advert, *self._give_way(cause, now)]
 
     def _reassert(self) -> list[Action]:
-        """Announce again; but while the up script runs, this follows anyway."""
+        """Announce the addresses again, if the up script has set them."""
         master = self.situation
         return self._announce(master) if isinstance(master, Holding) else []
 
@@ -247,7 +247,7 @@ class VirtualHost:
         return [*farewell, changed, ReleaseAddresses()]
 
     def _addresses_lost(self, holding: Holding, now: Instant) -> list[Action]:
-        """Take them again.  At the second loss in a master-down interval leave them."""
+        """Take lost addresses again, but at most once in a master-down interval."""
         regained_at = holding.regained_at
         if regained_at is not None and now - regained_at < self._master_down_ns:
             return self._address_failed(now)
@@ -257,7 +257,7 @@ class VirtualHost:
     def _leave(
         self, master: Master, to: State, cause: Cause, pause_ns: Interval = 0
     ) -> list[Action]:
-        """Advertise until the addresses are released."""
+        """Start the down script; keep sending adverts until it has ended."""
         self.situation = Leaving(master.deadline, to, cause, pause_ns)
         return [] if isinstance(master, Leaving) else [ReleaseAddresses()]
 
@@ -267,7 +267,7 @@ class VirtualHost:
         return [*farewell, self._left(leaving, leaving.cause, now)]
 
     def _give_way(self, cause: Cause, now: Instant) -> list[Action]:
-        """Become BACKUP, or INIT if we are stopping, without waiting for a script."""
+        """Become BACKUP, or INIT if we are stopping, before the down script ends."""
         if isinstance(self.situation, Leaving):  # the down script runs already
             return [self._left(self.situation, cause, now)]
         return [self._enter_backup(cause, now), ReleaseAddresses()]

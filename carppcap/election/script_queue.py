@@ -1,8 +1,9 @@
 """The order in which the up and down scripts of one virtual host run.
 
-One script runs at a time, in the order in which they were requested.  If the contrary
-of a waiting script is requested, neither of the two is run: together they would end
-where the running script ends.  So at most one script waits.
+One script runs at a time, in the order of the requests.  If an up script is requested
+while a down script waits, or the reverse, neither of the two is run: together they
+would only restore the state that the running script leaves.  So at most one script
+waits.
 """
 
 from enum import Enum
@@ -10,18 +11,20 @@ from typing import NamedTuple
 
 
 class Job(Enum):
-    """The purpose of a script."""
+    """The purpose of a script: to take the addresses or to release them."""
 
     ACQUIRE = "up"
     RELEASE = "down"
 
 
 class Outcome(NamedTuple):
-    """How a job ended.
+    """How the script of a job ended.
 
+    `command` is the script with its arguments, or empty if no script is configured.
     `exit_code` is the exit code of the script, or the negative number of the signal
-    that ended it, or None if it did not run.  Then `error` says why not; it is empty if
-    no script was configured.  `overdue` is True if we killed the script.
+    that ended it, or None if no script ran.  `error` is the reason why a configured
+    script did not run, otherwise empty.  `overdue` is True if the script was killed at
+    its time limit.
     """
 
     job: Job
@@ -32,12 +35,12 @@ class Outcome(NamedTuple):
 
     @property
     def succeeded(self) -> bool:
-        """True if the script exited with 0, or if there was none to run."""
+        """True if the script exited with 0, or if no script is configured."""
         return self.exit_code == 0 or (self.exit_code is None and not self.error)
 
 
 class ScriptQueue:
-    """The job that runs and the job that waits.
+    """Holds the job that runs and the job that waits, each None if there is none.
 
     Start the job that `request` or `finished` returns.  Call `finished` when that job
     has ended or could not be started.
@@ -48,15 +51,15 @@ class ScriptQueue:
         self.waiting: Job | None = None
 
     def request(self, job: Job) -> Job | None:
-        """Queue `job`; return the job to start now, if any."""
+        """Queue `job`; return the job to start now, or None if one is running."""
         if self.running is None:
             self.running = job
             return job
-        # A second request in a row can only be the contrary of the one that waits.
+        # A waiting job that is not `job` is its contrary: the two cancel each other.
         self.waiting = job if self.waiting in (None, job) else None
         return None
 
     def finished(self) -> Job | None:
-        """Note the end of the running job; return the job to start next, if any."""
+        """Record the end of the running job; return the job to start next, or None."""
         self.running, self.waiting = self.waiting, None
         return self.running

@@ -1,11 +1,15 @@
-"""The situations of a virtual host.  Each owns the instants that matter in it.
+"""The situations of a virtual host: its state, and what it remembers in that state.
 
-A `VirtualHost` is in one of them at any time.  Entering a situation makes a new
-object, so nothing of an earlier one is left to reset.
+A `VirtualHost` is in exactly one situation.  A new object is made when it enters a
+situation, so there are no values of earlier situations to reset.
 
-    Idle                          INIT      not started, or stopped
-    Listening, Paused, Deaf       BACKUP
-    Claiming, Holding, Leaving    MASTER
+    INIT      Idle         not started, or stopped
+    BACKUP    Listening    takes over if it hears no master
+              Paused       does not take over yet
+              Deaf         has no link
+    MASTER    Claiming     its up script runs
+              Holding      answers for the addresses
+              Leaving      its down script runs
 """
 
 from dataclasses import dataclass
@@ -15,7 +19,8 @@ from carppcap.election.actions import Cause, State
 from carppcap.units import Instant, Interval
 
 REPEAT_ANNOUNCE_AFTER = 2
-"""Intervals between an announcement and its repetition (`sc_delayed_arp`)."""
+"""The number of advert intervals after which an announcement is repeated
+(`sc_delayed_arp`)."""
 
 
 class Idle:
@@ -26,7 +31,7 @@ class Idle:
 
 
 class Backup:
-    """Base of the situations of a BACKUP."""
+    """Base class of the situations of a BACKUP."""
 
     __slots__ = ()
     state = State.BACKUP
@@ -34,11 +39,12 @@ class Backup:
 
 @dataclass(slots=True)
 class Listening(Backup):
-    """BACKUP that takes over at `deadline` unless it hears a master.
+    """A BACKUP that takes over at `deadline` unless it hears a master.
 
-    `refused_ns` is the advertised interval of the last advert that the replay guard
-    refused while we listened, or None.  `has_probed` is True after that sender was
-    probed.  `has_extended` is True after `deadline` was moved because frames were lost.
+    `refused_ns` is the interval that the last refused advert states, or None if the
+    replay guard has refused none.  `has_probed` is True once the sender of refused
+    adverts was probed.  `has_extended` is True once `deadline` was moved because frames
+    were lost.
     """
 
     deadline: Instant
@@ -47,10 +53,10 @@ class Listening(Backup):
     has_extended: bool = False
 
     def extend_once(self, deadline: Instant) -> None:
-        """Move our deadline to `deadline`, since the lost frames may be adverts.
+        """Put our deadline off to `deadline`, since lost frames may have been adverts.
 
-        This works once only.  Otherwise a flood of frames could prevent for ever that
-        any host takes the addresses.
+        Do so only once.  Otherwise a flood of frames could put it off for ever, and no
+        host would take the addresses.
         """
         if not self.has_extended:
             self.has_extended = True
@@ -59,7 +65,10 @@ class Listening(Backup):
 
 @dataclass(slots=True)
 class Paused(Backup):
-    """BACKUP that does not take over before `until`; then `listening` replaces it."""
+    """A BACKUP that does not take over before `until`.
+
+    At that instant the host enters the situation `listening`.
+    """
 
     until: Instant
     listening: Listening
@@ -72,7 +81,7 @@ class Paused(Backup):
 
 @dataclass(slots=True)
 class Deaf(Backup):
-    """BACKUP without a link: it hears nothing, so it does not take over.
+    """A BACKUP without a link: it hears no adverts, so it does not take over.
 
     `paused_until` is the end of a pause that still runs, or 0.
     """
@@ -84,17 +93,21 @@ class Deaf(Backup):
 
 @dataclass(slots=True)
 class Master:
-    """Base of the situations of a MASTER; the next advert is due at `deadline`."""
+    """Base class of the situations of a MASTER.
+
+    Its next advert is due at `deadline`.
+    """
 
     state: ClassVar = State.MASTER
 
     deadline: Instant
 
     def schedule_advert(self, interval_ns: Interval, now: Instant) -> None:
-        """Set the deadline of the next advert, one interval after the present deadline.
+        """Set the deadline of the next advert: one interval after the last deadline.
 
-        It does not count from `now`: otherwise each late wake-up would delay all later
-        adverts.
+        If that instant has passed already, set the deadline to one interval after
+        `now`.  To count from `now` every time would be wrong: each late wake-up would
+        delay all later adverts.
         """
         self.deadline += interval_ns
         if self.deadline <= now:  # We were stalled: do not send all that were missed.
@@ -103,9 +116,10 @@ class Master:
 
 @dataclass(slots=True)
 class Claiming(Master):
-    """MASTER whose up script runs.
+    """A MASTER whose up script runs.
 
-    `regained_at` is the instant at which it last took lost addresses again, or None.
+    `regained_at` is the instant at which it last began to take lost addresses again, or
+    None.
     """
 
     regained_at: Instant | None = None
@@ -113,19 +127,19 @@ class Claiming(Master):
 
 @dataclass(slots=True)
 class Holding(Master):
-    """MASTER that answers for the addresses.
+    """A MASTER that answers for the addresses.
 
-    `adverts_until_announce` counts down with each advert.  When it reaches 0, the
-    addresses are announced again.
+    `regained_at` is that of `Claiming`.  `adverts_until_announce` counts down with each
+    advert.  When it reaches 0, the addresses are announced again.
     """
 
     regained_at: Instant | None
     adverts_until_announce: int = REPEAT_ANNOUNCE_AFTER
 
     def is_announced_again(self, period: int) -> bool:
-        """Count one advert; True if the addresses have to be announced before it.
+        """Count one advert; True if the addresses must be announced before it is sent.
 
-        After that they are announced with every `period`th advert; never if it is 0.
+        The next announcement is then due after `period` more adverts; 0 means never.
         """
         self.adverts_until_announce -= 1
         if self.adverts_until_announce != 0:
@@ -136,10 +150,10 @@ class Holding(Master):
 
 @dataclass(slots=True)
 class Leaving(Master):
-    """MASTER whose down script runs.
+    """A MASTER whose down script runs.
 
     When the addresses are released, the state changes to `to` because of `cause`.  If
-    `to` is BACKUP, it pauses for `pause_ns`.
+    `to` is BACKUP, the host then pauses for `pause_ns`.
     """
 
     to: State

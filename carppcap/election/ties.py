@@ -1,9 +1,10 @@
-"""Who stays master when two hosts are equally good.
+"""Decides which of two masters with the same interval stays master.
 
-ucarp decides by an order of addresses; a BSD kernel yields to every equal master.  If
-both yielded, there would be no master for a master-down interval.  So a host that
-should yield by its address first answers with an advert, and yields to the peer's
-second advert.  A BSD kernel sends no second one: it yields to our answer.
+ucarp decides by the order of the two addresses.  A BSD kernel yields to every master
+with the same interval.  If both hosts yielded at once, there would be no master for a
+master-down interval.  So a host that loses by its address first answers with an advert,
+and yields only to the peer's second advert.  A BSD kernel sends no second advert,
+because it yields to our answer.
 """
 
 from collections.abc import Callable
@@ -16,11 +17,11 @@ from carppcap.election.events import AdvertReceived
 from carppcap.units import Instant
 
 PEERS_MAX = 8
-"""Number of peers remembered: enough for one segment, and a limit to forged ones."""
+"""The most peers remembered: enough for one segment, and a limit for forged ones."""
 
 
 class Tie(Enum):
-    """What a master does upon the advert of an equal master."""
+    """What a master does when it hears another master with the same interval."""
 
     ANSWER = auto()
     """It stays master and sends an advert at once."""
@@ -31,14 +32,14 @@ class Tie(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """The advert that was answered: its counter, and the instant it was heard."""
+    """An advert that was answered: its counter, and the instant when it was heard."""
 
     counter: int
     at: Instant
 
 
 class Ties:
-    """The ties of one virtual host while it is master.
+    """Remembers which adverts of masters with the same interval were answered.
 
     `config` returns its present settings: the source may change.
     """
@@ -50,13 +51,13 @@ class Ties:
         self._answered: dict[Address, _Answered] = {}
 
     def forget(self) -> None:
-        """Forget all ties, since the host becomes master again."""
+        """Forget all answers, because the host has just become master."""
         self._answered.clear()
 
     def judge(self, theirs: AdvertReceived, now: Instant) -> Tie:
-        """Return what to do upon the advert of an equal master; remember an answer.
+        """Return what to do about the advert of a master with the same interval.
 
-        A peer is answered at most once in an interval.  Otherwise two hosts that both
+        A peer is answered at most once in an interval.  Otherwise two hosts that each
         expect the other to yield would answer each other for ever.
         """
         peer, interval_ns = theirs.source, theirs.interval_ns
@@ -74,9 +75,10 @@ class Ties:
         return Tie.YIELD if is_lost and not is_twice else Tie.STAY
 
     def _goes_before(self, theirs: AdvertReceived) -> bool:
-        """True if the peer wins by the order of addresses.
+        """True if the sender of `theirs` wins by the order of addresses.
 
-        It also wins if we have no address in that family, as in a replay.
+        It also wins if we have no source address in its family, as when a capture is
+        replayed.
         """
         source = self._config().source_of(theirs.family)
         return source is None or tie_break(theirs.source) < tie_break(source)

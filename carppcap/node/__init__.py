@@ -1,1 +1,1 @@
-"""All virtual hosts of one machine: from frames to events, from actions to frames."""
+"""All virtual hosts of one machine: makes events of frames, and frames of actions."""

@@ -1,4 +1,4 @@
-"""Builds the frames of an action: signs, addresses and encodes them."""
+"""Makes the frames of an action: signs, addresses and encodes them."""
 
 from collections.abc import Callable, Iterator
 from typing import assert_never
@@ -23,15 +23,15 @@ Sending = SendAdvert | SendHint | AnnounceAddresses
 
 
 class Egress:
-    """Builds the frames of one virtual host.
+    """Makes the frames of one virtual host.
 
-    `nic_mac` is the MAC address of the interface; set it again when that changes.
-    Announcements carry it, unless the addresses have a virtual MAC
-    (`VirtualHostConfig.vmac`).  Set `is_router` to whether this host forwards IPv6.
+    `nic_mac` is the MAC of the interface; set it again when that changes.
+    Announcements carry `nic_mac`, unless the addresses have a virtual MAC
+    (`VirtualHostConfig.vmac`).  Set `is_router` to True if this host forwards IPv6.
     `draw_ip_id` returns the 16-bit identification of an IPv4 datagram.  `mac_of`
-    returns the MAC address to which frames for a peer are sent: that of the peer or of
-    a router.  While it returns None, nothing is sent to that peer.  `link_local` says
-    whether link-local addresses are signed at first (see `heed`).
+    returns the MAC to which frames for a peer are sent: that of the peer or of a
+    router.  While it returns None, nothing is sent to that peer.  `link_local` is True
+    if digests cover link-local addresses, until `heed` changes that.
     """
 
     def __init__(
@@ -59,10 +59,11 @@ class Egress:
         self._config = config
 
     def heed(self, heard: AdvertReceived) -> bool:
-        """From now on sign in the form that the sender of `heard` uses.
+        """Sign link-local addresses from now on if the sender of `heard` signs them.
 
-        Return True if that changes our form.  FreeBSD and NetBSD accept only digests
-        that cover link-local addresses.  OpenBSD accepts only digests that do not.
+        Return True if that is a change.  FreeBSD and NetBSD accept only digests that
+        cover link-local addresses.  OpenBSD accepts only digests that do not.  An
+        advert whose digest was not verified changes nothing.
         """
         if not heard.verified or heard.link_local is self._signer.link_local:
             return False
@@ -72,7 +73,8 @@ class Egress:
     def frames(self, action: Sending) -> list[bytes]:
         """Return the frames of `action` in the order in which they must be sent.
 
-        An advert or a hint has no frame in a family without a source address of ours.
+        The list is empty for an advert or a hint if we have no source address in its
+        family.
         """
         match action:
             case SendAdvert():
@@ -114,7 +116,7 @@ class Egress:
     def _datagrams(
         self, advert: header.Advert, family: Family, host: Address | None = None
     ) -> Iterator[bytes]:
-        """Yield the frames of `advert`: for the whole group, or for `host` only."""
+        """Yield the frames of `advert`: to the whole group, or to `host` only."""
         source = self._config.source_of(family)
         if source is None:
             return
@@ -134,9 +136,11 @@ class Egress:
     ) -> Iterator[tuple[bytes, bytes, Address]]:
         """Yield source MAC, destination MAC and destination address for each frame.
 
-        A family without peers is sent to the multicast group, as BSD kernels do.  A
-        datagram for `host` alone then travels in a frame to the group, because the MAC
-        of `host` is not known; all others that receive it find its digest wrong.
+        If no peer of `family` is configured, a frame goes to the MAC of the multicast
+        group, as BSD kernels send it.  Its destination address is `host`, or that of
+        the group if `host` is None.  The MAC of `host` is not known; other hosts that
+        receive the frame find its digest wrong.  If peers are configured, each of them
+        gets a frame, or only `host` if it is one of them.
         """
         config = self._config
         peers = [peer for peer in config.peers if Family.of(peer) is family]

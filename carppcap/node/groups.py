@@ -1,12 +1,12 @@
 """The groups of this machine: events go in, actions come out.
 
-A `Group` is a virtual host with its counter and its replay guard.  Whatever changes it
-is passed to `Group.handle` as an event.  Whatever it wants done is an action of the
-`Step` that `handle` returns.  So the events of a group, with their instants and the
-start values of its counter, are enough to run it again with the same result.
+A `Group` is a virtual host with its counters and its replay guard.  Everything that
+happens to it is passed to `Group.handle` as an event.  Everything that it asks for is
+an action of the `Step` that `handle` returns.  So a run can be repeated with the same
+result from the events, their instants and the start values of the counters.
 
-A `Step` is the full record of one event.  Timeline, log, replay and simulation are
-made from steps and rejections.
+A `Step` records one event and all its effects.  Timeline, log, replay and simulation
+show steps and rejections.
 """
 
 from collections.abc import Callable, Iterable
@@ -52,10 +52,11 @@ class Step:
     """What one event did to one group.
 
     `interface` and `vhid` name the group.  `state` and `deadline` are those after the
-    event.  The `actions` must be carried out in their order.  `finding` is that of the
-    replay guard about an advert, None if it is fresh.  `refused` is True if the event
-    was not passed to the virtual host: an advert of our own, an advert that the replay
-    guard refused, or a hint whose counter is below ours.
+    event.  The `actions` must be carried out in their order.  `finding` is what the
+    replay guard found about an advert; it is None for a fresh advert and for all other
+    events.  `refused` is True if the event was not passed to the virtual host.  That
+    happens to an advert of our own, to an advert that the replay guard refuses, and to
+    a hint that our next counter exceeds already.
     """
 
     at: Instant
@@ -70,12 +71,12 @@ class Step:
 
     @property
     def change(self) -> StateChanged | None:
-        """The change of state, None if the state stayed.  A step has at most one."""
+        """The change of state, or None if the state stayed.  A step has at most one."""
         return next((a for a in self.actions if isinstance(a, StateChanged)), None)
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the advert of this step was refused; None if no advert was refused."""
+        """Why the advert of this step was refused, or None if no advert was refused."""
         advert = self.event
         if not self.refused or not isinstance(advert, AdvertReceived):
             return None
@@ -85,7 +86,7 @@ class Step:
 
 
 class Group:
-    """One virtual host, its counter and its replay guard.
+    """One virtual host, its counters and its replay guard.
 
     Instants must not decrease.
     """
@@ -106,12 +107,12 @@ class Group:
 
     @property
     def deadline(self) -> Instant | None:
-        """The instant at which the virtual host wants a `Tick`."""
+        """The instant at which `handle` needs a `Tick`, or None for never."""
         return self._host.deadline
 
     @property
     def interval_ns(self) -> Interval:
-        """Time between two adverts of ours."""
+        """The time between two of our adverts."""
         return self._host.interval_ns
 
     def readdress(self, config: VirtualHostConfig) -> None:
@@ -124,9 +125,11 @@ class Group:
         return self._host.is_own(counter)
 
     def handle(self, event: GroupEvent, now: Instant) -> Step:
-        """Pass `event` to the virtual host; return the step with what it did.
+        """Pass `event` to the virtual host; return the step, which says what it did.
 
-        An advert must be authentic.  One that the replay guard refuses is not passed.
+        An advert must be authentic.  It is not passed if it is our own or if the replay
+        guard refuses it.  A hint is a peer's message that our counters look old.  It is
+        passed, as `SequenceContested`, only if our next counter has to be raised.
         """
         if isinstance(event, AdvertReceived):
             return self._handle_advert(event, now)
@@ -232,11 +235,11 @@ class Node:
 
     @property
     def deadline(self) -> Instant | None:
-        """The earliest instant at which `tick` has something to do."""
+        """The earliest instant at which `tick` has work to do, or None for never."""
         return earliest(*(group.deadline for group in self._groups.values()))
 
     def group(self, interface: str, vhid: int) -> Group:
-        """Return one group."""
+        """Return the group with this `vhid` on this `interface`."""
         return self._groups[interface, vhid]
 
     def readdress(self, config: VirtualHostConfig) -> None:
@@ -253,8 +256,9 @@ class Node:
     ) -> Step | Rejection | None:
         """Pass a decoded frame to its group; return the step, or why it was rejected.
 
-        Return None for a frame of another protocol or VLAN, and for a hint that cannot
-        be checked because there is no key.
+        Return None for a frame of another protocol or VLAN.  Also return None for a
+        hint (a peer's message that our counters look old) if there is no key to check
+        its digest.
         """
         verdict = self._ingress[interface].check(datagram)
         if verdict is None or isinstance(verdict, Rejection):
@@ -263,11 +267,11 @@ class Node:
         return self._groups[interface, vhid].handle(event, now)
 
     def is_namesake(self, interface: str, rejection: Rejection) -> bool:
-        """True for an authentic advert from our address that we did not send.
+        """True if `rejection` is an authentic advert from our address that is not ours.
 
-        Either another host has our address, or an attacker repeats an old advert of
-        ours.  It is only logged: if an advert from our address could make us give way,
-        any attacker with an old one could do so.
+        Either another host has our address, or an attacker sends an old advert of ours
+        again.  Such an advert is only logged.  If it could make us give way, any
+        attacker with an old advert of ours could do so.
         """
         datagram = rejection.datagram
         if rejection.reason is not RejectReason.OWN or datagram is None:
@@ -281,7 +285,7 @@ class Node:
         ].has_sent(event.counter)
 
     def tick(self, now: Instant) -> list[Step]:
-        """Pass `Tick` to every group that is due at `now`."""
+        """Pass a `Tick` to every group whose deadline has arrived; return the steps."""
         return [
             group.handle(Tick(), now)
             for group in self._groups.values()

@@ -16,23 +16,25 @@ These are the checks, in the order of ucarp's `packethandler` and of
 A frame with a VLAN tag is ignored before these checks and not counted: it is for the
 interface of that VLAN, which may have a group of its own.
 
-The last check is in `groups.Group`: whether the advert was sent before.  It may be OWN
-by its counter, REPLAY, TAMPERED or STALE.
+The last check, whether the advert was sent before, is made by `groups.Group`.  It
+rejects an advert as OWN (by its counter), REPLAY, TAMPERED or STALE.
 
 The fields type and authlen are not checked.  No implementation checks them, so a peer
-may well send other values.  But a frame of type 2 to one of our own addresses is a hint
-(see `replay_guard`).  A hint passes the same checks; its digest covers its type.
+may well send other values.  But a frame of type 2 to one of our own addresses is a
+hint: a peer's message that our counters look old.  A hint must pass the same checks,
+except for that of the destination.  Its digest covers its type.
 
 A group takes adverts only in the families in which it has virtual addresses.  An advert
-in the other family is BADVHID, even if its digest is right, as FreeBSD treats it
+in the other family is BADVHID, even if its digest is right.  FreeBSD does the same
 (`carp_find_ifa`).  An OpenBSD host sends such adverts over IPv6 if its interface has a
 link-local address.
 
 If a group has peers in a family (`VirtualHostConfig.peers`), it takes adverts that are
 sent to our address.  It also takes those that are sent to the multicast group, because
 a peer may not be configured for unicast yet, and FreeBSD compares no destinations
-either.  Adverts of a peer may be routed, so they may have any TTL; all others must have
-255.  FreeBSD does the same.  OpenBSD always wants 255, and we send 255.
+either.  Adverts of a peer may be routed, so their TTL is not checked.  All other
+adverts must have TTL 255.  FreeBSD does the same.  OpenBSD requires 255 of all adverts,
+and we send 255.
 """
 
 from collections.abc import Iterable
@@ -69,7 +71,7 @@ class RejectReason(Enum):
 class Refusal:
     """Why an authentic advert was not passed to its virtual host.
 
-    `vhid` is None for an advert of our own.
+    `vhid` is None if it is an advert of our own.
     """
 
     reason: RejectReason
@@ -81,8 +83,9 @@ class Refusal:
 class Rejection:
     """A frame of protocol 112 that was not passed to a virtual host, and why.
 
-    `datagram` and `advert` are None if the frame could not be decoded that far.
-    `digest_expected` is None unless the reason is BADAUTH.
+    `datagram` is None if the frame contains no complete IP datagram.  `advert` is None
+    if the CARP header was not decoded.  `digest_expected` is the digest that we would
+    have sent if the reason is BADAUTH, otherwise None.
     """
 
     reason: RejectReason
@@ -118,7 +121,7 @@ Entrant = tuple[int, AdvertReceived | HintReceived]
 
 
 class Ingress:
-    """Checks what arrives on one link, for all groups on it."""
+    """Checks the datagrams that arrive on one interface, for all groups on it."""
 
     def __init__(self, hosts: Iterable[VirtualHostConfig]) -> None:
         self._hosts = {host.vhid: _Door(host) for host in hosts}
@@ -133,7 +136,8 @@ class Ingress:
     def check(self, datagram: Datagram | Defect) -> Entrant | Rejection | None:
         """Return the event for one of our groups, or why the datagram is rejected.
 
-        Return None for another protocol or VLAN, and for a hint without a key.
+        Return None for another protocol or VLAN, and for a hint to a group without a
+        key.
         """
         if datagram is Defect.FOREIGN:
             return None
@@ -146,7 +150,7 @@ class Ingress:
         return self.examine(datagram)
 
     def examine(self, datagram: Datagram) -> Entrant | Rejection | None:
-        """Return the same as `check`, but do not reject our own address."""
+        """Check a datagram as `check` does, but accept our own source address."""
         source = datagram.source.packed
         if header.looks_like_vrrp(
             datagram.payload, source, datagram.destination.packed
@@ -168,7 +172,7 @@ class Ingress:
 
 
 class _Door:
-    """The conditions under which a frame is for one virtual host."""
+    """The conditions that a datagram for one virtual host must meet."""
 
     def __init__(self, config: VirtualHostConfig) -> None:
         self.config = config
@@ -189,9 +193,10 @@ class _Door:
     def authenticate(
         self, datagram: Datagram, advert: Advert, is_hint: bool
     ) -> Entrant | Rejection | None:
-        """Return the event of an advert or a hint with a right digest, else why not.
+        """Check the digest of an advert or hint; return its event or its rejection.
 
-        Without a key every advert counts as genuine, and a hint returns None.
+        Without a key every advert counts as authentic, and the result for a hint is
+        None.
         """
         verifier = self._hint_verifier if is_hint else self._verifier
         form = None

@@ -1,7 +1,7 @@
 """Finds the setting that differs between two hosts that should share an address.
 
-The digest of an advert shows which values were signed.  If we sign with one setting
-changed and get the digest of the advert, that setting differs.
+The digest of a peer's advert depends on the settings of that peer.  If we change one of
+our settings and then compute the same digest, that setting differs.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ class Mismatch(Enum):
 def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
     """True if `advert` was signed with a password of ours for our addresses.
 
-    If such an advert has another vhid or another multicast group, or a family in which
-    we have no address, then that is a misconfiguration: a different group on the same
-    segment would have different addresses.
+    If it nevertheless has another vhid or multicast group, or came in a family in which
+    we have no address, one of the hosts is misconfigured.  A different group on the
+    same segment would have signed different addresses.
     """
     return _fits(config, advert, config.vips)
 
@@ -40,10 +40,10 @@ def find_mismatch(
 ) -> tuple[Mismatch, tuple[Address, ...]]:
     """Return the setting that differs from the sender's, and the addresses it signed.
 
-    The addresses are empty unless they differ.  `announced` are the announcements that
-    were seen.  The sender may have signed any one of their addresses, or all that one
-    MAC announces, as a BSD kernel does with the addresses of a vhid.  Without a key the
-    result is UNKNOWN.
+    If the setting is not ADDRESS, no addresses are returned.  `announced` are the
+    gratuitous ARPs and neighbour advertisements that were seen.  We try each address in
+    them, and all addresses that one MAC announced, because a BSD kernel signs all
+    addresses of a vhid.  Without a key the setting is UNKNOWN.
     """
     if config.key is None:
         return Mismatch.UNKNOWN, ()

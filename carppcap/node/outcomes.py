@@ -1,4 +1,4 @@
-"""Events for a virtual host: how a script ended, and that frames were lost."""
+"""Makes the events that say how a script ended, and that frames were lost."""
 
 from carppcap.addresses import Address
 from carppcap.election.events import (
@@ -21,14 +21,15 @@ def addresses_news(
     duplicates: frozenset[Address] = frozenset(),
     is_stuck: bool = False,
 ) -> AddressesNews:
-    """Return the event that follows from the end of a script.
+    """Return the event that tells a virtual host how its script ended.
 
-    `held` are the addresses of this machine, or None if they are not known.  They count
-    more than the exit code: a script may fail although the addresses are set or gone.
-    A script may succeed although another host answers for an address (`duplicates`).
-    If one succeeds and the addresses are not on this machine, they may be set
-    elsewhere, e.g. in a cloud.  `is_stuck` is True if something other than the script
-    failed to release them.
+    `held` are the addresses that this machine has, or None if they are not known.  If
+    they show that the addresses are taken or released, the event is a success, even if
+    the script failed.  Otherwise the exit code decides, because a script may set the
+    addresses elsewhere, e.g. in a cloud.  There are two exceptions.  To take the
+    addresses has failed if another host answers for one of them (`duplicates`).  To
+    release them has failed if something other than the script failed to do so
+    (`is_stuck`).
     """
     if outcome.job is Job.ACQUIRE:
         is_there = held is not None and held >= vips
@@ -39,10 +40,11 @@ def addresses_news(
 
 
 def stall_news(lost: int, due: Instant | None, now: Instant) -> FramesLost | None:
-    """Return the event for `lost` frames; None if adverts are unlikely among them.
+    """Return `FramesLost` if adverts may be among the lost frames, otherwise None.
 
-    If this process wakes up at `now`, long after `due`, it was stopped or starved.
-    Then adverts of a live master may be among the frames that were lost.
+    `lost` is the number of frames that were lost.  The process wanted to wake up at
+    `due` and did so at `now`.  If that is more than `STALL_NS` later, it was stopped or
+    got no CPU time, and adverts of a live master may have been lost.
     """
     if lost > 0 and due is not None and now - due > STALL_NS:
         return FramesLost()

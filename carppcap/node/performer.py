@@ -1,4 +1,4 @@
-"""Carries out steps, in the same way for the daemon, a replay and a simulation."""
+"""Carries out the actions of steps, alike for the daemon, a replay and a simulation."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class Driver(Protocol):
     """Carries out the actions of a group: the daemon, a replay or a simulated host."""
 
     def transmit(self, action: Sending, at: Instant) -> bool | None:
-        """Send the frames of `action`; return True if all of them were sent.
+        """Send the frames of `action`; return whether all of them were sent.
 
         Return None if there were no frames, because no peer's MAC is known.
         """
@@ -24,25 +24,28 @@ class Driver(Protocol):
         """Log or show a step."""
 
     def acquire(self, step: Step) -> Iterable[Event]:
-        """Start to take the addresses; return the events that follow at once."""
+        """Start to take the addresses; return the events that result immediately."""
 
     def release(self, step: Step) -> Iterable[Event]:
-        """Start to release the addresses; return the events that follow at once."""
+        """Start to release the addresses; return the events that result immediately."""
 
 
 class Performer:
-    """Passes events to a group and has its driver carry out what follows."""
+    """Passes events to a group and lets the driver carry out the resulting actions."""
 
     def __init__(self, group: Group, driver: Driver) -> None:
         self._group = group
         self._driver = driver
 
     def handle(self, event: GroupEvent, now: Instant) -> None:
-        """Pass `event` to the group and carry out the step."""
+        """Pass `event` to the group and carry out the resulting step."""
         self.perform(self._group.handle(event, now))
 
     def perform(self, step: Step) -> None:
-        """Carry out `step`, then the steps that follow from its outcome."""
+        """Carry out `step`, then pass the results to the group as events.
+
+        Those events make further steps, which are carried out, too.
+        """
         feedback = deque(self._carry_out(step))
         while feedback:
             following = self._group.handle(feedback.popleft(), step.at)

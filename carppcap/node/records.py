@@ -10,7 +10,10 @@ from carppcap.units import Instant
 
 
 def step_record(step: Step) -> dict[str, Any]:
-    """Return a step as a JSON object; one that refused an advert, as a rejection."""
+    """Return a step as a JSON object.
+
+    If the step refused an advert, return the object of a rejection.
+    """
     if step.refusal is not None:
         return rejection_record(step.refusal, step.at)
     record: dict[str, Any] = {

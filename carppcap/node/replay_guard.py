@@ -2,43 +2,38 @@
 
 The digest of an advert covers its counter.  It does not cover its sender, its time or
 its *claims*: advbase, advskew and demotion.  So an attacker can send a recorded advert
-again, also with other claims, but cannot sign another counter.  The guard examines
-authentic adverts, and judges them by their counters.
+again, with its own claims or with other ones, but cannot sign another counter.  The
+guard judges authentic adverts by their counters.
 
-A *marked* counter is one of carppcap's own kind: it carries a time and an id (see
-`counter`).  Each id has a window of times, which ends at the latest time heard.  A
-marked counter is *new* if its time is after the window, or is in the window and was not
-heard (RFC 4303, 3.4.3, does the same for IPsec).  When the guard starts, the window of
-each id ends at that moment, and no time in it is new.  So adverts from before a restart
-are refused.
+A *marked* counter was made by carppcap: it contains a time and an id (see `counter`).
+For each id the guard remembers the times in a window, which ends at the latest time
+heard.  A marked counter is *new* if its time is after the window, or is in the window
+and was not heard (RFC 4303, 3.4.3, does the same for IPsec).  Times 4 s or more before
+our start (`START_SLACK`) are not new, so adverts from before a restart are refused.
+The claims of the last 64 new counters are remembered.
 
 Every other counter is unmarked, and has no order:
-
  * A counter is *heard* if an advert with it was received before.
- * A counter is *constant* if its sender uses no other until it is restarted.  OpenBSD,
-   pfSense and OPNsense do so.
+ * A counter is *constant* if its sender uses no other until it is restarted (OpenBSD).
  * A counter is a *candidate* if it may prove to be constant.  Every counter is one when
-   it is first heard, unless its sender is known to change counters.  A sender is known
-   to do so after two counters within `_pace_ns`.
- * A candidate is *repeated enough* after `REPEATS_MIN` repeats, if its sender used no
-   other counter for 2.5 intervals.
+   it is first heard, unless its sender has sent two new ones within `_pace_ns`.
+ * A candidate is *repeated enough* at its third repeat (`REPEATS_MIN`), if its sender
+   has sent no other counter for 2.5 intervals.
  * A counter *continues* a constant one if it is a little larger.  ucarp and FreeBSD
-   continue the counter of a peer.  They start again behind a constant counter whenever
-   they hear it, so they repeat counters.
- * An advert is a *twin* if its counter was just heard in the other family.  jcarp sends
-   each advert in both families.  A twin only shows that its family is heard, too
-   (`events.TwinReceived`).
- * A refused advert is *probed* if its sender may be a genuine master, which is then
-   asked for a new advert.  This happens once for each counter.
+   count on from a counter that they hear.  Each time they hear a constant counter, they
+   count on from it again, so they repeat counters.
+ * An advert is a *twin* if it was heard just before in the other family.  jcarp sends
+   each advert in both families, so a twin is no replay (see `events.TwinReceived`).
+ * A refused advert is *probed* if its sender may be a genuine master: we then ask that
+   sender for a new advert.  This happens only once for each counter.
 
-These are the rules.  The first that fits decides.  The finding depends on whether the
-claims are those that were remembered with the counter:
+The first rule that fits decides.  The finding depends on whether the claims are those
+that were remembered with the counter.  The last column is what is then remembered:
 
-       counter                         same claims  other claims  then remembered
+       counter                         same claims  other claims  remembered
     1  marked, new                     fresh        fresh         its time, its claims
     2  marked, one of the last 64      replay       tampered
     3  marked                          stale        stale
-
     4  constant                        fresh        changed       its claims
     5  candidate, repeated enough      repeating    repeating     that it is constant
     6  candidate                       fresh        changed       one more repeat
@@ -61,26 +56,26 @@ from carppcap.node.counter import COUNTERS, IDS, UNITS_PER_S, Stamp, join, split
 from carppcap.units import NS_PER_S, Instant, Interval
 
 START_SLACK = 4 * UNITS_PER_S
-"""How much older than our start an advert may be.  Clocks differ, and an advert sent
-before our start may arrive after it."""
+"""How much earlier than our start the time of an accepted advert may be, in 1/32 s.
+Clocks differ, and an advert sent before our start may arrive after it."""
 
 WINDOW = 4 * UNITS_PER_S
-"""The length of a window: how far a late advert may be behind the latest of its id."""
+"""How much earlier than the latest advert with its id an advert may be, in 1/32 s."""
 
 REMEMBERED = 1 << 14
-"""Number of unmarked counters stored: 4.5 hours of a sender with one each second."""
+"""Number of unmarked counters remembered: 4.5 hours with one advert each second."""
 
 REPEATS_MIN = 3
-"""Repeats after which a counter counts as constant (OpenBSD)."""
+"""Number of repeats after which a counter may count as constant (OpenBSD)."""
 
 COUNTED_MAX = 1 << 32
-"""How far a sender may continue a counter it has heard: 136 years of seconds."""
+"""How far a sender may count on from a counter it has heard: 136 years of seconds."""
 
 TWIN_NS: Interval = NS_PER_S // 4
-"""The longest time between an advert and its twin, also if its interval is long."""
+"""The longest time between an advert and its twin, however long the interval is."""
 
 REPLACED_NS: Interval = 10 * NS_PER_S
-"""The least silence after which another host may have taken a sender's address."""
+"""The shortest silence of a sender after which another host may have its address."""
 
 SENDERS_MAX = 256
 CANDIDATES_MAX = 256
@@ -107,30 +102,31 @@ class Finding(Enum):
     """Its counter was heard before, and counts as constant from now on."""
 
     TWIN = "twin"
-    """It was just heard in the other family."""
+    """The same advert was heard just before in the other family."""
 
     CHANGED = "changed"
-    """Its counter may be repeated, but its claims changed; an attacker may have done
-    that."""
+    """Its sender may repeat this counter, but the claims have changed; an attacker may
+    have changed them."""
 
     REPLAY = "replay"
-    """It was sent before."""
+    """The same advert was sent before."""
 
     TAMPERED = "tampered"
-    """It was sent before, with other claims."""
+    """The same advert was sent before, but with other claims."""
 
     STALE = "stale"
-    """It is older than others of its sender, or than our start."""
+    """The time in its counter is too old, compared with its sender's latest or with our
+    start."""
 
 
 REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
 class Verdict(NamedTuple):
-    """A finding.
+    """A finding about an advert, and whether to probe its sender.
 
-    `probe` is True if the advert is refused and may come from a genuine master.  A
-    master restored from a snapshot repeats its old counters, each of them once.
+    `probe` is True if the advert is refused and may come from a genuine master.  Such a
+    master was restored from a snapshot, so it repeats old counters, each of them once.
     """
 
     finding: Finding
@@ -140,8 +136,8 @@ class Verdict(NamedTuple):
 class Guard:
     """The replay guard of one group.
 
-    `start` is the time at which the guard starts, in units of `counter`.  Instants
-    must not decrease.
+    `start` is the time of our start, in units of 1/32 s since 2020.  Instants must not
+    decrease.
     """
 
     def __init__(self, start: int) -> None:
@@ -151,7 +147,7 @@ class Guard:
         self._hinted_at: _Table[tuple[Address, int], Instant] = _Table(HINTED_MAX)
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
-        """Return what the rules above find, and remember what they say."""
+        """Apply the rules of this module to `advert`; return the verdict."""
         stamp = split(advert.counter)
         if stamp is not None:
             return Verdict(self._marked.examine(advert, stamp))
@@ -162,10 +158,11 @@ class Guard:
         return Verdict(finding, probe)
 
     def note_deaf_until(self, time: int) -> None:
-        """Refuse adverts from before `time` (1/32 s), when this host had no link.
+        """Refuse adverts from before `time` (1/32 s since 2020), when we had no link.
 
-        This host missed them.  If their sender was restarted meanwhile it has another
-        id, so it sends no newer advert under the old id that would make them stale.
+        We did not hear those adverts, so an attacker may have recorded them for a
+        replay.  They become stale when their sender sends a newer one.  But if the
+        sender was restarted, it has another id, so they would never become stale.
         """
         self._marked.raise_floor(time)
 
@@ -176,10 +173,11 @@ class Guard:
         self._marked.note(stamp)
 
     def hint(self, counter: int, source: Address, now: Instant) -> int | None:
-        """Return the counter that `source` has to exceed, after it sent `counter`.
+        """Return the counter for a hint to `source`, which sent the stale `counter`.
 
-        Return None if it got a hint less than `HINT_PERIOD_NS` ago, or if `HINTED_MAX`
-        senders did: these may be one attacker with many addresses.
+        Return None if `source` got a hint less than `HINT_PERIOD_NS` ago.  Also return
+        None if `HINTED_MAX` senders did, since they may be one attacker with many
+        addresses.
         """
         stamp = split(counter)
         assert stamp is not None  # only marked ones are stale
@@ -194,7 +192,7 @@ class Guard:
 
 
 class MarkedMemory:
-    """The marked counters: of each id, the times in its window, heard or sent."""
+    """Remembers marked counters: for each id the times heard or sent in its window."""
 
     def __init__(self, start: int) -> None:
         self._floor = 0
@@ -203,7 +201,7 @@ class MarkedMemory:
         self._claims: _Table[int, Claims] = _Table(RECENT_MAX)
 
     def examine(self, advert: AdvertReceived, stamp: Stamp) -> Finding:
-        """Return what rules 1 to 3 find, and remember what they say."""
+        """Apply rules 1 to 3 of this module to `advert`; return the finding."""
         claims = _claims(advert)
         if self._is_new(stamp):  # 1
             self.note(stamp)
@@ -215,18 +213,19 @@ class MarkedMemory:
         return Finding.STALE  # 3
 
     def raise_floor(self, time: int) -> None:
-        """Refuse from now on all that is more than `START_SLACK` older than `time`."""
+        """Refuse from now on all times up to `START_SLACK` before `time` (1/32 s)."""
         self._floor = max(self._floor, time - START_SLACK)
 
     def latest(self, number: int) -> int:
-        """Return the latest time of all counters with the id `number`.
+        """Return the latest remembered time of the id `number`.
 
-        If there is none, return the floor: times up to the floor are refused.
+        If that is not above the floor, return the floor: times up to the floor are
+        refused.
         """
         return max((self._floor, *self._times[number]))
 
     def note(self, stamp: Stamp) -> None:
-        """Remember the time of `stamp`; forget those that are now before the window."""
+        """Remember the time in `stamp`; forget times of its id that left the window."""
         time, number = stamp
         times = self._times[number] | {time}
         begin = max(times) - WINDOW
@@ -240,7 +239,7 @@ class MarkedMemory:
 
 @dataclass(slots=True)
 class Sender:
-    """A sender of unmarked counters; `fresh_at` is the instant of its last new one.
+    """A sender of unmarked counters; `fresh_at` is when its last new counter was heard.
 
     `changes` is True if the sender is known to change its counter.
     """
@@ -251,9 +250,10 @@ class Sender:
 
 @dataclass(slots=True)
 class Candidate:
-    """A counter of `source` that may prove to be constant.
+    """A counter that may prove to be constant; `source` is its sender.
 
-    If `source` sends no other counter for `silence_ns`, it does not change its counter.
+    It was first heard at `since` and was repeated `repeats` times.  If `source` sends
+    no other counter for `silence_ns`, it does not change its counter.
     """
 
     source: Address
@@ -265,7 +265,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Constant:
-    """A constant counter; `counted` is how far others have continued it so far."""
+    """A constant counter; `counted` is how far other senders counted on from it."""
 
     counter: int
     claims: Claims
@@ -277,7 +277,7 @@ class Constant:
 
 
 class UnmarkedMemory:
-    """The unmarked counters that were heard, and what is known about their senders."""
+    """Remembers the unmarked counters that were heard, and their senders."""
 
     def __init__(self) -> None:
         self._heard: _Table[int, Claims] = _Table(REMEMBERED)
@@ -287,7 +287,7 @@ class UnmarkedMemory:
         self._single: _Table[int, tuple[Family, Instant]] = _Table(RECENT_MAX)
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Finding:
-        """Return what rules 4 to 10 find, and remember what they say."""
+        """Apply rules 4 to 10 of this module to `advert`; return the finding."""
         counter, claims = advert.counter, _claims(advert)
         constant = self._constants.get(counter)
         if constant is not None:  # 4
@@ -327,10 +327,10 @@ class UnmarkedMemory:
         )
 
     def _is_twin(self, advert: AdvertReceived, now: Instant) -> bool:
-        """True if the same advert was just heard, and only in the other family.
+        """True if the same advert was heard just before, and only in the other family.
 
-        The source address is not compared.  It differs between the families, and it is
-        not signed.
+        The source address is not compared: it differs between the families and is not
+        signed.
         """
         family, heard_at = self._single.get(advert.counter, (advert.family, now))
         longest_ns = min(advert.interval_ns // 4, TWIN_NS)
@@ -339,8 +339,8 @@ class UnmarkedMemory:
     def _origin(self, counter: int) -> Constant | None:
         """Return the constant counter that `counter` continues, or None.
 
-        Whenever ucarp and FreeBSD hear the constant counter of an OpenBSD, they
-        continue from there; until then they only count upwards.
+        Each time ucarp or FreeBSD hears the constant counter of OpenBSD, it counts on
+        from that counter again.  In between it only counts upwards.
         """
         for constant in self._constants.values():
             if constant.counted < constant.distance(counter) <= COUNTED_MAX:
@@ -348,7 +348,7 @@ class UnmarkedMemory:
         return None
 
     def _note_sender(self, advert: AdvertReceived, now: Instant) -> None:
-        """Note when a new counter was heard, and if its sender changes counters."""
+        """Record a new counter, and whether its sender changes its counters."""
         source, silence_ns = advert.source, _silence_ns(advert)
         sender = self._senders.get(source) or Sender(now)
         gap_ns = now - sender.fresh_at
@@ -369,14 +369,14 @@ class UnmarkedMemory:
 
 
 class _Table(dict[_K, _V]):
-    """A dict of at most `length_max` entries: a new one displaces the oldest."""
+    """A dict of at most `length_max` entries: a new entry displaces the oldest."""
 
     def __init__(self, length_max: int) -> None:
         super().__init__()
         self._length_max = length_max
 
     def put(self, key: _K, value: _V) -> None:
-        """Set an entry, which is the newest from now on."""
+        """Set an entry, and make it the newest."""
         self.pop(key, None)
         if len(self) >= self._length_max:
             del self[next(iter(self))]
@@ -388,13 +388,13 @@ def _claims(advert: AdvertReceived) -> Claims:
 
 
 def _silence_ns(advert: AdvertReceived) -> Interval:
-    """Return a time longer than a live sender is ever silent: 2.5 of its intervals."""
+    """Return 2.5 intervals, at least 1 s: a live sender is never silent for so long."""
     return max(advert.interval_ns * 5 // 2, NS_PER_S)
 
 
 def _pace_ns(advert: AdvertReceived) -> Interval:
-    """Return a time long enough for a live sender to send its next advert.
+    """Return 1.25 intervals, at least 1 s: a live sender sends its next advert by then.
 
-    It is too short for a host to restart and send one.
+    A host that is restarted needs longer to send its next advert.
     """
     return max(advert.interval_ns * 5 // 4, NS_PER_S)

@@ -87,12 +87,12 @@ _EVENT_WORDS: dict[type, str] = {
 
 
 def action_words(step: Step) -> list[str]:
-    """Return a word for each action of a step, except for those without a word."""
+    """Return a few words for each action of a step, and nothing for some actions."""
     return [word for word in map(format_action, step.actions) if word]
 
 
 def format_action(action: actions.Action) -> str:
-    """Return an action in a word; empty if another part of the line already says it."""
+    """Return an action in a few words; empty if the line says it elsewhere."""
     match action:
         case actions.SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"

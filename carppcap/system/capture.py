@@ -1,7 +1,7 @@
 """Captures frames from an interface or a file, with the time stamps of libpcap.
 
 This is the only module that imports pcapy.  `LiveCapture.send` sends through the handle
-that captures, because the kernel does not capture a handle's own frames on it.
+that captures, because the kernel does not show a handle the frames that it sent itself.
 """
 
 import os
@@ -51,14 +51,14 @@ class LinkGoneError(LinkError):
 
 
 class SendError(LinkError):
-    """One frame could not be sent; the next one may be."""
+    """A frame could not be sent; sending the next one may succeed."""
 
 
 @contextmanager
 def pcap_errors(template: str, **values: object) -> Iterator[None]:
     """Raise a `LinkError` in place of an error of libpcap or the kernel.
 
-    Its text is `template` with `values`; the value `why` is the text of that error.
+    Its text is `template`, filled with `values` and, as `why`, the text of that error.
     """
     try:
         yield
@@ -67,7 +67,7 @@ def pcap_errors(template: str, **values: object) -> Iterator[None]:
 
 
 def default_interface() -> str:
-    """Return the first interface that is no pseudo-interface, as ucarp does.
+    """Return the name of the first interface that is no pseudo-interface, like ucarp.
 
     Raises `LinkError` if there is none, or if this process may not see any.
     """
@@ -80,7 +80,7 @@ def default_interface() -> str:
 
 
 class LiveCapture:
-    """An open interface: non-blocking, filtered in the kernel, ready for `epoll`.
+    """A capture on one interface: non-blocking, and filtered in the kernel.
 
     `bpf` is the filter expression; `read_timeout_ms` is `READ_TIMEOUT_MS` or
     `READ_TIMEOUT_SUBSECOND_MS`.  Raises `LinkError` if the interface cannot be opened.
@@ -106,11 +106,11 @@ class LiveCapture:
             self.link_type = _link_type(self._handle, interface)
 
     def set_filter(self, bpf: str) -> None:
-        """Replace the filter by `bpf`.  If it raises `LinkError`, the old filter stays.
+        """Replace the filter by the expression `bpf`.
 
-        Frames in the buffer stay there, and no frame is lost during the change.
-        libpcap's own `setfilter` would capture nothing for a moment, and each call
-        would leak the memory of a filter.
+        Raises `LinkError`; the old filter then stays.  Frames in the buffer stay there.
+        On Ethernet no frame is lost during the change.  libpcap's own `setfilter` would
+        capture nothing for a moment, and each call would leak the memory of a filter.
         """
         with pcap_errors("Unable to change the filter: {why}"):
             if self.link_type is LinkType.ETHERNET:
@@ -122,7 +122,7 @@ class LiveCapture:
                 self._handle.setfilter(bpf)
 
     def fileno(self) -> int:
-        """Return the descriptor, readable if frames came or the interface failed."""
+        """Return the descriptor: readable if frames came or the interface failed."""
         return int(self._handle.getfd())
 
     def read(self) -> list[StampedFrame]:
@@ -143,7 +143,8 @@ class LiveCapture:
     def dropped(self) -> int:
         """Return how many frames the kernel has dropped since `__init__`.
 
-        It drops a frame if the ring has no room.  Return 0 if the number is unknown.
+        The kernel drops a frame if the ring has no room.  Return 0 if the number is
+        unknown.
         """
         try:
             return int(self._handle.stats()[1])
@@ -165,9 +166,9 @@ class LiveCapture:
 class FileCapture:
     """A .pcap or .pcapng file, read frame by frame.
 
-    It is not read in batches: where a file is cut off, libpcap would lose the good
-    frames of the last batch.  Raises `LinkError` if the file cannot be read or is not a
-    capture of a known kind.
+    If frames were read in batches from a file that is cut off, libpcap would lose the
+    good frames of the last batch.  Raises `LinkError` if the file cannot be read or is
+    not a capture of a known kind.
     """
 
     link_type: LinkType
@@ -191,7 +192,7 @@ class FileCapture:
         self.link_type = _link_type(self._handle, path)
 
     def read(self) -> list[StampedFrame]:
-        """Return the next frame in a list, which is empty at the end of the file.
+        """Return a list with the next frame, or an empty list at the end of the file.
 
         Raises `LinkError` where the file is cut off.
         """

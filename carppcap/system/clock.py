@@ -4,8 +4,8 @@ The kernel stamps a frame with the time of the wall clock, and delivers it up to
 read timeout later.  Because deadlines count from the stamp, the delay of delivery does
 not matter.  But the wall clock can be set by hand or by NTP, so a stamp counts only if
 it is plausible: not in the future, and not before the moment at which the buffer was
-last seen empty.  Around a step of the wall clock no stamp counts.  A frame whose stamp
-does not count is taken to have arrived now.
+last seen empty.  In the turn after the clock was set no stamp counts.  A frame whose
+stamp does not count is taken to have arrived at the start of this turn of the loop.
 """
 
 import time
@@ -45,7 +45,7 @@ class CaptureClock:
     def begin_turn(self, now: Instant, wall: int) -> None:
         """Compare the clocks at the start of a turn of the loop.
 
-        If the wall clock was set since the last turn, no stamp counts in this one.
+        If the wall clock was set since the last turn, no stamp is used in this turn.
         """
         offset_ns = wall - now
         passed_ns = now - self._now
@@ -59,10 +59,10 @@ class CaptureClock:
         return self._trusted and stamp_ns - self._offset_ns > self._now
 
     def instant(self, stamp_ns: int) -> Instant:
-        """Return when the frame with this stamp arrived.
+        """Return the instant at which the frame with this stamp arrived.
 
-        That is the start of this turn if the stamp does not count.  It is never before
-        the instant returned by an earlier call.
+        If the stamp is not plausible, return the start of this turn.  The result is
+        never before that of an earlier call.
         """
         at = stamp_ns - self._offset_ns
         if not self._trusted or not self._earliest <= at <= self._now:
@@ -73,6 +73,7 @@ class CaptureClock:
     def buffer_is_empty(self) -> None:
         """Record that the buffer was found empty in this turn.
 
-        So every frame that arrived more than `delay_ns_max` before this turn was read.
+        All frames that arrived more than `delay_ns_max` before this turn have then been
+        read, so an earlier stamp is not plausible.
         """
         self._earliest = self._now - self._delay_ns_max

@@ -1,4 +1,4 @@
-"""Writes frames to a capture file in place of a wire."""
+"""Writes frames into a capture file instead of sending them."""
 
 from contextlib import AbstractContextManager
 from struct import Struct

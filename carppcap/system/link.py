@@ -1,10 +1,10 @@
 """Watches an interface as the kernel sees it: existence, carrier, MAC, addresses.
 
-An event of rtnetlink(7) only tells that something changed; the monitor then requests
-the whole status again.  So a burst of events, or a lost event, costs one request and
-never leads to a wrong status.  The kernel drops the events of other interfaces, and a
-request is about one interface, so thousands of changing addresses on other interfaces
-cost nothing.
+The monitor takes an event of rtnetlink(7) only as a sign that something changed, and
+requests the whole status again.  So a burst of events, or a lost event, costs one
+request and never leads to a wrong status.  The kernel drops the events of other
+interfaces, and a request is about one interface.  So thousands of changing addresses on
+other interfaces cost nothing.
 """
 
 import errno
@@ -48,15 +48,15 @@ _ACCEPT, _DROP = (0x06, 0, 0, 0xFFFF_FFFF), (0x06, 0, 0, 0)
 
 
 def device_of(interface: str) -> str:
-    """Return the interface under an alias: `eth0` for `eth0:1`, and for `eth0` itself.
+    """Return `interface` without its alias: `eth0` for `eth0:1` and for `eth0`.
 
-    The kernel cuts names at the colon (`dev_ioctl`), so ucarp accepts an alias too.
+    The kernel cuts names at the colon (`dev_ioctl`), so ucarp accepts an alias.
     """
     return interface.partition(":")[0]
 
 
 def can_exist(interface: str) -> bool:
-    """True if the kernel allows this name (`dev_valid_name`); it may be an alias."""
+    """True if an interface, or an alias, may have this name (`dev_valid_name`)."""
     name = device_of(interface)
     return (
         0 < len(os.fsencode(name)) <= _NAME_LENGTH_MAX
@@ -69,10 +69,11 @@ def can_exist(interface: str) -> bool:
 class LinkStatus:
     """The state of an interface; `index` is 0 if the interface does not exist.
 
-    `name` is its present name.  `mac` is empty if the interface is not Ethernet.
-    `addresses` includes tentative addresses, but no duplicates (RFC 4862, 5.4), as the
-    kernel does not answer for those.  `sources` are the addresses that are neither
-    duplicates nor tentative, so that frames can be sent from them, in the kernel's
+    `name` is its present name.  `mac` is empty if the interface is not Ethernet.  A
+    tentative address is one that the kernel still checks for duplicates (RFC 4862,
+    5.4).  `addresses` includes tentative addresses, but no duplicates, because the
+    kernel does not answer for duplicates.  `sources` are the addresses from which
+    frames can be sent: those that are neither tentative nor duplicates, in the kernel's
     order.
     """
 
@@ -91,10 +92,11 @@ class LinkStatus:
 
 
 class Held(NamedTuple):
-    """The addresses that `LinkMonitor.held` has found on this host.
+    """The wanted addresses that this host has, found by `LinkMonitor.held`.
 
-    `addresses` includes the `tentative` ones, but not the `duplicates`: those are on an
-    interface, but the kernel does not answer for them.
+    `tentative` are those that the kernel still checks for duplicates (RFC 4862, 5.4);
+    they are in `addresses`, too.  `duplicates` are on an interface but not in
+    `addresses`, because the kernel does not answer for them.
     """
 
     addresses: frozenset[Address] = frozenset()
@@ -105,10 +107,11 @@ class Held(NamedTuple):
 class LinkMonitor:
     """Watches one interface by name, even while it is removed and made again.
 
-    If the name is an alias, the interface under it is watched.  When `fileno` is
-    readable, something changed: call `drain`, then `status`.  Raises `LinkError` if
-    there is no rtnetlink, or if no interface can have that name.  After `__init__` it
-    needs no further descriptor, so it works even when the process has none left.
+    If the name is an alias, the interface without the alias is watched.  When `fileno`
+    is readable, something has changed: call `drain`, then `status`.  Raises `LinkError`
+    if there is no rtnetlink, or if no interface can have that name.  Only `__init__`
+    opens descriptors, so the monitor works even when the process has no free descriptor
+    left.
     """
 
     def __init__(self, interface: str) -> None:
@@ -127,7 +130,7 @@ class LinkMonitor:
             self._kernel = Enquiry()
 
     def fileno(self) -> int:
-        """Return the descriptor, readable when something changed."""
+        """Return the descriptor, which is readable when something has changed."""
         return self._events.fileno()
 
     def drain(self) -> None:
@@ -141,8 +144,8 @@ class LinkMonitor:
     def status(self, index: int = 0) -> LinkStatus:
         """Return the present state of the interface.  Raises `LinkError`.
 
-        It is the interface with that `index`, whatever its name is now.  If there is
-        none, or `index` is 0, it is the interface with our name.
+        The interface is the one with that `index`, whatever its name is now.  If
+        `index` is 0 or no interface has it, the interface is the one with our name.
         """
         with link_errors(_NO_INFO):
             found = self._ask_status(index)
@@ -158,9 +161,9 @@ class LinkMonitor:
             self._hear(0 if self._heard is None else self._heard[0])
 
     def _hear(self, index: int) -> bool:
-        """Hear only events of interface `index` and the other one.
+        """Hear only events of interface `index` and of the one given to `hear_also`.
 
-        True if the filter had to be changed.
+        Return True if the filter of events had to be changed.
         """
         wanted = (index, self._other)
         if wanted == self._heard:
@@ -244,10 +247,10 @@ def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
 
 
 class Membership:
-    """Keeps interface number `index` in a multicast group.
+    """Keeps interface number `index` a member of a multicast group until `close`.
 
-    Until `close` the kernel answers IGMP or MLD queries, so that switches forward the
-    group's frames to this host.  Raises `LinkError`.
+    A member answers IGMP or MLD queries, so that switches forward the group's frames to
+    this host.  Raises `LinkError`.
     """
 
     def __init__(self, group: Address, index: int) -> None:

@@ -1,11 +1,11 @@
-"""Allows a host one daemon for each group, by a lock that ends with the process.
+"""Ensures that a host runs only one daemon for each group, by means of a lock.
 
     /run/carppcap/NETNS-DEVICE-VHID        "PID START", locked by flock(2)
 
-Two daemons of one group on one host do not hear each other, and each of them would
-remove the address that the other one added.  Only the user of the daemon can write to
-the directory.  If every user could open the lock, as with an abstract socket, every
-user could hold it.
+The lock ends with the process.  Two daemons of one group on one host do not hear each
+other, and each of them would remove the address that the other one added.  Only the
+user of the daemon can write to the directory.  If every user could open the lock, as
+with an abstract socket, every user could hold it and so keep the daemon from starting.
 """
 
 import errno
@@ -23,8 +23,8 @@ from carppcap.system.syslog import Log
 RUN = "/run"
 
 PATIENCE_S = (10.0, 5.0)
-"""Seconds that the holder of a lock has to leave after the first SIGTERM, and after the
-second one, at which it kills a script that hangs."""
+"""Seconds to wait until the holder of a lock has ended: after the first SIGTERM, and
+after the second one, at which the holder kills a script that hangs."""
 
 _POLL_S = 0.02
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
@@ -34,8 +34,8 @@ _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 class Holder:
     """The process that holds a lock.
 
-    `start` is when it started, in clock ticks since boot (proc(5), starttime).  A later
-    process with the same `pid` has another `start`.
+    `start` is the time of its start, in clock ticks since boot (proc(5), starttime).
+    If a later process gets the same `pid`, its `start` differs.
     """
 
     pid: int
@@ -43,7 +43,7 @@ class Holder:
 
     @classmethod
     def read(cls, text: bytes) -> "Holder | None":
-        """Return the process that `text` names, or None if it names none that lives."""
+        """Return the process named by `text` (PID START); None if it has ended."""
         with suppress(ValueError, OSError):
             pid, start = map(int, text.split()[:2])
             if start == _start_of(pid):
@@ -66,7 +66,7 @@ class Holder:
 class GroupLock:
     """The lock of one group; an alias such as eth0:1 shares the lock of eth0.
 
-    Raises `OSError` if there is no directory for it that only our user can write to.
+    Raises `OSError` if there is no directory to which only our user can write.
     """
 
     def __init__(self, interface: str, vhid: int) -> None:
@@ -85,7 +85,7 @@ class GroupLock:
             os.close(directory)
 
     def acquire(self) -> bool:
-        """Take the lock.  True if it is ours, False if another process holds it."""
+        """Try to take the lock; False if another process holds it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -97,9 +97,10 @@ class GroupLock:
         return True
 
     def holder(self) -> Holder | None:
-        """Return the process that holds the lock, or None if none is known.
+        """Return the process that holds the lock, or None if it is not known.
 
-        It is unknown until it has written its pid, or if it has another PID namespace.
+        It is not known until it has written its pid, or if it is in another PID
+        namespace.
         """
         return Holder.read(os.pread(self._file, 64, 0))
 
@@ -112,10 +113,11 @@ class GroupLock:
 def sole_daemon(
     interface: str, vhid: int, log: Log, *, take_over: bool
 ) -> Iterator[None]:
-    """Be the only daemon of a group in this network namespace during the context.
+    """Hold the lock of a group, so that this is the only daemon that serves the group.
 
-    With `take_over`, ask the daemon that holds the lock to leave, and wait for it.  If
-    there is no directory for the lock, log a warning and go on without it.  Raises
+    The lock counts in this network namespace, and until the context ends.  With
+    `take_over`, ask the daemon that holds the lock to leave, and wait for it.  If there
+    is no directory for the lock, log a warning and go on without it.  Raises
     `LinkError` if another daemon keeps the lock.
     """
     group = f"{interface} id {vhid}"
@@ -144,9 +146,9 @@ def _open_lock(interface: str, vhid: int, log: Log) -> GroupLock | None:
 
 
 def _take(lock: GroupLock, group: str, log: Log) -> bool:
-    """Ask the holder to leave, and wait for the lock.
+    """Ask the holder to leave, and wait until we get the lock.
 
-    True if we get the lock, False if the holder does not leave in time.
+    Return True if we get it, False if the holder does not leave in time.
     """
     for patience_s in PATIENCE_S:
         asked: Holder | None = None
@@ -166,7 +168,7 @@ def _take(lock: GroupLock, group: str, log: Log) -> bool:
 def _await_holder(lock: GroupLock) -> Holder | None:
     """Return the holder of the lock, or None if it stays unknown for 0.2 s.
 
-    It may have taken the lock just now, and not have written its pid yet.
+    A holder that has just taken the lock may not have written its pid yet.
     """
     until_s = time.monotonic() + 10 * _POLL_S
     while (holder := lock.holder()) is None and time.monotonic() < until_s:

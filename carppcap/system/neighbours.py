@@ -4,7 +4,7 @@ Adverts to a peer are Ethernet frames that carppcap builds, so the kernel does n
 them.  Therefore carppcap asks the kernel for the route, and then for the neighbour.  If
 the kernel does not know the neighbour's MAC, or is unsure of it, carppcap asks the
 kernel to resolve it (`NTF_USE`), as the kernel does for packets of its own: by ARP or
-neighbour discovery.  carppcap sends no such request itself and never waits for one.
+neighbour discovery.  carppcap sends no such request itself and waits for no reply.
 """
 
 import errno
@@ -43,8 +43,8 @@ _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
 """The kernel's errors for a destination without a route, or whose route forbids it."""
 
 _SETTLED = _KNOWN & ~_NUD_STALE | _NUD_INCOMPLETE
-"""States in which the kernel need not be asked to resolve the MAC: it knows the MAC for
-sure, or resolves it already."""
+"""States in which we need not ask the kernel to resolve the MAC: the kernel is sure of
+it or is resolving it already."""
 
 
 _NO_ROUTE = "there is no route to it"
@@ -55,14 +55,14 @@ class NotPermittedError(LinkError):
 
 
 class Neighbours:
-    """The next hops through the interface with number `index`.
+    """Finds the MACs of next hops through the interface with number `index`.
 
     Once the interface is removed, every answer is None; a new interface needs a new
     `Neighbours`.  Needs CAP_NET_ADMIN and Linux 5.0.  Raises `LinkError` if there is no
     rtnetlink.
 
-    `unreachable` has the addresses whose MAC was asked for and cannot be found, with
-    the reason in words.  An address that the kernel is still resolving is not in it.
+    `unreachable` maps each address to which frames cannot be sent to the reason in
+    words.  An address that the kernel resolves for the first time is not in it.
     """
 
     def __init__(self, index: int) -> None:
@@ -73,12 +73,13 @@ class Neighbours:
             self._kernel = Enquiry()
 
     def mac_of(self, address: Address) -> bytes | None:
-        """Return the MAC to which frames for `address` go, or None if it is unknown.
+        """Return the MAC to which frames for `address` go, or None if it is not known.
 
-        If it is unknown and there is a route, the kernel begins to resolve it.  Call
-        this for every frame, as the peer's card or the route may have changed; a call
-        takes two requests, some 20 microseconds.  If the kernel refuses to resolve an
-        address, only the first such call raises `NotPermittedError`.
+        If it is not known and there is a route, the kernel begins to resolve it.  Call
+        this for every frame, since the peer's card or the route may have changed; a
+        call makes two requests, which take about 20 microseconds.  If the kernel
+        refuses to resolve an address, only the first such call raises
+        `NotPermittedError`.
         """
         try:
             hop = self._next_hop(address)
@@ -122,7 +123,8 @@ class Neighbours:
         """Return the MAC of `hop`, or None if the kernel does not know it.
 
         If the kernel does not know it or is unsure of it, have the kernel resolve it.
-        Record in `unreachable` whether `address`, whose next hop is `hop`, is reached.
+        Record in `unreachable` whether `address`, whose next hop is `hop`, can be
+        reached.
         """
         state, mac = self._entry(hop)
         if state & _NUD_FAILED:

@@ -18,8 +18,8 @@ PASSWORD_VARIABLE = "CARPPCAP_PASS"
 def fill_standard_streams() -> None:
     """Open the null device in place of each standard stream that is closed.
 
-    Otherwise the next socket would get the stream's number, and so the output of
-    scripts.
+    Otherwise the next socket would get the number of that stream, and scripts would
+    write their output to the socket.
     """
     while (null := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(null, True)
@@ -77,8 +77,8 @@ class Verdict:
     def report(self, exit_status: int) -> None:
         """Report the status to the parent; on success detach from the terminal.
 
-        The working directory stays, as paths of scripts may be relative to it.  Only
-        the first call has an effect.
+        The working directory is kept, because paths of scripts may be relative to it.
+        Only the first call has an effect.
         """
         writing, self._writing = self._writing, None
         if writing is None:
@@ -94,10 +94,11 @@ class Verdict:
 
 
 def become_daemon() -> Verdict:
-    """Continue in the background, and return the `Verdict` to report when ready.
+    """Continue in a background process; return the `Verdict` by which it reports.
 
-    Only the child returns.  The parent waits for the verdict and exits with the status
-    in it, or with 2 if the child died without a verdict.  Raises `LinkError`.
+    This returns only in the background process.  The parent waits for the verdict and
+    exits with the status in it, or with 2 if the background process died without a
+    verdict.  Raises `LinkError`.
     """
     reading, writing = os.pipe()
     with link_errors("Unable to get in background: {why}"):
@@ -118,10 +119,10 @@ def become_daemon() -> Verdict:
 
 
 def reap_orphans(spare: int | None) -> None:
-    """Reap the processes that scripts have left behind, if we are process 1.
+    """If we are process 1, reap the processes that scripts have left behind.
 
-    A container has no other process that reaps them.  The child with pid `spare` is not
-    reaped, as its `Popen` does that.
+    In a container no other process reaps them.  The child with pid `spare` is not
+    reaped here, because its `Popen` object does that.
     """
     if os.getpid() != 1:
         return
@@ -134,7 +135,7 @@ def reap_orphans(spare: int | None) -> None:
 
 
 class PidFile:
-    """A file that contains the process id while the process runs.
+    """A file that contains the process id until the process ends.
 
     Raises `LinkError` if it cannot be written.
     """
@@ -172,7 +173,7 @@ class SignalPipe:
             signal.siginterrupt(number, False)
 
     def fileno(self) -> int:
-        """Return the descriptor, readable when a signal has come."""
+        """Return the descriptor, which is readable when a signal has come."""
         return self._reading.fileno()
 
     def read(self) -> list[signal.Signals]:

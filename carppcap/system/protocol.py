@@ -23,7 +23,7 @@ class ProtocolHolder:
     """Keeps the kernel from answering adverts in `families` until `close`.
 
     It does so for all addresses of the host.  A filter drops each packet before it is
-    queued, so nothing need be read.  Raises `LinkError`, e.g. without CAP_NET_RAW.
+    queued, so no packet has to be read.  Raises `LinkError`, e.g. without CAP_NET_RAW.
     """
 
     def __init__(self, *families: Family) -> None:

@@ -41,7 +41,7 @@ _SO_RCVBUFFORCE = 33
 _ATTEMPTS_MAX = 5  # to get a list that did not change meanwhile
 
 _SHORTAGES = frozenset((errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.EPERM))
-"""Errors that do not tell whether the object that was asked for exists."""
+"""Errors after which it is still unknown whether the requested object exists."""
 
 
 def open_netlink(groups: int) -> socket.socket:
@@ -63,8 +63,8 @@ def open_netlink(groups: int) -> socket.socket:
 class Enquiry:
     """Asks the kernel over one rtnetlink socket.  Raises `OSError`.
 
-    The kernel has replied when `send` returns, so no call waits.  Replies have the
-    number of their request, so that those to an earlier one that failed are ignored.
+    The reply is there when `send` returns, so no call waits.  Each reply has the number
+    of its request, so replies to an earlier request that failed can be ignored.
     """
 
     def __init__(self) -> None:
@@ -74,9 +74,10 @@ class Enquiry:
     def ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
         """Send one request; return the type and the body of each message in the reply.
 
-        A list that changed while the kernel sent it may lack an entry, so it is
-        requested again.  If it changes during each of five attempts, return all five
-        lists, the latest last.  Raises `OSError`, also if the reply is an error.
+        If a list changed while the kernel sent it, it may lack an entry, so it is
+        requested again.  If that happens five times, return the messages of all five
+        lists, the latest last.  Raises `OSError` if the request fails or the reply is
+        an error.
         """
         answers: list[tuple[int, bytes]] = []
         for _ in range(_ATTEMPTS_MAX):
@@ -113,8 +114,8 @@ class Enquiry:
     ) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
         """Send a request of type `kind` (RTM_GET*) and yield the objects in the reply.
 
-        Each is a tuple of fields, which have the `layout` of a struct, and a dictionary
-        of attributes by their type.  Raises `OSError`.
+        An object is yielded as the tuple of its fields, unpacked by `layout`, and a
+        dictionary of its attributes by type.  Raises `OSError`.
         """
         for its, content in self.ask(kind, flags, body):
             if its == kind - _NEW_TO_GET and len(content) >= layout.size:
@@ -125,8 +126,8 @@ class Enquiry:
     ) -> tuple[tuple[int, ...], dict[int, bytes]] | None:
         """Return the fields and attributes of the only object that `body` asks for.
 
-        Return None if the kernel replies with the error number `missing`, by which it
-        says that the object does not exist.  Raises `OSError` for any other error.
+        Return None if the kernel replies with the error number `missing`, which means
+        that the object does not exist.  Raises `OSError` for any other error.
         """
         try:
             return next(self.records(kind, 0, body, layout), None)
@@ -151,8 +152,8 @@ def _split(
 ) -> Iterator[tuple[tuple[int, ...], bytes]]:
     """Yield the header and the body of each message, or attribute, in `data`.
 
-    The first is at `position`.  Messages and attributes alike begin with their length,
-    which includes the header, and are padded to 4 bytes.
+    The first one begins at `position`.  Each begins with its length, which includes the
+    header, and is padded to 4 bytes.
     """
     while position + header.size <= len(data):
         fields = header.unpack_from(data, position)
@@ -169,7 +170,7 @@ def attributes(body: bytes, position: int) -> dict[int, bytes]:
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """Return an attribute with type `kind`, as bytes of a request."""
+    """Return the bytes of an attribute with type `kind`, for the body of a request."""
     length = _ATTRIBUTE.size + len(value)
     return (_ATTRIBUTE.pack(length, kind) + value).ljust(-(-length // 4) * 4, b"\0")
 
@@ -222,7 +223,7 @@ def _find6(kernel: Enquiry, address: Address) -> LinkAddress | None:
 def _link_address(
     fields: tuple[int, ...], found: dict[int, bytes]
 ) -> LinkAddress | None:
-    """Return the address in an RTM_NEWADDR, or None if the message makes no sense."""
+    """Return the address in an RTM_NEWADDR message, or None if it is not valid."""
     family, prefix, flags, _, _ = fields
     # On a point-to-point link IFA_ADDRESS is the address of the far end.
     address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
@@ -239,7 +240,7 @@ def _link_address(
 
 
 def family_of(address: Address) -> socket.AddressFamily:
-    """Return AF_INET or AF_INET6."""
+    """Return AF_INET for an IPv4 address, AF_INET6 for an IPv6 address."""
     return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
 

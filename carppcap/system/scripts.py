@@ -1,9 +1,9 @@
-"""Runs the up and down scripts as child processes, in the order of the queue.
+"""Runs the up and down scripts as child processes, in the order of `ScriptQueue`.
 
 The daemon does not wait for them.  A host that is short of memory or descriptors must
 not keep an address that a peer has taken over, so a down script that could not be
-started is retried until it starts.  An up script is not retried, as a peer may succeed
-instead.
+started is retried until it starts.  An up script is not retried, since a peer may take
+the addresses instead.
 """
 
 import errno
@@ -40,9 +40,9 @@ class _Running:
 
 
 class Postponed(NamedTuple):
-    """A down script that could not be started yet and is retried at `deadline`.
+    """A down script that could not be started and is retried at `deadline`.
 
-    `why` is the error in words; `occasion` is added to the script's environment.
+    `why` is the error in words.  `occasion` are variables for the script's environment.
     """
 
     command: tuple[str, ...]
@@ -54,11 +54,12 @@ class Postponed(NamedTuple):
 class ScriptRunner:
     """Runs the scripts of one virtual host.
 
-    `arguments` follow the script's name, and `environment` is added to our own; the
-    caller may replace them at any time.  `timeout_ns` 0 means no time limit.  Call
-    `request` for each job, `reap` when a child has ended, and `meet_deadline` at
-    `deadline`.  The caller empties the queues `started`, `postponed` and `outcomes`.  A
-    script is put into `postponed` only once, however often it is retried.
+    `arguments` follow the script's name on its command line, and `environment` is added
+    to our own environment; the caller may replace both at any time.  `timeout_ns` 0
+    means no time limit.  Call `request` for each job, `reap` when a child has ended,
+    and `meet_deadline` at `deadline`.  The caller empties the queues `started`,
+    `postponed` and `outcomes`.  A script is put into `postponed` only once, however
+    often it is retried.
     """
 
     def __init__(
@@ -98,18 +99,18 @@ class ScriptRunner:
 
     @property
     def deadline(self) -> Instant | None:
-        """Return when to call `meet_deadline`, or None for never."""
+        """The instant at which to call `meet_deadline`, or None for never."""
         return None if self._current is None else self._current.deadline
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Return the running or postponed script and its arguments, () if none."""
+        """The running or postponed script and its arguments; empty if there is none."""
         return () if self._current is None else self._current.command
 
     def request(self, job: Job, now: Instant, occasion: Mapping[str, str]) -> None:
         """Run the script of `job` now, or after the script that is running.
 
-        `occasion` is added to the environment of this script only.
+        `occasion` are variables that are added to the environment of this script only.
         """
         waited = self._queue.waiting
         to_start = self._queue.request(job)
@@ -168,9 +169,10 @@ class ScriptRunner:
             job = self._queue.finished()
 
     def _spawn(self, job: Job, now: Instant) -> bool:
-        """Start the script of `job`.  True if it now runs or is postponed.
+        """Start the script of `job`; True if it now runs or is postponed.
 
-        False if it is over: there is no such script, or its start failed for good.
+        Return False if the job has ended already: no script is configured, or its start
+        failed and is not retried.
         """
         script = self._scripts[job]
         if script is None:

@@ -14,11 +14,11 @@ from carppcap.addresses import Address
 class LinkAddress(NamedTuple):
     """An address of an interface, with its flags.
 
-    `secondary`: an IPv4 address that the kernel removes together with another one, or
-    a temporary IPv6 address.  `deprecated`: new connections should not use it.
-    `tentative`: it may still prove a duplicate (RFC 4862, 5.4).  `duplicate`: it has
-    proved one; the kernel keeps it on the interface (`dadfailed`), but does not answer
-    for it.
+    `secondary`: an IPv4 address that the kernel removes together with another one, or a
+    temporary IPv6 address.  `deprecated`: new connections should not use it.
+    `tentative`: the kernel still checks whether another host has it (RFC 4862, 5.4).
+    `duplicate`: another host has it; the kernel keeps it on the interface
+    (`dadfailed`), but does not answer for it.
     """
 
     address: Address
@@ -44,13 +44,13 @@ def choose_source(
     `candidates` are the addresses of the interface, in the kernel's order.  Those in
     `virtual` belong to the master and are never chosen.
 
-    For a link-local destination, such as the group ff02::12, a link-local source is
+    For a link-local destination, such as the group ff02::12, link-local addresses are
     preferred: every interface that is up has one, no router renumbers it, and kernels
-    mostly use it.  For any other destination it is avoided, as hosts beyond the link
-    could not answer it.  Among equals these are preferred, in this order: an address
-    that is not deprecated, one in the network of the destination, one that is not
-    secondary, and an IPv4 address whose prefix is shorter than 32 bits (an address with
-    32 is often the virtual address of another group).
+    mostly use it.  For any other destination they are avoided, because hosts beyond the
+    link could not reply to them.  If several addresses are left, these are preferred,
+    in this order: an address that is not deprecated; one in the network of the
+    destination; one that is not secondary; an IPv4 address with a prefix shorter than
+    32 bits (an address with 32 is often the virtual address of another group).
     """
     is_link_group = destination.version == 6 and destination.packed[:2] == b"\xff\x02"
     wants_link_local = destination.is_link_local or is_link_group

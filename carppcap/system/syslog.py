@@ -4,10 +4,10 @@
     ucarp[6103]: [WARNING] text                     syslog
 
 Log watchers match these lines, so they keep ucarp's words and are English in every
-locale; only the error that ends the process is translated, and only where standard
-error is a terminal.  Nothing here ever blocks: a full log, or a terminal stopped with
-Ctrl-S, must not stop adverts.  Lines that could not be written are counted, and their
-number is logged later.
+locale.  Only the error that ends the process is translated, and only if standard error
+is a terminal.  Nothing here ever blocks: a full log, or a terminal stopped with Ctrl-S,
+must not stop adverts.  Lines that could not be written are counted, and their number is
+logged later.
 """
 
 import os
@@ -36,7 +36,7 @@ class Level(Enum):
 
 
 class _Outlet:
-    """A destination of lines that may be full.
+    """A destination of log lines, which may be full.
 
     `send` returns False if the destination could not take the line.  Lost lines are
     counted, and the next line that fits is preceded by a line with their number.
@@ -86,7 +86,7 @@ class Log:
         self.write(Level.INFO, text)
 
     def warning(self, text: str) -> None:
-        """Log something that changes which host answers, or might."""
+        """Log something that changes, or may change, which host answers."""
         self.write(Level.WARNING, text)
 
     def error(self, text: str) -> None:
@@ -94,7 +94,7 @@ class Log:
         self.write(Level.ERROR, text)
 
     def fatal(self, error: CarpError) -> None:
-        """Log the error that ends the process; a terminal shows it translated."""
+        """Log the error that ends the process; on a terminal it is translated."""
         # If standard error is a file or the journal, log watchers may read it.
         translated = translate_error(error) if os.isatty(2) else None
         self.write(Level.ERROR, str(error), translated)
@@ -109,7 +109,7 @@ class Log:
             self._syslog.write(level, text)
 
     def close(self) -> None:
-        """Disconnect from syslog; a further line connects again."""
+        """Disconnect from syslog; the next line connects again."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -4,12 +4,12 @@ While this host is master, a macvlan on top of the parent interface has the MAC
 00:00:5e:00:01:vhid and the virtual addresses.  So the neighbour entries of clients stay
 valid when the master changes, even if the other hosts are BSD kernels.
 
-Packets for the virtual MAC arrive on the macvlan.  Replies leave by the parent, from
-the MAC of the parent, as on FreeBSD.  Therefore:
+Packets for the virtual MAC arrive on the macvlan.  Replies leave by the parent
+and have its MAC, as on FreeBSD.  Therefore:
 
 * Firewall rules for packets that arrive on the parent must name the macvlan too
   (`carp+` in iptables).  Captures and adverts stay on the parent.
-* Switches learn the virtual MAC from frames with it as their source, mainly adverts, so
+* Switches learn the virtual MAC from frames that are sent from it, mainly adverts, so
   adverts should be sent from it (`--source-mac bsd`).
 * Other macvlans of the same parent (containers, virtual machines) reach neither the
   parent nor the virtual addresses.
@@ -46,7 +46,7 @@ _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
 
 _ROUTE_METRIC = 65_535
-"""Metric of the route to an address's network: any other such route is preferred."""
+"""Metric of the route to an address's network: any other route to it is preferred."""
 
 _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
 """The accepted values of settings of the parent; any other is replaced by the first.
@@ -108,9 +108,10 @@ class VirtualMac:
 
     @property
     def name(self) -> str:
-        """Return the name of the macvlan, whether or not it exists.
+        """The name of the macvlan, whether or not it exists.
 
-        It contains the parent's name, or the parent's number if the name is too long.
+        It contains the parent's name, or the parent's number if the name would be too
+        long.
         """
         if self._made_name:
             return self._made_name
@@ -120,13 +121,13 @@ class VirtualMac:
 
     @property
     def index(self) -> int:
-        """Return the number of the macvlan; 0 if it does not exist."""
+        """The number of the macvlan; 0 if it does not exist."""
         return _index(self.name)
 
     def acquire(self) -> None:
         """Make the macvlan with all addresses, within a few milliseconds.
 
-        The caller announces the addresses.  If it raises `LinkError`, there is no
+        The caller announces the addresses.  If this raises `LinkError`, there is no
         macvlan.
         """
         if self.has_addresses():
@@ -183,7 +184,7 @@ class VirtualMac:
     def _rehearse(self) -> None:
         """Make the macvlan, down and without addresses, and remove it again.
 
-        If that is impossible on this host, the error comes at the start.
+        If this host cannot do so, the error is then raised at the start of the daemon.
         """
         with self._in_words(), _locked(self.parent):
             self._remove()
@@ -337,20 +338,26 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, value: str) -> None:
-    """Write the value, unless it is there: /proc/sys may be right, but read-only."""
+    """Write `value` into a file of /proc/sys, unless the file has that value already.
+
+    In that case even a read-only /proc/sys is sufficient.
+    """
     if _read(path) != value:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
 
 
 def _read_note(parent: str) -> str:
-    """Return the parent's present settings as a note for a macvlan's alias."""
+    """Read the parent's present settings; return them as text for a macvlan's alias."""
     pairs = (f"{name}={_read(_setting(4, parent, name))}" for name in _PARENT_NEEDS)
     return " ".join((_NOTE, *pairs))
 
 
 def _quieten(parent: str) -> None:
-    """Keep the parent from ARP for virtual addresses, in answers and in requests."""
+    """Stop the parent from answering ARP requests for virtual addresses.
+
+    Also stop it from sending ARP requests from virtual addresses.
+    """
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:
@@ -358,7 +365,7 @@ def _quieten(parent: str) -> None:
 
 
 def _restore(parent: str, note: str) -> None:
-    """Undo `_quieten` by the values in `note`, except for any changed since."""
+    """Restore the parent's settings from `note`, except for those changed meanwhile."""
     pairs = dict(word.split("=", 1) for word in note.split() if "=" in word)
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
@@ -369,7 +376,8 @@ def _restore(parent: str, note: str) -> None:
 def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
     """Write the settings of the macvlan `name`, which is not up yet.
 
-    It forwards packets if the parent does, as it receives them in the parent's place.
+    The macvlan forwards packets if the parent does, since it receives them in place of
+    the parent.
     """
     for version in sorted({4, *versions}):
         forwarding = _read(_setting(version, parent, "forwarding"))
@@ -385,8 +393,8 @@ def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
 def _locked(parent: str) -> Iterator[None]:
     """Lock the parent's settings against other processes during the context.
 
-    If another process has them locked, wait for it for at most 20 ms and then go on
-    without a lock, so that a stopped process does not stop the others.
+    If another process holds the lock, wait for at most 20 ms and then go on without it,
+    so that a stopped process does not block the others.
     """
     with ExitStack() as held:
         with suppress(OSError):  # no such interface, or no descriptor left

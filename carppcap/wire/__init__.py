@@ -1,4 +1,4 @@
-"""Headers, digests and frames, as bytes and as values.
+"""Decodes and encodes CARP headers, digests and frames.
 
 This is the only package that imports impacket.
 """

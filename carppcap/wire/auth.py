@@ -24,7 +24,8 @@ PASSWORD_LENGTH_MAX = 19
 _KEY_LENGTH = 20
 
 _UNHASHED = frozenset((b"\0" * 4, b"\xff" * 4, b"\0" * 16, b"\xff" * 16))
-"""Addresses that no digest covers: the loop that sorts addresses never selects them."""
+"""Addresses that no digest covers: ucarp and BSD kernels skip them when they sort
+addresses."""
 
 _VIRTUAL_MACS = (b"\x00\x00\x5e\x00\x00", b"\x00\x00\x5e\x00\x01")
 """The first 5 bytes of the MACs that ucarp and BSD kernels make from the vhid."""
@@ -56,8 +57,9 @@ class Key:
 class Authenticator:
     """Signs and verifies the adverts of one vhid with one set of addresses.
 
-    `link_address` is a MAC of 6 bytes that is signed, too, or empty.  `link_local` is
-    True if link-local addresses are signed.  `type` is the type in the header.
+    `link_address` is empty, or a MAC of 6 bytes that is signed along with the
+    addresses.  `link_local` is True if link-local addresses are signed.  `type` is the
+    type in the header.
     """
 
     __slots__ = ("_signed", "key", "link_local")
@@ -92,9 +94,9 @@ class Authenticator:
 class Verifier:
     """Verifies adverts in every form in which a genuine peer may have signed them.
 
-    The arguments are those of `Authenticator`.  The forms differ in whether link-local
-    addresses are signed, in which MAC is signed, if any, and in the key: `second_key`
-    is that of a second password, which is accepted and never used to sign.
+    The arguments are those of `Authenticator`.  The forms differ in three points:
+    whether link-local addresses are signed, which MAC is signed, if any, and which key
+    was used.  `second_key` is accepted, too, but we never sign with it.
     """
 
     __slots__ = ("_forms", "_link_addresses", "usual")
@@ -136,10 +138,11 @@ class Verifier:
     def find(
         self, counter: int, digest: bytes, source_mac: bytes | None = None
     ) -> Authenticator | None:
-        """Return the form in which `digest` is right for `counter`, or None.
+        """Return the `Authenticator` that makes `digest` for `counter`, or None.
 
-        `source_mac` is the source MAC of the frame, or None if the link has none.  An
-        OpenBSD peer whose MAC was set by hand signs that MAC and sends from it.
+        `source_mac` is the source MAC of the frame, or None if the link has none.  It
+        is tried as the signed MAC, because an OpenBSD peer whose MAC was set by hand
+        signs that MAC and sends from it.
         """
         link_addresses = self._link_addresses
         if source_mac and not source_mac.startswith(_VIRTUAL_MACS):
@@ -152,10 +155,11 @@ class Verifier:
 
 
 def _signed(vips: Iterable[Address], link_local: bool) -> bytes:
-    """Return the bytes of `vips` as a digest covers them: sorted, each address once.
+    """Return the bytes of `vips` that a digest covers: sorted, each address once.
 
-    BSD kernels store the number of the interface in bytes 2 and 3 of a link-local
-    address and set these to zero when they sign.
+    Without `link_local`, link-local addresses are left out.  BSD kernels store the
+    number of the interface in bytes 2 and 3 of a link-local address, and set these
+    bytes to zero when they sign.
     """
     kept: set[bytes] = {
         vip.packed[:2] + b"\0\0" + vip.packed[4:] if is_local else vip.packed

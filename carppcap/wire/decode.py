@@ -51,7 +51,7 @@ _SOLICITED = 0x40
 
 
 class LinkType(Enum):
-    """The link header with which a frame begins; the numbers are libpcap's (DLT_*)."""
+    """The link header at the start of a frame; the numbers are libpcap's (DLT_*)."""
 
     ETHERNET = 1
     RAW = 12
@@ -140,7 +140,7 @@ def untag(frame: bytes, link_type: LinkType) -> tuple[Vlan, bytes] | None:
 
 
 def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
-    """Return the datagram of protocol 112 in `frame`.  Never raises."""
+    """Return the datagram of protocol 112 in `frame`, or why it has none."""
     untagged = untag(frame, link_type)
     if untagged is None:
         return Defect.FOREIGN
@@ -218,9 +218,10 @@ def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
 def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
     """Return the protocol after the extension headers, and the offset of its data.
 
-    `protocol` is the next header of the IPv6 header.  The protocol returned is None if
-    the packet ends too early.  An extension header begins with the protocol after it,
-    and its own length beyond 8 bytes, in units of 8 bytes.
+    `packet` begins with the IPv6 header, and `protocol` is the next header in it.  If
+    the packet ends too early, the returned protocol is None.  The first byte of an
+    extension header is the protocol that follows it.  Its second byte is its length
+    beyond 8 bytes, in units of 8 bytes.
     """
     start = IP6_HEADER_LENGTH
     for _ in range(_EXTENSIONS_MAX):
@@ -234,9 +235,9 @@ def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
-    """Return the announcement in `frame`, or None if it contains none.
+    """Return the gratuitous ARP or neighbour advertisement in `frame`, or None.
 
-    A frame with a VLAN is for other hosts, so the result is then None.
+    Also return None if the frame has a VLAN, because it is for other hosts.
     """
     vlan, frame = untag(frame, link_type) or (None, frame)
     if vlan != UNTAGGED:
@@ -300,7 +301,8 @@ def _neighbour_advertisement(packet: bytes) -> Announcement | None:
 def _target_link_address(message: bytes) -> bytes | None:
     """Return the MAC in the options of a neighbour advertisement, or None.
 
-    An option begins with its kind and its length, in units of 8 bytes.
+    An option begins with one byte for its kind and one byte for its length, in units of
+    8 bytes.
     """
     at = _ADVERTISEMENT_LENGTH
     while at + 8 <= len(message):
@@ -314,7 +316,7 @@ def _target_link_address(message: bytes) -> bytes | None:
 
 
 def _network(frame: bytes, link_type: LinkType) -> Network:
-    """Split a frame without VLAN tags into what its link header says and the packet."""
+    """Return Ethertype, packet and source MAC of a frame without VLAN tags."""
     match link_type:
         case LinkType.ETHERNET:
             return int.from_bytes(frame[12:14], "big"), frame[14:], frame[6:12]

@@ -30,7 +30,7 @@ def build_advert(
     ip_id: int,
     payload: bytes,
 ) -> bytes:
-    """Return the frame of an advert, as `carp_send_ad` of BSD kernels builds it.
+    """Return the frame of an advert, with the same fields as in `carp_send_ad` (BSD).
 
     The TTL or hop limit is 255.  An IPv4 packet has the TOS "low delay", the flag "do
     not fragment" and the identification `ip_id`, 0..65535.  An IPv6 packet has the
@@ -54,8 +54,8 @@ def build_advert(
 def build_announcement(mac: bytes, address: Address, *, router: bool = False) -> bytes:
     """Return the frame that tells all hosts that `address` belongs to `mac`.
 
-    It is sent from `mac`.  `router` is True if this host forwards IPv6.  A host whose
-    default router is `address` stops using it if the announcement does not say so
+    The frame is sent from `mac`.  `router` is True if this host forwards IPv6.  If an
+    announcement lacks that flag, hosts whose default router is `address` stop using it
     (RFC 4861, 7.2.5).
     """
     if isinstance(address, IPv6Address):

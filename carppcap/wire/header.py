@@ -19,7 +19,7 @@ PROTOCOL = 112
 VERSION = 2
 TYPE_ADVERT = 1
 TYPE_HINT = 2
-"""The type of a message to a peer whose advert looks replayed (see `replay_guard`).
+"""The type of a hint, a message to a peer whose counters look old (see `replay_guard`).
 
 Only carppcap sends it."""
 
@@ -31,8 +31,8 @@ No CARP implementation checks it.  Here it helps to distinguish CARP from VRRP."
 BOW_OUT = 255
 """The advbase and the advskew of a farewell.
 
-Their interval is longer than the master-down interval of any usual backup, so that one
-takes over at once."""
+They state an interval of almost 256 s.  That is longer than the master-down interval of
+any usual backup, so a backup takes over at once."""
 
 _HEADER = Struct("!BBBBBBHQ20s")
 HEADER_LENGTH = _HEADER.size
@@ -67,7 +67,7 @@ class Advert:
 def decode(payload: bytes) -> Advert | None:
     """Return the advert at the start of an IP payload, or None if it is too short.
 
-    No field is checked here; that is done by `ingress`.
+    The values of the fields are not checked here, but by `ingress`.
     """
     if len(payload) < HEADER_LENGTH:
         return None
@@ -140,11 +140,12 @@ def pseudo_checksum(addresses: bytes, protocol: int, payload: bytes) -> int:
 def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
     """True if an IP payload of protocol 112 is a VRRP advert rather than a CARP one.
 
-    `source` and `destination` are the bytes of the IP addresses.  VRRP has the protocol
-    number and the group of CARP and, in version 2, the same first byte.  Where CARP has
-    `authlen`, which is always 7, VRRP has the number of its addresses, which determines
-    its length (RFC 3768, 5.1; RFC 5798, 5.1).  In version 2, an authentication type
-    that no RFC defines, such as Cisco's MD5 (254), may add any number of bytes.
+    `source` and `destination` are the bytes of the IP addresses.  VRRP has the same
+    protocol number and multicast group as CARP and, in version 2, the same first byte.
+    Where CARP has `authlen`, which is always 7, VRRP has the number of its addresses,
+    from which its length follows (RFC 3768, 5.1; RFC 5798, 5.1).  In version 2, an
+    authentication type that no RFC defines, such as Cisco's MD5 (254), may add any
+    number of bytes.
 
     A VRRP advert of version 2 with seven addresses looks like a CARP advert with bytes
     after it, and counts as CARP here.  If its CARP digest is wrong, `ingress` calls
@@ -167,8 +168,8 @@ def looks_like_vrrp(payload: bytes, source: bytes, destination: bytes) -> bool:
 def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
     """True if `payload` is a well-formed VRRP advert of version 2 with seven addresses.
 
-    `looks_like_vrrp` cannot tell it from a CARP advert.  `source` is the bytes of the
-    source address.
+    `looks_like_vrrp` cannot distinguish it from a CARP advert.  `source` holds the
+    bytes of the source address.
     """
     addresses_end = VRRP_V2_HEADER_LENGTH + len(source) * AUTHLEN
     return (
@@ -182,8 +183,8 @@ def is_vrrp_v2_with_seven_addresses(payload: bytes, source: bytes) -> bool:
 def _has_auth_data(payload: bytes, addresses_end: int) -> bool:
     """True if the length of a VRRP version 2 advert fits its authentication type.
 
-    The types of RFC 2338 have 8 bytes after the addresses.  Any other type has at least
-    one.
+    The types of RFC 2338 have 8 bytes of data after the addresses.  Any other type has
+    at least one byte.
     """
     length = len(payload) - addresses_end
     is_of_rfc = payload[4] <= _VRRP_V2_AUTH_TYPE_MAX
