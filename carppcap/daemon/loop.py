@@ -10,10 +10,9 @@ not take a master for dead while the adverts of that master wait in the buffer.
 
 import gc
 import os
-import select
 import signal
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from carppcap.daemon.interface import Interface
@@ -48,6 +47,7 @@ from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import Held, LinkMonitor
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
+from carppcap.system.waiting import readable
 from carppcap.units import NS_PER_S, Instant, earliest
 from carppcap.wire.decode import decode
 
@@ -191,7 +191,7 @@ class Daemon:
             *self._interface.descriptors(),
             *self._vips.descriptors(),
         ]
-        return self._interface.monitor in _readable(inputs, timeout_s)
+        return self._interface.monitor in readable(inputs, timeout_s)
 
     def _turn(self, link_has_news: bool) -> None:
         now = now_ns()
@@ -370,22 +370,6 @@ class Daemon:
         """Start to release the addresses.  Return no events; these come later."""
         self._vips.release(step)
         return ()
-
-
-def _readable(inputs: Sequence[_Input], timeout_s: float | None) -> Sequence[_Input]:
-    """Return those of `inputs` that can be read, after `timeout_s` at the latest."""
-    try:
-        # It wakes up to the microsecond; poll(2) would round up to a millisecond.
-        return select.select(inputs, [], [], timeout_s)[0]
-    except ValueError:
-        # Our parent process left so many descriptors open that the numbers of ours are
-        # too high for select(2).
-        poller = select.poll()
-        for each in inputs:
-            poller.register(each, select.POLLIN)
-        ready = poller.poll(None if timeout_s is None else timeout_s * 1000)
-        numbers = {number for number, _ in ready}
-        return [each for each in inputs if each.fileno() in numbers]
 
 
 def heeded_signals(settings: Settings) -> list[signal.Signals]:

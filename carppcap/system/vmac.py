@@ -110,8 +110,7 @@ class VirtualMac:
     def name(self) -> str:
         """The name of the macvlan, whether or not it exists.
 
-        It contains the parent's name, or the parent's number if the name would be too
-        long.
+        It contains the parent's name, or if that is too long the parent's number.
         """
         if self._made_name:
             return self._made_name
@@ -338,10 +337,7 @@ def _read(path: str) -> str:
 
 
 def _write(path: str, value: str) -> None:
-    """Write `value` into a file of /proc/sys, unless the file has that value already.
-
-    In that case even a read-only /proc/sys is sufficient.
-    """
+    """Write `value` into a file of /proc/sys unless it has it; it may be read-only."""
     if _read(path) != value:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
@@ -354,10 +350,7 @@ def _read_note(parent: str) -> str:
 
 
 def _quieten(parent: str) -> None:
-    """Stop the parent from answering ARP requests for virtual addresses.
-
-    Also stop it from sending ARP requests from virtual addresses.
-    """
+    """Stop the parent's ARP for virtual addresses: its answers and its requests."""
     for name, values in _PARENT_NEEDS.items():
         path = _setting(4, parent, name)
         if _read(path) not in values:
@@ -376,8 +369,7 @@ def _restore(parent: str, note: str) -> None:
 def _prepare(name: str, parent: str, versions: Collection[int]) -> None:
     """Write the settings of the macvlan `name`, which is not up yet.
 
-    The macvlan forwards packets if the parent does, since it receives them in place of
-    the parent.
+    It forwards packets if the parent does, as it receives them in the parent's place.
     """
     for version in sorted({4, *versions}):
         forwarding = _read(_setting(version, parent, "forwarding"))
