@@ -1,4 +1,4 @@
-"""The address of an interface that our IPv6 adverts come from, if none was given."""
+"""Chooses the source address of our IPv6 adverts if none was given."""
 
 from dataclasses import replace
 from ipaddress import IPv6Address
@@ -30,8 +30,9 @@ def with_another(
 ) -> VirtualHostConfig:
     """Return `config` with another source if the one that was chosen has gone for good.
 
-    A link-local address goes with the card, or with its MAC.  As long as there is no
-    carrier, and while an address is being checked, the old one may return.
+    A link-local address disappears with its network card, or with the MAC of the card.
+    But without a carrier, and while the kernel checks an address for duplicates, the
+    old address may still return; then it is kept.
     """
     source = config.source6
     is_there = source is None or source in status.addresses
@@ -41,7 +42,10 @@ def with_another(
 
 
 def is_checking(status: LinkStatus, config: VirtualHostConfig) -> bool:
-    """True if another IPv6 address may soon be fit, as without a carrier it is not."""
+    """True if the kernel still checks an IPv6 address that may become the source.
+
+    Without a carrier the kernel makes no such checks (for duplicates).
+    """
     ready = {held.address for held in status.sources}
     return status.carrier and any(
         address.version == 6 and address not in ready and address not in config.vips

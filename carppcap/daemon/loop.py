@@ -74,9 +74,9 @@ _SIGNALS = (*ENDING_SIGNALS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 class Daemon:
     """Runs one virtual host.
 
-    With `keeper` the addresses are its own.  The constructor opens everything and may
-    raise `LinkError`.  `close` also closes `signals`, which may have waited for the
-    interface before.
+    If `keeper` is given, it sets the addresses (`--own-addresses`).  The constructor
+    opens everything, and raises `LinkError` if that fails.  `close` also closes
+    `signals`.
     """
 
     def __init__(

@@ -1,8 +1,10 @@
-"""Addresses of our own (`--own-addresses`): the keeper holds them, and scripts follow.
+"""Takes and releases the addresses with `--own-addresses`, by the keeper.
 
-    becoming master      addresses, then the up script
-    leaving gently       the down script while adverts go on, addresses, farewell
-    anything else        addresses at once, then the down script
+The order of the steps is:
+
+    becoming master      set the addresses; run the up script
+    stop, step-down      run the down script; remove the addresses; send the farewell
+    any other yielding   remove the addresses at once; run the down script
 
 After each script the keeper looks at every instance of the addresses on this host.
 """
@@ -69,9 +71,9 @@ class OwnVips(Vips):
         return self._keeper.descriptors()
 
     def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
-        """Tell the keeper what it has to know of a step whose frames were sent.
+        """Tell the keeper if a step has sent an advert.
 
-        `will` makes the frames of a farewell; it is None if no advert left.
+        Then `will` returns the frames of the last will; otherwise it is None.
         """
         if step.change is not None and step.change.old is State.MASTER and self._wants:
             self._let_go()
@@ -81,7 +83,7 @@ class OwnVips(Vips):
                 self._order(Kind.KEEP, _nothing)
 
     def acquire(self, step: Step) -> list[VipsNews]:
-        """Take the addresses, as `step` asks; return what is known at once."""
+        """Start to take the addresses; return the events that result immediately."""
         self._is_requested = True
         if self.scripts.running is Job.RELEASE:
             self._to_take = step
@@ -110,13 +112,13 @@ class OwnVips(Vips):
         return []
 
     def release(self, step: Step) -> None:
-        """Let go of the addresses, as `step` asks."""
+        """Start to release the addresses."""
         self._to_take, self._then = None, _nothing
         self._is_requested = False
         self._request(Job.RELEASE, step)
 
     def _let_go(self) -> None:
-        """Be without the addresses at once: this host is master no more."""
+        """Remove the addresses at once, since this host is no longer master."""
         self._wants, self._to_take = False, None
         self._order(Kind.CLEAR, _nothing)
         self._drop_interface()
@@ -147,7 +149,7 @@ class OwnVips(Vips):
         return news
 
     def _after_script(self, job: Job) -> list[VipsNews]:
-        """Look at the addresses after a script; what is found is news later."""
+        """Make the keeper look at the addresses after a script; it reports later."""
         if self._to_take is not None and self.scripts.running is None:
             return self._take(self._to_take)
         if job is Job.RELEASE and not self._is_requested:
@@ -178,15 +180,15 @@ class OwnVips(Vips):
             self._awaited, self._then = number, then
 
     def abandon(self) -> None:
-        """Let go of the addresses, as the daemon cannot go on, and then run the script.
+        """Release the addresses, since the daemon has failed; run the down script.
 
-        The keeper says farewell.
+        The keeper sends the farewell.
         """
         self._keeper.close()
         super().abandon()
 
     def close(self) -> None:
-        """Close what was opened; no address stays."""
+        """Close all that was opened; the keeper removes the addresses."""
         self._keeper.close()
         super().close()
 

@@ -1,8 +1,8 @@
 """How long this host may keep an address after an advert: the dead man's switch.
 
-With own addresses the kernel removes an address whose lifetime is not refreshed, so
-that a daemon that is killed, stopped or hung does not keep it.  Every advert is a
-permission to keep the addresses a while longer:
+With `--own-addresses` an address has a lifetime, and the kernel removes the address
+when the lifetime ends.  A daemon that is killed, stopped or hung does not refresh it.
+Every advert permits this host to keep the addresses for a while longer:
 
     0                  window_ns          kept_ns              the peers' takeover
     |--- refreshing ---|--- a lifetime ---|------ at least GRACE_NS ------|
@@ -55,7 +55,7 @@ class Tenure:
     def next_refresh(self, advert: Instant, now: Instant) -> Instant | None:
         """Return when to refresh again after a refresh at `now`; None if not at all.
 
-        `advert` is the instant of the last one.
+        `advert` is the instant of the last advert that we sent.
         """
         last = advert + self.window_ns - LATENESS_NS
         return min(now + REFRESH_NS, last) if now < last else None

@@ -41,7 +41,8 @@ class _Answered:
 class Ties:
     """Remembers which adverts of masters with the same interval were answered.
 
-    `config` returns its present settings: the source may change.
+    `config` returns the present settings of the virtual host.  It is called each time,
+    because our source address may change.
     """
 
     __slots__ = ("_answered", "_config")

@@ -267,7 +267,7 @@ class Node:
         return self._groups[interface, vhid].handle(event, now)
 
     def is_namesake(self, interface: str, rejection: Rejection) -> bool:
-        """True if `rejection` is an authentic advert from our address that is not ours.
+        """True for an authentic advert with our source address that we did not send.
 
         Either another host has our address, or an attacker sends an old advert of ours
         again.  Such an advert is only logged.  If it could make us give way, any

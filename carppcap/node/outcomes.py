@@ -26,10 +26,10 @@ def addresses_news(
     `held` are the addresses that this machine has, or None if they are not known.  If
     they show that the addresses are taken or released, the event is a success, even if
     the script failed.  Otherwise the exit code decides, because a script may set the
-    addresses elsewhere, e.g. in a cloud.  There are two exceptions.  To take the
-    addresses has failed if another host answers for one of them (`duplicates`).  To
-    release them has failed if something other than the script failed to do so
-    (`is_stuck`).
+    addresses elsewhere, e.g. in a cloud.  There are two exceptions.  Taking the
+    addresses has failed if another host answers for one of them (`duplicates`).
+    Releasing them has failed if carppcap itself could not remove its interface
+    (`is_stuck`), whatever the script did.
     """
     if outcome.job is Job.ACQUIRE:
         is_there = held is not None and held >= vips

@@ -252,8 +252,8 @@ class Sender:
 class Candidate:
     """A counter that may prove to be constant; `source` is its sender.
 
-    It was first heard at `since` and was repeated `repeats` times.  If `source` sends
-    no other counter for `silence_ns`, it does not change its counter.
+    It was first heard at `since` and was repeated `repeats` times.  It counts as
+    constant if `source` sends no other counter for `silence_ns`.
     """
 
     source: Address

@@ -1,11 +1,12 @@
-"""The keeper: the process that holds the addresses, as long as the daemon lets it.
+"""The keeper: a small process that sets, refreshes and removes the addresses.
 
-A change of an address may block for seconds, and the daemon has to advert meanwhile.
-So this process does it, which is forked early and small.  With every advert it gets a
-permission and refreshes the lifetimes.  It removes the addresses when the permissions
-stop.  When the daemon ends, it also sends the farewell that came with the last
-permission: the last will, so that a peer need not wait.  If the keeper ends as well,
-the kernel removes the addresses, whose lifetimes nothing refreshes any more.
+Changing an address may block for seconds.  The daemon must not block, because it has to
+send adverts.  So it forks the keeper at its start.  With every advert the daemon
+permits the keeper to refresh the lifetimes of the addresses.  If these permissions
+stop, the keeper removes the addresses.  Each permission contains the frames of a
+farewell, the *last will*.  If the daemon ends, the keeper removes the addresses and
+sends the last will, so that a peer takes over at once.  If the keeper ends as well, the
+lifetimes end, and the kernel removes the addresses.
 """
 
 import marshal
@@ -30,24 +31,24 @@ class Kind(Enum):
     """What an order asks for."""
 
     TAKE = "take"
-    """Hold the addresses, and nothing else of them anywhere on this host; report it."""
+    """Set the addresses, and remove other instances of them from this host; report."""
 
     KEEP = "keep"
-    """An advert was sent: what is held may be kept a while longer."""
+    """An advert was sent, so the addresses may be kept for a while longer."""
 
     DROP = "drop"
-    """Hold nothing, and remove what is ours; report what is left."""
+    """Remove the addresses that the keeper has set; report other instances of them."""
 
     CLEAR = "clear"
-    """The same, and remove what is not ours, too."""
+    """Remove all instances of the addresses, also those set by other programs."""
 
 
 class Order(NamedTuple):
-    """What the daemon asks for.
+    """An order of the daemon to the keeper.
 
-    `at` is the instant of the last advert and `interface` where the addresses go.  The
-    frames of the farewell are `will`, to be sent by interface `link`.  Reports repeat
-    the `number`.
+    `at` is the instant of the last advert.  The addresses are set on `interface`.
+    `will` holds the frames of the last will, which are sent by the interface `link`.
+    The report to this order has the same `number`.
     """
 
     kind: Kind
@@ -69,11 +70,13 @@ class Order(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What came of the order of that number: `ok` if it was carried out.
+    """A report of the keeper to the daemon.
 
-    Without an order the number is 0: addresses were lost.  `lines` are for the log.
-    `left` are instances of the addresses that were not removed.  `was_lost` tells that
-    an address was not there before.
+    It tells whether the order with the same `number` was carried out (`ok`).  A report
+    with the number 0 answers no order: it tells that another program has removed an
+    address.  `lines` are for the log.  `left` names instances of the addresses that
+    were not removed.  `was_lost` is True if a held address was missing when the order
+    was carried out.
     """
 
     number: int
@@ -94,7 +97,7 @@ class Report(NamedTuple):
 
 
 class Kernel(Protocol):
-    """What the keeper needs of `KernelAddresses`."""
+    """The methods of `KernelAddresses` that the keeper uses."""
 
     def find(self, wanted: frozenset[Address]) -> list[Instance]:
         """Return every instance of these addresses.  Raises `OSError`."""
@@ -107,9 +110,9 @@ class Kernel(Protocol):
 
 
 def receive(channel: socket.socket) -> bytes:
-    """Return the next message, nothing if the other end was closed.
+    """Return the next message; return no bytes if the other end was closed.
 
-    Raises `BlockingIOError` if there is none.
+    Raises `BlockingIOError` if no message has arrived.
     """
     try:
         return channel.recv(MESSAGE_BYTES)

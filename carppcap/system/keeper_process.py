@@ -1,7 +1,7 @@
-"""The daemon's side of the keeper: starts it, orders, reads its reports.
+"""The daemon's side of the keeper: starts it, sends orders to it, reads its reports.
 
-Nothing here waits for the keeper.  If it ends or does not answer, another one is made
-and gets the last order again.
+Nothing here waits for the keeper.  If the keeper ends or does not answer, another one
+is started and gets the last order again.
 """
 
 import gc
@@ -64,8 +64,8 @@ def start_keeper(
 ) -> "KeeperProcess":
     """Start a keeper of the addresses of `config`.  Raises `LinkError`.
 
-    An address without a prefix is in a network of its own.  With `realtime` the keeper
-    runs in real time, if that is permitted.
+    An address without a prefix length gets the full one (/32, /128).  With `realtime`
+    the keeper runs in real time, if that is permitted.
     """
     prefixes = config.prefixes or (None,) * len(config.vips)
     places = tuple(
@@ -79,10 +79,10 @@ def start_keeper(
 
 
 class KeeperProcess:
-    """A keeper, which is replaced whenever it ends.
+    """A keeper process; another one is started whenever it ends.
 
-    Call `reports` when a child has ended, when a report has come, and at `deadline`.
-    Raises `OSError` if there is no room for another process.
+    Call `reports` when a child process has ended, when a report has arrived, and at
+    `deadline`.  Raises `OSError` if no process can be started.
     """
 
     def __init__(self, charge: Charge, *, realtime: bool = False) -> None:
@@ -145,7 +145,7 @@ class KeeperProcess:
         ).run()
 
     def descriptors(self) -> list[socket.socket]:
-        """Return what to wait for; call it each time, as it changes."""
+        """Return what to wait for with `select`.  Call this again before each wait."""
         return [] if self._channel is None else [self._channel]
 
     @property
@@ -164,7 +164,7 @@ class KeeperProcess:
         link: str,
         will: Sequence[bytes],
     ) -> int:
-        """Send an order; return its number, which the report to it will have.
+        """Send an order; return its number.  The report to the order has this number.
 
         See `Order`.
         """
@@ -189,7 +189,7 @@ class KeeperProcess:
                 self._channel.send(order.encode())
 
     def reports(self, now: Instant) -> list[Report]:
-        """Return what the keeper has reported; replace it if it has ended or hangs."""
+        """Return the new reports; start another keeper if this one ended or hangs."""
         found: list[Report] = []
         if self._channel is not None:
             with suppress(BlockingIOError):
@@ -212,7 +212,7 @@ class KeeperProcess:
         return found
 
     def _give_up(self) -> None:
-        """End the keeper, whatever it does."""
+        """Kill the keeper."""
         if self._channel is not None:
             with suppress(OSError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -229,7 +229,7 @@ class KeeperProcess:
             self._children.discard(pid)
 
     def close(self) -> None:
-        """End the keeper, which removes what it still holds, and wait a moment for it.
+        """Make the keeper remove what it holds and end; wait for that for a moment.
 
         Safe to call twice.
         """

@@ -87,10 +87,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An address as this host has it.
+    """An address that is set on this host.
 
-    `ours` tells that it is marked as ours, or has a lifetime, as no address has that a
-    script or a person has set.
+    `ours` is True if a carppcap has set it: then it is marked as ours, or it has a
+    lifetime, which addresses set by scripts do not have.
     """
 
     index: int
@@ -99,7 +99,7 @@ class Instance:
 
     @property
     def interface(self) -> str:
-        """The name of its interface, or its number if that is gone."""
+        """The name of the interface, or its index if the interface is gone."""
         try:
             return socket.if_indextoname(self.index)
         except OSError:
@@ -107,7 +107,7 @@ class Instance:
 
 
 class KernelAddresses:
-    """The addresses of this host.  Raises `OSError`."""
+    """Sets, finds and removes addresses of this host.  Raises `OSError`."""
 
     def __init__(self) -> None:
         self._kernel = Enquiry()

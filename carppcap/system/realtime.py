@@ -45,7 +45,7 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 @dataclass(slots=True)
 class _Taken:
-    """What this process has taken, with what there was before."""
+    """The values that this process had before it entered real time."""
 
     rttime_us: tuple[int, int] | None = None
     oom_score_adj: str | None = None
@@ -116,10 +116,11 @@ def breathe() -> None:
 
 
 def _schedule() -> bool:
-    """Return False if what started us has chosen a policy, or made us nice.
+    """Enter real-time scheduling; return True if that was done.
 
-    After real time a child would not be as nice as it was.  Raises `OSError` or
-    `ValueError` if real time is not permitted.
+    Return False, and change nothing, if our parent has chosen a policy or a nice value:
+    scripts could not get that nice value back.  Raises `OSError` or `ValueError` if
+    real time is not permitted.
     """
     policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
     if policy != os.SCHED_OTHER or os.getpriority(os.PRIO_PROCESS, 0) > 0:
@@ -140,7 +141,7 @@ def _schedule() -> bool:
 
 
 def _leave_at_the_limit(number: int, frame: object) -> None:
-    """Handle SIGXCPU; the next one is of RLIMIT_CPU, which is not ours."""
+    """Handle SIGXCPU from RLIMIT_RTTIME.  A later one would be from RLIMIT_CPU."""
     leave()
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
 
@@ -151,7 +152,7 @@ def _limit_rttime(limits: tuple[int, int] | None) -> None:
 
 
 def _lock_memory() -> bool:
-    """Return True once no page that was touched leaves memory any more.
+    """Lock the memory of this process, so that it is not swapped; return True.
 
     Raises `OSError` if that is not permitted.
     """
@@ -167,7 +168,7 @@ def _lock_memory() -> bool:
 
 
 def _may_lock_all() -> bool:
-    """True if no limit would refuse us memory later."""
+    """True if we may lock any amount of memory; under a limit we could get no more."""
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if soft == resource.RLIM_INFINITY:
         return True
@@ -177,9 +178,9 @@ def _may_lock_all() -> bool:
 
 
 def _lower_oom_score() -> bool:
-    """Return False if the score was as low before.
+    """Lower our `oom_score_adj`; return False if it was as low before.
 
-    Raises `OSError` if lowering it is not permitted.
+    Raises `OSError` if that is not permitted.
     """
     with open(_OOM_FILE, encoding="ascii") as file:
         before = file.read().strip()

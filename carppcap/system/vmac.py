@@ -281,7 +281,7 @@ class VirtualMac:
                     yield note
 
     def _lower(self) -> int:
-        """Return the number that the kernel names as the parent of our macvlan."""
+        """Return the interface index of our macvlan's parent, asked of the kernel."""
         parent = _index(self.parent)
         if parent and _macvlan_mode(link := self._link(parent)):
             return int(link.get_attr("IFLA_LINK"))
