@@ -191,7 +191,7 @@ class VirtualHost:
     def _pause(self, listening: Listening, until: Instant) -> None:
         """Pause, and after that listen for a whole master-down interval, like ucarp.
 
-        If the interval began now, a peer with a longer one could never take over.
+        If it began with the pause, a peer with a longer interval could not take over.
         """
         listening.deadline = until + self._master_down_ns
         self.situation = Paused(until, listening)

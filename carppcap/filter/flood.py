@@ -103,10 +103,10 @@ class FloodEnded(NamedTuple):
 
 
 class Stage(Enum):
-    """A stage of the filter, with the useless frames that it allows before it ends.
+    """A stage of the filter, with the rate of useless frames that it tolerates.
 
-    The value is the rate that is allowed, in frames a second, and the number of frames
-    that may exceed this rate at once.
+    The value is that rate, in frames a second, and the size of a burst in frames that
+    is tolerated, too.
     """
 
     WIDE = (READABLE_PER_S, READABLE_PER_S)

@@ -38,12 +38,13 @@ def is_signed_for_ours(config: VirtualHostConfig, advert: Advert) -> bool:
 def find_mismatch(
     config: VirtualHostConfig, advert: Advert, announced: Iterable[Announcement]
 ) -> tuple[Mismatch, tuple[Address, ...]]:
-    """Return the setting that differs from the sender's, and the addresses it signed.
+    """Return which setting differs, and the addresses that the sender has signed.
 
     If the setting is not ADDRESS, no addresses are returned.  `announced` are the
-    gratuitous ARPs and neighbour advertisements that were seen.  We try each address in
-    them, and all addresses that one MAC announced, because a BSD kernel signs all
-    addresses of a vhid.  Without a key the setting is UNKNOWN.
+    gratuitous ARPs and neighbour advertisements that were seen.  Each announced address
+    is tried alone.  Then all addresses that one MAC announced are tried together,
+    because a BSD kernel signs all addresses of a vhid together.  Without a key the
+    setting is UNKNOWN.
     """
     if config.key is None:
         return Mismatch.UNKNOWN, ()

@@ -4,8 +4,9 @@ The kernel stamps a frame with the time of the wall clock, and delivers it up to
 read timeout later.  Because deadlines count from the stamp, the delay of delivery does
 not matter.  But the wall clock can be set by hand or by NTP, so a stamp counts only if
 it is plausible: not in the future, and not before the moment at which the buffer was
-last seen empty.  In the turn after the clock was set no stamp counts.  A frame whose
-stamp does not count is taken to have arrived at the start of this turn of the loop.
+last seen empty.  In the first turn of the loop after the clock was set, no stamp
+counts.  A frame whose stamp does not count is taken to have arrived at the start of the
+turn.
 """
 
 import time

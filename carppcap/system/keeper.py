@@ -74,9 +74,9 @@ class Report(NamedTuple):
 
     It tells whether the order with the same `number` was carried out (`ok`).  A report
     with the number 0 answers no order: it tells that another program has removed an
-    address.  `lines` are for the log.  `left` names instances of the addresses that
-    were not removed.  `was_lost` is True if a held address was missing when the order
-    was carried out.
+    address.  `lines` are for the log.  `left` names each address that could not be
+    removed, with the interface that has it.  `was_lost` is True if a held address was
+    missing when the order was carried out.
     """
 
     number: int

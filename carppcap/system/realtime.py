@@ -168,7 +168,10 @@ def _lock_memory() -> bool:
 
 
 def _may_lock_all() -> bool:
-    """True if we may lock any amount of memory; under a limit we could get no more."""
+    """True if we may lock any amount of memory.
+
+    Under a limit all further allocations would fail once the limit is reached.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if soft == resource.RLIM_INFINITY:
         return True

@@ -264,7 +264,7 @@ class Machine:
         self._show_holding()
 
     def record(self, step: Step) -> None:
-        """Tell the observer of a step, with its instants in the simulation's time."""
+        """Report a step to the observer, with its instants in the simulation's time."""
         due = None if step.deadline is None else self.clock.true(step.deadline)
         if step.at != self._world.now or due != step.deadline:
             step = replace(step, at=self._world.now, deadline=due)

@@ -219,7 +219,7 @@ class BsdHost(Program):
         return (DEAD_RATIO - 1) * config.advbase * NS_PER_S + config.interval_ns
 
     def _after(self, length_ns: Interval, now: Instant) -> Instant:
-        """Return when a timer ends that is set at `now` for `length_ns`.
+        """Return when a timer ends if it is set at `now` for `length_ns`.
 
         Timers end at ticks.  The length is rounded up to whole ticks, and one tick is
         added (`tvtohz`).

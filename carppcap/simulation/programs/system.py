@@ -60,7 +60,7 @@ class System(Protocol):
         """Tell the observer of a step; its instants are those of this host's clock."""
 
     def reject(self, rejection: Rejection) -> None:
-        """Tell the observer of a frame that was rejected."""
+        """Tell the observer that a frame was rejected."""
 
     def exit(self) -> None:
         """End the program; if the address is configured, it stays so."""
