@@ -71,7 +71,9 @@ class Vips:
         self._is_requested = False
         self._is_stuck = False
         # A check for duplicates by the kernel (IPv6).  `_was_taken_twice` is True after
-        # a failed check made us drop and take the addresses again.
+        # a failed check made us drop and take the addresses again.  `_checked` are the
+        # addresses that this host had when the check began.
+        self._checked: frozenset[Address] = frozenset()
         self._was_taken_twice = False
         self._look_at: Instant | None = None
         self._give_up_at: Instant = 0
@@ -225,6 +227,10 @@ class Vips:
         duplicates = held.duplicates if held else frozenset()
         if duplicates:
             return [] if self._take_twice(duplicates, now) else [FAILED]
+        if held and not held.addresses >= self._checked:
+            # Another program has removed an address during the check.
+            self._look_at = None
+            return [FAILED]
         if held and not held.tentative:
             # This event makes the master announce once more, since the kernel did not
             # answer for the addresses until now.
@@ -262,6 +268,7 @@ class Vips:
             return [] if self._take_twice(duplicates, now) else [news]
         if not held.tentative or not news.ok:
             return [news]
+        self._checked = held.addresses
         self._look_at, self._give_up_at = now + LOOK_NS, now + CHECK_MAX_NS
         # Report success now, so that addresses of the other family are announced.
         # After a second attempt wait for the check: another failure would be final.

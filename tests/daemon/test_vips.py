@@ -246,6 +246,35 @@ def test_a_duplicate(
     assert all("nodad" in text for text in warned)
 
 
+@pytest.mark.parametrize("left", [frozenset(), frozenset({VIP})], ids=["none", "one"])
+def test_an_address_that_is_removed_while_it_is_checked(
+    script: Callable[[str], str], tmp_path: Path, left: frozenset[Address]
+) -> None:
+    """The end of the check is no success without all addresses."""
+    subject = Checked(script, tmp_path, DUPLICATE, BEING_CHECKED)
+    subject.vips.acquire(STEP)
+    assert subject.settle() == []
+
+    subject.states = (Held(left),)
+
+    assert subject.vips.tend(LOOK_NS) == [FAILED]
+    assert subject.vips.deadline is None
+
+
+def test_an_address_of_a_cloud_beside_one_that_is_checked(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """An address that was never on this host is not missed at the end of the check."""
+    one = frozenset({VIP})
+    subject = Checked(script, tmp_path, Held(one, tentative=one))
+    subject.vips.acquire(STEP)
+    assert subject.settle() == [TAKEN]
+
+    subject.states = (Held(one),)
+
+    assert subject.vips.tend(LOOK_NS) == [TAKEN]
+
+
 def test_a_duplicate_both_times(script: Callable[[str], str], tmp_path: Path) -> None:
     """A master without the address is none; when it is master again, it tries again."""
     subject = Checked(script, tmp_path, DUPLICATE)
