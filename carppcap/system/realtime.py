@@ -154,12 +154,15 @@ def _limit_rttime(limits: tuple[int, int] | None) -> None:
 def _lock_memory() -> bool:
     """Lock the memory of this process, so that it is not swapped; return True.
 
-    Raises `OSError` if that is not permitted.
+    Raises `OSError` if that is not permitted, or if this Python has no `ctypes`.
     """
     if not _may_lock_all():
         raise PermissionError
-    # Imported late: it takes 2 ms and 0.2 MB.
-    import ctypes  # noqa: PLC0415
+    try:
+        # Imported late: it takes 2 ms and 0.2 MB.
+        import ctypes  # noqa: PLC0415
+    except ImportError:  # This Python was built without libffi.
+        raise PermissionError from None
 
     flags = _MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT
     if ctypes.CDLL(None).mlockall(flags) != 0:

@@ -175,6 +175,12 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "RLIM_INFINITY", -2)
 
 
+def no_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On any machine it is `ctypes` that lacks, not the permission.
+    monkeypatch.setattr(realtime, "_may_lock_all", lambda: True)
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+
+
 def no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realtime, "_OOM_FILE", "/nonexistent")
 
@@ -194,6 +200,10 @@ def no_file(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             (no_scheduler, no_locks, no_file),
+            "nothing (not permitted: SCHED_RR 10, memory locked, oom_score_adj -900)",
+        ),
+        (
+            (no_scheduler, no_ctypes, no_file),
             "nothing (not permitted: SCHED_RR 10, memory locked, oom_score_adj -900)",
         ),
     ],
