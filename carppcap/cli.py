@@ -29,6 +29,7 @@ from carppcap.system.process import (
     SignalPipe,
     Verdict,
     become_daemon,
+    check_pid_file,
     end_by_signal,
     fill_standard_streams,
     set_process_name,
@@ -151,6 +152,8 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
         from carppcap.system import realtime  # noqa: PLC0415
 
+        if take_over:
+            _check(settings, config)
         stack.enter_context(
             sole_daemon(interface, config.vhid, log, take_over=take_over)
         )
@@ -186,6 +189,26 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     if ended_by is not None:
         end_by_signal(ended_by)
     return 0
+
+
+def _check(settings: Settings, config: "VirtualHostConfig") -> None:
+    """Raise `ConfigError` or `LinkError` if the daemon could not start.
+
+    Call this before the running daemon of the group is asked to leave: if it left and
+    this one failed, no daemon would remain.
+    """
+    from carppcap.daemon.interface import Interface  # noqa: PLC0415 - as in `_run`
+
+    if config.vmac:
+        from carppcap.system.vmac import load_pyroute2  # noqa: PLC0415
+
+        load_pyroute2()
+    if settings.pidfile:
+        check_pid_file(settings.pidfile)
+    # The daemon logs the same lines when it opens the interface itself.
+    silent = Log(UCARP_NAME)
+    silent.terminal = False
+    Interface(config, silent, ignore_link_state=settings.ignore_link_state).close()
 
 
 def _default_interface(log: Log) -> str:

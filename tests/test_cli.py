@@ -502,6 +502,50 @@ def test_a_second_daemon(tmp_path: Path, background: list[str]) -> None:
     assert lines(other_group) == ["[ERROR] Unable to write /: Is a directory"]
 
 
+AS_UCARP = """
+import sys
+sys.argv[0] = "ucarp"
+if "--vmac" in sys.argv:
+    sys.modules["pyroute2"] = None
+from carppcap.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+@pytest.mark.parametrize(
+    ("options", "wrapper", "error", "status"),
+    [
+        (["--pidfile=/"], [], "Unable to write /: Is a directory", 2),
+        (["--vmac"], [], "--vmac needs pyroute2, which is not installed", 1),
+        (
+            [],
+            ["setpriv", "--bounding-set=-net_raw"],
+            "Unable to open interface [a0]: permission denied",
+            2,
+        ),
+    ],
+)
+def test_a_take_over_that_would_fail(
+    tmp_path: Path, options: list[str], wrapper: list[str], error: str, status: int
+) -> None:
+    """The running daemon is not asked to leave."""
+    daemon = Started(tmp_path)
+    daemon.says(BACKUP)
+
+    command = [*wrapper, sys.executable, "-c", AS_UCARP]
+    second = run(*COMPLETE, *SCRIPTS, "-i", "a0", *options, command=command)
+
+    assert "Taking over" not in second.stdout
+    assert daemon.process.poll() is None
+    daemon.process.terminate()
+    daemon.process.wait(20)
+    [line] = lines(second)
+    assert line.startswith(f"[ERROR] {error}")
+    assert second.returncode == status
+
+
 @pytest.mark.netns
 @pytest.mark.usefixtures("cable")
 @pytest.mark.parametrize("background", [[], ["-B"]], ids=["foreground", "background"])

@@ -134,6 +134,18 @@ def reap_orphans(spare: int | None) -> None:
             os.waitid(os.P_PID, child.si_pid, ended)
 
 
+def check_pid_file(path: str) -> None:
+    """Raise `LinkError` if a `PidFile` cannot be written; leave the file as it is."""
+    with link_errors("Unable to write {path}: {why}", path=path):
+        target = os.path.realpath(path)
+        is_new = not os.path.exists(target)
+        with open(target, "ab"):
+            pass
+        if is_new:
+            with suppress(FileNotFoundError):  # A second start may check it, too.
+                os.unlink(target)
+
+
 class PidFile:
     """A file that contains the process id until the process ends.
 

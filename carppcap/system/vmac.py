@@ -99,7 +99,7 @@ class VirtualMac:
         )
         self.mac = kernel_mac(vhid)
         self._note, self._noted_on = "", 0
-        opener, self._refusal = _pyroute2()
+        opener, self._refusal = load_pyroute2()
         with self._in_words():
             self._kernel = opener()
             self._questions = Enquiry()
@@ -291,10 +291,10 @@ class VirtualMac:
         return self._kernel.get_links(index)[0]
 
 
-def _pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
-    """Return IPRoute and its error.  pyroute2 takes 28 MB: import it only if needed."""
+def load_pyroute2() -> tuple[Callable[[], Any], type[Exception]]:
+    """Return IPRoute and its error.  Raises `ConfigError` if pyroute2 is missing."""
     try:
-        from pyroute2 import IPRoute  # noqa: PLC0415
+        from pyroute2 import IPRoute  # noqa: PLC0415 - it takes 28 MB
         from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
     except ImportError:
         raise ConfigError(

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from carppcap.errors import LinkError
-from carppcap.system.process import PidFile, SignalPipe, Verdict, become_daemon
+from carppcap.system.process import (
+    PidFile,
+    SignalPipe,
+    Verdict,
+    become_daemon,
+    check_pid_file,
+)
 from tests.shell import environment, wait_for
 
 
@@ -260,10 +266,25 @@ def test_pid_file_of_another_process(tmp_path: Path, other: str | None) -> None:
 @pytest.mark.parametrize("path", ["/nonexistent/x.pid", "/"])
 def test_pid_file_that_cannot_be_written(path: str) -> None:
     """It is a `LinkError` with exit status 2, as for other files."""
-    with pytest.raises(LinkError, match=f"^Unable to write {path}: ") as caught:
-        PidFile(path)
+    for attempt in (check_pid_file, PidFile):
+        with pytest.raises(LinkError, match=f"^Unable to write {path}: ") as caught:
+            attempt(path)
 
-    assert caught.value.exit_status == 2
+        assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("content", ["4711\n", None])
+def test_a_check_leaves_the_pid_file_as_it_is(
+    tmp_path: Path, content: str | None
+) -> None:
+    """The file may belong to the daemon that is still running."""
+    path = tmp_path / "x.pid"
+    if content is not None:
+        path.write_text(content)
+
+    check_pid_file(str(path))
+
+    assert (path.read_text() if path.exists() else None) == content
 
 
 def test_pid_file_in_a_directory_that_is_gone(
