@@ -163,8 +163,8 @@ def _obey(machine: Machine, order: Order, *, over: bool) -> None:
         case Order(Verb.STEP_CLOCK, by=by_ns):
             assert not over, "a stepped clock stays as it is"
             machine.clock.step(by_ns)
-        case Order(verb):
-            do, undo = _ACTS[verb]
+        case _:
+            do, undo = _ACTS[order.verb]
             act = undo if over else do
-            assert act is not None, f"{verb.value} cannot be undone"
+            assert act is not None, f"{order.verb.value} cannot be undone"
             act(machine)
