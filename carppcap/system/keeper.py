@@ -217,7 +217,8 @@ class Keeper:
         try:
             report = do(order)
         except OSError as error:
-            why = f"Unable to change addresses on {order.interface}: {error.strerror}"
+            why = f"Unable to change addresses on {order.interface}: "
+            why += error.strerror or str(error)
             report = Report(order.number, False, [why])
             with suppress(OSError):
                 self._let_go()
@@ -233,30 +234,36 @@ class Keeper:
             self._let_go()
             return Report(order.number, ok=False)
         self._index = socket.if_nametoindex(order.interface)
-        wanted = {(self._index, each): each for each in self._places}
+        missing = set(self._places)
         lines = []
-        for other in self._kernel.find(self._addresses):
-            if wanted.pop((other.index, other.place), None):
+        for each in self._find():
+            is_wanted = each.index == self._index and each.place in self._places
+            if is_wanted and not each.is_duplicate:
+                missing.remove(each.place)
                 continue
-            [ours] = (p for p in self._places if p.address == other.place.address)
-            lines.append(
-                f"Removing {other.place} from {other.interface}: a master has it as "
-                f"{ours} on {order.interface} only"
-            )
-            self._kernel.remove(other.index, other.place)
+            if not is_wanted:
+                [ours] = (p for p in self._places if p.address == each.place.address)
+                lines.append(
+                    f"Removing {each.place} from {each.interface}: a master has it as "
+                    f"{ours} on {order.interface} only"
+                )
+            # The kernel would not use a duplicate that is only set again.
+            self._kernel.remove(each.index, each.place)
         for place in self._places:
             self._hold(place)
             self._held.add(place)
         self._has_held = True
         self._plan_refresh(now)
-        return Report(order.number, lines=lines, was_lost=bool(wanted))
+        return Report(order.number, lines=lines, was_lost=bool(missing))
 
     def _drop(self, order: Order) -> Report:
         is_start, self._has_held = not self._has_held, True
         self._held.clear()
         self._refresh_at = None
+        with suppress(OSError):  # If the interface is gone, its addresses are as well.
+            self._index = socket.if_nametoindex(order.interface)
         lines, left = [], []
-        for each in self._kernel.find(self._addresses):
+        for each in self._find():
             if not each.ours and order.kind is not Kind.CLEAR:
                 left.append(f"{each.place} is on {each.interface}")
                 continue
@@ -267,6 +274,21 @@ class Keeper:
                     "left it there"
                 )
         return Report(order.number, not left, lines, left)
+
+    def _find(self) -> list[Instance]:
+        """Return every instance of the addresses on this host.
+
+        Of a link-local IPv6 address return only the instance on the ordered
+        interface.  On another interface it is a different address, and another carppcap
+        may hold it there.  Raises `OSError`.
+        """
+        return [
+            each
+            for each in self._kernel.find(self._addresses)
+            if each.index == self._index
+            or each.place.address.version == 4
+            or not each.place.address.is_link_local
+        ]
 
     def _refresh_soon(self, now: Instant) -> None:
         """Refresh now, or in a moment if it was done just now."""
@@ -314,11 +336,7 @@ class Keeper:
             while True:
                 self._removals.recv(MESSAGE_BYTES)
         with suppress(OSError):
-            found = {
-                each.place
-                for each in self._kernel.find(self._addresses)
-                if each.index == self._index
-            }
+            found = {each.place for each in self._find() if each.index == self._index}
             if self._held - found:
                 self._held &= found
                 self._send(Report(0))
@@ -332,7 +350,7 @@ class Keeper:
         if end is None:
             return
         with suppress(OSError):
-            for each in self._kernel.find(self._addresses):
+            for each in self._find():
                 self._kernel.remove(each.index, each.place)
             for frame in self._latest.will if now_ns() < end else ():
                 self._inject(frame, self._latest.link)

@@ -34,7 +34,7 @@ _NUMBER = Struct("=I")
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _IFA_RT_PRIORITY, _IFA_PROTO = 9, 11
-_IFA_F_NODAD, _IFA_F_PERMANENT = 0x02, 0x80
+_IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_PERMANENT = 0x02, 0x08, 0x80
 _REPLACE = 0x100
 _FOREVER = 0xFFFF_FFFF
 
@@ -90,12 +90,14 @@ class Instance:
     """An address that is set on this host.
 
     `ours` is True if a carppcap has set it: then it is marked as ours, or it has a
-    lifetime, which addresses set by scripts do not have.
+    lifetime, which addresses set by scripts do not have.  `is_duplicate` is True if the
+    kernel does not use the address, as it has found the address on another host.
     """
 
     index: int
     place: Place
     ours: bool
+    is_duplicate: bool = False
 
     @property
     def interface(self) -> str:
@@ -126,7 +128,8 @@ class KernelAddresses:
             mark = given.get(_IFA_PROTO, b"\0")[0]
             is_permanent = fields[2] & _IFA_F_PERMANENT
             ours = mark == MARK or not is_permanent
-            found[fields[4], place] = Instance(fields[4], place, ours)
+            is_duplicate = bool(fields[2] & _IFA_F_DADFAILED)
+            found[fields[4], place] = Instance(fields[4], place, ours, is_duplicate)
         return list(found.values())
 
     def hold(self, index: int, place: Place, lifetime_s: int, metric: int = 0) -> None:

@@ -24,6 +24,7 @@ from tests.builders import config
 VIP = Place(ip_address("10.1.1.252"), 32)
 VIP6 = Place(ip_address("fd00::252"), 128)
 WIDE = Place(ip_address("10.1.1.252"), 24)
+LINK_LOCAL = Place(ip_address("fe80::1"), 64)
 BOTH = {VIP, VIP6}
 LO = 1
 WILL = (b"farewell", b"farewell6")
@@ -36,10 +37,11 @@ class FakeKernel:
         self.addresses: dict[tuple[int, Place], bool] = {}
         self.deeds: list[str] = []
         self.refuses = ""
+        self.duplicates: set[Place] = set()
 
     def find(self, wanted: frozenset[Address]) -> list[Instance]:
         return [
-            Instance(index, place, ours)
+            Instance(index, place, ours, place in self.duplicates)
             for (index, place), ours in self.addresses.items()
             if place.address in wanted
         ]
@@ -54,13 +56,16 @@ class FakeKernel:
         if self.refuses == "remove":
             raise PermissionError(1, "Operation not permitted")
         self.deeds.append(f"remove {place}")
+        self.duplicates.discard(place)
         self.addresses.pop((index, place), None)
 
 
 class Subject:
     """A keeper, its daemon and its clock, which begins at 0."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, places: tuple[Place, ...] = (VIP, VIP6)
+    ) -> None:
         self.now: Instant = 0
         patch.setattr(keeper, "now_ns", lambda: self.now)
         self.kernel = FakeKernel()
@@ -71,18 +76,19 @@ class Subject:
         for each in self.opened:
             each.setblocking(False)
         self.keeper = Keeper(
-            Charge((VIP, VIP6), tenure(config()), 7),
+            Charge(places, tenure(config()), 7),
             self.kernel,
             channel,
             removals,
             lambda frame, link: self.sent.append((frame, link)),
         )
         self.number = 0
+        self.interface = "lo"
 
     def order(self, kind: Kind, at_ms: int | None = None) -> Order:
         self.number += 1
         at = self.now if at_ms is None else at_ms * NS_PER_MS
-        order = Order(kind, self.number, at, "lo", "eth0", WILL)
+        order = Order(kind, self.number, at, self.interface, "eth0", WILL)
         self.daemon.send(order.encode())
         return order
 
@@ -120,6 +126,16 @@ class Subject:
 @pytest.fixture
 def subject(monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
     made = Subject(monkeypatch)
+    yield made
+    for each in made.opened:
+        each.close()
+
+
+@pytest.fixture
+def link_local(monkeypatch: pytest.MonkeyPatch) -> Iterator[Subject]:
+    """A keeper of a link-local address, which another carppcap has on interface 9."""
+    made = Subject(monkeypatch, (LINK_LOCAL,))
+    made.kernel.addresses = {(9, LINK_LOCAL): True}
     yield made
     for each in made.opened:
         each.close()
@@ -275,6 +291,56 @@ def test_start(subject: Subject) -> None:
     assert not first.ok
     assert subject.obey(Kind.CLEAR).ok
     assert subject.kernel.addresses == {}
+
+
+@pytest.mark.parametrize("last", [Kind.DROP, Kind.CLEAR, None])
+def test_link_local_address_of_another_interface(
+    link_local: Subject, last: Kind | None
+) -> None:
+    """It is another address, and stays; None is the last will."""
+    link_local.kernel.addresses[LO, LINK_LOCAL] = True
+    first = link_local.obey(Kind.DROP)
+    assert [line.partition(": ")[0] for line in first.lines] == [
+        "Removed fe80::1/64 from lo"
+    ]
+
+    assert link_local.obey(Kind.TAKE) == Report(2, was_lost=True)
+    assert link_local.held == {LINK_LOCAL}
+    if last is None:
+        link_local.keeper.carry_out_will()
+    else:
+        assert link_local.obey(last).ok
+
+    assert link_local.kernel.addresses == {(9, LINK_LOCAL): True}
+
+
+def test_link_local_address_of_an_interface_that_is_gone(link_local: Subject) -> None:
+    """There is nothing to remove, and no error."""
+    link_local.interface = "no-such-link"
+
+    assert link_local.obey(Kind.CLEAR) == Report(1)
+    assert link_local.kernel.addresses == {(9, LINK_LOCAL): True}
+
+
+def test_address_that_the_kernel_holds_for_a_duplicate(subject: Subject) -> None:
+    """It is set again, since the kernel does not use it as it is."""
+    subject.obey(Kind.TAKE)
+    subject.kernel.deeds.clear()
+    subject.kernel.duplicates = {VIP6}
+
+    assert subject.obey(Kind.TAKE) == Report(2, was_lost=True)
+    assert subject.kernel.deeds[0] == f"remove {VIP6}"
+    assert set(subject.kernel.deeds[1:]) == HOLDS
+
+
+def test_interface_that_is_gone(subject: Subject) -> None:
+    """The line tells why nothing is set."""
+    subject.interface = "no-such-link"
+
+    [line] = subject.obey(Kind.TAKE).lines
+    assert line == (
+        "Unable to change addresses on no-such-link: no interface with this name"
+    )
 
 
 def test_too_late_to_take(subject: Subject) -> None:

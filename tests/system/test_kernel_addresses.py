@@ -141,6 +141,17 @@ def test_what_is_ours(
     assert found == [Instance(3, NETWORK, ours)]
 
 
+@pytest.mark.parametrize(("flags", "failed"), [(0x80, False), (0x88, True)])
+def test_duplicates(monkeypatch: pytest.MonkeyPatch, flags: int, failed: bool) -> None:
+    """An address that another host has, as the kernel has found, is told apart."""
+    message = address_message(VIP6.address.packed, prefix=128, flags=flags)
+    install(monkeypatch, {GETADDR: [message, DONE_MESSAGE]})
+
+    [found] = KernelAddresses().find({VIP6.address})
+
+    assert found.is_duplicate is failed
+
+
 def test_an_interface_that_is_gone() -> None:
     """It has a number still."""
     assert Instance(987_654, VIP, True).interface == "interface 987654"
