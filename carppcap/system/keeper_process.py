@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -27,7 +28,7 @@ from carppcap.system.process import set_process_name
 from carppcap.system.realtime import enter, given_back
 from carppcap.system.rtnetlink import open_netlink
 from carppcap.system.socket_filter import attach_filter
-from carppcap.units import NS_PER_S, Instant, earliest
+from carppcap.units import NS_PER_S, Instant, Interval, earliest
 
 NAME = "carppcap-keeper"
 """What ps(1) shows; no program that looks for the daemon by its name finds it."""
@@ -82,15 +83,22 @@ class KeeperProcess:
     """A keeper process; another one is started whenever it ends.
 
     Call `reports` when a child process has ended, when a report has arrived, and at
-    `deadline`.  Raises `OSError` if no process can be started.
+    `deadline`.  `lines` are for the log.  Raises `OSError` if no process can be
+    started.
     """
 
     def __init__(self, charge: Charge, *, realtime: bool = False) -> None:
         self._charge = charge
         self._realtime = realtime
+        self.lines: deque[str] = deque()
+        self._told: set[str] = set()
         self._number = 0
+        # The number of the last order that the keeper has to answer.
+        self._expected = 0
         self._standing: Order | None = None
         self._give_up_at: Instant | None = None
+        # When the lifetimes of the addresses have ended, if no keeper works; else None.
+        self._expired_at: Instant | None = None
         self._is_closed = False
         self._channel: socket.socket | None = None
         self._children: set[int] = set()
@@ -154,7 +162,7 @@ class KeeperProcess:
         if self._is_closed:
             return None
         retry_at = None if self._channel else self._started_at + RETRY_NS
-        return earliest(self._give_up_at, retry_at)
+        return earliest(self._give_up_at, retry_at, self._expired_at)
 
     def order(
         self,
@@ -169,11 +177,15 @@ class KeeperProcess:
         See `Order`.
         """
         self._number += 1
+        self._expected = self._number
         order = Order(kind, self._number, at, interface, link, will)
         if kind is Kind.KEEP:
             if self._standing is not None and self._standing.kind is Kind.TAKE:
-                # Another keeper has to begin with the latest permission.
-                self._standing = self._standing._replace(at=at, will=will)
+                # Another keeper has to begin with the latest permission.  The interface
+                # may have another name by now.
+                self._standing = self._standing._replace(
+                    at=at, interface=interface, link=link, will=will
+                )
         else:
             self._standing = order
         if self._give_up_at is None:
@@ -189,35 +201,75 @@ class KeeperProcess:
                 self._channel.send(order.encode())
 
     def reports(self, now: Instant) -> list[Report]:
-        """Return the new reports; start another keeper if this one ended or hangs."""
+        """Return the new reports; start another keeper if this one ended or hangs.
+
+        If no keeper works, return a report with the number 0 that is not `ok` when the
+        lifetimes of the addresses have ended, and again after each further lifetime.
+        """
         found: list[Report] = []
         if self._channel is not None:
             with suppress(BlockingIOError):
                 while message := receive(self._channel):
                     found.append(Report.decode(message))
-                self._give_up()
+                    self._note_success()
+                self._give_up("has ended", now)
         if numbers := [report.number for report in found if report.number]:
-            is_done = numbers[-1] == self._number
+            is_done = numbers[-1] == self._expected
             self._give_up_at = None if is_done else now + PATIENCE_NS
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = now + PATIENCE_NS
-            self._give_up()
+            self._give_up("does not answer, and was killed", now)
         may_start = not self._is_closed and now - self._started_at >= RETRY_NS
         if self._channel is None and may_start:
-            with suppress(OSError):
-                self._start(now)
-                if self._standing is not None:
-                    self._send(self._standing)
+            self._start_another(now)
+        if self._expired_at is not None and now >= self._expired_at:
+            self._expired_at = now + self._lifetime_ns
+            found.append(Report(0, ok=False))
         self._reap()
         return found
 
-    def _give_up(self) -> None:
+    @property
+    def _lifetime_ns(self) -> Interval:
+        return self._charge.tenure.lifetime_s * NS_PER_S
+
+    def _start_another(self, now: Instant) -> None:
+        """Start a keeper with the last order, if possible."""
+        try:
+            self._start(now)
+        except OSError as error:
+            self._tell(
+                "Unable to start another keeper of addresses: "
+                f"{error.strerror or error}"
+            )
+            return
+        if self._standing is not None:
+            self._expected = self._standing.number
+            self._give_up_at = now + PATIENCE_NS
+            self._send(self._standing)
+
+    def _give_up(self, why: str, now: Instant) -> None:
         """Kill the keeper."""
         if self._channel is not None:
             with suppress(OSError):
                 os.kill(self._pid, signal.SIGKILL)
             self._channel.close()
             self._channel = None
+            self._tell(f"The keeper of addresses {why}")
+            if self._expired_at is None:
+                self._expired_at = now + self._lifetime_ns
+
+    def _note_success(self) -> None:
+        """Note that the keeper works."""
+        if self._expired_at is not None:
+            self._expired_at = None
+            self._told.clear()
+            self.lines.append("Another keeper of addresses has started")
+
+    def _tell(self, line: str) -> None:
+        """Log a line, but only once until a keeper works again."""
+        if line not in self._told:
+            self._told.add(line)
+            self.lines.append(line)
 
     def _reap(self) -> None:
         for pid in tuple(self._children):
@@ -234,6 +286,7 @@ class KeeperProcess:
         Safe to call twice.
         """
         self._is_closed = True
+        self._expired_at = None
         if self._channel is not None:
             self._channel.close()
             self._channel = None

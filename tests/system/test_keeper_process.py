@@ -25,8 +25,9 @@ from carppcap.system.keeper_process import (
     start_keeper,
 )
 from carppcap.system.kernel_addresses import KernelAddresses, Place
+from carppcap.units import NS_PER_S
 from tests.builders import LOWER, VIP, config
-from tests.shell import make_link, network, wait_for
+from tests.shell import ip, make_link, network, wait_for
 
 PLACE = Place(ip_address("10.1.1.252"), 32)
 CHARGE = Charge((PLACE,), tenure(config()))
@@ -44,8 +45,8 @@ class Subject:
     def pid(self) -> int:
         return self.process._pid
 
-    def order(self, kind: Kind) -> int:
-        return self.process.order(kind, now_ns(), "a0", "a0", [])
+    def order(self, kind: Kind, interface: str = "a0") -> int:
+        return self.process.order(kind, now_ns(), interface, interface, [])
 
     def report(self, number: int) -> Report:
         """The report to the order of that number."""
@@ -143,6 +144,30 @@ def test_keeper_that_is_killed(subject: Subject, kind: Kind) -> None:
     wait_for(_is_gone(subject.pids[0]), "its end")
 
 
+@pytest.mark.netns
+def test_keeper_that_is_killed_after_a_rename(subject: Subject) -> None:
+    """Another one gets the latest name of the interface."""
+    number = subject.order(Kind.TAKE)
+    subject.report(number)
+    ip("link set a0 down name c0")
+    subject.report(subject.order(Kind.KEEP, "c0"))
+    os.kill(subject.pid, signal.SIGKILL)
+
+    assert subject.report(number).ok
+
+
+@pytest.mark.netns
+def test_replacement_that_answers(subject: Subject) -> None:
+    """It is left alone, although the latest permission was not sent to it."""
+    number = subject.order(Kind.TAKE)
+    subject.report(number)
+    os.kill(subject.pid, signal.SIGKILL)
+    subject.order(Kind.KEEP)
+    subject.report(number)
+
+    assert subject.process.deadline is None
+
+
 def _running(subject: Subject) -> bool:
     return bool(subject.process.descriptors())
 
@@ -185,17 +210,30 @@ def test_no_room_for_another(subject: Subject, monkeypatch: pytest.MonkeyPatch) 
 
     number = subject.order(Kind.TAKE)
     subject.report(number)
+    lines = subject.process.lines
     with monkeypatch.context() as patch:
         patch.setattr(os, "fork", no_fork)
         os.kill(subject.pid, signal.SIGKILL)
-        wait_for(lambda: not (subject.process.reports(0) or _running(subject)))
+        wait_for(lambda: not (subject.process.reports(now_ns()) or _running(subject)))
         now = now_ns() + RETRY_NS
-        subject.process.reports(now)
+        assert subject.process.reports(now) == []
         assert not _running(subject)
         assert subject.process.deadline is not None
         assert subject.process.deadline > now
-    subject.process.reports(now + RETRY_NS)
+        assert [*lines] == [
+            "The keeper of addresses has ended",
+            "Unable to start another keeper of addresses: no more processes",
+        ]
+        # The addresses have expired by then, and again after each further attempt.
+        for _ in range(2):
+            now += CHARGE.tenure.lifetime_s * NS_PER_S
+            assert subject.process.reports(now) == [Report(0, ok=False)]
+            assert subject.process.reports(now + RETRY_NS) == []
+        assert len(lines) == 2
+    subject.process.reports(now + 2 * RETRY_NS)
     assert subject.report(number).ok
+    assert [*lines][2:] == ["Another keeper of addresses has started"]
+    assert subject.process.deadline is None
 
 
 def test_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
