@@ -298,9 +298,9 @@ class Daemon:
                 self._ended_by = number
 
     def _stop(self, now: Instant) -> None:
-        """Begin to stop: run the down script.  At a second call kill the script."""
+        """Begin to stop: run the down script.  At a second call hurry."""
         if self._stopping:
-            self._vips.scripts.kill()
+            self._vips.hurry(now)
             return
         self._stopping = True
         self._performer.handle(Stop(), now)

@@ -28,7 +28,10 @@ from carppcap.options.settings import Settings
 from carppcap.system.keeper import Kind, Report
 from carppcap.system.keeper_process import KeeperProcess
 from carppcap.system.link import device_of
-from carppcap.units import Instant, earliest
+from carppcap.units import NS_PER_S, Instant, earliest
+
+HURRY_NS = NS_PER_S
+"""How long a second signal to stop leaves the keeper to report."""
 
 Then = Callable[[Report], list[VipsNews]]
 """What follows from the report to an order."""
@@ -51,6 +54,8 @@ class OwnVips(Vips):
         self._will: Sequence[bytes] = ()
         self._awaited = 0
         self._then: Then = _nothing
+        # The end of waiting for the keeper after a second signal to stop.
+        self._hurry_by: Instant | None = None
         # The step whose addresses are taken as soon as no down script runs.
         self._to_take: Step | None = None
         # What a crash left is removed whatever the options say.
@@ -64,7 +69,8 @@ class OwnVips(Vips):
     @property
     def deadline(self) -> Instant | None:
         """The instant at which to `tend` even if nothing else happens."""
-        return earliest(super().deadline, self._keeper.deadline)
+        hurry_by = self._hurry_by if self._awaited else None
+        return earliest(super().deadline, self._keeper.deadline, hurry_by)
 
     def descriptors(self) -> list[socket.socket]:
         """Return what to wait for beside the signals."""
@@ -123,20 +129,22 @@ class OwnVips(Vips):
         self._order(Kind.CLEAR, _nothing)
         self._drop_interface()
 
+    def hurry(self, now: Instant) -> None:
+        """Kill the running script; wait for the keeper for `HURRY_NS` at most."""
+        super().hurry(now)
+        if self._hurry_by is None:
+            self._hurry_by = now + HURRY_NS
+
     def tend(self, now: Instant) -> list[VipsNews]:
         """Read the keeper's reports; kill, retry and reap scripts."""
         news: list[VipsNews] = []
-        for report in self._keeper.reports(now):
-            for line in report.lines:
-                self._journal.keeper(line)
-            if report.number == self._awaited != 0:
-                then, self._awaited = self._then, 0
-                news += then(report)
-                # A down script that still runs may remove them.
-                if self.scripts.idle:
-                    self._journal.not_released(report.left)
-            elif report.number == 0 or report.was_lost:
-                news.append(AddressesLost())
+        reports = self._keeper.reports(now)
+        while self._keeper.lines:
+            self._journal.keeper(self._keeper.lines.popleft())
+        for report in reports:
+            news += self._heed(report)
+        if self._awaited and self._hurry_by is not None and now >= self._hurry_by:
+            news += self._heed(Report(self._awaited, ok=False))
         self.scripts.meet_deadline(now)
         self.scripts.reap(now)
         while self.scripts.outcomes:
@@ -147,6 +155,24 @@ class OwnVips(Vips):
                 news += self._after_script(outcome.job)
         self._say_started()
         return news
+
+    def _heed(self, report: Report) -> list[VipsNews]:
+        for line in report.lines:
+            self._journal.keeper(line)
+        no_keeper_works = report.number == 0 and not report.ok
+        if self._awaited and (no_keeper_works or report.number == self._awaited):
+            then, self._awaited = self._then, 0
+            news = then(report)
+            # A down script that still runs may remove them.
+            if self.scripts.idle:
+                self._journal.not_released(report.left)
+            return news
+        if no_keeper_works:
+            return [AddressesAcquired(False)] if self._wants else []
+        # Another keeper got an earlier order again, and could not take the addresses.
+        has_failed = self._wants and not self._awaited and not report.ok
+        is_lost = report.number == 0 or report.was_lost or has_failed
+        return [AddressesLost()] if is_lost else []
 
     def _after_script(self, job: Job) -> list[VipsNews]:
         """Make the keeper look at the addresses after a script; it reports later."""

@@ -155,6 +155,10 @@ class Vips:
         self._request(Job.RELEASE, step)
         self._is_requested = False
 
+    def hurry(self, now: Instant) -> None:
+        """Kill the running script: the daemon was told to stop a second time."""
+        self.scripts.kill()
+
     def tend(self, now: Instant) -> list[VipsNews]:
         """Kill overdue scripts, retry postponed ones, reap ended ones.
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from carppcap.daemon.own_vips import OwnVips
+from carppcap.daemon.own_vips import HURRY_NS, OwnVips
 from carppcap.daemon.vips import VipsNews
 from carppcap.election.actions import Cause, State, StateChanged
 from carppcap.election.events import (
@@ -57,6 +58,7 @@ class FakeKeeper:
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
         self.pending: list[Report] = []
+        self.lines: deque[str] = deque()
         self.deadline: Instant | None = None
 
     def order(self, *order: Any) -> int:
@@ -283,7 +285,9 @@ def test_up_script_that_ends_too_late(script: Callable[..., str]) -> None:
     assert subject.kinds == [Kind.TAKE, Kind.CLEAR, Kind.CLEAR, Kind.DROP]
 
 
-@pytest.mark.parametrize("report", [Report(0), Report(1, was_lost=True)])
+@pytest.mark.parametrize(
+    "report", [Report(0), Report(1, was_lost=True), Report(1, ok=False)]
+)
 def test_losses(report: Report) -> None:
     """Also those that another keeper finds."""
     subject = Subject()
@@ -291,6 +295,81 @@ def test_losses(report: Report) -> None:
     subject.keeper.pending.append(report)
 
     assert subject.vips.tend(0) == [AddressesLost()]
+
+
+def test_old_report_while_a_new_one_is_awaited() -> None:
+    """A failure of an earlier order says nothing of the addresses to be taken."""
+    subject = Subject()
+    subject.vips.acquire(CLAIM)
+    subject.keeper.pending.append(Report(1, ok=False))
+
+    assert subject.vips.tend(0) == []
+
+
+def test_failure_of_another_keeper_while_nothing_is_wanted() -> None:
+    """It is no loss: the addresses that are left are not ours."""
+    subject = Subject()
+    subject.keeper.pending.append(Report(1, ok=False))
+
+    assert subject.vips.tend(0) == []
+
+
+NO_KEEPER = Report(0, ok=False)
+
+
+def test_no_keeper_works() -> None:
+    """The log tells, and a peer has to take over; this host does so once."""
+    subject = Subject()
+    subject.claim()
+    subject.keeper.lines.append("no more processes")
+    subject.keeper.pending.append(NO_KEEPER)
+
+    assert subject.vips.tend(0) == [AddressesAcquired(False)]
+    assert ("WARNING", "no more processes") in subject.log.lines
+    subject.vips.note(YIELDED, None)
+    subject.keeper.pending.append(NO_KEEPER)
+    assert subject.vips.tend(0) == []
+    subject.keeper.pending.append(NO_KEEPER)
+    assert subject.vips.tend(0) == []
+
+
+def test_no_keeper_works_at_a_claim() -> None:
+    """The addresses cannot be taken."""
+    subject = Subject()
+    subject.vips.acquire(CLAIM)
+    subject.keeper.pending.append(NO_KEEPER)
+
+    assert subject.vips.tend(0) == [AddressesAcquired(False)]
+
+
+def test_no_keeper_works_at_the_end() -> None:
+    """The end does not wait for it."""
+    subject = Subject()
+    subject.claim()
+    subject.vips.release(LEAVING)
+    subject.settle()
+    subject.keeper.pending.append(NO_KEEPER)
+
+    assert subject.vips.tend(0) == [AddressesReleased(False)]
+    assert subject.vips.idle
+
+
+def test_keeper_that_does_not_answer_at_the_end(script: Callable[..., str]) -> None:
+    """After a second signal it has a second; then the daemon ends without a report."""
+    subject = Subject(down=script("down", "sleep 60"))
+    subject.claim()
+    subject.vips.release(LEAVING)
+    subject.vips.hurry(5)
+    subject.vips.hurry(9)
+    assert subject.settle() == []
+    idle = [subject.vips.idle]
+    deadlines = [subject.vips.deadline]
+
+    due = 5 + HURRY_NS
+    assert subject.vips.tend(due - 1) == []
+    assert subject.vips.tend(due) == [AddressesReleased(False)]
+    assert [*idle, subject.vips.idle] == [False, True]
+    assert [*deadlines, subject.vips.deadline] == [due, None]
 
 
 class FakeMac:
