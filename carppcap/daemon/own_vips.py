@@ -79,7 +79,8 @@ class OwnVips(Vips):
     def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
         """Tell the keeper if a step has sent an advert.
 
-        Then `will` returns the frames of the last will; otherwise it is None.
+        `will` is None unless the step has sent an advert.  If it has, `will` returns
+        the frames of the farewell that the keeper sends if the daemon is killed.
         """
         if step.change is not None and step.change.old is State.MASTER and self._wants:
             self._let_go()

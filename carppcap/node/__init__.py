@@ -1,1 +1,4 @@
-"""All virtual hosts of one machine: makes events of frames, and frames of actions."""
+"""All virtual hosts of one machine.
+
+This package turns received frames into events, and actions into frames to send.
+"""

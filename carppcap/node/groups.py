@@ -116,7 +116,10 @@ class Group:
         return self._host.interval_ns
 
     def readdress(self, config: VirtualHostConfig) -> None:
-        """Send from the sources of `config`, otherwise the same, from now on."""
+        """From now on, send from the source addresses in `config`.
+
+        In everything else `config` must equal the present one.
+        """
         self.config = config
         self._host.config = config
 

@@ -84,8 +84,8 @@ class Rejection:
     """A frame of protocol 112 that was not passed to a virtual host, and why.
 
     `datagram` is None if the frame contains no complete IP datagram.  `advert` is None
-    if the CARP header was not decoded.  `digest_expected` is the digest that we would
-    have sent if the reason is BADAUTH, otherwise None.
+    if the CARP header was not decoded.  If the reason is BADAUTH,
+    `digest_expected` is the digest that our password gives; otherwise it is None.
     """
 
     reason: RejectReason

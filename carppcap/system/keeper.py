@@ -331,7 +331,7 @@ class Keeper:
             self._kernel.remove(self._index, place)
 
     def look_for_losses(self) -> None:
-        """Tell the daemon of what is held and was removed by another program."""
+        """Tell the daemon which held addresses another program has removed."""
         with suppress(OSError):  # Until no event is left, or some were lost.
             while True:
                 self._removals.recv(MESSAGE_BYTES)
