@@ -1,6 +1,5 @@
 """Chooses the source address of our IPv6 adverts if none is configured."""
 
-import select
 import signal
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +12,8 @@ from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor, LinkStatus
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
-from carppcap.units import NS_PER_MS, NS_PER_S, Interval
+from carppcap.system.waiting import readable
+from carppcap.units import NS_PER_S
 
 SHORT_WAIT_NS = 5 * NS_PER_S
 """How long we normally wait for an IPv6 address after the interface has a carrier.  The
@@ -50,7 +50,8 @@ def with_source(
                 said = lacking
             if now >= long_at:
                 on_long_wait()
-            _wait(monitor, signals, long_at - now)
+            readable((monitor, signals), long_at if long_at > now else None)
+            monitor.drain()
             for number in signals.read():
                 if number in ENDING_SIGNALS:
                     return number
@@ -65,15 +66,3 @@ def _lacking(status: LinkStatus) -> str:
     if not status.up:
         return "is down: waiting for it"
     return "has no IPv6 address to send from: waiting for one (or give --srcip)"
-
-
-def _wait(monitor: LinkMonitor, signals: SignalPipe, longest_ns: Interval) -> None:
-    """Wait for a change of the interface or a signal, for at most `longest_ns`.
-
-    If `longest_ns` is not above 0, wait without a limit.
-    """
-    news = select.poll()
-    for each in (monitor, signals):
-        news.register(each, select.POLLIN)
-    news.poll(longest_ns / NS_PER_MS if longest_ns > 0 else None)
-    monitor.drain()

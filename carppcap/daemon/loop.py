@@ -182,16 +182,13 @@ class Daemon:
             self._vips.deadline,
             self._look_again_at,
         )
-        timeout_s = None
-        if self._wake_by is not None:
-            timeout_s = max(0, self._wake_by - now_ns()) / NS_PER_S
         realtime.breathe()
         inputs = [
             self._signals,
             *self._interface.descriptors(),
             *self._vips.descriptors(),
         ]
-        return self._interface.monitor in readable(inputs, timeout_s)
+        return self._interface.monitor in readable(inputs, self._wake_by)
 
     def _turn(self, link_has_news: bool) -> None:
         now = now_ns()

@@ -10,7 +10,6 @@ lifetimes end, and the kernel removes the addresses.
 """
 
 import marshal
-import select
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,7 +20,8 @@ from carppcap.addresses import Address
 from carppcap.election.tenure import WINDOW_MIN_NS, Tenure
 from carppcap.system.clock import now_ns
 from carppcap.system.kernel_addresses import Instance, Place
-from carppcap.units import NS_PER_S, Instant, earliest
+from carppcap.system.waiting import readable
+from carppcap.units import Instant, earliest
 
 MESSAGE_BYTES = 1 << 18
 """More than any order or report takes."""
@@ -135,9 +135,8 @@ class Charge(NamedTuple):
 class Keeper:
     """Holds the addresses of `charge` as it is ordered to.
 
-    `channel` leads to the daemon,
-    `removals` has an event when an address was removed from this host, and `inject`
-    sends a frame by the interface of that name.
+    `channel` leads to the daemon.  `removals` has an event when an address was removed
+    from this host.  `inject` sends a frame by the interface of that name.
     """
 
     def __init__(
@@ -165,10 +164,7 @@ class Keeper:
         """Do what is ordered until the daemon ends; then carry out its last will."""
         inputs = [self._channel, self._removals]
         while True:
-            timeout_s = None
-            if self.deadline is not None:
-                timeout_s = max(0, self.deadline - now_ns()) / NS_PER_S
-            ready = select.select(inputs, [], [], timeout_s)[0]
+            ready = readable(inputs, self.deadline)
             if self._removals in ready:
                 self.look_for_losses()
             if self._channel in ready and not self.obey():

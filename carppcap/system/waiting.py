@@ -1,8 +1,11 @@
-"""Waits for input on several descriptors."""
+"""Waits for input on several descriptors, until a deadline."""
 
 import select
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
+
+from carppcap.system.clock import now_ns
+from carppcap.units import NS_PER_S, Instant
 
 
 class HasFileno(Protocol):
@@ -15,11 +18,13 @@ class HasFileno(Protocol):
 _Input = TypeVar("_Input", bound=HasFileno)
 
 
-def readable(inputs: Sequence[_Input], timeout_s: float | None) -> Sequence[_Input]:
+def readable(inputs: Sequence[_Input], until: Instant | None) -> Sequence[_Input]:
     """Return those of `inputs` that can be read.
 
-    Wait for the first of them, at most `timeout_s` seconds, or for ever if it is None.
+    Wait for the first of them, at most until the instant `until`, or for ever if that
+    is None.
     """
+    timeout_s = None if until is None else max(0, until - now_ns()) / NS_PER_S
     try:
         # It wakes up to the microsecond; poll(2) would round up to a millisecond.
         return select.select(inputs, [], [], timeout_s)[0]
