@@ -12,7 +12,7 @@ After each script the keeper looks at every instance of the addresses on this ho
 import socket
 from collections.abc import Callable, Sequence
 
-from carppcap.daemon.vips import Vips, VipsNews
+from carppcap.daemon.vips import FAILED, Vips, VipsNews
 from carppcap.election.actions import State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import (
@@ -21,7 +21,6 @@ from carppcap.election.events import (
     AddressesReleased,
 )
 from carppcap.election.script_queue import Job
-from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.settings import Settings
@@ -99,13 +98,8 @@ class OwnVips(Vips):
 
     def _take(self, step: Step) -> list[VipsNews]:
         self._to_take = None
-        if self._interface is not None:
-            try:
-                self._interface.acquire()
-            except LinkError as error:
-                self._journal.holding_failure(error)
-                return [AddressesAcquired(False)]
-            self._wants_interface = True
+        if not self._take_interface():
+            return [FAILED]
         self._wants = True
         # That this host became master permits it, too, should its advert not leave.
         self._last_advert = max(self._last_advert, step.at)
@@ -169,7 +163,7 @@ class OwnVips(Vips):
                 self._journal.not_released(report.left)
             return news
         if no_keeper_works:
-            return [AddressesAcquired(False)] if self._wants else []
+            return [FAILED] if self._wants else []
         # Another keeper got an earlier order again, and could not take the addresses.
         has_failed = self._wants and not self._awaited and not report.ok
         is_lost = report.number == 0 or report.was_lost or has_failed

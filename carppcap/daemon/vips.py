@@ -136,17 +136,10 @@ class Vips:
         """Start to take the addresses; return the events that result immediately."""
         self._look_at = None
         self._is_requested = True
-        news: list[VipsNews] = []
-        if self._interface is not None:
-            try:
-                self._interface.acquire()
-            except LinkError as error:
-                self._journal.holding_failure(error)
-                return [AddressesAcquired(False)]
-            self._wants_interface = True
-            news.append(AddressesAcquired(True))
+        if not self._take_interface():
+            return [FAILED]
         self._request(Job.ACQUIRE, step)
-        return news
+        return [] if self._interface is None else [AddressesAcquired(True)]
 
     def release(self, step: Step) -> None:
         """Start to release the addresses."""
@@ -278,6 +271,18 @@ class Vips:
         # After a second attempt wait for the check: another failure would be final.
         return [] if self._was_taken_twice else [news]
 
+    def _take_interface(self) -> bool:
+        """Make our own interface, if there is to be one; False if that fails."""
+        if self._interface is None:
+            return True
+        try:
+            self._interface.acquire()
+        except LinkError as error:
+            self._journal.holding_failure(error)
+            return False
+        self._wants_interface = True
+        return True
+
     def _drop_interface(self) -> None:
         if self._interface is None:
             return
@@ -294,11 +299,7 @@ def _own_interface(config: VirtualHostConfig, *, bare: bool) -> "VirtualMac | No
         return None
     from carppcap.system.vmac import VirtualMac  # noqa: PLC0415 - it loads pyroute2
 
-    prefixes = config.prefixes or (None,) * len(config.vips)
-    made = VirtualMac(
-        device_of(config.interface),
-        config.vhid,
-        tuple(zip(config.vips, prefixes, strict=True)),
-    )
+    device = device_of(config.interface)
+    made = VirtualMac(device, config.vhid, config.prefixed_vips)
     made.bare = bare
     return made

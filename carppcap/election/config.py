@@ -133,12 +133,17 @@ class VirtualHostConfig(GroupSettings):
             )
 
     @property
+    def prefixed_vips(self) -> tuple[tuple[Address, int | None], ...]:
+        """Each virtual address with its prefix length, or None if that is unknown."""
+        prefixes = self.prefixes or (None,) * len(self.vips)
+        return tuple(zip(self.vips, prefixes, strict=True))
+
+    @property
     def networks(self) -> tuple[str, ...]:
         """The virtual addresses as text, each with its prefix length if known."""
-        prefixes = self.prefixes or (None,) * len(self.vips)
         return tuple(
             f"{vip}" if prefix is None else f"{vip}/{prefix}"
-            for vip, prefix in zip(self.vips, prefixes, strict=True)
+            for vip, prefix in self.prefixed_vips
         )
 
     @property

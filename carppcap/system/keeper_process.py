@@ -20,6 +20,7 @@ from carppcap.system.clock import now_ns
 from carppcap.system.keeper import Charge, Keeper, Kind, Order, Report, receive
 from carppcap.system.kernel_addresses import (
     ONLY_REMOVALS,
+    ROUTE_METRIC,
     KernelAddresses,
     Place,
     check_permission,
@@ -56,10 +57,6 @@ _IGNORED = (
 )
 
 
-ROUTE_METRIC = 65_535
-"""Of the route to the network of an address on a virtual MAC: others are preferred."""
-
-
 def start_keeper(
     config: VirtualHostConfig, tenure: Tenure, *, realtime: bool
 ) -> "KeeperProcess":
@@ -68,10 +65,9 @@ def start_keeper(
     An address without a prefix length gets the full one (/32, /128).  With `realtime`
     the keeper runs in real time, if that is permitted.
     """
-    prefixes = config.prefixes or (None,) * len(config.vips)
     places = tuple(
         Place(vip, vip.max_prefixlen if prefix is None else prefix)
-        for vip, prefix in zip(config.vips, prefixes, strict=True)
+        for vip, prefix in config.prefixed_vips
     )
     check_permission(places[0])
     with link_errors("Unable to start the keeper of addresses: {why}"):

@@ -28,6 +28,10 @@ MARK = 112
 """IFA_PROTO of our addresses, the number of CARP in /etc/protocols (Linux 5.18; older
 kernels ignore it)."""
 
+ROUTE_METRIC = 65_535
+"""Metric of the route to the network of an address on a virtual MAC: any other route to
+the network is preferred."""
+
 _ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
 _CACHE_INFO = Struct("=IIII")  # struct ifa_cacheinfo
 _NUMBER = Struct("=I")

@@ -39,14 +39,12 @@ from typing import Any
 
 from carppcap.addresses import Address, kernel_mac
 from carppcap.errors import ConfigError, LinkError, on_error
+from carppcap.system.kernel_addresses import ROUTE_METRIC
 from carppcap.system.rtnetlink import Enquiry, held_addresses
 
 _NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
-
-_ROUTE_METRIC = 65_535
-"""Metric of the route to an address's network: any other route to it is preferred."""
 
 _PARENT_NEEDS = {"arp_ignore": ("1", "2", "8"), "arp_announce": ("2",)}
 """The accepted values of settings of the parent; any other is replaced by the first.
@@ -234,7 +232,7 @@ class VirtualMac:
                 index=index,
                 address=str(address),
                 prefixlen=prefix,
-                rt_priority=_ROUTE_METRIC,
+                rt_priority=ROUTE_METRIC,
                 # Duplicate address detection would take a second.
                 flags=_IFA_F_NODAD if address.version == 6 else 0,
             )

@@ -20,11 +20,10 @@ from carppcap.system.keeper_process import (
     NAME,
     PATIENCE_NS,
     RETRY_NS,
-    ROUTE_METRIC,
     KeeperProcess,
     start_keeper,
 )
-from carppcap.system.kernel_addresses import KernelAddresses, Place
+from carppcap.system.kernel_addresses import ROUTE_METRIC, KernelAddresses, Place
 from carppcap.units import NS_PER_S
 from tests.builders import LOWER, VIP, config
 from tests.shell import ip, make_link, network, wait_for
