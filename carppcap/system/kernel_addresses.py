@@ -16,12 +16,25 @@ from carppcap.addresses import Address
 from carppcap.errors import LinkError
 from carppcap.system.rtnetlink import (
     ACKNOWLEDGE,
+    ADDRESS,
     CREATE,
-    DUMP,
+    IFA_ADDRESS,
+    IFA_LOCAL,
     Enquiry,
-    address_of,
+    address_records,
     attribute,
     family_of,
+)
+from carppcap.system.socket_filter import (
+    ACCEPT,
+    CONSTANT_TO_X,
+    DROP,
+    IF_EQUAL,
+    LOAD_BYTE_AT_X,
+    LOAD_CONSTANT,
+    LOAD_HALF,
+    LOAD_WORD,
+    TO_X,
 )
 
 MARK = 112
@@ -32,18 +45,13 @@ ROUTE_METRIC = 65_535
 """Metric of the route to the network of an address on a virtual MAC: any other route to
 the network is preferred."""
 
-_ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
 _CACHE_INFO = Struct("=IIII")  # struct ifa_cacheinfo
 _NUMBER = Struct("=I")
-_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
-_IFA_RT_PRIORITY, _IFA_PROTO = 9, 11
-_IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_PERMANENT = 0x02, 0x08, 0x80
+_RTM_NEWADDR, _RTM_DELADDR = 20, 21
+_IFA_CACHEINFO, _IFA_FLAGS, _IFA_RT_PRIORITY, _IFA_PROTO = 6, 8, 9, 11
+_IFA_F_NODAD, _IFA_F_PERMANENT = 0x02, 0x80
 _REPLACE = 0x100
-_FOREVER = 0xFFFF_FFFF
 
-_LOAD_HALF, _LOAD_BYTE, _LOAD_NUMBER, _LOAD_ANCILLARY = 0x28, 0x50, 0x00, 0x20
-_TO_X, _IF_EQUAL, _RETURN = 0x07, 0x15, 0x06
 _FIND_ATTRIBUTE = 0xFFFF_F000 + 12  # SKF_AD_OFF + SKF_AD_NLATTR
 
 
@@ -52,30 +60,25 @@ def _event(kind: int) -> int:
     return socket.htons(kind)
 
 
+LOAD_TYPE = (LOAD_HALF, 0, 0, 4)  # nlmsg_type
+
 SKIP_REFRESHES = (
-    (_LOAD_HALF, 0, 0, 4),
-    (_IF_EQUAL, 0, 8, _event(_RTM_NEWADDR)),
-    (_LOAD_NUMBER, 0, 0, 16 + _ADDRESS.size),
-    (0x01, 0, 0, _IFA_PROTO),  # X is the attribute to find, A where to begin
-    (_LOAD_ANCILLARY, 0, 0, _FIND_ATTRIBUTE),
-    (_IF_EQUAL, 4, 0, 0),
-    (_TO_X, 0, 0, 0),
-    (_LOAD_BYTE, 0, 0, 4),
-    (_IF_EQUAL, 0, 1, MARK),
-    (_RETURN, 0, 0, 0),
+    LOAD_TYPE,
+    (IF_EQUAL, 0, 8, _event(_RTM_NEWADDR)),
+    # X is the attribute to find, and A is where to begin.
+    (LOAD_CONSTANT, 0, 0, 16 + ADDRESS.size),
+    (CONSTANT_TO_X, 0, 0, _IFA_PROTO),
+    (LOAD_WORD, 0, 0, _FIND_ATTRIBUTE),
+    (IF_EQUAL, 4, 0, 0),
+    (TO_X, 0, 0, 0),
+    (LOAD_BYTE_AT_X, 0, 0, 4),
+    (IF_EQUAL, 0, 1, MARK),
+    DROP,
 )
 """The beginning of a filter for events: none of a refresh passes.  The rest decides
 about all others."""
 
-PASS = (_RETURN, 0, 0, 0xFFFF_FFFF)
-"""The end of a filter that lets everything pass."""
-
-ONLY_REMOVALS = (
-    (_LOAD_HALF, 0, 0, 4),
-    (_IF_EQUAL, 0, 1, _event(_RTM_DELADDR)),
-    PASS,
-    (_RETURN, 0, 0, 0),
-)
+ONLY_REMOVALS = (LOAD_TYPE, (IF_EQUAL, 0, 1, _event(_RTM_DELADDR)), ACCEPT, DROP)
 """A filter for events: only those of addresses that were removed pass."""
 
 
@@ -120,20 +123,15 @@ class KernelAddresses:
 
     def find(self, wanted: Collection[Address]) -> list[Instance]:
         """Return every instance of these addresses.  Raises `OSError`."""
-        request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         found: dict[tuple[int, Place], Instance] = {}
-        for fields, given in self._kernel.records(
-            _RTM_GETADDR, DUMP, request, _ADDRESS
-        ):
-            address = address_of(given.get(_IFA_LOCAL) or given.get(_IFA_ADDRESS, b""))
-            if address is None or address not in wanted:
+        for held, fields, given in address_records(self._kernel):
+            if held.address not in wanted:
                 continue
-            place = Place(address, fields[1])
+            _, _, flags, _, index = fields
+            place = Place(held.address, held.prefix)
             mark = given.get(_IFA_PROTO, b"\0")[0]
-            is_permanent = fields[2] & _IFA_F_PERMANENT
-            ours = mark == MARK or not is_permanent
-            is_duplicate = bool(fields[2] & _IFA_F_DADFAILED)
-            found[fields[4], place] = Instance(fields[4], place, ours, is_duplicate)
+            ours = mark == MARK or not flags & _IFA_F_PERMANENT
+            found[index, place] = Instance(index, place, ours, held.duplicate)
         return list(found.values())
 
     def hold(self, index: int, place: Place, lifetime_s: int, metric: int = 0) -> None:
@@ -169,9 +167,9 @@ class KernelAddresses:
 
 def _head(index: int, place: Place) -> bytes:
     address, prefix = place
-    head = _ADDRESS.pack(family_of(address), prefix, 0, 0, index)
-    head += attribute(_IFA_LOCAL, address.packed)
-    return head + attribute(_IFA_ADDRESS, address.packed)
+    head = ADDRESS.pack(family_of(address), prefix, 0, 0, index)
+    head += attribute(IFA_LOCAL, address.packed)
+    return head + attribute(IFA_ADDRESS, address.packed)
 
 
 def check_permission(place: Place) -> None:

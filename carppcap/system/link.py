@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from carppcap.addresses import Address
 from carppcap.errors import N_, LinkError, link_errors, on_error
-from carppcap.system.kernel_addresses import SKIP_REFRESHES
+from carppcap.system.kernel_addresses import LOAD_TYPE, SKIP_REFRESHES
 from carppcap.system.rtnetlink import (
     RECEIVE_BYTES,
     Enquiry,
@@ -28,7 +28,14 @@ from carppcap.system.rtnetlink import (
     held_addresses,
     open_netlink,
 )
-from carppcap.system.socket_filter import attach_filter
+from carppcap.system.socket_filter import (
+    ACCEPT,
+    DROP,
+    IF_EQUAL,
+    LOAD_WORD,
+    Instruction,
+    attach_filter,
+)
 from carppcap.system.source_address import LinkAddress
 
 _LINK = Struct("=BxHiII")  # struct ifinfomsg
@@ -38,13 +45,12 @@ _RTMGRP_OF_STATUS = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, _IPV4_IFADDR, _IPV6_IFADD
 _IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_ETHER = 1
-_NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
+NAME_LENGTH_MAX = 15
+"""The longest name of an interface, in bytes: IFNAMSIZ without its zero byte."""
+
 _NO_INFO = N_("Unable to get hardware info about an interface: {why}")
 
-_LOAD_TYPE = (0x28, 0, 0, 4)  # BPF_LD | BPF_H | BPF_ABS: nlmsg_type
-_LOAD_INDEX = (0x20, 0, 0, 20)  # BPF_LD | BPF_W | BPF_ABS: ifi_index or ifa_index
-_JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
-_ACCEPT, _DROP = (0x06, 0, 0, 0xFFFF_FFFF), (0x06, 0, 0, 0)
+_LOAD_INDEX = (LOAD_WORD, 0, 0, 20)  # ifi_index or ifa_index
 
 
 def device_of(interface: str) -> str:
@@ -59,7 +65,7 @@ def can_exist(interface: str) -> bool:
     """True if an interface, or an alias, may have this name (`dev_valid_name`)."""
     name = device_of(interface)
     return (
-        0 < len(os.fsencode(name)) <= _NAME_LENGTH_MAX
+        0 < len(os.fsencode(name)) <= NAME_LENGTH_MAX
         and name not in (".", "..")
         and not any(letter == "/" or letter.isspace() for letter in name)
     )
@@ -227,7 +233,7 @@ class LinkMonitor:
         self._kernel.close()
 
 
-def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
+def _only_about(*indexes: int) -> list[Instruction]:
     """Return a filter that accepts the events about the interfaces with these indexes.
 
     It drops refreshes of own addresses (`SKIP_REFRESHES`).
@@ -237,13 +243,13 @@ def _only_about(*indexes: int) -> list[tuple[int, int, int, int]]:
     """
     load, operands = _LOAD_INDEX, [socket.htonl(index) for index in indexes if index]
     if not indexes[0]:
-        load = _LOAD_TYPE
+        load = LOAD_TYPE
         operands = [socket.htons(kind) for kind in (_RTM_NEWLINK, _RTM_DELLINK)]
     jumps = [
-        (_JUMP_IF_EQUAL, len(operands) - number, 0, operand)
+        (IF_EQUAL, len(operands) - number, 0, operand)
         for number, operand in enumerate(operands)
     ]
-    return [*SKIP_REFRESHES, load, *jumps, _DROP, _ACCEPT]
+    return [*SKIP_REFRESHES, load, *jumps, DROP, ACCEPT]
 
 
 class Membership:

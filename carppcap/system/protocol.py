@@ -12,10 +12,9 @@ from contextlib import suppress
 
 from carppcap.addresses import Family
 from carppcap.errors import N_, link_errors, on_error
-from carppcap.system.socket_filter import attach_filter
+from carppcap.system.socket_filter import DROP, attach_filter
 from carppcap.wire.header import PROTOCOL
 
-_DROP_ALL = ((0x06, 0, 0, 0),)  # BPF_RET | BPF_K, 0
 _FAMILIES = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 
 
@@ -44,7 +43,7 @@ class ProtocolHolder:
 def _open(family: socket.AddressFamily) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_RAW, PROTOCOL)
     with on_error(opened.close):
-        attach_filter(opened, _DROP_ALL)
+        attach_filter(opened, (DROP,))
         # Discard the packets that arrived before the filter was attached.
         opened.setblocking(False)
         with suppress(BlockingIOError):

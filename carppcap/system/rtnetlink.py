@@ -25,7 +25,9 @@ _SOL_NETLINK, _GET_STRICT_CHK = 270, 12
 _HEADER = Struct("=IHHII")  # struct nlmsghdr
 _ATTRIBUTE = Struct("=HH")  # struct rtattr
 _ERROR = Struct("=i")  # struct nlmsgerr begins with it
-_ADDRESS = Struct("=BBBBI")  # struct ifaddrmsg
+ADDRESS = Struct("=BBBBI")
+"""struct ifaddrmsg: family, length of the prefix, flags, scope, index."""
+
 ROUTE = Struct("=BBBBBBBBI")
 """struct rtmsg, of which field 7 is the type of the route."""
 
@@ -34,7 +36,7 @@ _RTM_GETADDR = 22
 RTM_GETROUTE = 26
 RTA_DST = 1
 _RTN_LOCAL = 2
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+IFA_ADDRESS, IFA_LOCAL = 1, 2
 _IFA_F_SECONDARY = 0x01  # IFA_F_TEMPORARY in IPv6
 _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 _SO_RCVBUFFORCE = 33
@@ -180,12 +182,25 @@ def held_addresses(kernel: Enquiry, index: int) -> Iterator[LinkAddress]:
 
     Raises `OSError`, with ENODEV if there is no such interface.
     """
-    # For AF_UNSPEC the kernel lists the addresses of both families.
-    request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, index)
-    for fields, found in kernel.records(_RTM_GETADDR, DUMP, request, _ADDRESS):
-        held = _link_address(fields, found)
-        if held is not None and fields[4] == index:
+    for held, fields, _ in address_records(kernel, index):
+        if fields[4] == index:
             yield held
+
+
+def address_records(
+    kernel: Enquiry, index: int = 0
+) -> Iterator[tuple[LinkAddress, tuple[int, ...], dict[int, bytes]]]:
+    """Yield the addresses of this host, with fields (`ADDRESS`) and attributes.
+
+    If `index` is not 0, ask for the addresses of that interface only; old kernels yield
+    those of all interfaces all the same.  Raises `OSError`.
+    """
+    # For AF_UNSPEC the kernel lists the addresses of both families.
+    request = ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, index)
+    for fields, found in kernel.records(_RTM_GETADDR, DUMP, request, ADDRESS):
+        held = _link_address(fields, found)
+        if held is not None:
+            yield held, fields, found
 
 
 def find_address(kernel: Enquiry, address: Address) -> LinkAddress | None:
@@ -213,9 +228,9 @@ def _find4(kernel: Enquiry, address: Address) -> LinkAddress | None:
 
 
 def _find6(kernel: Enquiry, address: Address) -> LinkAddress | None:
-    head = _ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0)
-    request = head + attribute(_IFA_ADDRESS, address.packed)
-    for fields, found in kernel.records(_RTM_GETADDR, 0, request, _ADDRESS):
+    head = ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0)
+    request = head + attribute(IFA_ADDRESS, address.packed)
+    for fields, found in kernel.records(_RTM_GETADDR, 0, request, ADDRESS):
         return _link_address(fields, found)
     return None
 
@@ -226,7 +241,7 @@ def _link_address(
     """Return the address in an RTM_NEWADDR message, or None if it is not valid."""
     family, prefix, flags, _, _ = fields
     # On a point-to-point link IFA_ADDRESS is the address of the far end.
-    address = address_of(found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b"")
+    address = address_of(found.get(IFA_LOCAL) or found.get(IFA_ADDRESS) or b"")
     if address is None or family_of(address) != family:
         return None
     return LinkAddress(

@@ -40,9 +40,9 @@ from typing import Any
 from carppcap.addresses import Address, kernel_mac
 from carppcap.errors import ConfigError, LinkError, on_error
 from carppcap.system.kernel_addresses import ROUTE_METRIC
+from carppcap.system.link import NAME_LENGTH_MAX
 from carppcap.system.rtnetlink import Enquiry, held_addresses
 
-_NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
 
@@ -113,7 +113,7 @@ class VirtualMac:
         if self._made_name:
             return self._made_name
         name = f"carp{self._vhid}.{self.parent}"
-        fits = len(name) <= _NAME_LENGTH_MAX and name.isascii()
+        fits = len(name) <= NAME_LENGTH_MAX and name.isascii()
         return name if fits else f"carp{self._vhid}.if{_index(self.parent)}"
 
     @property

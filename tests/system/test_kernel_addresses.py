@@ -15,7 +15,6 @@ from carppcap.errors import LinkError
 from carppcap.system.kernel_addresses import (
     MARK,
     ONLY_REMOVALS,
-    PASS,
     SKIP_REFRESHES,
     Instance,
     KernelAddresses,
@@ -23,7 +22,7 @@ from carppcap.system.kernel_addresses import (
     check_permission,
 )
 from carppcap.system.rtnetlink import open_netlink
-from carppcap.system.socket_filter import attach_filter
+from carppcap.system.socket_filter import ACCEPT, attach_filter
 from tests.netlink import (
     DONE_MESSAGE,
     GETADDR,
@@ -201,7 +200,7 @@ def test_a_life(index: int, place: Place) -> None:
 def test_events_of_refreshes(index: int) -> None:
     """They are heard by neither of the two that wait for events."""
     quiet, removals = open_netlink(0x110), open_netlink(0x110)
-    attach_filter(quiet, (*SKIP_REFRESHES, PASS))
+    attach_filter(quiet, (*SKIP_REFRESHES, ACCEPT))
     attach_filter(removals, ONLY_REMOVALS)
     kernel = KernelAddresses()
     heard = []
