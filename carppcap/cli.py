@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from functools import cache
+from functools import cache, partial
 from io import TextIOWrapper
 from signal import Signals
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.options.command_line import parse
 from carppcap.options.parsers import FACILITIES
 from carppcap.options.settings import Settings
-from carppcap.system.lock import sole_daemon
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
@@ -138,10 +137,6 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
     interface = settings.interface or _default_interface(log)
     config = settings.virtual_host(interface)
     _warn(settings, log)
-    # ucarp ends when its interface is removed, and scripts start it again when the
-    # interface is back.  carppcap does not end then, so the new process asks the old
-    # one to leave.
-    take_over = name == UCARP_NAME
     with ExitStack() as stack:
         keeper = None
         if settings.own_addresses:
@@ -151,11 +146,14 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
         from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
         from carppcap.system import realtime  # noqa: PLC0415
+        from carppcap.system.lock import sole_daemon  # noqa: PLC0415
 
-        if take_over:
-            _check(settings, config)
+        # ucarp ends when its interface is removed, and scripts start it again when the
+        # interface is back.  carppcap does not end then, so the new process asks the
+        # old one to leave.
+        take_over, check = name == UCARP_NAME, partial(_check, settings, config)
         stack.enter_context(
-            sole_daemon(interface, config.vhid, log, take_over=take_over)
+            sole_daemon(interface, config.vhid, log, take_over=take_over, check=check)
         )
 
         @cache

@@ -13,11 +13,13 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from carppcap.errors import LinkError
+from carppcap.system.link import NAME_LENGTH_MAX, device_of
+from carppcap.system.process import stat_fields
 from carppcap.system.syslog import Log
 
 RUN = "/run"
@@ -27,7 +29,6 @@ PATIENCE_S = (10.0, 5.0)
 after the second one, at which the holder kills a script that hangs."""
 
 _POLL_S = 0.02
-_NAME_LENGTH_MAX = 15  # IFNAMSIZ without its zero byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class GroupLock:
     """
 
     def __init__(self, interface: str, vhid: int) -> None:
-        device = interface.partition(":")[0].replace("/", "_")[:_NAME_LENGTH_MAX]
+        device = device_of(interface).replace("/", "_")[:NAME_LENGTH_MAX]
         network = os.stat("/proc/self/ns/net").st_ino
         directory = _open_directory()
         try:
@@ -111,21 +112,32 @@ class GroupLock:
 
 @contextmanager
 def sole_daemon(
-    interface: str, vhid: int, log: Log, *, take_over: bool
+    interface: str,
+    vhid: int,
+    log: Log,
+    *,
+    take_over: bool,
+    check: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
     """Hold the lock of a group, so that this is the only daemon that serves the group.
 
     The lock counts in this network namespace, and until the context ends.  With
-    `take_over`, ask the daemon that holds the lock to leave, and wait for it.  If there
-    is no directory for the lock, log a warning and go on without it.  Raises
-    `LinkError` if another daemon keeps the lock.
+    `take_over`, ask the daemon that holds the lock to leave, and wait for it.  Call
+    `check` before that: it raises an error if this daemon could not start, and then the
+    other one stays.  If there is no directory for the lock, log a warning and go on
+    without it.  Raises `LinkError` if another daemon keeps the lock.
     """
     group = f"{interface} id {vhid}"
     lock = _open_lock(interface, vhid, log)
     with nullcontext() if lock is None else closing(lock):
-        if lock is None or lock.acquire() or (take_over and _take(lock, group, log)):
+        if lock is None or lock.acquire():
             yield
             return
+        if take_over:
+            check()
+            if _take(lock, group, log):
+                yield
+                return
         holder = _await_holder(lock)
         raise LinkError(
             "Another daemon serves {group} already: process {pid}",
@@ -200,9 +212,7 @@ def _open_directory() -> int:
 
 def _start_of(pid: int) -> int:
     """Return when a process started, in clock ticks since boot.  Raises `OSError`."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        # It is field 22 in proc(5), which counts from 1; two fields are cut off.
-        return int(file.read().rpartition(b")")[2].split()[19])
+    return int(stat_fields(pid)[19])  # field 22 in proc(5)
 
 
 def _is_of_our_user(pid: int) -> bool:

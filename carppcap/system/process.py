@@ -32,6 +32,16 @@ def set_process_name(name: str) -> None:
         file.write(name)
 
 
+def stat_fields(pid: int | str) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the third on, the state (proc(5)).
+
+    The first two are the pid and the name, in which there may be blanks.  Raises
+    `OSError` if there is no such process.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+
+
 def hide_from_ps(secrets: Iterable[bytes]) -> None:
     """Overwrite `secrets` in the arguments and the environment that `ps` shows.
 
@@ -42,10 +52,8 @@ def hide_from_ps(secrets: Iterable[bytes]) -> None:
     if not wanted:
         return
     with suppress(OSError, ValueError, IndexError):
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        # arg_start is field 48 in proc(5), which counts from 1; two were cut off.
-        arg_start, arg_end, env_start, env_end = map(int, fields[45:49])
+        # arg_start is field 48 in proc(5).
+        arg_start, arg_end, env_start, env_end = map(int, stat_fields("self")[45:49])
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             for start, end in ((arg_start, arg_end), (env_start, env_end)):
                 memory.seek(start)
