@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,13 +12,13 @@ from tests.bench.report import Row
 from tests.bench.stage import NO_SCRIPTS, NS_PER_MS, OURS, UCARP
 from tests.netns.daemons import Daemon
 from tests.netns.lab import VHID, VIP, Host, Lab, wait_for
+from tests.netns.scenes import busy_loops
 from tests.netns.wire import NS_PER_S, PROTOCOL_CARP
 
 SECTION = "Beside two busy loops a core: longest gap beyond the interval"
 KEEPALIVED = "keepalived"
 LOOPS_PER_CORE = 2
 WINDOWS = 5
-BUSY = ("sh", "-c", "while :; do :; done")
 SKEW_NS = NS_PER_S // 256
 
 
@@ -93,7 +91,7 @@ def gaps_ms(pace: Pace, window_s: float) -> list[tuple[float, ...]]:
         for host in lab.hosts:
             if host.daemons:
                 wait_for(f"adverts of {host}", partial(_has_begun, host))
-        with busy_loops():
+        with busy_loops(os.sched_getaffinity(0), LOOPS_PER_CORE):
             time.sleep(1)  # The scheduler has got used to the loops.
             instants_ns = [time.time_ns()]
             for _ in range(WINDOWS):
@@ -107,22 +105,6 @@ def gaps_ms(pace: Pace, window_s: float) -> list[tuple[float, ...]]:
             )
             for host in lab.hosts
         ]
-
-
-@contextmanager
-def busy_loops() -> Iterator[None]:
-    """Keep every core busy with ordinary processes."""
-    loops = [
-        subprocess.Popen(["taskset", "-c", str(core), *BUSY])
-        for core in os.sched_getaffinity(0)
-        for _ in range(LOOPS_PER_CORE)
-    ]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def _ours(host: Host, pace: Pace) -> Daemon:

@@ -5,7 +5,9 @@ themselves.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -28,6 +30,8 @@ all_pairs = pytest.mark.parametrize(("first", "second"), ALL)
 
 any_peer = pytest.mark.parametrize("peer", list(dict.fromkeys([UCARP, OURS])))
 """Parameter: the program of the peer of carppcap, ucarp or carppcap."""
+
+BUSY = ("sh", "-c", "while :; do :; done")
 
 any_program = pytest.mark.parametrize("program", list(dict.fromkeys([UCARP, OURS])))
 """Parameter: the program under test, ucarp or carppcap."""
@@ -115,3 +119,19 @@ def _gaps(lab: Lab, host: Host, since_ns: int) -> Iterable[tuple[int, int]]:
     return pairwise(
         advert.time_ns for advert in lab.wire.adverts(host.address, since_ns)
     )
+
+
+@contextmanager
+def busy_loops(processors: Iterable[int], count: int) -> Iterator[None]:
+    """Keep each of `processors` busy with `count` ordinary processes."""
+    loops = [
+        subprocess.Popen(["taskset", "-c", str(processor), *BUSY])
+        for processor in processors
+        for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()

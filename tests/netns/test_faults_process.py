@@ -3,8 +3,6 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,6 +22,7 @@ from tests.netns.scenes import (
     await_adverts,
     await_rule,
     await_state,
+    busy_loops,
     only_ours,
     start_group,
 )
@@ -266,20 +265,6 @@ def test_interface_recreated_without_descriptors() -> str:
 
 
 TRUE = Path("/bin/true")
-BUSY = [sys.executable, "-c", "while True: pass"]
-
-
-@contextmanager
-def _busy_loops(processor: int, count: int) -> Iterator[None]:
-    loops = [
-        subprocess.Popen(["taskset", "-c", str(processor), *BUSY]) for _ in range(count)
-    ]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 @only_ours
@@ -300,7 +285,7 @@ def test_starved_of_processor_time() -> str:
                 daemons[vhid, host] = daemon
                 await_state(daemon, "MASTER" if host is lab.hosts[0] else "BACKUP")
 
-        with _busy_loops(processor, 2):
+        with busy_loops([processor], 2):
             started_ns = time.time_ns()
             time.sleep(10)
 
