@@ -153,13 +153,6 @@ class Journal:
         text = "Frames were lost while this process was stalled"
         self._limited.write(Level.NOTICE, at, "lost", text)
 
-    def too_busy(self) -> None:
-        """Log that this process is no longer scheduled in real time."""
-        self._log.warning(
-            "This process was busy for a second without a pause: going on without "
-            "real-time scheduling"
-        )
-
     def send_failure(self, why: object, at: Instant) -> None:
         """Log that a frame could not be sent, with the reason `why`."""
         text = f"write() has failed: {why}"

@@ -147,6 +147,8 @@ class Live:
         self.log = log or MemoryLog()
         settings, _ = parse([*FLAGS.split(), *flags.split()])
         self.daemon = Daemon(settings, settings.virtual_host("a0"), self.log)
+        [self.driver] = self.daemon.drivers.values()
+        [self.segment] = self.daemon.segments
 
     def run(self, *acts: Callable[[], object]) -> signal.Signals | None:
         """Run it, and the acts one after the other beside it; return how it ended.
@@ -181,7 +183,7 @@ class Live:
 
     def _no_script_runs(self) -> bool:
         # A daemon that is killed leaves its script alone, as ucarp does.
-        scripts = self.daemon._vips.scripts
+        scripts = self.driver.vips.scripts
         scripts.reap(0)
         scripts.outcomes.clear()
         return scripts.idle
@@ -439,7 +441,7 @@ def test_out_of_memory(
             live.says(MASTER),
             lambda: wait_for(lambda: "sleep 1;" in up or world.has_address()),
             lambda: wait_for(lambda: "up" in world.ran),
-            lambda: monkeypatch.setattr(live.daemon, place, fail),
+            lambda: monkeypatch.setattr(live.driver, place, fail),
             lambda: world.send(trigger or FORGED),
         )
 
@@ -457,7 +459,7 @@ def test_out_of_memory_as_backup(world: World, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(MemoryError):
         live.run(
             live.says(BACKUP),
-            lambda: monkeypatch.setattr(live.daemon, "_read_frames", fail),
+            lambda: monkeypatch.setattr(live.segment, "read_frames", fail),
             lambda: world.send(ADVERT_OF_A_BETTER),
         )
 
@@ -496,7 +498,7 @@ def test_another_form_of_the_digest(
 ) -> None:
     """A master shows its peer at once that it signs in the peer's form from now on."""
     live = Live("-z")
-    monkeypatch.setattr(live.daemon._egress, "heed", lambda _: is_new)
+    monkeypatch.setattr(live.driver._egress, "heed", lambda _: is_new)
 
     live.run(
         live.says(MASTER),
@@ -714,7 +716,7 @@ def test_a_kernel_that_does_not_answer(
     def refuse() -> None:
         raise OSError(105, "No buffer space available")
 
-    monkeypatch.setattr(live.daemon._interface, "held", refuse)
+    monkeypatch.setattr(live.segment.interface, "held", refuse)
 
     live.run(live.says(MASTER, "exited with code 1", "stepping aside", BACKUP))
 
@@ -779,13 +781,14 @@ def test_adverts_that_permit_to_keep_the_addresses(
     def note(step: Step, will: Callable[[], list[bytes]] | None) -> None:
         wills.append(None if will is None else will())
 
-    with closing(live.daemon) as daemon:
-        monkeypatch.setattr(daemon._interface, "send", send)
-        monkeypatch.setattr(daemon._vips, "note", note)
+    driver = live.driver
+    with closing(live.daemon):
+        monkeypatch.setattr(live.segment.interface, "send", send)
+        monkeypatch.setattr(driver.vips, "note", note)
         for action in actions:
-            daemon.transmit(action, 0)
+            driver.transmit(action, 0)
         for _ in range(2):
-            daemon.record(Step(0, "a0", 7, Tick(), (), State.MASTER, None))
+            driver.record(Step(0, "a0", 7, Tick(), (), State.MASTER, None))
 
     first, second = wills
     assert second is None
@@ -800,5 +803,5 @@ def test_adverts_that_permit_to_keep_the_addresses(
 def test_no_last_will() -> None:
     """--no-farewell holds for that of the keeper, too."""
     live = Live("--no-farewell")
-    with closing(live.daemon) as daemon:
-        assert daemon._last_will(0) == []
+    with closing(live.daemon):
+        assert live.driver._last_will(0) == []

@@ -364,22 +364,6 @@ def test_an_unreachable_peer() -> None:
     ]
 
 
-def test_too_busy() -> None:
-    """The kernel sends the signal once."""
-    said = Said()
-    said.journal.too_busy()
-
-    assert said.lines == [
-        (
-            "WARNING",
-            (
-                "This process was busy for a second without a pause: going on without "
-                "real-time scheduling"
-            ),
-        )
-    ]
-
-
 def test_a_send_failure() -> None:
     """Each reason once; the interface may be down for hours."""
     said = Said()

@@ -1,0 +1,210 @@
+"""One group of the daemon: its state, its frames, its addresses and its log.
+
+The driver carries out what the group asks for (`node.performer.Driver`).  It waits for
+nothing: the loop passes it frames, news of the interface, signals and instants.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from carppcap.daemon.interface import Interface
+from carppcap.daemon.vips import Vips
+from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
+from carppcap.election.events import (
+    STEP_DOWN_PAUSE_NS,
+    AddressesLost,
+    AdvertReceived,
+    Event,
+    FormChanged,
+    LinkDown,
+    Start,
+    StepDown,
+    Stop,
+)
+from carppcap.log.journal import Journal
+from carppcap.node.egress import Egress, Sending
+from carppcap.node.groups import Node, Step
+from carppcap.node.performer import Performer
+from carppcap.options.settings import Settings
+from carppcap.system.capture import SendError
+from carppcap.system.link import Held
+from carppcap.system.syslog import Log
+from carppcap.units import Instant
+
+if TYPE_CHECKING:  # Only with --own-addresses.
+    from carppcap.system.keeper_process import KeeperProcess
+
+
+class GroupDriver:
+    """Drives one group of `node` on `interface`; times in its log are since `origin`.
+
+    If `keeper` is given, it sets the addresses (`--own-addresses`).  `watch` is called
+    with the index of our own interface (`--vmac`) after it was made.  Raises
+    `ConfigError` or `LinkError` if our own interface cannot be made.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        node: Node,
+        interface: Interface,
+        log: Log,
+        *,
+        origin: Instant,
+        watch: Callable[[int], None],
+        keeper: "KeeperProcess | None" = None,
+    ) -> None:
+        config = interface.config
+        self._settings = settings
+        self._config = config
+        self._interface = interface
+        self._node = node
+        self._watch = watch
+        self.journal = Journal(log, config, origin)
+        self._group = node.group(config.interface, config.vhid)
+        self._egress = Egress(config, interface.mac, draw(2), interface.next_hop_mac)
+        self.vips = self._open_vips(keeper, log)
+        self._performer = Performer(self._group, self)
+        self._advert_left = False
+        self._stopping = False
+
+    def _open_vips(self, keeper: "KeeperProcess | None", log: Log) -> Vips:
+        settings, config, journal = self._settings, self._config, self.journal
+        if keeper is None:
+            log.info(
+                "Without --own-addresses a daemon that is killed or hangs leaves its "
+                "address on this host, while a peer takes it over"
+            )
+            return Vips(settings, config, journal, self._held_addresses)
+        from carppcap.daemon.own_vips import OwnVips  # noqa: PLC0415 - not for ucarp's way
+
+        return OwnVips(settings, config, journal, keeper)
+
+    def _held_addresses(self) -> Held | None:
+        try:
+            return self._interface.held()
+        except OSError:
+            return None
+
+    @property
+    def state(self) -> State:
+        """The state of the group."""
+        return self._group.state
+
+    @property
+    def has_stopped(self) -> bool:
+        """True if the group was told to stop and nothing is left to do for it."""
+        return self._stopping and self.state is State.INIT and self.vips.idle
+
+    def start(self, now: Instant) -> None:
+        """Enter the election as a BACKUP."""
+        self._performer.handle(Start(), now)
+        if not self._interface.usable:
+            self._performer.handle(LinkDown(), now)
+
+    def handle(self, event: Event, now: Instant) -> None:
+        """Pass `event` to the group and carry out what it asks for."""
+        self._performer.handle(event, now)
+
+    def perform(self, step: Step) -> None:
+        """Carry out a step of the group."""
+        self._performer.perform(step)
+
+    def perform_accepted(self, step: Step) -> None:
+        """Carry out the step of an advert or a hint that was accepted."""
+        has_other_form = False
+        if isinstance(step.event, AdvertReceived) and not step.refused:
+            has_other_form = self._egress.heed(step.event)
+        self._performer.perform(step)
+        if has_other_form:
+            self._performer.handle(FormChanged(), step.at)
+
+    def heed_link(self, events: Iterable[Event], now: Instant) -> None:
+        """Pass on the `events` of a refresh of the interface, whose state is new."""
+        self._egress.nic_mac = self._interface.mac
+        if self._interface.config is not self._config:
+            self._config = self._interface.config
+            self._egress.readdress(self._config)
+            self._node.readdress(self._config)
+        self.vips.rename(self._interface.name)
+        for event in events:
+            # A keeper says itself what was lost, and knows what it has removed.
+            if not self._settings.own_addresses or event != AddressesLost():
+                self._performer.handle(event, now)
+        if self.vips.is_lost and AddressesLost() not in events:
+            self._performer.handle(AddressesLost(), now)
+
+    def tend(self, now: Instant) -> None:
+        """Tend scripts and addresses; pass on the events that follow."""
+        # An event may request a job that ends at once, because it has no script.
+        while news := self.vips.tend(now):
+            for event in news:
+                self._performer.handle(event, now)
+
+    def step_down(self, now: Instant) -> None:
+        """Hand over, if this host is master, and pause."""
+        self._performer.handle(StepDown(STEP_DOWN_PAUSE_NS), now)
+
+    def stop(self, now: Instant) -> None:
+        """Begin to stop: run the down script.  At a second call hurry."""
+        if self._stopping:
+            self.vips.hurry(now)
+            return
+        self._stopping = True
+        self._performer.handle(Stop(), now)
+        self.journal.waiting_for(self.vips.scripts.command)
+
+    # What the performer asks for (`performer.Driver`).
+
+    def transmit(self, action: Sending, at: Instant) -> bool | None:
+        """Send the frames of `action`; return whether all of them were sent.
+
+        Return None if there were no frames to send.
+        """
+        if isinstance(action, AnnounceAddresses):
+            self._egress.is_router = self._interface.forwards_ipv6
+        is_advert = isinstance(action, SendAdvert)
+        frames = self._egress.frames(action)
+        for peer, why in self._interface.unreachable.items():
+            self.journal.unreachable(peer, why, at)
+        try:
+            for frame in frames:
+                self._interface.send(frame)
+                self._advert_left |= is_advert
+        except SendError as error:
+            self.journal.send_failure(error, at)
+            return False
+        # Also if there was nothing to send: a peer that is switched off has no MAC.
+        self._advert_left |= is_advert
+        return True if frames else None
+
+    def record(self, step: Step) -> None:
+        """Log a step."""
+        left, self._advert_left = self._advert_left, False
+        self.vips.note(step, (lambda: self._last_will(step.at)) if left else None)
+        self.journal.log_step(step)
+
+    def _last_will(self, at: Instant) -> list[bytes]:
+        """Return the frames of a farewell that is sent if this process is killed."""
+        if self._settings.no_farewell:
+            return []
+        farewell = self._group.last_will(at)
+        return [frame for each in farewell for frame in self._egress.frames(each)]
+
+    def acquire(self, step: Step) -> Iterable[Event]:
+        """Start to take the addresses; return the events that result immediately."""
+        news = self.vips.acquire(step)
+        if self.vips.own_index:
+            self._watch(self.vips.own_index)
+        return news
+
+    def release(self, step: Step) -> Iterable[Event]:
+        """Start to release the addresses.  Return no events; these come later."""
+        self.vips.release(step)
+        return ()
+
+
+def draw(length: int) -> Callable[[], int]:
+    """Return a function that returns a random number of `length` bytes."""
+    return lambda: int.from_bytes(os.urandom(length), "big")
