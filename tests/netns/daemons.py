@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -120,7 +119,7 @@ class Daemon:
         """The last state that it has logged, or None."""
         return self.states[-1] if self.states else None
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
         """Send a signal, unless the daemon has ended."""
         self._process.send_signal(number)
 

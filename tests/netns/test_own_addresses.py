@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.netns.daemons import Daemon
+from tests.netns.faults import keeper_of
 from tests.netns.lab import VIP, Host, Lab, wait_for
 from tests.netns.scenes import OURS, await_adverts, await_rule, await_state, only_ours
 from tests.netns.wire import NS_PER_S
@@ -36,23 +37,6 @@ def _pair(lab: Lab, more: str = "", up: Path | None = None) -> tuple[Daemon, Dae
     await_state(backup, "BACKUP")
     await_adverts(lab, one, 2)
     return master, backup
-
-
-def _keeper(daemon: Daemon) -> int:
-    """The process id of the keeper of `daemon`; waits until it has one."""
-
-    def find() -> int:
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                name, _, rest = entry.read_text().partition("(")[2].rpartition(") ")
-            except OSError:
-                continue
-            state, parent = rest.split()[:2]
-            if name == "carppcap-keeper" and parent == str(daemon.pid):
-                return 0 if state == "Z" else int(entry.parent.name)
-        return 0
-
-    return wait_for("a keeper", find)
 
 
 def _instances(host: Host) -> list[tuple[str, int, bool]]:
@@ -91,11 +75,11 @@ def test_killed_keeper(more: str) -> None:
         master, backup = _pair(lab, more)
 
         killed_ns = time.time_ns()
-        first = _keeper(master)
+        first = keeper_of(master)
         os.kill(first, signal.SIGKILL)
         await_adverts(lab, lab.hosts[0], 4)
 
-        assert _keeper(master) != first
+        assert keeper_of(master) != first
         assert lab.addresses.time_with(1, killed_ns) >= 3 * NS_PER_S
         assert lab.addresses.time_with(0, killed_ns) == 0
         assert (master.states, backup.states) == (["BACKUP", "MASTER"], ["BACKUP"])
@@ -111,7 +95,7 @@ def test_both_killed(more: str) -> None:
     with Lab(2, families="46") as lab:
         master, _ = _pair(lab, more)
 
-        keeper = _keeper(master)
+        keeper = keeper_of(master)
         os.kill(keeper, signal.SIGSTOP)
         master.kill()
         os.kill(keeper, signal.SIGKILL)
@@ -171,7 +155,7 @@ def test_stall_of_half_a_second(who: str, skew: int) -> None:
         [host] = lab.hosts
         master = host.start(OURS, f"{OWN} -k {skew}", scripts=False)
         await_rule(lab, host, master)
-        pid = master.pid if who == "daemon" else _keeper(master)
+        pid = master.pid if who == "daemon" else keeper_of(master)
 
         began_ns = time.time_ns()
         for _ in range(5):
@@ -259,7 +243,7 @@ def test_start_after_a_crash() -> None:
     with Lab(2) as lab:
         one, other = lab.hosts
         master, backup = _pair(lab)
-        keeper = _keeper(master)
+        keeper = keeper_of(master)
         os.kill(keeper, signal.SIGSTOP)
         master.kill()
         os.kill(keeper, signal.SIGKILL)
