@@ -5,11 +5,20 @@ from pathlib import Path
 import pytest
 
 from carppcap.wire.auth import Authenticator, Key
+from tests.bench.holders.contenders import PROGRAMS, RIVALS
+from tests.bench.holders.play import (
+    NONE,
+    TWO,
+    Case,
+    Outcome,
+    Span,
+    rows,
+)
 from tests.bench.replay import measured, write_adverts
 from tests.bench.report import Row, as_json, as_rst, closing_line, significant, table
 from tests.bench.stage import config_of
 from tests.netns.heartbeat import STALL_NS, stalled_ns
-from tests.netns.lab import PASSWORD, VHID
+from tests.netns.lab import PASSWORD, VHID, Lab
 from tests.netns.ping import Answer, Outage, answers, outages
 from tests.netns.watch import Change, Period, periods
 from tests.netns.wire import Advert, parse, read_capture
@@ -34,10 +43,15 @@ FREE = Row("Size", "part", "MB", (5.0,), (5.0,))
         (Row("", "", "", (5.0,), (2.5,), at_least=5.0), "met", 0.5),
         (Row("", "", "", (4.9,), (4.9,), at_least=5.0), "NOT MET", 1.0),
         (Row("", "", "", (), (2.5,), at_least=0.0), "NOT MET", None),
+        (Row("", "", "", (0.0, 0.0, 3.0), limit=2.5), "met", None),
+        (Row("", "", "", (0.0, 0.0, 3.0), limit=2.5, by_worst=True), "NOT MET", None),
+        (Row("", "", "", (0.0, 2.4), limit=2.5, by_worst=True), "met", None),
+        (Row("", "", "", (), limit=2.5, by_worst=True), "NOT MET", None),
+        (Row("", "", "", (9.0, 1.0, 9.0), at_least=2, by_worst=True), "NOT MET", None),
     ],
 )
 def test_verdict(row: Row, verdict: str, ratio: float | None) -> None:
-    """Medians are judged, by magnitude; less is better, and a ratio says how much."""
+    """Medians or the worst are judged, by magnitude; a ratio says how much."""
     assert (row.verdict, row.ratio) == (verdict, ratio)
 
 
@@ -82,6 +96,13 @@ def test_table_names_the_rival() -> None:
     assert head[:2] == ["unit", "carppcap"]
     assert "tshark" in head
     assert "ucarp" not in head
+
+
+def test_table_tells_what_is_judged() -> None:
+    """Where every sample must meet the target, the target says so."""
+    row = Row("Speed", "all ways", "ms", (1.0, 2.0), limit=2.5, by_worst=True)
+
+    assert table([row]).splitlines()[2].endswith("all < 2.50  met")
 
 
 def test_closing_line() -> None:
@@ -217,3 +238,29 @@ def test_rows_become_a_table_of_a_document() -> None:
 
     assert lines[:4] == ["", "::", "", "    start"]
     assert all(line.startswith("    ") for line in lines[3:] if line)
+
+
+def _unplayed(lab: Lab, program: str) -> Span:
+    raise AssertionError(f"{program} is not played in {lab}")
+
+
+PROMISE = Case("killed", _unplayed, 0.01, 3.1, note="host lives", is_promise=True)
+PLAYED = {
+    (PROMISE, "carppcap"): [Outcome(0.0, 0.02, 2), Outcome(0.02, 0.03, 2)],
+    (PROMISE, "ucarp"): [Outcome(10.0, 0.0, 1)],
+    (PROMISE, "keepalived"): [Outcome(failure="keepalived: is not installed")],
+}
+
+
+def test_rows_of_a_fault() -> None:
+    """Beside ucarp a promise has its limit, and other rivals show what they do."""
+    [two] = rows("Two", TWO, PLAYED, [PROMISE], "ucarp")
+    [none] = rows("None", NONE, PLAYED, [PROMISE], "ucarp")
+    [beside] = rows("Two", TWO, PLAYED, [PROMISE], "keepalived")
+
+    assert (two.ours, two.theirs) == ((0.0, 0.02), (10.0,))
+    assert (two.verdict, two.note) == ("NOT MET", "host lives")
+    assert (none.ours, none.verdict, none.note) == ((0.02, 0.03), "met", "")
+    assert (beside.theirs, beside.limit, beside.verdict) == ((), None, "")
+    assert beside.note == "keepalived: is not installed"
+    assert set(RIVALS) < set(PROGRAMS)

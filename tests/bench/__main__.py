@@ -15,7 +15,6 @@ from tests.bench import (
     flood,
     footprint,
     handover,
-    holders,
     interrupts,
     reaction,
     replay,
@@ -23,6 +22,7 @@ from tests.bench import (
     startup,
     starved,
 )
+from tests.bench.holders import deaths, kills, weaknesses
 from tests.bench.report import Row, as_json, as_rst, closing_line, table
 from tests.tables import write_between
 
@@ -32,7 +32,9 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "starved": starved.run,
     "failover": failover.run,
     "handover": handover.run,
-    "holders": holders.run,
+    "holders": weaknesses.run,
+    "deaths": deaths.run,
+    "kills": kills.run,
     "footprint": footprint.run,
     "churn": churn.run,
     "flood": flood.run,

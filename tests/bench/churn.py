@@ -54,9 +54,9 @@ def churn(
 def processor_share(daemon: Daemon, window_s: float) -> float:
     """Return how much of a processor `daemon` uses once it is master, in %."""
     wait_for("a master", lambda: daemon.state == "MASTER")
-    before = use(daemon)
+    before = use(daemon.pid)
     time.sleep(window_s)
-    after = use(daemon)
+    after = use(daemon.pid)
     return 100 * (after.cpu_s - before.cpu_s) / (after.time_s - before.time_s)
 
 

@@ -121,11 +121,12 @@ def step(
     for log in logs:
         os.truncate(log, 0)
     before_ns = lab.wire.adverts(first.address)[-1].time_ns
-    uses = [use(daemon) for daemon in daemons]
+    uses = [use(daemon.pid) for daemon in daemons]
     with Flood(stranger, "digest", rate) as flood:
         time.sleep(step_s)
         spans = [
-            (begun, use(daemon)) for begun, daemon in zip(uses, daemons, strict=True)
+            (begun, use(daemon.pid))
+            for begun, daemon in zip(uses, daemons, strict=True)
         ]
         sizes = [log.stat().st_size for log in logs]
     gap_ns = longest_gap_ns(lab, first, before_ns)

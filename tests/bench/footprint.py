@@ -2,23 +2,28 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from tests.bench.holders.contenders import await_pace, processes
+from tests.bench.keepalived import KEEPALIVED, Instance, is_installed
 from tests.bench.report import Row
-from tests.bench.stage import await_adverts, await_state, for_both
-from tests.netns.daemons import Daemon
-from tests.netns.lab import Lab
+from tests.bench.stage import OURS, at_once, await_adverts, await_state, for_both
+from tests.netns.lab import Lab, wait_for
 from tests.netns.wire import NS_PER_S
 
 SECTION = "Idle, one virtual host, an advert a second"
+OWN_SECTION = "Own addresses, daemon and keeper together, an advert a second"
 CPU_LIMIT_PERCENT = 0.1
 MEMORY_LIMIT_MB = 30.0
+COUNTS = (1, 255)
+S_PER_H = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process has used from its start until `time_s`, a monotonic time."""
+    """What processes have used from their start until `time_s`, a monotonic time."""
 
     time_s: float
     cpu_s: float
@@ -29,10 +34,11 @@ def run(quick: bool) -> list[Row]:
     windows, window_s = (2, 8.0) if quick else (4, 15.0)
     ours, theirs = for_both(lambda name: footprint(name, windows, window_s))
     limits = {"%": CPU_LIMIT_PERCENT, "MB": MEMORY_LIMIT_MB}
-    return [
+    idle = [
         Row(SECTION, what, unit, ours[what, unit], theirs[what, unit], limits.get(unit))
         for what, unit in ours
     ]
+    return idle + own_rows(windows, window_s)
 
 
 Samples = dict[tuple[str, str], tuple[float, ...]]
@@ -52,48 +58,112 @@ def footprint(program: str, windows: int, window_s: float) -> Samples:
         await_state(backup, "BACKUP")
         await_adverts(lab, first, 3)
         roles = {"master": master, "backup": backup}
-        uses = [[use(daemon) for daemon in roles.values()]]
+        uses = [[use(daemon.pid) for daemon in roles.values()]]
         for _ in range(windows):
             time.sleep(window_s)
-            uses.append([use(daemon) for daemon in roles.values()])
+            uses.append([use(daemon.pid) for daemon in roles.values()])
         for (role, daemon), history in zip(
             roles.items(), zip(*uses, strict=True), strict=True
         ):
             spans = list(pairwise(history))
             samples[f"{role}: processor", "%"] = tuple(
-                100 * (after.cpu_s - before.cpu_s) / (after.time_s - before.time_s)
-                for before, after in spans
+                100 * _load(before, after) for before, after in spans
             )
             samples[f"{role}: wake-ups", "1/s"] = tuple(
                 (after.wakeups - before.wakeups) / (after.time_s - before.time_s)
                 for before, after in spans
             )
             for kind in ("Rss", "Pss"):
-                samples[f"{role}: {kind.upper()}", "MB"] = (memory_mb(daemon, kind),)
+                samples[f"{role}: {kind.upper()}", "MB"] = (
+                    memory_mb(kind, daemon.pid),
+                )
     return samples
 
 
-def use(daemon: Daemon) -> Use:
-    """Return what `daemon` has used until now."""
-    process = Path(f"/proc/{daemon.pid}")
-    # schedstat counts nanoseconds; utime and stime would count whole clock ticks.
-    cpu_ns = int((process / "schedstat").read_text().split()[0])
-    status = (process / "status").read_text().splitlines()
-    [wakeups] = [
-        int(line.split()[1])
-        for line in status
-        if line.startswith("voluntary_ctxt_switches")
-    ]
+def own_rows(windows: int, window_s: float) -> list[Row]:
+    """Return the rows about a master that holds its addresses itself."""
+    programs = [OURS, *([KEEPALIVED] if is_installed() else [])]
+    rows = []
+    for count in COUNTS:
+        # Side by side with another daemon it would seem to use less memory.
+        ours, *others = at_once(
+            partial(own_footprint, program, count, windows, window_s)
+            for program in programs
+        )
+        theirs = others[0] if others else {}
+        # The bars are those of one group with one address.
+        bars = {"MB": MEMORY_LIMIT_MB, "s/h": CPU_LIMIT_PERCENT / 100 * S_PER_H}
+        rows += [
+            Row(
+                OWN_SECTION,
+                f"{count} address{'es' if count > 1 else ''}: {what}",
+                unit,
+                samples,
+                theirs.get((what, unit), ()),
+                bars.get(unit) if count == 1 else None,
+                rival=KEEPALIVED,
+            )
+            for (what, unit), samples in ours.items()
+        ]
+    return rows
+
+
+def own_footprint(program: str, count: int, windows: int, window_s: float) -> Samples:
+    """Return what all processes of a master of `count` addresses use together."""
+    vips = [f"10.9.1.{number}" for number in range(1, count + 1)]
+    with Lab(1, vips=vips) as lab:
+        [host] = lab.hosts
+        if program == KEEPALIVED:
+            daemon = Instance(vips=vips).start(host)
+        else:
+            daemon = host.start(program, "--own-addresses", scripts=False)
+        wait_for("the addresses", lambda: host.holds_all)
+        await_pace(host, 3)
+        pids = processes(daemon).all
+        uses = [use(*pids)]
+        for _ in range(windows):
+            time.sleep(window_s)
+            uses.append(use(*pids))
+        return {
+            ("processor", "s/h"): tuple(
+                S_PER_H * _load(before, after) for before, after in pairwise(uses)
+            ),
+            ("PSS", "MB"): (memory_mb("Pss", *pids),),
+        }
+
+
+def _load(before: Use, after: Use) -> float:
+    """Return the processor time used for each second between two instants."""
+    return (after.cpu_s - before.cpu_s) / (after.time_s - before.time_s)
+
+
+def use(*pids: int) -> Use:
+    """Return what these processes have used until now."""
+    cpu_ns = wakeups = 0
+    for pid in pids:
+        process = Path(f"/proc/{pid}")
+        # schedstat counts nanoseconds; utime and stime would count whole clock ticks.
+        cpu_ns += int((process / "schedstat").read_text().split()[0])
+        [switches] = [
+            int(line.split()[1])
+            for line in (process / "status").read_text().splitlines()
+            if line.startswith("voluntary_ctxt_switches")
+        ]
+        wakeups += switches
     return Use(time.monotonic(), cpu_ns / NS_PER_S, wakeups)
 
 
-def memory_mb(daemon: Daemon, kind: str) -> float:
-    """Return the memory of `daemon` in MB, of the `kind` "Rss" or "Pss".
+def memory_mb(kind: str, *pids: int) -> float:
+    """Return the memory of these processes in MB, of the `kind` "Rss" or "Pss".
 
     "Rss" counts all resident pages.  "Pss" divides each shared page by the number of
     processes that share it.  Raises `LookupError` if the kernel does not list `kind`.
     """
-    for line in Path(f"/proc/{daemon.pid}/smaps_rollup").read_text().splitlines():
+    return sum(map(partial(_memory_mb, kind), pids))
+
+
+def _memory_mb(kind: str, pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise LookupError(kind)

@@ -18,8 +18,9 @@ class Row:
     """One quantity in `unit`: samples of carppcap (`ours`) and of `rival` (`theirs`).
 
     The target is `limit`, which the absolute value of our median must be below; where
-    more is better it is `at_least`, which our median must reach.  `note` is a remark,
-    such as why samples are missing.
+    more is better it is `at_least`, which our median must reach.  With `by_worst` not
+    only the median but every sample of ours must.  `note` is a remark, such as why
+    samples are missing.
     """
 
     section: str
@@ -31,18 +32,22 @@ class Row:
     note: str = ""
     rival: str = "ucarp"
     at_least: float | None = None
+    by_worst: bool = False
 
     @property
     def is_met(self) -> bool | None:
-        """True if our median meets the target; False if it misses it or is missing.
+        """True if our samples meet the target; False if they miss it or are missing.
 
         None if there is no target.
         """
+        judged = self.ours
+        if judged and not self.by_worst:
+            judged = (median(judged),)
         if self.at_least is not None:
-            return bool(self.ours) and median(self.ours) >= self.at_least
+            return bool(judged) and min(judged) >= self.at_least
         if self.limit is None:
             return None
-        return bool(self.ours) and abs(median(self.ours)) < self.limit
+        return bool(judged) and max(map(abs, judged)) < self.limit
 
     @property
     def ratio(self) -> float | None:
@@ -110,6 +115,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     limit = "" if row.limit is None else f"< {significant(row.limit)}"
     if row.at_least is not None:
         limit = f">= {significant(row.at_least)}"
+    if limit and row.by_worst:
+        limit = f"all {limit}"
     ratio = NOTHING if row.ratio is None else significant(row.ratio)
     return (
         *(row.what, row.unit, *summary(row.ours), *summary(row.theirs)),

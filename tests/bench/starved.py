@@ -1,22 +1,26 @@
 """How regular adverts are beside busy loops: the longest gap beyond the interval."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+from tests.bench.keepalived import (
+    KEEPALIVED,
+    Instance,
+    advert_times_ns,
+    is_installed,
+)
 from tests.bench.report import Row
 from tests.bench.stage import NO_SCRIPTS, NS_PER_MS, OURS, UCARP
 from tests.netns.daemons import Daemon
-from tests.netns.lab import VHID, VIP, Host, Lab, wait_for
+from tests.netns.lab import VHID, Host, Lab, wait_for
 from tests.netns.scenes import busy_loops
-from tests.netns.wire import NS_PER_S, PROTOCOL_CARP
+from tests.netns.wire import NS_PER_S
 
 SECTION = "Beside two busy loops a core: longest gap beyond the interval"
-KEEPALIVED = "keepalived"
 LOOPS_PER_CORE = 2
 WINDOWS = 5
 SKEW_NS = NS_PER_S // 256
@@ -43,25 +47,6 @@ PACES = (
     Pace("20 ms", "-b 0 -k 5", 5 * SKEW_NS, 4.0),
 )
 
-CONFIGURATION = """\
-global_defs {{
-    vrrp_version 3
-    vrrp_rt_priority 10
-    vrrp_rlimit_rttime 1000000
-    vrrp_no_swap
-}}
-vrrp_instance bench {{
-    state MASTER
-    interface eth0
-    virtual_router_id {vhid}
-    priority 200
-    advert_int {interval_s}
-    virtual_ipaddress {{
-        {vip}/32
-    }}
-}}
-"""
-
 
 def run(quick: bool) -> list[Row]:
     window_s = 3.0 if quick else 8.0
@@ -86,7 +71,7 @@ def gaps_ms(pace: Pace, window_s: float) -> list[tuple[float, ...]]:
     """
     with Lab(len(STARTS)) as lab:
         for start, host in zip(STARTS, lab.hosts, strict=True):
-            if start is not _keepalived or shutil.which(KEEPALIVED):
+            if start is not _keepalived or is_installed():
                 start(host, pace)
         for host in lab.hosts:
             if host.daemons:
@@ -122,32 +107,18 @@ def _flags(host: Host, pace: Pace, vhid: int) -> list[str]:
 
 def _keepalived(host: Host, pace: Pace) -> Daemon:
     interval_s = pace.hundredths / 100
-    file = host.lab.directory / "keepalived.conf"
-    file.write_text(CONFIGURATION.format(vhid=VHID + 2, vip=VIP, interval_s=interval_s))
-    files = [f"--{name}={file}.{name}" for name in ("pid", "vrrp_pid")]
-    flags = ["--vrrp", "--dont-fork", "--log-console", f"--use-file={file}", *files]
-    return host.start_bare(KEEPALIVED, flags)
+    return Instance(VHID + 2, interval_s=interval_s, realtime=True).start(host)
 
 
 def _has_begun(host: Host) -> bool:
-    return len(_times_ns(host)) > 3
-
-
-def _times_ns(host: Host) -> list[int]:
-    """Return the instants of its adverts, be they of CARP or of VRRP."""
-    source = bytes(map(int, host.address.split(".")))
-    return [
-        frame.time_ns
-        for frame in host.lab.wire.frames
-        if frame.data[23] == PROTOCOL_CARP and frame.data[26:30] == source
-    ]
+    return len(advert_times_ns(host)) > 3
 
 
 def _longest_ms(host: Host, pace: Pace, since_ns: int, until_ns: int) -> float:
     """Return the longest gap beyond the interval, of those that end in the window."""
     gaps_ns = [
         after - before
-        for before, after in pairwise(_times_ns(host))
+        for before, after in pairwise(advert_times_ns(host))
         if since_ns <= after < until_ns
     ]
     [daemon] = host.daemons

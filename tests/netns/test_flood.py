@@ -50,7 +50,7 @@ def test_flood_of_each_kind() -> str:
             kind_began_ns = time.time_ns() - 1_200_000_000
             with Flood(lab.hosts[2], kind) as flood:
                 time.sleep(LASTS_S)
-                memory.append([memory_mb(d, "Rss") for d in (master, backup)])
+                memory.append([memory_mb("Rss", d.pid) for d in (master, backup)])
             rates.append(flood.rate)
             gaps_s.append(longest_gap_ns(lab, lab.hosts[0], kind_began_ns) / NS_PER_S)
         await_adverts(lab, lab.hosts[0], 1)

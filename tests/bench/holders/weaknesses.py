@@ -1,72 +1,38 @@
 """Measures how long two hosts or no host have the address in case of a fault.
 
-There is a scenario for each weakness of ucarp that was measured.  A scenario runs a
-program on two hosts, causes the fault, and returns the span of time that is judged.
+There is a scenario for each weakness of ucarp that was measured.
 """
 
 import signal
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from tests.bench.holders.play import (
+    CHANGES,
+    NONE,
+    TWO,
+    Case,
+    Scenario,
+    Span,
+    UnplayableError,
+    lasting,
+    outcomes,
+    rows,
+)
 from tests.bench.report import Row
 from tests.bench.stage import (
     BOTH,
     OURS,
     UCARP,
-    at_once,
     await_adverts,
     await_holder,
     await_state,
 )
 from tests.netns.daemons import PROGRAMS, Daemon
-from tests.netns.lab import PASSWORD, VHID, Host, Lab, LateError, wait_for
+from tests.netns.lab import PASSWORD, VHID, Host, Lab, wait_for
 from tests.netns.wire import NS_PER_S, open_packet_socket
 
-JOBS = 8
-SPREAD_S = 0.37
-"""Time between rounds, so that they begin at different phases of a second."""
-
 FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
-
-
-class UnplayableError(Exception):
-    """This machine lacks something that a scenario needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time from `since_ns` to `until_ns`, which is judged."""
-
-    since_ns: int
-    until_ns: int
-
-
-Scenario = Callable[[Lab, str], Span]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A fault, with the longest times in seconds that are allowed in it.
-
-    `two_limit_s` is for two holders of the address, `none_limit_s` for no holder.
-    """
-
-    what: str
-    play: Scenario | None
-    two_limit_s: float | None = None
-    none_limit_s: float | None = None
-    note: str = ""
-
-
-def lasting(since_ns: int, duration_s: float) -> Span:
-    """Wait until `duration_s` seconds after `since_ns`; return the span up to then."""
-    until_ns = since_ns + round(duration_s * NS_PER_S)
-    time.sleep(max(0, until_ns - time.time_ns()) / NS_PER_S)
-    return Span(since_ns, until_ns)
 
 
 def calm(lab: Lab, program: str, first: str, second: str) -> list[Daemon]:
@@ -109,13 +75,18 @@ def slow_down_stopped(lab: Lab, program: str) -> Span:
     return lasting(now_ns, 15)
 
 
-def slow_down_preempted(lab: Lab, program: str) -> Span:
+def slow_down_preempted(lab: Lab, program: str, own: str = "") -> Span:
     down = lab.script("down", sleep_s=10)
-    lab.hosts[0].start(program, "-n -k 100", down=down)
+    lab.hosts[0].start(program, f"-n -k 100 {own}", down=down)
     await_holder(lab, lab.hosts[0])
     now_ns = time.time_ns()
-    lab.hosts[1].start(program, "-P -k 0")
+    lab.hosts[1].start(program, f"-P -k 0 {own}")
     return lasting(now_ns, 15)
+
+
+def slow_down_preempted_own(lab: Lab, program: str) -> Span:
+    own = "--own-addresses" if program == OURS else ""
+    return slow_down_preempted(lab, program, own)
 
 
 def killed(lab: Lab, program: str) -> Span:
@@ -258,6 +229,7 @@ CASES = (
         slow_down_preempted,
         note="a host that yields has the address until its down script ends",
     ),
+    Case("the same with --own-addresses", slow_down_preempted_own, 0.05, 0.05),
     Case("killed, and off the network", killed, 0.05, 3.1),
     Case("told to stop", stopped, 0.05, 0.05),
     Case("clock set back 1 h", clock_set_back(3600), 0.05, 0.05),
@@ -274,75 +246,20 @@ CASES = (
     Case("one advert replayed each second", replayed, 0.05, 3.5),
 )
 
-SECTIONS = (
-    ("Time with two holders of the address", "s"),
-    ("Time with no holder of the address", "s"),
-    ("Changes of holder", ""),
-)
-
-Outcome = tuple[float, float, float] | str
-"""The values for the three `SECTIONS`, or in words why there are none."""
+SECTIONS = {
+    TWO: "Time with two holders of the address",
+    NONE: "Time with no holder of the address",
+    CHANGES: "Changes of holder",
+}
 
 
 def run(quick: bool) -> list[Row]:
-    plays = [
-        (case, name, number)
-        for number in range(1 if quick else 3)
-        for case in CASES
-        if case.play
-        for name in BOTH
-    ]
-    outcomes = at_once(
-        (partial(outcome, case, name, number) for case, name, number in plays),
-        JOBS,
-    )
-    by_row: dict[tuple[Case, str], list[Outcome]] = {}
-    for (case, name, _), found in zip(plays, outcomes, strict=True):
-        by_row.setdefault((case, name), []).append(found)
+    def rounds(_case: Case, _program: str) -> int:
+        return 1 if quick else 3
+
+    found = outcomes(CASES, BOTH, rounds)
     return [
-        row(case, index, by_row.get((case, OURS), []), by_row.get((case, UCARP), []))
-        for index in range(len(SECTIONS))
-        for case in CASES
+        row
+        for measure, section in SECTIONS.items()
+        for row in rows(section, measure, found, CASES, UCARP)
     ]
-
-
-def row(case: Case, index: int, ours: list[Outcome], theirs: list[Outcome]) -> Row:
-    section, unit = SECTIONS[index]
-    failures = {found for found in (*ours, *theirs) if isinstance(found, str)}
-    return Row(
-        section,
-        case.what,
-        unit,
-        tuple(found[index] for found in ours if not isinstance(found, str)),
-        tuple(found[index] for found in theirs if not isinstance(found, str)),
-        limit=(case.two_limit_s, case.none_limit_s, None)[index],
-        note="" if index else "; ".join(filter(None, (case.note, *sorted(failures)))),
-    )
-
-
-def outcome(case: Case, program: str, number: int) -> Outcome:
-    """Play a case with `program` in a lab of its own; return the outcome.
-
-    `number` is the round, which delays the start.
-    """
-    assert case.play
-    time.sleep(number * SPREAD_S)
-    try:
-        with Lab(2) as lab:
-            span = case.play(lab, program)
-            two_ns, none_ns = (
-                lab.addresses.time_with(count, span.since_ns, span.until_ns)
-                for count in (2, 0)
-            )
-            changes = [
-                change
-                for change in lab.addresses.changes
-                if span.since_ns < change.time_ns < span.until_ns
-            ]
-    except LateError as error:
-        story = "\n".join(getattr(error, "__notes__", ()))
-        print(f"{case.what}, {program}: {error}\n{story}\n", file=sys.stderr)
-        return f"{program}: {error}"
-    except UnplayableError as error:
-        return f"{program}: {error}"
-    return two_ns / NS_PER_S, none_ns / NS_PER_S, float(len(changes))

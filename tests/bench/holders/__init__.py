@@ -1,0 +1,1 @@
+"""Benchmarks of how long two hosts or no host have the address in case of a fault."""
