@@ -36,7 +36,7 @@ test: $(READY) $(CATALOGUES) network reference ## run all tests, also those in n
 	$(RUN) -m pytest $(MEASURE) $(TESTS)
 
 .PHONY: demo
-demo: $(READY) $(CATALOGUES) network ## watch an election, a crash and a gentle stop
+demo: $(READY) $(CATALOGUES) network ## watch an election, a crash, a stop, a killed daemon
 	@$(RUN) -m tests.demo
 
 ##@ Before a commit

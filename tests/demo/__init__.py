@@ -1,0 +1,1 @@
+"""`make demo`: what carppcap does, live on a private network, and explained."""
