@@ -212,6 +212,15 @@ class Host:
         """Let the bridge forward frames from and to this host again."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "state", "3")
 
+    def forward_multicast(self, forwards: bool) -> None:
+        """Let the bridge forward multicasts to this host, or broadcasts alone.
+
+        A switch that has forgotten a multicast group (IGMP snooping) does the latter.
+        """
+        setting = "on" if forwards else "off"
+        port = ("dev", self.port, "mcast_flood", setting)
+        self.lab.bridge_run("bridge", "link", "set", *port)
+
     def echo(self) -> None:
         """Let the bridge also return this host's broadcasts and multicasts to it."""
         self.lab.bridge_run("bridge", "link", "set", "dev", self.port, "hairpin", "on")
