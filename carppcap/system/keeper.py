@@ -17,11 +17,12 @@ from enum import Enum
 from typing import NamedTuple, Protocol, Self
 
 from carppcap.addresses import Address
-from carppcap.election.tenure import WINDOW_MIN_NS, Tenure
+from carppcap.election.permission import Permission
+from carppcap.election.tenure import Tenure
 from carppcap.system.clock import now_ns
 from carppcap.system.kernel_addresses import Instance, Place
 from carppcap.system.waiting import readable
-from carppcap.units import Instant, earliest
+from carppcap.units import Instant
 
 MESSAGE_BYTES = 1 << 18
 """More than any order or report takes."""
@@ -157,8 +158,7 @@ class Keeper:
         self._held: set[Place] = set()
         self._has_held = False
         self._latest = Order(Kind.DROP, 0, 0)
-        self._refreshed_at: Instant = 0
-        self._refresh_at: Instant | None = None
+        self._permission = Permission(self._tenure, self._refresh)
 
     def run(self) -> None:
         """Do what is ordered until the daemon ends; then carry out its last will."""
@@ -175,12 +175,7 @@ class Keeper:
     @property
     def deadline(self) -> Instant | None:
         """The instant at which `meet_deadline` has something to do; None if never."""
-        return earliest(self._refresh_at, self._end)
-
-    @property
-    def _end(self) -> Instant | None:
-        """When the permission ends, None if nothing is held."""
-        return self._latest.at + self._tenure.kept_ns if self._held else None
+        return self._permission.deadline
 
     def obey(self) -> bool:
         """Carry out the orders that have come; False if no more can come."""
@@ -193,16 +188,19 @@ class Keeper:
         for order in orders:
             # A permission before a later order is of use only for its instant.
             if order.kind is Kind.KEEP and order is not orders[-1]:
-                self._latest = order
+                self._note(order)
             else:
                 self._carry_out(order)
         return is_open
 
+    def _note(self, order: Order) -> None:
+        self._latest, self._permission.advert = order, order.at
+
     def _carry_out(self, order: Order) -> None:
-        self._latest = order
+        self._note(order)
         match order.kind:
             case Kind.KEEP:
-                self._refresh_soon(now_ns())
+                self._permission.renewed(now_ns())
                 self._send(Report(order.number))
             case Kind.TAKE:
                 self._report(order, self._take)
@@ -226,7 +224,7 @@ class Keeper:
 
     def _take(self, order: Order) -> Report:
         now = now_ns()
-        if now >= order.at + self._tenure.kept_ns:
+        if not self._permission.allows_taking(now):
             self._let_go()
             return Report(order.number, ok=False)
         self._index = socket.if_nametoindex(order.interface)
@@ -249,13 +247,13 @@ class Keeper:
             self._hold(place)
             self._held.add(place)
         self._has_held = True
-        self._plan_refresh(now)
+        self._permission.taken(now)
         return Report(order.number, lines=lines, was_lost=bool(missing))
 
     def _drop(self, order: Order) -> Report:
         is_start, self._has_held = not self._has_held, True
         self._held.clear()
-        self._refresh_at = None
+        self._permission.given_up()
         with suppress(OSError):  # If the interface is gone, its addresses are as well.
             self._index = socket.if_nametoindex(order.interface)
         lines, left = [], []
@@ -286,43 +284,25 @@ class Keeper:
             or not each.place.address.is_link_local
         ]
 
-    def _refresh_soon(self, now: Instant) -> None:
-        """Refresh now, or in a moment if it was done just now."""
-        due = self._refreshed_at + WINDOW_MIN_NS
-        if now >= due:
-            self._refresh(now)
-        elif self._held:
-            self._refresh_at = due
-
-    def _refresh(self, now: Instant) -> None:
-        """Refresh what is held, if the last advert still permits it."""
-        if now <= self._latest.at + self._tenure.window_ns:
-            for place in self._held:
-                # The interface may be gone, which `look_for_losses` finds.
-                with suppress(OSError):
-                    self._hold(place)
-        self._plan_refresh(now)
+    def _refresh(self) -> None:
+        for place in self._held:
+            # The interface may be gone, which `look_for_losses` finds.
+            with suppress(OSError):
+                self._hold(place)
 
     def _hold(self, place: Place) -> None:
         self._kernel.hold(self._index, place, self._tenure.lifetime_s, self._metric)
 
-    def _plan_refresh(self, now: Instant) -> None:
-        self._refreshed_at, self._refresh_at = now, None
-        if self._held:
-            self._refresh_at = self._tenure.next_refresh(self._latest.at, now)
-
     def meet_deadline(self, now: Instant) -> None:
         """Refresh, or remove what may not be kept any longer."""
-        if self._end is not None and now >= self._end:
+        if not self._permission.meet_deadline(now):
             with suppress(OSError):
                 self._let_go()
             self._send(Report(0))
-        elif self._refresh_at is not None and now >= self._refresh_at:
-            self._refresh(now)
 
     def _let_go(self) -> None:
         places, self._held = self._held, set()
-        self._refresh_at = None
+        self._permission.given_up()
         for place in places:
             self._kernel.remove(self._index, place)
 
@@ -335,6 +315,8 @@ class Keeper:
             found = {each.place for each in self._find() if each.index == self._index}
             if self._held - found:
                 self._held &= found
+                if not self._held:
+                    self._permission.given_up()
                 self._send(Report(0))
 
     def carry_out_will(self) -> None:
@@ -342,7 +324,7 @@ class Keeper:
 
         There is no farewell if a peer may have taken over, or if an address stays.
         """
-        end = self._end
+        end = self._permission.end
         if end is None:
             return
         with suppress(OSError):
