@@ -2,9 +2,8 @@
 
 A MASTER sends an advert every `advbase + advskew/256` seconds; a shorter interval is a
 better rank.  A BACKUP that hears no master for its master-down interval becomes MASTER.
-A MASTER that hears a better one becomes BACKUP.
-`VirtualHost.handle` lists what each event does in each situation (see `situations`).
-Nothing here reads a clock, sends a frame, runs a script or knows a key.
+A MASTER that hears a better one becomes BACKUP.  `VirtualHost.handle` lists what each
+event does in each situation.  Nothing here knows a clock, a socket, a script or a key.
 
 What this election does and ucarp does not:
  * A new master sends an advert at once, and announces its addresses (by gratuitous ARP
@@ -206,6 +205,7 @@ class VirtualHost:
     # MASTER
 
     def _advertise(self, master: Master, now: Instant) -> list[Action]:
+        self._ties.sent_late(master.deadline, now)
         master.schedule_advert(self.interval_ns, now)
         period = self._advertiser.adverts_per_announcement
         # Before the advert: a BSD kernel that preempts upon it announces after us.

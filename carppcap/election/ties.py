@@ -8,7 +8,7 @@ because it yields to our answer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from carppcap.addresses import Address, tie_break
@@ -54,6 +54,16 @@ class Ties:
     def forget(self) -> None:
         """Forget all answers, because the host has just become master."""
         self._answered.clear()
+
+    def sent_late(self, due: Instant, now: Instant) -> None:
+        """Record that an advert that was due at `due` was sent at `now`.
+
+        If we were stopped in between, the adverts that we have answered had waited
+        since then, and our answers were sent only now.
+        """
+        for peer, answered in self._answered.items():
+            if answered.at >= due:
+                self._answered[peer] = replace(answered, at=now)
 
     def judge(self, theirs: AdvertReceived, now: Instant) -> Tie:
         """Return what to do about the advert of a master with the same interval.

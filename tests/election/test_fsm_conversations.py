@@ -298,6 +298,10 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 3.25   hear 1/0 .4     | MASTER 4      | advert 1/0, announce
 4      tick            | MASTER 5      | advert 1/0
 4.25   hear 1/0 .4     | BACKUP 7.25   | {YIELD}"""),
+    "a tie before a stall is lost after it": ({}, f"""{MASTER_AT_3}
+7.25   hear 1/0 .4     | MASTER 4      | advert 1/0, announce
+30     tick            | MASTER 31     | advert 1/0
+30.25  hear 1/0 .4     | BACKUP 33.25  | {YIELD}"""),
     "a claim that ties is answered, and announced later": ({}, f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
 3      hear 1/0 .4     | MASTER 4      | advert 1/0

@@ -89,6 +89,16 @@ def test_each_peer_is_answered_up_to_a_limit() -> None:
     assert verdicts(it, LOWER, (0, 5)) == [YIELD]
 
 
+@pytest.mark.parametrize(("due", "expected"), [(4.875, YIELD), (5.125, ANSWER)])
+def test_an_answer_after_a_stall(due: float, expected: Tie) -> None:
+    """The peer heard it only then, if its advert had to wait, and advertises again."""
+    it = Ties(config)
+    assert verdicts(it, LOWER, (5, 5)) == [ANSWER]
+    it.sent_late(ns(due), ns(30))
+
+    assert verdicts(it, LOWER, (30.125, 6)) == [expected]
+
+
 def test_each_mastership_has_ties_of_its_own() -> None:
     """What was heard in the one before means nothing."""
     it = Ties(config)
