@@ -70,12 +70,17 @@ def scenario_seeds(captured: list[bytes]) -> Iterator[bytes]:
         yield path.read_bytes()
     for sentence in (
         "crash a", "kill a", "stop a", "start a", "step down a", "for 1s pull a, b",
-        "plug b", "for 1s stall b", "step clock of a by -5s", "for 1s cut a from b",
-        "cut a to b", "lose 30%", "duplicate 5%", "reorder 1%", "corrupt 0.5%",
-        "delay 20ms", "for 1s jitter 5ms", "replay a every 1s",
+        "plug b", "for 1s stall b", "hang a", "step clock of a by -5s",
+        "for 1s cut a from b", "cut a to b", "lose 30%", "duplicate 5%", "reorder 1%",
+        "corrupt 0.5%", "delay 20ms", "for 1s jitter 5ms", "replay a every 1s",
         "rewrite a to 0/1 every 100ms", "crash all", "set password of a to new, old",
     ):  # fmt: skip
         yield f'story = ["at 1s..2s {sentence}"]\n[node.a]\n[node.b]\n'.encode()
+    for sentence in ("kill keeper of a", "kill both of a, b"):
+        yield (
+            f'story = ["at 1s {sentence}"]\n[group]\nflags = "--own-addresses"\n'
+            "[node.a]\n[node.b]\n"
+        ).encode()
     for line in (
         'kind = "ucarp"', 'kind = "freebsd"', 'start = "never"', 'drift = "-50ppm"',
         'up_script = "200ms, exit 1, address first"', 'down_script = "none"',

@@ -105,9 +105,14 @@ def _scripts(name: str, old: str, new: str, *laws: str) -> Mutant:
     )
 
 
-def _tenure(name: str, old: str, new: str) -> Mutant:
+def _tenure(name: str, old: str, new: str, *laws: str) -> Mutant:
     tests = ("election/test_tenure.py",)
-    return Mutant(name, "election/tenure.py", old, new, (), tests)
+    return Mutant(name, "election/tenure.py", old, new, laws, tests)
+
+
+def _permission(name: str, old: str, new: str, *laws: str) -> Mutant:
+    tests = ("election/test_permission.py",)
+    return Mutant(name, "election/permission.py", old, new, laws, tests)
 
 
 def _node(name: str, old: str, new: str, *laws: str) -> Mutant:
@@ -126,6 +131,9 @@ def _sequence(name: str, old: str, new: str, *laws: str) -> Mutant:
 
 _NO_ATTACKER = "an_attacker_changes_nothing"
 _IN_NO_WAY = "the_guard_never_disturbs_honest_hosts"
+_NO_SECOND = "a_failed_daemon_leaves_no_second_holder"
+_AT_ONCE = "a_killed_daemon_is_succeeded_at_once"
+_KEEPS = "the_last_living_host_keeps_its_address"
 _PREEMPTS = "if config.preempt and is_slower and theirs.demotion >= ours.demotion:"
 _SLOWER = "is_slower = ours.interval_ns < theirs.interval_ns"
 _TIE = "source is None or tie_break(theirs.source) < tie_break(source)"
@@ -338,13 +346,24 @@ MUTANTS = (
     Mutant("another order of addresses", "addresses.py", '"little"', '"big"', (), ("test_addresses.py",)),
     # How long own addresses are kept.
     _tenure("keeps addresses until a peer takes over", "taken_over_ns - GRACE_NS, needed_ns", "taken_over_ns, needed_ns"),
-    _tenure("keeps addresses no longer than an interval", "config.interval_ns + STALL_ALLOWED_NS", "config.interval_ns"),
-    _tenure("tells the kernel a lifetime too long", "(kept_ns - 1) // NS_PER_S, 1)", "kept_ns // NS_PER_S + 1, 1)"),
+    _tenure("keeps addresses no longer than an interval", "config.interval_ns + STALL_ALLOWED_NS", "config.interval_ns", _KEEPS),
+    _tenure("tells the kernel a lifetime too long", "(kept_ns - 1) // NS_PER_S, 1)", "kept_ns // NS_PER_S + 1, 1)", _NO_SECOND),
     _tenure("trusts long lifetimes", "1), LIFETIME_MAX_S)", "1), 255)"),
     _tenure("hides an overlap", "overlap_ns=max(window_ns + lifetime_ns + GRACE_NS - taken_over_ns, 0)", "overlap_ns=0"),
     _tenure("refreshes too late", "self.window_ns - LATENESS_NS", "self.window_ns + LATENESS_NS"),
     _tenure("refreshes too rarely", "min(now + REFRESH_NS, last)", "last"),
     _node("uses up the counters of a farewell that nothing sends", "self._counter.peek(now, ahead)", "self._counter.draw(now)"),
     _node("has one counter for two farewells", "self._counter.peek(now, ahead)", "self._counter.peek(now)"),
+    _node("has the last counter for its last will", "self._counter.peek(now, ahead)", "self._counter.peek(now, ahead - 1)", _AT_ONCE),
+    _permission("takes without a permission", "return now < self.advert + self._tenure.kept_ns", "return True"),
+    _permission("keeps addresses twice as long", "self.advert + self._tenure.kept_ns if", "self.advert + 2 * self._tenure.kept_ns if"),
+    _permission("gives addresses up at each refresh", "        return True\n\n    def _refresh_and", "        return False\n\n    def _refresh_and", _KEEPS),
+    _permission("refreshes after the window", "if now <= self.advert + self._tenure.window_ns:", "if True:"),
+    _permission("refreshes at no advert", "if now >= due:", "if False:"),
+    _permission("refreshes at adverts only", "if self._refresh_at is not None and now >= self._refresh_at:", "if False:", _KEEPS),
+    _permission("refreshes as often as adverts are sent", "due = self._refreshed_at + WINDOW_MIN_NS", "due = now"),
+    _permission("refreshes what is not held", "if not self._is_used:", "if False:"),
+    _ties("answers again after a stall", "if answered.at >= due:", "if False:", _NO_SECOND),
+    _ties("answers nothing again after a stall", "if answered.at >= due:", "if True:"),
 )  # fmt: skip
 """Rows of a table are as long as they are."""

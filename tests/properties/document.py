@@ -70,12 +70,16 @@ def _flags(member: Member) -> str:
         "-P": config.preempt,
         "-n": config.neutral,
         "-z": member.shutdown,
-        "--no-farewell": member.shutdown and not config.farewell,
+        "--no-farewell": member.no_farewell
+        or (member.shutdown and not config.farewell),
+        "--own-addresses": member.own_addresses,
         "-S": member.ignore_link_state,
     }
     words += [switch for switch, is_on in switches.items() if is_on]
     if config.demotion:
         words += ["--demotion", str(config.demotion)]
+    if config.peers:
+        words += ["--peer", ",".join(map(str, config.peers))]
     if config.replay_guard is not GuardMode.ENFORCE:
         words += ["--replay-guard", config.replay_guard.value]
     if config.vhid != VHID_DEFAULT:

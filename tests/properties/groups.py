@@ -15,7 +15,14 @@ from carppcap.simulation.scenario.document import (
     VHID_DEFAULT,
     VIP_DEFAULT,
 )
-from carppcap.simulation.scenario.parts import INTERFACE, Kind, Member, Script, Span
+from carppcap.simulation.scenario.parts import (
+    INTERFACE,
+    Kind,
+    Member,
+    Scenario,
+    Script,
+    Span,
+)
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.auth import Key
 from tests.properties.choices import Choices
@@ -38,6 +45,9 @@ VIPS: dict[str, tuple[Address, ...]] = {
     "several": (VIP_DEFAULT, VIP_DEFAULT - 1, VIP6, VIP6 - 1),
 }
 """The virtual addresses that a group may share; ucarp has the first kind only."""
+
+NO_VIP = IPv4Address("10.9.3.254")
+"""The address of a host that may not have that of the group."""
 
 # The last octet decides a tie before the third does.
 _OCTETS = ((0, 1), (0, 2), (1, 1), (1, 2), (0, 254), (7, 1), (254, 250))
@@ -119,6 +129,24 @@ def script(choices: Choices, lengths_ms: Sequence[int]) -> Script:
         choices.one_of(lengths_ms) * NS_PER_MS,
         address_first=choices.one_of((False, False, True)),
     )
+
+
+def perhaps_with_own_addresses(choices: Choices, scenario: Scenario) -> Scenario:
+    """Return `scenario`, in which perhaps each carppcap has own addresses."""
+    if choices.one_of((True, False)):
+        return scenario
+    members = tuple(
+        with_own_addresses(host) if host.kind is Kind.CARPPCAP else host
+        for host in scenario.members
+    )
+    return replace(scenario, members=members)
+
+
+def with_own_addresses(member: Member) -> Member:
+    """Return `member` with own addresses, none of which is an address of the host."""
+    if member.config.source in member.config.vips:
+        member = with_config(member, source=NO_VIP)
+    return replace(member, own_addresses=True)
 
 
 def with_config(member: Member, **changes: object) -> Member:

@@ -55,7 +55,8 @@ def _honest(choices: Choices) -> Scenario:
     )
     if has_twins:
         quality = replace(quality, jitter_ns=0, reorder=0.0)
-    return Scenario(hosts, tuple(map(_slowly, story)), quality, DURATION_NS)
+    scenario = Scenario(hosts, tuple(map(_slowly, story)), quality, DURATION_NS)
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 def _slowly(scene: Scene) -> Scene:
@@ -123,7 +124,8 @@ def _attacked(choices: Choices) -> Scenario:
         for _ in range(choices.between(0, 3))
     ]
     story += [_attack(choices, hosts), _attack(choices, hosts)]
-    return Scenario(hosts, tuple(story), Quality(), DURATION_NS)
+    scenario = Scenario(hosts, tuple(story), Quality(), DURATION_NS)
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 def _attack(choices: Choices, hosts: Sequence[Member]) -> Scene:
@@ -190,7 +192,8 @@ def _attacked_after_any_fault(choices: Choices) -> Scenario:
     story = faults.random_faults(choices, hosts)
     quality = replace(faults.wire(choices, hosts), jitter_ns=0)
     scenario = until_quiet(Scenario(hosts, story, quality))
-    return replace(scenario, story=(*story, _attack(choices, hosts)))
+    scenario = replace(scenario, story=(*story, _attack(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_attacked_after_any_fault)

@@ -3,6 +3,7 @@
 from tests.properties.company import COMPANY
 from tests.properties.conduct import CONDUCT
 from tests.properties.guarding import GUARDING
+from tests.properties.own_addresses import OWN_ADDRESSES
 from tests.properties.passwords import a_change_of_password_loses_no_advert
 from tests.properties.scripts import acquire_and_release_alternate
 from tests.properties.settling import SETTLING
@@ -16,5 +17,6 @@ LAWS = {
         *CONDUCT,
         *GUARDING,
         a_change_of_password_loses_no_advert,
+        *OWN_ADDRESSES,
     )
 }

@@ -45,7 +45,8 @@ def _changing(choices: Choices) -> Scenario:
             story.append(lasting(restart, at_ns, off_ns))
             at_ns += off_ns + choices.between(1, 4_000) * NS_PER_MS
     quality = faults.wire(choices, hosts)
-    return Scenario(hosts, tuple(story), quality, at_ns + 5 * NS_PER_S)
+    scenario = Scenario(hosts, tuple(story), quality, at_ns + 5 * NS_PER_S)
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_changing)

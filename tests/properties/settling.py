@@ -38,7 +38,8 @@ CALM_S = 20
 def _ours_and_any_fault(choices: Choices) -> Scenario:
     hosts = groups.group(choices, groups.ours(choices))
     story = faults.random_faults(choices, hosts)
-    return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    scenario = until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_ours_and_any_fault)
@@ -129,7 +130,8 @@ def _mixed(choices: Choices) -> Scenario:
     )
     hosts = _as_ucarp_needs(hosts)
     story = faults.random_faults(choices, hosts, most=3)
-    return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    scenario = until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_mixed)
@@ -198,7 +200,8 @@ def _sudden(choices: Choices) -> Scenario:
     slowest_ns = max(host.config.interval_ns for host in hosts)
     if min(map(groups.patience_ns, hosts)) <= slowest_ns:
         story = tuple(scene for scene in story if not _demotes(scene))
-    return until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    scenario = until_quiet(Scenario(hosts, story, faults.wire(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 def _demotes(scene: Scene) -> bool:
@@ -258,7 +261,8 @@ def _two_that_send_farewells(choices: Choices) -> Scenario:
         lasting(order, choices.between(CALM_S * 1000, 60_000) * NS_PER_MS)
         for order in orders
     )
-    return Scenario(pair, story, duration_ns=90 * NS_PER_S)
+    scenario = Scenario(pair, story, duration_ns=90 * NS_PER_S)
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_two_that_send_farewells)
@@ -281,7 +285,8 @@ def _one_that_steps_down(choices: Choices) -> Scenario:
     hosts = _alike(choices, choices.between(2, 4))
     at_ms = choices.between(CALM_S * 1000, CALM_S * 1000 + 4_000)
     order = lasting(Order(Verb.STEP_DOWN, (hosts[0].name,)), at_ms * NS_PER_MS)
-    return until_quiet(Scenario(hosts, (order,), faults.wire(choices, hosts)))
+    scenario = until_quiet(Scenario(hosts, (order,), faults.wire(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_one_that_steps_down)
@@ -306,7 +311,8 @@ def _one_that_stalls(choices: Choices) -> Scenario:
     stall = lasting(
         Order(Verb.STALL, (stalled,)), at_ms * NS_PER_MS, lasts_ms * NS_PER_MS
     )
-    return until_quiet(Scenario(hosts, (stall,), faults.wire(choices, hosts)))
+    scenario = until_quiet(Scenario(hosts, (stall,), faults.wire(choices, hosts)))
+    return groups.perhaps_with_own_addresses(choices, scenario)
 
 
 @on(_one_that_stalls)

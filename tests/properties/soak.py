@@ -25,7 +25,15 @@ from tests.properties.laws import LAWS
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "simulations"
 CHUNK = 16
-_NOT_REDUCED = ("a_stall", "a_tie", "a_demoted", "stepping_down", "a_change_of")
+_NOT_REDUCED = (
+    "a_stall",
+    "a_tie",
+    "a_demoted",
+    "stepping_down",
+    "a_change_of",
+    "a_killed",
+    "the_last",
+)
 
 SHOWN_MAX = 3
 """How many broken laws are printed in full; one bug breaks a law often."""

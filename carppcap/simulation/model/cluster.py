@@ -10,8 +10,9 @@ from heapq import heappop, heappush
 from typing import TypeAlias, assert_never
 
 from carppcap.simulation.model.happenings import Entry, Happening, Told
-from carppcap.simulation.model.machine import Machine, Rank
+from carppcap.simulation.model.machine import Machine
 from carppcap.simulation.model.medium import Medium, forge
+from carppcap.simulation.model.world import Rank
 from carppcap.simulation.scenario import parts
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Order, Scenario, Scene, Verb
@@ -27,12 +28,15 @@ _pull = partial(Machine.set_link, up=False)
 _ACTS: dict[Verb, tuple[_Act, _Act | None]] = {
     Verb.CRASH: (Machine.crash, Machine.start),
     Verb.KILL: (Machine.exit, Machine.start),
+    Verb.KILL_KEEPER: (Machine.kill_keeper, None),
+    Verb.KILL_BOTH: (Machine.kill_both, Machine.start),
     Verb.STOP: (Machine.stop, Machine.start),
     Verb.START: (Machine.start, None),
     Verb.STEP_DOWN: (Machine.step_down, None),
     Verb.PULL: (_pull, _plug),
     Verb.PLUG: (_plug, None),
     Verb.STALL: (Machine.stall, Machine.resume),
+    Verb.HANG: (Machine.stall, Machine.resume),
     Verb.UNDEMOTE: (Machine.undemote, None),
 }
 """For each verb: what it does to a host, and what is done when its time (`for`) ends.
@@ -81,7 +85,7 @@ class Cluster:
             call()
         self.now = end
 
-    # The methods that its machines call (`machine.World`).
+    # The methods that its machines call (`world.World`).
 
     def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
         """Arrange that `call` is made at the instant `at`.

@@ -4,61 +4,34 @@ A host holds the virtual address while the address is configured on it, its powe
 and its cable is plugged in.  Only then can other hosts reach the address there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from functools import partial
-from typing import Protocol
 
 from carppcap.addresses import Address
 from carppcap.election.script_queue import Job
+from carppcap.election.tenure import tenure
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.simulation.model.clocks import Clock
-from carppcap.simulation.model.happenings import Happening, Holding, Running
+from carppcap.simulation.model.happenings import Holding, Running
+from carppcap.simulation.model.keeper import Keeper
+from carppcap.simulation.model.ring import RING_BLOCKS, RING_BLOCKS_UNBOUNDED, Ring
+from carppcap.simulation.model.world import Rank, World
 from carppcap.simulation.programs.bsd import BsdHost
 from carppcap.simulation.programs.carppcap import CarppcapHost
+from carppcap.simulation.programs.own_addresses import OwnAddressesHost
 from carppcap.simulation.programs.system import Program, System
 from carppcap.simulation.programs.ucarp import UcarpHost
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Kind, Member, Script
-from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant
 from carppcap.wire.auth import Key
 
-RING_BLOCKS = 2
-"""The number of blocks in carppcap's capture ring (see `system.capture`).
-
-A frame that arrives alone takes a whole block, so a stopped process soon loses frames.
-"""
-
-RING_BLOCKS_UNBOUNDED = 1 << 30
 KILLED = -9
 
-
-class Rank(IntEnum):
-    """The order of calls for the same instant: the call with the least rank first."""
-
-    STORY = 0
-    FRAME = 1  # before timers, as in the daemon
-    TIMER = 2
-    SCRIPT = 3
-
-
-class World(Protocol):
-    """What a host needs of the cluster to which it belongs."""
-
-    now: Instant
-    neighbours: Mapping[Address, bytes]
-    """The MAC of each host, keyed by the addresses of the host that are not virtual."""
-
-    def call_at(self, at: Instant, rank: Rank, call: Callable[[], None]) -> None:
-        """Arrange that `call` is made at `at`, an instant of the simulation."""
-
-    def transmit(self, name: str, frame: bytes) -> None:
-        """Send a frame of the host `name` over the medium."""
-
-    def tell(self, name: str, what: Happening) -> None:
-        """Tell the observer of the simulation what happened on the host `name`."""
+KERNEL_LATE_NS_MAX = 310 * NS_PER_MS
+"""How late a kernel may remove an address whose lifetime has ended (see `Tenure`)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,33 +41,6 @@ class _Run:
     job: Job
     script: Script
     program: Program
-
-
-class Ring:
-    """The frames that wait for a process while it is stopped.
-
-    Frames that arrive within `block_ns` share a block of the ring.  A frame that would
-    need one more block than `blocks_max` is lost.
-    """
-
-    def __init__(self, block_ns: Interval, blocks_max: int) -> None:
-        self.lost_frames = False
-        self._block_ns = block_ns
-        self._blocks_max = blocks_max
-        self._blocks: list[list[tuple[Instant, bytes]]] = []
-
-    def add(self, at: Instant, frame: bytes) -> None:
-        """Store a frame that arrived at `at`; set `lost_frames` if there is no room."""
-        if self._blocks and at - self._blocks[-1][0][0] <= self._block_ns:
-            self._blocks[-1].append((at, frame))
-        elif len(self._blocks) < self._blocks_max:
-            self._blocks.append([(at, frame)])
-        else:
-            self.lost_frames = True
-
-    def frames(self) -> list[tuple[Instant, bytes]]:
-        """Return the stored frames with their instants of arrival, the oldest first."""
-        return [stamped for block in self._blocks for stamped in block]
 
 
 class Machine:
@@ -118,7 +64,9 @@ class Machine:
         self._link_seen = True
         self._demoted_by = 0
         self._signals: list[Callable[[Program, Instant], None]] = []
-        self._outcomes: list[tuple[_Run, int | None]] = []
+        self._last_news: list[Callable[[], None]] = []
+        self._keeper: Keeper | None = None
+        self._expires_at: Instant | None = None
 
     # The methods that the story calls.
 
@@ -127,29 +75,48 @@ class Machine:
         self._powered = True
         self._show_holding()
         if self._program is None:
-            program = _PROGRAMS.get(self.member.kind, BsdHost)
-            self._program = program(self.member, self, self._dice)
+            self._program = self._new_program()
             self._link_seen = self.link_up
             self._world.tell(self.member.name, Running(True))
-            self._program.start(self._local_now())
+            self._program.start(self.local_now())
             if self._demoted_by:  # a restart of the program does not end a demotion
-                self._program.demoted(self._demoted_by, self._local_now())
+                self._program.demoted(self._demoted_by, self.local_now())
             self._settle()
 
     def crash(self) -> None:
         """Cut the power: the program, its scripts and the address are gone at once."""
-        self.exit()
+        self.kill_both()
         self._runs.clear()
-        self._powered = self.has_address = False
-        self._show_holding()
+        self._powered = False
+        self.set_address(False)
 
     def exit(self) -> None:
-        """End the process; its scripts continue and the address stays configured."""
+        """End the process; its scripts continue and the address stays configured.
+
+        A keeper removes the address, and sends the last will.
+        """
         if self._program is not None:
             self._world.tell(self.member.name, Running(False))
         self._program, self._stalled = None, 0
         self._signals.clear()
-        self._outcomes.clear()
+        self._last_news.clear()
+        if self._keeper is not None:
+            self._keeper.carry_out_will()
+            self._keeper = None
+
+    def kill_keeper(self) -> None:
+        """Kill the keeper; a program that is not stopped notices it at once."""
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper = None
+            self._tell(lambda program, now: program.keeper_ended(now))
+
+    def kill_both(self) -> None:
+        """Kill the keeper and the program, so that neither can remove the address."""
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper = None
+        self.exit()
 
     def set_password(self, first: bytes, second: bytes) -> None:
         """Write a new passfile, which the program reads at its next start.
@@ -196,7 +163,7 @@ class Machine:
         """End one call of `stall`; after the last one, let the stopped process go on.
 
         The process first reads the frames that waited.  At the end it is told how its
-        scripts ended.
+        scripts ended, and what its keeper reports.
         """
         if not self._stalled:  # the process was killed while it was stopped
             return
@@ -211,9 +178,9 @@ class Machine:
         for signal in signals:
             self._tell(signal)
         self._tell(lambda program, now: program.resumed(lost, due, now))
-        outcomes, self._outcomes = self._outcomes, []
-        for run, exit_code in outcomes:
-            self._report_end(run, exit_code)
+        news, self._last_news = self._last_news, []
+        for tell in news:
+            self._world.call_at(self._world.now, Rank.SCRIPT, tell)
 
     def arrive(self, frame: bytes) -> None:
         """Receive a frame from the medium."""
@@ -221,7 +188,7 @@ class Machine:
         if self._program is None or not self.link_up or is_for_another:
             return
         if self._stalled:
-            self._ring.add(self._local_now(), frame)
+            self._ring.add(self.local_now(), frame)
         else:
             self._tell(lambda program, now: program.frame_arrived(frame, now))
 
@@ -248,7 +215,7 @@ class Machine:
         self._runs.append(run)
         duration_ns = 0 if script.exit_code is None else script.duration_ns
         if script.address_first and script.exit_code is not None:
-            self.set_address(job is Job.ACQUIRE)
+            self._script_sets_address(job)
         ends_at = self._world.now + duration_ns
         self._world.call_at(ends_at, Rank.SCRIPT, partial(self._script_ends, run))
 
@@ -259,9 +226,16 @@ class Machine:
             self._report_end(run, KILLED)
 
     def set_address(self, configured: bool) -> None:
-        """Add the virtual address if `configured`; otherwise remove it."""
-        self.has_address = configured
+        """Add the virtual address for good if `configured`; otherwise remove it."""
+        self.has_address, self._expires_at = configured, None
         self._show_holding()
+
+    @property
+    def keeper(self) -> Keeper:
+        """The keeper of the program, which is started if none runs."""
+        if self._keeper is None:
+            self._keeper = Keeper(tenure(self.member.config), self)
+        return self._keeper
 
     def record(self, step: Step) -> None:
         """Report a step to the observer, with its instants in the simulation's time."""
@@ -274,10 +248,45 @@ class Machine:
         """Tell the observer of a rejected frame."""
         self._world.tell(self.member.name, rejection)
 
+    # The methods that its keeper calls (`keeper.Host`).
+
+    def local_now(self) -> Instant:
+        """Return what the monotonic clock reads."""
+        return self.clock.monotonic(self._world.now)
+
+    def call_at(self, instant: Instant, call: Callable[[], None]) -> None:
+        """Arrange that `call` is made when the monotonic clock reads `instant`."""
+        at = max(self.clock.true(instant), self._world.now)
+        self._world.call_at(at, Rank.TIMER, call)
+
+    def hold_address(self, lifetime_s: int) -> None:
+        """Add the virtual address, or refresh it, with a lifetime in seconds."""
+        late_ns = self._dice.up_to(KERNEL_LATE_NS_MAX)
+        ends_at = self.local_now() + lifetime_s * NS_PER_S + late_ns
+        self.set_address(True)
+        self._expires_at = ends_at
+        self.call_at(ends_at, partial(self._expire, ends_at))
+
+    def address_lost(self) -> None:
+        """Tell the program that the address is gone."""
+        self._tell_last(
+            lambda: self._tell(lambda program, now: program.address_lost(now))
+        )
+
     # Internal methods.
 
-    def _local_now(self) -> Instant:
-        return self.clock.monotonic(self._world.now)
+    def _new_program(self) -> Program:
+        if self.member.own_addresses:
+            return OwnAddressesHost(self.member, self, self._dice)
+        program = _PROGRAMS.get(self.member.kind, BsdHost)
+        return program(self.member, self, self._dice)
+
+    def _expire(self, ends_at: Instant) -> None:
+        """Remove the address, unless it was refreshed or removed since."""
+        if self._expires_at == ends_at:
+            self.set_address(False)
+            if self._keeper is not None:
+                self._keeper.address_expired()
 
     def _new_ring(self) -> Ring:
         if self.member.kind is not Kind.CARPPCAP:
@@ -301,7 +310,7 @@ class Machine:
         if self._program is not None and self._stalled:
             self._signals.append(call)
         elif self._program is not None:
-            call(self._program, self._local_now())
+            call(self._program, self.local_now())
             self._settle()
 
     def _settle(self) -> None:
@@ -323,7 +332,7 @@ class Machine:
         self._armed = None
         if self._program is None or self._stalled:
             return
-        now, deadline = self._local_now(), self._program.deadline
+        now, deadline = self.local_now(), self._program.deadline
         if deadline is not None and deadline <= now:
             self._program.wake(now)
         self._settle()
@@ -334,11 +343,19 @@ class Machine:
         self._runs.remove(run)
         script = run.script
         if script.exit_code == 0 and not script.address_first:
-            self.set_address(run.job is Job.ACQUIRE)
+            self._script_sets_address(run.job)
+        self._tell_last(partial(self._script_ended, run, script.exit_code))
+
+    def _script_sets_address(self, job: Job) -> None:
+        if not self.member.own_addresses:
+            self.set_address(job is Job.ACQUIRE)
+
+    def _tell_last(self, tell: Callable[[], None]) -> None:
+        """Call `tell` now or, if the process is stopped, when it has read all else."""
         if self._stalled:
-            self._outcomes.append((run, script.exit_code))
+            self._last_news.append(tell)
         else:
-            self._script_ended(run, script.exit_code)
+            tell()
 
     def _report_end(self, run: _Run, exit_code: int | None) -> None:
         """Tell the program how a script ended, as the last call at this instant."""

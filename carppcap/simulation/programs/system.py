@@ -1,8 +1,8 @@
 """The two interfaces between a host and its program: `System` and `Program`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from carppcap.addresses import Address
 from carppcap.election.actions import Action, AnnounceAddresses, SendAdvert, State
@@ -15,6 +15,9 @@ from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import INTERFACE, Member
 from carppcap.units import Instant
 from carppcap.wire.decode import Datagram, Defect, LinkType, decode
+
+Will: TypeAlias = Callable[[], list[bytes]]
+"""Makes the frames of a farewell, for when the program cannot send one any more."""
 
 
 class System(Protocol):
@@ -63,7 +66,34 @@ class System(Protocol):
         """Tell the observer that a frame was rejected."""
 
     def exit(self) -> None:
-        """End the program; if the address is configured, it stays so."""
+        """End the program; if the address is configured, it stays so.
+
+        A keeper removes the address, and sends the last will.
+        """
+
+
+class Keeper(Protocol):
+    """The process that holds the address for a carppcap with --own-addresses.
+
+    `advert` is the instant of the last advert that the program sent.
+    """
+
+    def take(self, advert: Instant, will: Will) -> bool:
+        """Set the address, if the last advert still permits it; False if not."""
+
+    def keep(self, advert: Instant, will: Will) -> None:
+        """Keep the address for a while longer, if it is held: an advert was sent."""
+
+    def remove(self) -> None:
+        """Remove the address, also one that a crash has left."""
+
+
+class KeeperSystem(System, Protocol):
+    """The operating system as a carppcap with --own-addresses sees it."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """The keeper of this program, which is started if none runs."""
 
 
 class Program:
@@ -121,6 +151,12 @@ class Program:
 
         `exit_code` is None if there is no script for `job`.
         """
+
+    def address_lost(self, now: Instant) -> None:
+        """Handle that the keeper no longer holds the address."""
+
+    def keeper_ended(self, now: Instant) -> None:
+        """Handle that the keeper was killed."""
 
     def resumed(self, lost_frames: bool, due: Instant | None, now: Instant) -> None:
         """Continue after the process was stopped.

@@ -55,7 +55,8 @@ DRIFT_MAX_PPM = 100_000
 _RESERVED = frozenset(
     (ALL, parts.STORY, parts.ATTACKER, "and", "by", "from", "of", "to")
 )
-_NO_PROCESS = (Verb.KILL, Verb.STALL)
+_NO_PROCESS = (Verb.KILL, Verb.STALL, Verb.HANG)
+_OF_KEEPERS = (Verb.KILL_KEEPER, Verb.KILL_BOTH)
 
 
 def _kind(text: str) -> Kind:
@@ -172,7 +173,7 @@ def check(scenario: Scenario) -> None:
     Each event must be able to begin before the end of the run, and the kind of host
     must be able to do what the event asks of it.
     """
-    kinds = {member.name: member.kind for member in scenario.members}
+    members = {member.name: member for member in scenario.members}
     for scene in scenario.story:
         if scene.at.low_ns >= scenario.duration_ns:
             raise ConfigError(
@@ -182,10 +183,11 @@ def check(scenario: Scenario) -> None:
             )
         if isinstance(scene.deed, Order):
             for name in scene.deed.names:
-                _check_order(scene.deed.verb, name, kinds[name])
+                _check_order(scene.deed.verb, members[name])
 
 
-def _check_order(verb: Verb, name: str, kind: Kind) -> None:
+def _check_order(verb: Verb, member: Member) -> None:
+    name, kind = member.name, member.kind
     if verb in _NO_PROCESS and kind.is_kernel:
         raise ConfigError(
             "{name} runs {kind}, so it has no process to {verb} "
@@ -193,6 +195,10 @@ def _check_order(verb: Verb, name: str, kind: Kind) -> None:
             name=name,
             kind=kind.value,
             verb=verb.value,
+        )
+    if verb in _OF_KEEPERS and not member.own_addresses:
+        raise ConfigError(
+            "{name} has no keeper (allowed: carppcap with --own-addresses)", name=name
         )
     if verb in (Verb.DEMOTE, Verb.UNDEMOTE) and kind is Kind.UCARP:
         raise ConfigError(
@@ -239,12 +245,15 @@ def _member(name: str, table: _Table, flags: Sequence[str], number: int) -> Memb
         settings = replace(
             settings, second_password=fields.pop("second_password", None)
         )
+        kind = fields.get("kind", Kind.CARPPCAP)
         member = Member(
             name,
             settings.virtual_host(parts.INTERFACE),
             shutdown=settings.shutdown,
             ignore_link_state=settings.ignore_link_state,
             script_timeout_ns=settings.script_timeout_ns,
+            no_farewell=settings.no_farewell,
+            own_addresses=settings.own_addresses and kind is Kind.CARPPCAP,
             **fields,
         )
         is_plain = len(member.config.vips) == 1 and member.config.source is not None

@@ -85,10 +85,11 @@ class Script:
 class Member:
     """One host of the group.
 
-    `shutdown`, `ignore_link_state` and `script_timeout_ns` have the meanings they have
-    in `Settings`.  The host starts at a random time in the span `start`.  If `start` is
-    None, it starts only when the story starts it.  Its clocks run too fast by
-    `drift_ppm`, in parts per million.
+    `shutdown`, `ignore_link_state`, `script_timeout_ns`, `no_farewell` and
+    `own_addresses` have the meanings they have in `Settings`.  Only a carppcap has own
+    addresses, and its scripts do not touch them.  The host starts at a random time in
+    the span `start`.  If `start` is None, it starts only when the story starts it.  Its
+    clocks run too fast by `drift_ppm`, in parts per million.
     """
 
     name: str
@@ -97,6 +98,8 @@ class Member:
     shutdown: bool = False
     ignore_link_state: bool = False
     script_timeout_ns: Interval = 0
+    no_farewell: bool = False
+    own_addresses: bool = False
     up: Script = Script()
     down: Script = Script()
     start: Span | None = AT_ONCE
@@ -127,16 +130,19 @@ class Verb(Enum):
     """Something that the story can do to a host."""
 
     CRASH = "crash"  # the host fails, and its address with it
-    KILL = "kill"  # the process dies, the address stays configured
+    KILL = "kill"  # the process dies, the address stays or is left to the keeper
     STOP = "stop"  # as by SIGTERM, or ifconfig down
     START = "start"
     STEP_DOWN = "step down"  # as by SIGUSR2, or ifconfig state backup
     PULL = "pull"  # the carrier is lost
     PLUG = "plug"
     STALL = "stall"  # the process is stopped, as by SIGSTOP
+    HANG = "hang"  # the same, but perhaps for ever
     DEMOTE = "demote"  # the host is less preferred (interface group, sysctl)
     UNDEMOTE = "undemote"  # ends all demotion
     STEP_CLOCK = "step clock of"  # the wall clock is set
+    KILL_KEEPER = "kill keeper of"  # another keeper is started
+    KILL_BOTH = "kill both of"  # process and keeper: the lifetime of the address ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +240,7 @@ class Scene:
         if self.lasts_ns is not None:
             return min(since + self.lasts_ns, end)
         match self.deed:
-            case Order(Verb.DEMOTE) | Cut() | Disturb() | Resend():
+            case Order(Verb.DEMOTE | Verb.HANG) | Cut() | Disturb() | Resend():
                 return end
             case _:
                 return None

@@ -2,12 +2,15 @@
 
     at 10s crash alpha                       the host fails, and its address with it
     at 10s kill alpha                        the process dies, the address stays
+    at 10s kill keeper of alpha              with --own-addresses; another is started
+    at 10s kill both of alpha                the process and the keeper
     at 10s stop alpha                        as by SIGTERM (a kernel: ifconfig down)
     at 20s start alpha
     at 25s step down alpha                   as by SIGUSR2
     at 30s for 10s pull alpha, beta          no carrier for 10 s
     at 30s plug alpha
     at 30s for 5s stall alpha                the process is stopped, as by SIGSTOP
+    at 30s hang alpha                        the same, but for ever without "for"
     at 30s for 10s demote alpha by 50        less preferred (interface group, sysctl)
     at 40s undemote alpha                    ends all demotion
     at 30s step clock of alpha by -5s
@@ -68,7 +71,14 @@ _PHRASES = {
 }
 """The phrase of the story that sets a field of `Quality`, keyed by the field."""
 
-_MOMENTARY = (Verb.START, Verb.STEP_DOWN, Verb.PLUG, Verb.UNDEMOTE, Verb.STEP_CLOCK)
+_MOMENTARY = (
+    Verb.START,
+    Verb.STEP_DOWN,
+    Verb.PLUG,
+    Verb.UNDEMOTE,
+    Verb.STEP_CLOCK,
+    Verb.KILL_KEEPER,
+)
 _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values()))
 _ALLOWED = ", ".join(
     [
@@ -258,6 +268,15 @@ def _parse_step(reader: _Reader) -> Order:
     return _parse_order(Verb.STEP_CLOCK, reader)
 
 
+def _parse_kill(reader: _Reader) -> Order:
+    # A host may be called keeper, too.
+    if reader.words[1:2] != ["of"]:
+        return _parse_order(Verb.KILL, reader)
+    is_keeper = reader.expect("keeper", "both") == "keeper"
+    reader.expect("of")
+    return _parse_order(Verb.KILL_KEEPER if is_keeper else Verb.KILL_BOTH, reader)
+
+
 def _parse_disturbance(word: str, reader: _Reader) -> Disturb:
     text = reader.word()
     if word in ("delay", "jitter"):
@@ -308,6 +327,7 @@ _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
     **{verb.value: partial(_parse_order, verb) for verb in Verb},
     **{word: partial(_parse_disturbance, word) for word in _DISTURBANCES},
     "step": _parse_step,
+    "kill": _parse_kill,
     "set": _parse_password,
     "cut": _parse_cut,
     "replay": partial(_parse_attack, forges=False),

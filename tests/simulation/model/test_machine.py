@@ -4,7 +4,7 @@ import pytest
 
 from carppcap.election.events import LinkDown
 from carppcap.simulation.model.happenings import Running
-from carppcap.simulation.model.machine import Ring
+from carppcap.simulation.model.ring import Ring
 from carppcap.units import NS_PER_S
 from tests.simulation.groups import causes, changes, every_step, play, several_s
 

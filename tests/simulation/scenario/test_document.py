@@ -224,16 +224,35 @@ def test_mistakes(text: str, expected: str) -> None:
 def test_what_cannot_happen_to_a_host(verb: Verb, kind: Kind) -> None:
     """A kernel has no process to kill or to stall, and ucarp has no demotion."""
     scene = Scene(AT_ONCE, Order(verb, ("a",)), NS_PER_S)
-    document = {"node": {"a": {"kind": kind.value}}}
+    document = {"node": {"a": {"kind": kind.value, "flags": "--own-addresses"}}}
     scenario = replace(parse_document(document, "file"), story=(scene,))
     why = None
-    if kind.is_kernel and verb in (Verb.KILL, Verb.STALL):
+    if kind.is_kernel and verb in (Verb.KILL, Verb.STALL, Verb.HANG):
         why = f"has no process to {verb.value}"
+    elif verb in (Verb.KILL_KEEPER, Verb.KILL_BOTH) and kind is not Kind.CARPPCAP:
+        why = "a has no keeper"
     elif kind is Kind.UCARP and verb in (Verb.DEMOTE, Verb.UNDEMOTE):
         why = "ucarp, which knows no demotion"
 
     with pytest.raises(ConfigError, match=why) if why else nullcontext():
         check(scenario)
+
+
+def test_without_own_addresses_there_is_no_keeper() -> None:
+    """The option of the daemon makes the difference."""
+    document = {"node": {"a": {}}, "story": "at 1s kill both of a"}
+
+    with pytest.raises(ConfigError, match="with --own-addresses"):
+        parse_document(document, "file")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_own_addresses(kind: Kind) -> None:
+    """A carppcap has them; other hosts that share its options have not."""
+    own = member("--own-addresses --no-farewell", kind=kind.value)
+
+    assert (own.own_addresses, own.no_farewell) == (kind is Kind.CARPPCAP, True)
+    assert not member("", kind=kind.value).own_addresses
 
 
 def signature(host: Member) -> bytes:

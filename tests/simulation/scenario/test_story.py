@@ -26,6 +26,9 @@ ALPHA, BETA = ("alpha",), ("beta",)
     [
         ("crash alpha", Order(Verb.CRASH, ALPHA)),
         ("kill alpha, beta", Order(Verb.KILL, ("alpha", "beta"))),
+        ("kill keeper of alpha", Order(Verb.KILL_KEEPER, ALPHA)),
+        ("kill both of alpha, beta", Order(Verb.KILL_BOTH, ("alpha", "beta"))),
+        ("hang alpha", Order(Verb.HANG, ALPHA)),
         ("stop alpha and gamma", Order(Verb.STOP, ("alpha", "gamma"))),
         ("start all", Order(Verb.START, NAMES)),
         ("plug beta beta", Order(Verb.PLUG, BETA)),
@@ -64,6 +67,14 @@ def test_deeds(sentence: str, expected: Deed) -> None:
 
     assert scene == Scene(Span(10 * NS_PER_S, 10 * NS_PER_S), expected)
     assert parse_scene(f"at 10s {format_scene(scene)}", NAMES) == scene
+
+
+@pytest.mark.parametrize("name", ["keeper", "both"])
+def test_a_host_may_be_called_like_a_word(name: str) -> None:
+    """What is killed is told by the next word."""
+    scene = parse_scene(f"at 1s kill {name}", [name])
+
+    assert scene.deed == Order(Verb.KILL, (name,))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +155,8 @@ def test_a_story_is_a_text() -> None:
         ("at 10s set password of alpha to", "found the end (allowed here: more words)"),
         ("at 10s set password of alpha to a, b, c", "found c (allowed here: the end"),
         ("at 10s set password of alpha to 12345678901234567890", "too long: 20 bytes"),
+        ("at 10s kill beta of alpha", "found beta (allowed here: keeper or both)"),
+        ("at 10s for 5s kill keeper of alpha", "happens at once"),
         ("at 10s stall alpha", "must say for how long"),
     ],
 )
