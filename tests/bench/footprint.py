@@ -14,7 +14,7 @@ from tests.netns.lab import Lab, wait_for
 from tests.netns.wire import NS_PER_S
 
 SECTION = "Idle, one virtual host, an advert a second"
-OWN_SECTION = "Own addresses, daemon and keeper together, an advert a second"
+OWN_SECTION = "Own addresses, an advert a second: daemon and keeper"
 CPU_LIMIT_PERCENT = 0.1
 MEMORY_LIMIT_MB = 30.0
 COUNTS = (1, 255)
@@ -91,16 +91,15 @@ def own_rows(windows: int, window_s: float) -> list[Row]:
             for program in programs
         )
         theirs = others[0] if others else {}
-        # The bars are those of one group with one address.
-        bars = {"MB": MEMORY_LIMIT_MB, "s/h": CPU_LIMIT_PERCENT / 100 * S_PER_H}
         rows += [
             Row(
                 OWN_SECTION,
-                f"{count} address{'es' if count > 1 else ''}: {what}",
+                f"{count} address{'es' if count > 1 else ''}, {what}",
                 unit,
                 samples,
                 theirs.get((what, unit), ()),
-                bars.get(unit) if count == 1 else None,
+                # The bar is that of one group with one address.
+                MEMORY_LIMIT_MB if unit == "MB" and count == 1 else None,
                 rival=KEEPALIVED,
             )
             for (what, unit), samples in ours.items()
@@ -109,7 +108,7 @@ def own_rows(windows: int, window_s: float) -> list[Row]:
 
 
 def own_footprint(program: str, count: int, windows: int, window_s: float) -> Samples:
-    """Return what all processes of a master of `count` addresses use together."""
+    """Return what a master of `count` addresses uses, as samples by (what, unit)."""
     vips = [f"10.9.1.{number}" for number in range(1, count + 1)]
     with Lab(1, vips=vips) as lab:
         [host] = lab.hosts
@@ -119,17 +118,20 @@ def own_footprint(program: str, count: int, windows: int, window_s: float) -> Sa
             daemon = host.start(program, "--own-addresses", scripts=False)
         wait_for("the addresses", lambda: host.holds_all)
         await_pace(host, 3)
-        pids = processes(daemon).all
-        uses = [use(*pids)]
-        for _ in range(windows):
+        found = processes(daemon)
+        roles = {"both": found.all, "keeper": (found.companion,)}
+        uses: dict[str, list[Use]] = {role: [] for role in roles}
+        for _ in range(windows + 1):
+            for role, pids in roles.items():
+                uses[role].append(use(*pids))
             time.sleep(window_s)
-            uses.append(use(*pids))
-        return {
-            ("processor", "s/h"): tuple(
-                S_PER_H * _load(before, after) for before, after in pairwise(uses)
-            ),
-            ("PSS", "MB"): (memory_mb("Pss", *pids),),
+        samples: Samples = {
+            (f"{role}: processor", "s/h"): tuple(
+                S_PER_H * _load(before, after) for before, after in pairwise(history)
+            )
+            for role, history in uses.items()
         }
+        return samples | {("both: PSS", "MB"): (memory_mb("Pss", *found.all),)}
 
 
 def _load(before: Use, after: Use) -> float:
