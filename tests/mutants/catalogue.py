@@ -360,10 +360,10 @@ MUTANTS = (
     _permission("gives addresses up at each refresh", "        return True\n\n    def _refresh_and", "        return False\n\n    def _refresh_and", _KEEPS),
     _permission("refreshes after the window", "if now <= self.advert + self._tenure.window_ns:", "if True:"),
     _permission("refreshes at no advert", "if now >= due:", "if False:"),
-    _permission("refreshes at adverts only", "if self._refresh_at is not None and now >= self._refresh_at:", "if False:", _KEEPS),
+    _permission("refreshes at adverts only", "self._refresh_at = self._tenure.next_refresh(self.advert, now)", "self._refresh_at = None", _KEEPS),
     _permission("refreshes as often as adverts are sent", "due = self._refreshed_at + WINDOW_MIN_NS", "due = now"),
     _permission("refreshes what is not held", "if not self._is_used:", "if False:"),
-    _ties("answers again after a stall", "if answered.at >= due:", "if False:", _NO_SECOND),
+    _ties("answers again after a stall", "if answered.at >= due:", "if False:"),
     _ties("answers nothing again after a stall", "if answered.at >= due:", "if True:"),
 )  # fmt: skip
 """Rows of a table are as long as they are."""
