@@ -106,6 +106,17 @@ class Announcement(NamedTuple):
     mac: bytes
 
 
+class Claim(NamedTuple):
+    """An ARP packet or neighbour advertisement, which says whose an address is.
+
+    `to_all` is True if it is an announcement, which tells all hosts; it may otherwise
+    be an answer or, in ARP, the question of a host that has `announcement.address`.
+    """
+
+    announcement: Announcement
+    to_all: bool
+
+
 Network = tuple[int, bytes, bytes | None]
 """An Ethertype, the packet of that type, and the sender's MAC (None without one)."""
 
@@ -235,16 +246,27 @@ def _skip_extensions(packet: bytes, protocol: int) -> tuple[int | None, int]:
 
 
 def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | None:
-    """Return the gratuitous ARP or neighbour advertisement in `frame`, or None.
+    """Return the gratuitous ARP or unsolicited advertisement in `frame`, or None.
 
     Also return None if the frame has a VLAN, because it is for other hosts.
+    """
+    claim = decode_claim(frame, link_type)
+    return claim.announcement if claim is not None and claim.to_all else None
+
+
+def decode_claim(frame: bytes, link_type: LinkType) -> Claim | None:
+    """Return the claim to an address in an ARP packet or neighbour advertisement.
+
+    The sender of any ARP packet claims an address, be it a request, a reply or an
+    announcement (RFC 5227, 2.4); only in a probe the address is 0.0.0.0.  Return None
+    if there is no claim, and if the frame has a VLAN, because it is for other hosts.
     """
     vlan, frame = untag(frame, link_type) or (None, frame)
     if vlan != UNTAGGED:
         return None
     ethertype, packet, _ = _network(frame, link_type)
     if ethertype == ETHERTYPE_ARP and len(packet) >= ARP_LENGTH:
-        return _gratuitous_arp(packet[:ARP_LENGTH])
+        return _arp(packet[:ARP_LENGTH])
     if (
         ethertype == ETHERTYPE_IPV6
         and len(packet) >= IP6_HEADER_LENGTH + _ADVERTISEMENT_LENGTH
@@ -254,8 +276,8 @@ def decode_announcement(frame: bytes, link_type: LinkType) -> Announcement | Non
     return None
 
 
-def _gratuitous_arp(packet: bytes) -> Announcement | None:
-    """Return the announcement in a gratuitous ARP packet, otherwise None.
+def _arp(packet: bytes) -> Claim | None:
+    """Return the claim of the sender of an ARP packet, or None.
 
     A gratuitous ARP has the same IPv4 address as sender and as target.
     """
@@ -267,16 +289,16 @@ def _gratuitous_arp(packet: bytes) -> Announcement | None:
         and arp.get_ar_pln() == 4
     )
     sender, target = packet[14:18], packet[24:28]
-    if not is_ipv4_over_ethernet or sender != target or sender == b"\0\0\0\0":
+    if not is_ipv4_over_ethernet or sender == b"\0\0\0\0":
         return None
-    return Announcement(IPv4Address(sender), packet[8:14])
+    announcement = Announcement(IPv4Address(sender), packet[8:14])
+    return Claim(announcement, to_all=sender == target)
 
 
-def _neighbour_advertisement(packet: bytes) -> Announcement | None:
-    """Return the announcement in an unsolicited neighbour advertisement, or None.
+def _neighbour_advertisement(packet: bytes) -> Claim | None:
+    """Return the claim in a neighbour advertisement, or None.
 
-    It must be addressed to all nodes, contain a MAC and pass the checks of RFC 4861,
-    7.1.2.
+    It must contain a MAC and pass the checks of RFC 4861, 7.1.2.
     """
     header = IP6(packet[:IP6_HEADER_LENGTH])
     end = IP6_HEADER_LENGTH + header.get_payload_length()
@@ -284,10 +306,8 @@ def _neighbour_advertisement(packet: bytes) -> Announcement | None:
     if (
         header.get_next_header() != PROTOCOL_ICMP6
         or header.get_hop_limit() != TTL
-        or packet[24:40] != ALL_NODES.packed
         or not IP6_HEADER_LENGTH + _ADVERTISEMENT_LENGTH <= end <= len(packet)
         or message[:2] != bytes((NEIGHBOUR_ADVERTISEMENT, 0))
-        or message[4] & _SOLICITED
         or pseudo_checksum(packet[8:40], PROTOCOL_ICMP6, message) != 0
     ):
         return None
@@ -295,7 +315,9 @@ def _neighbour_advertisement(packet: bytes) -> Announcement | None:
     mac = _target_link_address(message)
     if mac is None or target.is_multicast or target.is_unspecified:
         return None
-    return Announcement(target, mac)
+    is_solicited = message[4] & _SOLICITED != 0
+    to_all = packet[24:40] == ALL_NODES.packed and not is_solicited
+    return Claim(Announcement(target, mac), to_all)
 
 
 def _target_link_address(message: bytes) -> bytes | None:

@@ -15,6 +15,7 @@ from carppcap.wire.decode import (
     LinkType,
     decode,
     decode_announcement,
+    decode_claim,
 )
 from tests.builders import NIC_MAC, advertisement, ethernet, vrrp_v2, vrrp_v3
 from tests.fuzz import oracle
@@ -90,20 +91,25 @@ def check_frame(data: bytes) -> object:
         assert decoded in (Defect.FOREIGN, Defect.TRUNCATED), decoded
     else:
         assert decoded == expected, (decoded, expected)
-    announced = decode_announcement(frame, link_type)
+    claim = decode_claim(frame, link_type)
+    announced = claim.announcement if claim is not None else None
     advertised = oracle.advertised(frame, link_type)
-    if announced is None:
+    if claim is None or announced is None:
         assert advertised is None
     elif announced.address.version == 6:
-        assert (int(announced.address), announced.mac) == advertised
+        assert (int(announced.address), announced.mac, claim.to_all) == advertised
     else:
         assert announced.mac + announced.address.packed in frame
     assert announced is None or decoded is Defect.FOREIGN
+    assert decode_announcement(frame, link_type) == (
+        announced if claim is not None and claim.to_all else None
+    )
     kind = decoded if isinstance(decoded, Defect) else decoded.header_ok
     return frozenset(
         (
             (link_type, kind, expected is None),
             ("announced", link_type, announced and announced.address.version),
+            ("to all", claim and claim.to_all),
             ("usual", *_deviations(frame)[:2]),
             *_lengths(frame, link_type, kind),
         )
@@ -293,6 +299,9 @@ def frame_seeds(captured: list[bytes]) -> Iterator[bytes]:
             yield _behind(LinkType.IPV6, packet)
             yield from _extended(packet)
     yield _behind(LinkType.ETHERNET, ethernet(advertisement(), ethertype=0x86DD))
+    for end in (b"\2" * 6 + bytes((10, 9, 0, 100)), bytes(6) + bytes((10, 9, 0, 7))):
+        arp = bytes.fromhex("00010800060400010200000000090a090064") + end
+        yield _behind(LinkType.ETHERNET, ethernet(arp, ethertype=0x0806))
     for changes in _ADVERTISEMENTS:
         yield _behind(LinkType.IPV6, advertisement(**changes))
 

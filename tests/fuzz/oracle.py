@@ -160,8 +160,8 @@ def read_ipv6(packet: bytes, mac: bytes | None) -> Datagram | Defect:
     )
 
 
-def advertised(frame: bytes, link_type: LinkType) -> tuple[int, bytes] | None:
-    """The address that a neighbour advertisement is about, and where that is."""
+def advertised(frame: bytes, link_type: LinkType) -> tuple[int, bytes, bool] | None:
+    """The address that a neighbour advertisement is about, its MAC, to all or not."""
     packet = packet_in(frame, link_type)
     if packet is None or packet[0] // 16 != 6 or len(packet) < 64:
         return None
@@ -171,9 +171,7 @@ def advertised(frame: bytes, link_type: LinkType) -> tuple[int, bytes] | None:
     if (
         not len(message) == length >= 24
         or packet[6:8] != b"\x3a\xff"
-        or number(addresses, 16, 32) != (0xFF02 << 112) + 1
         or message[:2] != b"\x88\0"
-        or message[4] // 64 % 2
         or not sums_up(addresses + length.to_bytes(4, "big") + b"\0\0\0\x3a" + message)
         or not 0 < target < 0xFF << 120
     ):
@@ -181,7 +179,8 @@ def advertised(frame: bytes, link_type: LinkType) -> tuple[int, bytes] | None:
     options = message[24:]
     while len(options) >= 8 and options[1] > 0:
         if options[:2] == b"\2\1":
-            return target, options[2:8]
+            to_all = number(addresses, 16, 32) == (0xFF02 << 112) + 1
+            return target, options[2:8], to_all and not message[4] // 64 % 2
         options = options[8 * options[1] :]
     return None
 

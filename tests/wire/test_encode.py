@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from carppcap.addresses import Address
 from carppcap.wire import decode as frames
 from carppcap.wire import encode as frames_built
-from carppcap.wire.decode import Announcement, Datagram, Defect, LinkType
+from carppcap.wire.decode import Announcement, Claim, Datagram, Defect, LinkType
 from tests.builders import (
     GROUP,
     GROUP6,
@@ -179,6 +179,50 @@ def arp_with(offset: int, value: bytes) -> bytes:
 def test_not_an_announcement(raw: bytes, link_type: LinkType) -> None:
     """Ordinary questions, other hardware and fragments of ARP."""
     assert frames.decode_announcement(raw, link_type) is None
+
+
+ASKING = arp_with(24, LOWER.packed)
+REPLY = arp_with(6, b"\0\2" + NIC_MAC + VIP.packed + b"\2" * 6 + LOWER.packed)
+TO_ONE = advertisement(destination=LOWER6)
+SOLICITED = advertisement(flags=0x60, destination=LOWER6)
+
+
+@pytest.mark.parametrize(
+    ("raw", "address", "to_all"),
+    [
+        pytest.param(ANNOUNCEMENT, VIP, True, id="gratuitous"),
+        pytest.param(ASKING, VIP, False, id="asks-for-another"),
+        pytest.param(REPLY, VIP, False, id="replies"),
+        pytest.param(ethernet6(ADVERTISEMENT), VIP6, True, id="unsolicited"),
+        pytest.param(ethernet6(TO_ONE), VIP6, False, id="to-one-host"),
+        pytest.param(ethernet6(SOLICITED), VIP6, False, id="solicited"),
+    ],
+)
+def test_decode_claim(raw: bytes, address: Address, to_all: bool) -> None:
+    """The sender of any ARP packet and of any advertisement claims the address."""
+    claim = Claim(Announcement(address, NIC_MAC), to_all)
+
+    assert frames.decode_claim(raw, LinkType.ETHERNET) == claim
+    assert frames.decode_announcement(raw, LinkType.ETHERNET) == (
+        claim.announcement if to_all else None
+    )
+    for length in range(len(raw)):
+        assert frames.decode_claim(raw[:length], LinkType.ETHERNET) is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(arp_with(14, bytes(4)), id="probe"),
+        pytest.param(ethernet(ARP_BODY, tags=TAG, ethertype=0x0806), id="of-a-vlan"),
+        pytest.param(ethernet6(TO_ONE, TAG), id="advertisement-of-a-vlan"),
+        pytest.param(ethernet6(advertisement(options=b"")), id="without-a-mac"),
+        pytest.param(PLAIN, id="an-advert"),
+    ],
+)
+def test_no_claim(raw: bytes) -> None:
+    """A probe asks whether an address is free, and VLANs are not ours."""
+    assert frames.decode_claim(raw, LinkType.ETHERNET) is None
 
 
 def test_build_advert() -> None:
