@@ -130,7 +130,8 @@ class GroupDriver:
         self.vips.rename(self._interface.name)
         for event in events:
             # A keeper says itself what was lost, and knows what it has removed.
-            if not self._settings.own_addresses or event != AddressesLost():
+            is_told_later = self._settings.own_addresses or self.vips.is_telling
+            if not is_told_later or event != AddressesLost():
                 self._performer.handle(event, now)
         if self.vips.is_lost and AddressesLost() not in events:
             self._performer.handle(AddressesLost(), now)

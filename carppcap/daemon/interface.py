@@ -76,7 +76,8 @@ class Interface:
         # What is open while the interface is up, and closed by `_opened`.
         self._opened = ExitStack()
         self._opened_index = 0
-        self._sieve = WIDE
+        # What the filter in the kernel was made of.
+        self._filtered: tuple[VirtualHostConfig, Sieve, bytes] = (config, WIDE, b"")
         self._capture: LiveCapture | None = None
         self._neighbours: Neighbours | None = None
         self._joined: set[Address] = set()
@@ -165,12 +166,13 @@ class Interface:
         loop, because an interface that was opened again has the wide filter, and
         because an attempt that failed may succeed later.
         """
-        if sieve == self._sieve or self._capture is None:
+        wanted = (self._config, sieve, self.status.mac)
+        if wanted == self._filtered or self._capture is None:
             return
-        bpf = filter_text(self._config, sieve)
+        bpf = filter_text(*wanted)
         with self._failures_logged():
             self._capture.set_filter(bpf)
-            self._sieve = sieve
+            self._filtered = wanted
             self._log.debug(f"BPF rule: [{bpf}]")
 
     @property
@@ -233,10 +235,7 @@ class Interface:
         """Choose the IPv6 source again if it has gone, unless the user gave it."""
         if not self._any_source6:
             return
-        before = self._config
-        self._config = with_another(before, self.status, self._log)
-        if self._config is not before and self._capture is not None:
-            self._capture.set_filter(filter_text(self._config, self._sieve))
+        self._config = with_another(self._config, self.status, self._log)
 
     def _mac_news(self) -> tuple[MacChanged, ...]:
         """Return `MacChanged` if the MAC is not the one that was last known."""
@@ -312,7 +311,8 @@ class Interface:
     def _open(self) -> None:
         # The first filter is always the wide one, because libpcap itself goes on using
         # it for a while after another one was set in the kernel.
-        self._sieve, bpf = WIDE, filter_text(self._config)
+        self._filtered = (self._config, WIDE, self.status.mac)
+        bpf = filter_text(*self._filtered)
         capture = LiveCapture(self.status.name, bpf, self._timeout_ms)
         self._capture = self._opened.enter_context(closing(capture))
         self._opened_index = self.status.index

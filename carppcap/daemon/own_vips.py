@@ -81,6 +81,7 @@ class OwnVips(Vips):
         `will` is None unless the step has sent an advert.  If it has, `will` returns
         the frames of the farewell that the keeper sends if the daemon is killed.
         """
+        super().note(step, will)
         if step.change is not None and step.change.old is State.MASTER and self._wants:
             self._let_go()
         elif step.state is State.MASTER and will is not None:
@@ -183,7 +184,15 @@ class OwnVips(Vips):
             self._order(Kind.CLEAR, _nothing)
         elif job is Job.ACQUIRE and not self._awaited:
             self._order(Kind.TAKE, lambda report: [AddressesAcquired(report.ok)])
+        elif job is Job.CONFLICT and not self._awaited:
+            self._order(Kind.TAKE, self._still_held)
         return []
+
+    def _still_held(self, report: Report) -> list[VipsNews]:
+        if not report.ok:
+            return [AddressesLost()]
+        # Announce what was missing for a moment.
+        return [AddressesAcquired(True)] if report.was_lost else []
 
     def _released(self, report: Report) -> list[VipsNews]:
         return [AddressesReleased(report.ok and not self._is_stuck)]

@@ -5,10 +5,12 @@ CARPPCAP_VHID            7
 CARPPCAP_ADDRESSES       10.1.1.252/24 fd00::252, with the prefixes that were given
 CARPPCAP_STATE           the new state: MASTER, BACKUP or INIT
 CARPPCAP_PREVIOUS_STATE  the old state
-CARPPCAP_CAUSE           a value of `Cause`, or address_lost
+CARPPCAP_CAUSE           a value of `Cause`, or address_lost, or rival
+CARPPCAP_RIVAL_MAC       after rival only: 02:00:00:00:00:09
+CARPPCAP_RIVAL_ADDRESS   after rival only: 10.1.1.252, the address that it claims
 """
 
-from carppcap.election.actions import Cause, State
+from carppcap.election.actions import Cause, RivalAnswered, State
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, StepDown
 from carppcap.node.groups import Step
@@ -34,6 +36,14 @@ def step_env(step: Step) -> dict[str, str]:
     if isinstance(step.event, StepDown):
         return _change_env(State.MASTER, State.BACKUP, Cause.STEP_DOWN.value)
     return SHUTDOWN_ENV
+
+
+def rival_env(rival: RivalAnswered) -> dict[str, str]:
+    """Return the variables of a script that is run because of `rival`."""
+    return _change_env(State.MASTER, State.MASTER, "rival") | {
+        "CARPPCAP_RIVAL_MAC": rival.mac.hex(":"),
+        "CARPPCAP_RIVAL_ADDRESS": str(rival.address),
+    }
 
 
 def _change_env(old: State, new: State, cause: str) -> dict[str, str]:

@@ -15,12 +15,13 @@ from carppcap.filter.prefilter import ForgeryTest
 from carppcap.node.groups import Node
 from carppcap.node.ingress import Rejection
 from carppcap.node.outcomes import stall_news
+from carppcap.node.rivals import rival_of
 from carppcap.system.capture import LiveCapture, StampedFrame
 from carppcap.system.clock import CaptureClock, now_ns, wall_ns
 from carppcap.system.link import LinkMonitor
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_S, Instant, earliest
-from carppcap.wire.decode import decode
+from carppcap.wire.decode import Defect, decode, decode_claim
 
 LOOK_AGAIN_NS = NS_PER_S
 """The time after which the kernel is asked again if a request has failed."""
@@ -98,6 +99,9 @@ class Segment:
         if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
             return False
         datagram = decode(frame, self.interface.link_type)
+        if datagram is Defect.FOREIGN:
+            self._heed_rival(frame, at)
+            return False
         outcome = self._node.receive(self._name, datagram, at)
         if outcome is None:
             return False
@@ -110,6 +114,13 @@ class Segment:
             self._flood.note_advert(outcome.event.source, at)
         self.driver.perform_accepted(outcome)
         return not outcome.refused
+
+    def _heed_rival(self, frame: bytes, at: Instant) -> None:
+        """Tell the group if another host claims one of its addresses in `frame`."""
+        claim = decode_claim(frame, self.interface.link_type)
+        rival = rival_of(claim, self.interface.config, self.interface.mac)
+        if rival is not None:
+            self.driver.handle(rival, at)
 
     def _mind_flood(self, useless: int) -> None:
         """Count `useless` frames; narrow or widen the capture filter accordingly."""

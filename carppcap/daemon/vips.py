@@ -10,7 +10,14 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from carppcap.addresses import Address
-from carppcap.daemon.script_env import RETAKE_ENV, SHUTDOWN_ENV, group_env, step_env
+from carppcap.daemon.script_env import (
+    RETAKE_ENV,
+    SHUTDOWN_ENV,
+    group_env,
+    rival_env,
+    step_env,
+)
+from carppcap.election.actions import RivalAnswered
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesAcquired, AddressesLost
 from carppcap.election.script_queue import Job, Outcome
@@ -18,7 +25,7 @@ from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.node.outcomes import AddressesNews, addresses_news
-from carppcap.options.settings import Settings
+from carppcap.options.settings import OnConflict, Settings
 from carppcap.system.clock import now_ns
 from carppcap.system.link import Held, device_of
 from carppcap.system.scripts import ScriptRunner
@@ -70,6 +77,8 @@ class Vips:
         self._wants_interface = False
         self._is_requested = False
         self._is_stuck = False
+        self._tells_rivals = settings.on_conflict is OnConflict.SCRIPT
+        self._held_when_told: frozenset[Address] = frozenset()
         # A check for duplicates by the kernel (IPv6).  `_was_taken_twice` is True after
         # a failed check made us drop and take the addresses again.  `_checked` are the
         # addresses that this host had when the check began.
@@ -103,6 +112,32 @@ class Vips:
 
     def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
         """Take note of a step whose frames were sent."""
+        for action in step.actions:
+            if isinstance(action, RivalAnswered) and self._tells_rivals:
+                self._tell_script(action, step.at)
+
+    @property
+    def is_telling(self) -> bool:
+        """True while the up script runs because of a rival.
+
+        It may remove an address and add it again.  What is missing when it has ended is
+        reported then.
+        """
+        return self.scripts.running is Job.CONFLICT
+
+    def _after_conflict(self) -> list[VipsNews]:
+        held = self._held()
+        is_lost = held is not None and not held.addresses >= self._held_when_told
+        return [AddressesLost()] if is_lost and self._is_requested else []
+
+    def _tell_script(self, rival: RivalAnswered, now: Instant) -> None:
+        """Run the up script because of `rival`, unless a script runs already."""
+        if not self.idle:
+            return
+        held = self._held()
+        self._held_when_told = held.addresses if held else frozenset()
+        self.scripts.request(Job.CONFLICT, now, rival_env(rival))
+        self._say_started()
 
     @property
     def is_lost(self) -> bool:
@@ -162,6 +197,10 @@ class Vips:
         news: list[VipsNews] = []
         while self.scripts.outcomes:
             outcome = self.scripts.outcomes.popleft()
+            if outcome.job is Job.CONFLICT:
+                self._journal.script_ended(outcome, True)
+                news += self._after_conflict()
+                continue
             # Without an up script `acquire` has returned the event already.
             is_old = self._interface is not None and outcome.job is Job.ACQUIRE
             if not is_old or outcome.command:
@@ -185,7 +224,7 @@ class Vips:
                 self._is_requested, self._look_at = False, None
                 self.scripts.request(Job.RELEASE, now_ns(), SHUTDOWN_ENV)
             self._say_started()
-        for _ in Job:  # The up script may have to end first.
+        for _ in range(2):  # Another script may have to end first.
             until = now_ns() + ABANDON_NS
             while not self.scripts.idle and now_ns() < until:
                 time.sleep(_POLL_S)

@@ -74,6 +74,16 @@ class FamilySilent(NamedTuple):
     family: Family
 
 
+class RivalAnswered(NamedTuple):
+    """Report that the host with the MAC `mac` claims `address`, of which we are master.
+
+    An announcement of our own follows.
+    """
+
+    address: Address
+    mac: bytes
+
+
 class StateChanged(NamedTuple):
     """Report, e.g. in the log, that the state has changed from `old` to `new`."""
 
@@ -89,5 +99,6 @@ Action = (
     | ReleaseAddresses
     | AnnounceAddresses
     | FamilySilent
+    | RivalAnswered
     | StateChanged
 )

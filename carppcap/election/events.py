@@ -149,6 +149,18 @@ class MacChanged(Plain):
     """The MAC of the interface changed (e.g. of a bond); neighbours must learn it."""
 
 
+@dataclass(frozen=True, slots=True)
+class RivalHeard:
+    """Another host, with the MAC `mac`, announced or answered for `address`.
+
+    `address` is one of our virtual addresses.  The frame is not authenticated, so it
+    proves nothing.
+    """
+
+    address: Address
+    mac: bytes
+
+
 Event = (
     Start
     | Stop
@@ -169,4 +181,5 @@ Event = (
     | AddressesReleased
     | AddressesLost
     | MacChanged
+    | RivalHeard
 )

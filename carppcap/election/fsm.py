@@ -4,17 +4,7 @@ A MASTER sends an advert every `advbase + advskew/256` seconds; a shorter interv
 better rank.  A BACKUP that hears no master for its master-down interval becomes MASTER.
 A MASTER that hears a better one becomes BACKUP.  `VirtualHost.handle` lists what each
 event does in each situation.  Nothing here knows a clock, a socket, a script or a key.
-
-What this election does and ucarp does not:
- * A new master sends an advert at once, and announces its addresses (by gratuitous ARP
-   and neighbour advertisements) when its up script has ended.
- * A master that has to leave sends adverts until its down script has ended, and then
-   its farewell, so that no peer takes the addresses while this host still has them.
- * A master whose up script failed becomes BACKUP and pauses, longer after each failure.
- * A master takes its addresses again if another program has removed them.
- * A demoted master gives way to a less demoted one, as in OpenBSD.
- * If the replay guard refused adverts, we ask for a new advert (by a probe) before we
-   take over from their sender.
+README.rst says why the rules are as they are.
 """
 
 from carppcap.election import comparison, events
@@ -114,10 +104,8 @@ class VirtualHost:
                 self._pause(wait, now + pause_ns)
             case Deaf(), events.StepDown(pause_ns):
                 self.situation = Deaf(now + pause_ns)
-            case Listening(), events.LinkDown():
-                self.situation = Deaf()
-            case Paused(until), events.LinkDown():
-                self.situation = Deaf(until)
+            case (Listening() | Paused()) as backup, events.LinkDown():
+                self.situation = Deaf(backup.until)
             case Deaf(paused_until), events.LinkUp():
                 self._listen(paused_until, now)
             case Backup(), events.Stop():
@@ -137,6 +125,8 @@ class VirtualHost:
                 return self._addresses_lost(holding, now)
             case Holding() as holding, events.MacChanged():
                 return self._announce(holding)
+            case Holding(rival=None) as holding, events.RivalHeard() as rival:
+                holding.note_rival(rival, now)
             case Claiming() | Holding() as master, events.StepDown(pause_ns):
                 return self._leave(master, State.BACKUP, Cause.STEP_DOWN, pause_ns)
             case Master() as master, events.Stop():
@@ -205,12 +195,16 @@ class VirtualHost:
     # MASTER
 
     def _advertise(self, master: Master, now: Instant) -> list[Action]:
-        self._ties.sent_late(master.deadline, now)
+        """Send what is due: the advert, the answer to a rival, or both."""
+        answer = master.take_answer(now) if isinstance(master, Holding) else []
+        if now < master.advert_at:
+            return answer
+        self._ties.sent_late(master.advert_at, now)
         master.schedule_advert(self.interval_ns, now)
         period = self._advertiser.adverts_per_announcement
         # Before the advert: a BSD kernel that preempts upon it announces after us.
         again = isinstance(master, Holding) and master.is_announced_again(period)
-        announcement = (AnnounceAddresses(),) if again else ()
+        announcement = [AnnounceAddresses()] if again and not answer else answer
         return [*announcement, *self._advertiser.advert(now)]
 
     def _master_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
@@ -234,7 +228,7 @@ class VirtualHost:
         return self._announce(master) if isinstance(master, Holding) else []
 
     def _announce(self, master: Claiming | Holding) -> list[Action]:
-        self.situation = Holding(master.deadline, master.regained_at)
+        self.situation = Holding(master.advert_at, master.regained_at)
         self._backoff.note_success()
         return [AnnounceAddresses()]
 
@@ -251,14 +245,14 @@ class VirtualHost:
         regained_at = holding.regained_at
         if regained_at is not None and now - regained_at < self._master_down_ns:
             return self._address_failed(now)
-        self.situation = Claiming(holding.deadline, regained_at=now)
+        self.situation = Claiming(holding.advert_at, regained_at=now)
         return [AcquireAddresses()]
 
     def _leave(
         self, master: Master, to: State, cause: Cause, pause_ns: Interval = 0
     ) -> list[Action]:
         """Start the down script; keep sending adverts until it has ended."""
-        self.situation = Leaving(master.deadline, to, cause, pause_ns)
+        self.situation = Leaving(master.advert_at, to, cause, pause_ns)
         return [] if isinstance(master, Leaving) else [ReleaseAddresses()]
 
     def _released(self, leaving: Leaving, ok: bool, now: Instant) -> list[Action]:

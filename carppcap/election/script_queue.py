@@ -4,6 +4,9 @@ One script runs at a time, in the order of the requests.  If an up script is req
 while a down script waits, or the reverse, neither of the two is run: together they
 would only restore the state that the running script leaves.  So at most one script
 waits.
+
+A master that finds its address contested may run its up script once more (`CONFLICT`).
+It is requested only while no script runs, and of the others the latest one follows.
 """
 
 from enum import Enum
@@ -11,10 +14,14 @@ from typing import NamedTuple
 
 
 class Job(Enum):
-    """The purpose of a script: to take the addresses or to release them."""
+    """The purpose of a script: to take the addresses or to release them.
+
+    The third is to tell the up script that another host claims an address of ours.
+    """
 
     ACQUIRE = "up"
     RELEASE = "down"
+    CONFLICT = "conflict"
 
 
 class Outcome(NamedTuple):
@@ -56,7 +63,8 @@ class ScriptQueue:
             self.running = job
             return job
         # A waiting job that is not `job` is its contrary: the two cancel each other.
-        self.waiting = job if self.waiting in (None, job) else None
+        is_last = self.waiting in (None, job) or self.running is Job.CONFLICT
+        self.waiting = job if is_last else None
         return None
 
     def finished(self) -> Job | None:

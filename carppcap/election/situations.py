@@ -15,12 +15,28 @@ situation, so there are no values of earlier situations to reset.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from carppcap.election.actions import Cause, State
-from carppcap.units import Instant, Interval
+from carppcap.election.actions import (
+    Action,
+    AnnounceAddresses,
+    Cause,
+    RivalAnswered,
+    State,
+)
+from carppcap.election.events import RivalHeard
+from carppcap.units import NS_PER_MS, NS_PER_S, Instant, Interval
 
 REPEAT_ANNOUNCE_AFTER = 2
 """The number of advert intervals after which an announcement is repeated
 (`sc_delayed_arp`)."""
+
+ANSWER_AFTER_NS = 50 * NS_PER_MS
+"""How long a master waits before it answers a rival by an announcement.
+
+A ucarp that takes over announces just before its first advert, to which we may have to
+yield.  If we answered at once, neighbours would believe us and not the new master."""
+
+ANSWER_INTERVAL_NS = NS_PER_S
+"""The least time between two answers to rivals: anyone can send such frames."""
 
 
 class Idle:
@@ -46,6 +62,8 @@ class Listening(Backup):
     adverts was probed.  `has_extended` is True once `deadline` was moved because frames
     were lost.
     """
+
+    until: ClassVar[Instant] = 0  # there is no pause
 
     deadline: Instant
     refused_ns: Interval | None = None
@@ -95,23 +113,28 @@ class Deaf(Backup):
 class Master:
     """Base class of the situations of a MASTER.
 
-    Its next advert is due at `deadline`.
+    Its next advert is due at `advert_at`.
     """
 
     state: ClassVar = State.MASTER
 
-    deadline: Instant
+    advert_at: Instant
+
+    @property
+    def deadline(self) -> Instant:
+        """The instant at which there is something to do."""
+        return self.advert_at
 
     def schedule_advert(self, interval_ns: Interval, now: Instant) -> None:
-        """Set the deadline of the next advert: one interval after the last deadline.
+        """Let the next advert be due one interval after the last one was due.
 
-        If that instant has passed already, set the deadline to one interval after
-        `now`.  To count from `now` every time would be wrong: each late wake-up would
-        delay all later adverts.
+        If that instant has passed already, it is due one interval after `now`.  To
+        count from `now` every time would be wrong: each late wake-up would delay all
+        later adverts.
         """
-        self.deadline += interval_ns
-        if self.deadline <= now:  # We were stalled: do not send all that were missed.
-            self.deadline = now + interval_ns
+        self.advert_at += interval_ns
+        if self.advert_at <= now:  # We were stalled: do not send all that were missed.
+            self.advert_at = now + interval_ns
 
 
 @dataclass(slots=True)
@@ -130,11 +153,35 @@ class Holding(Master):
     """A MASTER that answers for the addresses.
 
     `regained_at` is that of `Claiming`.  `adverts_until_announce` counts down with each
-    advert.  When it reaches 0, the addresses are announced again.
+    advert.  When it reaches 0, the addresses are announced again.  `rival` was heard
+    since the last answer, or is None; it is answered by an announcement at `answer_at`.
     """
 
     regained_at: Instant | None
     adverts_until_announce: int = REPEAT_ANNOUNCE_AFTER
+    rival: RivalHeard | None = None
+    answer_at: Instant = 0
+
+    @property
+    def deadline(self) -> Instant:
+        """The instant of the next advert or answer, whichever is earlier."""
+        if self.rival is None:
+            return self.advert_at
+        return min(self.advert_at, self.answer_at)
+
+    def note_rival(self, rival: RivalHeard, now: Instant) -> None:
+        """Record the first rival since the last answer: an answer is due soon."""
+        self.rival = rival
+        self.answer_at = max(now + ANSWER_AFTER_NS, self.answer_at)
+
+    def take_answer(self, now: Instant) -> list[Action]:
+        """Return the answer to the rival if it is due, and forget the rival."""
+        rival = self.rival
+        if rival is None or now < self.answer_at:
+            return []
+        # Not before then the next one is answered.
+        self.rival, self.answer_at = None, now + ANSWER_INTERVAL_NS
+        return [RivalAnswered(rival.address, rival.mac), AnnounceAddresses()]
 
     def is_announced_again(self, period: int) -> bool:
         """Count one advert; True if the addresses must be announced before it is sent.

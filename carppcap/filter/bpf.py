@@ -4,9 +4,12 @@ The wide filter passes all frames of IP protocol 112.  The log can then name sen
 with a wrong vhid or TTL, and senders that use our address.  (ucarp's filter drops every
 frame from the address of its own host.)
 
+It also passes what other hosts say about our virtual addresses: ARP packets and
+neighbour advertisements (`RivalHeard`).
+
 During a flood the filter is narrow: the kernel then makes those checks of `ingress`
 that need no password.  The narrow filter passes every frame that `ingress` would
-accept.
+accept.  It passes no ARP and no neighbour advertisements, which prove nothing.
 
 Checks of IPv4 adverts take the length of the IP header into account.  Checks of IPv6
 adverts expect no extension headers before the advert.  libpcap expects none either when
@@ -16,10 +19,13 @@ it compares the protocol.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from carppcap.addresses import CARP_GROUP6, Address, Family
+from carppcap.addresses import CARP_GROUP6, Address, Family, kernel_mac
 from carppcap.election.config import VirtualHostConfig
-from carppcap.wire.decode import TTL
+from carppcap.wire.decode import NEIGHBOUR_ADVERTISEMENT, TTL
 from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
+
+_TARGET = 48
+"""The offset of the target in an IPv6 packet with a neighbour advertisement."""
 
 
 class Sieve(NamedTuple):
@@ -40,16 +46,21 @@ class Sieve(NamedTuple):
 WIDE = Sieve()
 
 
-def filter_text(config: VirtualHostConfig, sieve: Sieve = WIDE) -> str:
+def filter_text(
+    config: VirtualHostConfig, sieve: Sieve = WIDE, nic_mac: bytes = b""
+) -> str:
     """Return the text of the filter for the host with this `config`.
 
     The filter passes only the address families in which the host sends adverts, and of
-    these what `sieve` does not drop.
+    these what `sieve` does not drop.  `nic_mac` is the MAC of the interface; without it
+    no rivals are heard.
     """
     parts = [
         " and ".join(_terms(config, family, sieve))
         for family in config.families or tuple(Family)
     ]
+    if nic_mac and not sieve.narrow:
+        parts += [_rivals(config, family, nic_mac) for family in config.families]
     return parts[0] if len(parts) == 1 else " or ".join(f"({part})" for part in parts)
 
 
@@ -66,6 +77,31 @@ def _terms(config: VirtualHostConfig, family: Family, sieve: Sieve) -> Iterator[
             yield from _shape_in_ipv6(config)
     if sieve.slices > 1:
         yield _sample(family, sieve)
+
+
+def _rivals(config: VirtualHostConfig, family: Family, nic_mac: bytes) -> str:
+    """Return the term for frames in which another host claims one of our addresses.
+
+    Our own host answers for them, too, so frames from our own MACs are left out.
+    """
+    macs = (nic_mac, kernel_mac(config.vhid)) if config.vmac else (nic_mac,)
+    vips = [vip for vip in config.vips if Family.of(vip) is family]
+    if family is Family.IPV4:
+        claims = [f"arp src host {vip}" for vip in vips]
+    else:
+        claims = [f"({_is_target(vip)})" for vip in vips]
+    terms = [f"not ether src host {mac.hex(':')}" for mac in macs]
+    if family is Family.IPV6:
+        terms.append(f"icmp6 and ip6[40] = {NEIGHBOUR_ADVERTISEMENT}")
+    return " and ".join((*terms, f"({' or '.join(claims)})"))
+
+
+def _is_target(vip: Address) -> str:
+    """Return the term for a neighbour advertisement whose target is `vip`."""
+    words = (vip.packed[at : at + 4].hex() for at in range(0, 16, 4))
+    return " and ".join(
+        f"ip6[{_TARGET + 4 * number}:4] = 0x{word}" for number, word in enumerate(words)
+    )
 
 
 def _shape_in_ipv4(config: VirtualHostConfig) -> Iterator[str]:

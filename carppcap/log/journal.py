@@ -12,6 +12,7 @@ from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     FamilySilent,
+    RivalAnswered,
     SendAdvert,
     State,
     StateChanged,
@@ -21,13 +22,13 @@ from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
-from carppcap.log.limited import LimitedLog
+from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog
 from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Rejection
 from carppcap.node.timeline import format_rejection, format_step
 from carppcap.system.syslog import Level, Log
-from carppcap.units import Instant
+from carppcap.units import NS_PER_S, Instant
 
 _REASONS = {
     (Cause.PREEMPTION, State.MASTER): "Putting MASTER down - preemption",
@@ -51,6 +52,12 @@ _REASSERT = "Non-preferred master advertising: reasserting control of VIP with a
 _PROBE = "Refused adverts may be genuine; probing the master before taking over"
 
 
+HAND_OVER_NS = 2 * NS_PER_S
+"""How long after a take-over an advert may be the last one of our predecessor.
+
+A ucarp reads our first advert up to a second late."""
+
+
 class Journal:
     """The log of one virtual host; times in its debug lines count from `origin`."""
 
@@ -64,6 +71,11 @@ class Journal:
         self._origin = origin
         self._rejections = Rejections(log, config)
         self._limited = LimitedLog(log)
+        # When this host became master, and when its addresses were contested last.
+        self._master_since: Instant = origin
+        self._contested_at: Instant | None = None
+        self.conflicts = 0
+        """How often our addresses were contested while this host was master."""
 
     def log_step(self, step: Step) -> None:
         """Log an event and the actions that followed from it."""
@@ -79,9 +91,33 @@ class Journal:
             )
         else:
             self._log_actions(step)
+        self._count_conflict(step)
         self._rejections.log_remark(step)
         if step.refusal is None:
             self._log_timeline(step)
+
+    def _count_conflict(self, step: Step) -> None:
+        """Name a rival, and count a conflict unless the last one goes on.
+
+        The other host is one that claims an address of ours, or a master to which we do
+        not yield.  The advert with which a master yields follows our first one at once,
+        and is no conflict.
+        """
+        if step.state is not State.MASTER or step.refused:
+            return
+        if step.change is not None:
+            self._master_since = step.at
+        rivals = [each for each in step.actions if isinstance(each, RivalAnswered)]
+        for rival in rivals:
+            self._rejections.log_rival(rival, step.at)
+        advert = step.event if isinstance(step.event, AdvertReceived) else None
+        is_late = step.at - self._master_since > HAND_OVER_NS
+        is_master_s = advert is not None and not advert.is_farewell and is_late
+        if not rivals and not is_master_s:
+            return
+        before, self._contested_at = self._contested_at, step.at
+        if before is None or step.at - before > QUIET_PERIOD_NS:
+            self.conflicts += 1
 
     def _log_actions(self, step: Step) -> None:
         """Log what matters to an administrator in a step that changes no state.
@@ -131,7 +167,8 @@ class Journal:
     def status(self, state: State) -> None:
         """Log the state of the virtual host, as SIGUSR1 asks."""
         interface, vhid = self._config.interface, self._config.vhid
-        self._log.info(f"{state.value} on {interface} id {vhid}")
+        conflicts = f", conflicts: {self.conflicts}" if self.conflicts else ""
+        self._log.info(f"{state.value} on {interface} id {vhid}{conflicts}")
 
     def log_rejection(self, rejection: Rejection, at: Instant) -> None:
         """Log why a frame was rejected, unless the frame concerns only other groups."""

@@ -3,6 +3,7 @@
 from functools import partial
 
 from carppcap.addresses import Address, Family
+from carppcap.election.actions import RivalAnswered
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
@@ -80,6 +81,7 @@ class Rejections:
         self._log = log
         self._config = config
         self._limited = LimitedLog(log)
+        self._rivals = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
         self._has_left: Address | None = None
         self._second_password = RateLimit(SECOND_PASSWORD_PERIOD_NS)
@@ -121,6 +123,16 @@ class Rejections:
         )
         key = ("namesake", rejection.source)
         self._limited.write(Level.WARNING, at, key, text)
+
+    def log_rival(self, rival: RivalAnswered, at: Instant) -> None:
+        """Log that another host claims an address of which this host is master."""
+        text = (
+            f"Another host ({rival.mac.hex(':')}) answers for {rival.address}, while "
+            "this host is master: remove the address there, or find out why the two "
+            "hosts do not hear each other's adverts"
+        )
+        # What a flood of them takes up must not be the room for other lines.
+        self._rivals.write(Level.WARNING, at, rival, text)
 
     def _note_password(
         self, message: AdvertReceived | HintReceived, step: Step

@@ -64,7 +64,11 @@ class Performer:
                     self._driver.transmit(action, step.at)
                 case actions.AcquireAddresses() | actions.ReleaseAddresses():
                     pass  # below
-                case actions.StateChanged() | actions.FamilySilent():
+                case (
+                    actions.StateChanged()
+                    | actions.FamilySilent()
+                    | actions.RivalAnswered()
+                ):
                     pass  # for the log
                 case _:
                     assert_never(action)

@@ -63,6 +63,8 @@ def format_event(event: GroupEvent) -> str:
             return f"step_down {format_seconds(pause_ns)}"
         case events.DemotionChanged(demotion):
             return f"demotion {demotion}"
+        case events.RivalHeard():
+            return f"heard {_format_rival(event)}"
         case _:
             return _EVENT_WORDS[type(event)]
 
@@ -105,10 +107,16 @@ def format_action(action: actions.Action) -> str:
             return "announce"
         case actions.FamilySilent(family):
             return f"silent_ipv{family.value}"
+        case actions.RivalAnswered():
+            return _format_rival(action)
         case actions.StateChanged() | actions.SendHint():
             return ""
         case _:
             assert_never(action)
+
+
+def _format_rival(rival: events.RivalHeard | actions.RivalAnswered) -> str:
+    return f"rival {rival.mac.hex(':')} of {rival.address}"
 
 
 def format_rank(advbase: int, advskew: int, demotion: int) -> str:

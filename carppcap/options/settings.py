@@ -1,6 +1,7 @@
 """The settings that a command line gives, and the virtual host that they describe."""
 
 from dataclasses import dataclass, fields
+from enum import Enum
 from typing import Any
 
 from carppcap.addresses import ANY, CARP_GROUP, Address, Family, kernel_mac
@@ -9,6 +10,13 @@ from carppcap.errors import ConfigError
 from carppcap.options.parsers import VirtualAddress
 from carppcap.units import Interval
 from carppcap.wire.auth import Key
+
+
+class OnConflict(Enum):
+    """What a master does beyond its answer if another host claims its address."""
+
+    NOTHING = "nothing"
+    SCRIPT = "script"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,7 @@ class Settings(GroupSettings):
     no_farewell: bool = False
     no_realtime: bool = False
     own_addresses: bool = False
+    on_conflict: OnConflict = OnConflict.NOTHING
     source_mac: SourceMac | None = None
 
     @property
@@ -88,6 +97,10 @@ class Settings(GroupSettings):
         if not families or self.vips == (ANY,):
             raise ConfigError("You must supply a virtual host address (--addr)")
         self._check_peers(families)
+        if self.on_conflict is OnConflict.SCRIPT and self.upscript is None:
+            raise ConfigError(
+                "With --on-conflict=script there must be a script to run (--upscript)"
+            )
         for address in (self.source, self.source6):
             if self.own_addresses and address in self.vips:
                 raise ConfigError(

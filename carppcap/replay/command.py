@@ -45,7 +45,7 @@ No host can have these addresses, and they lose every tie."""
 _IGNORED = frozenset(
     """
     upscript downscript xparam shutdown ignore_link_state daemonize facility
-    script_timeout_ns pidfile no_farewell version
+    script_timeout_ns pidfile no_farewell on_conflict version
     """.split()
 )
 """Fields of `Settings` that do not affect a replay; its --help leaves them out."""

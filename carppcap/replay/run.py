@@ -20,8 +20,9 @@ from carppcap.errors import LinkError
 from carppcap.node.counter import CounterSequence
 from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Node, Step
-from carppcap.node.ingress import Rejection
+from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.performer import Performer
+from carppcap.node.rivals import rival_of
 from carppcap.node.timeline import is_quiet
 from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics
@@ -31,12 +32,13 @@ from carppcap.system.inject import Injector
 from carppcap.units import Instant, format_seconds
 from carppcap.wire.decode import (
     UNTAGGED,
+    Claim,
     Datagram,
     Defect,
     LinkType,
     Vlan,
     decode,
-    decode_announcement,
+    decode_claim,
 )
 
 TICKS_PER_GAP_MAX = 1_000_000
@@ -87,6 +89,8 @@ class Replay:
         self._performer = Performer(self._group, self)
         source = config.source or config.source6
         assert source is not None  # `command` has chosen one
+        # The MAC of the host that we play, once the capture tells it.
+        self._nic_mac = b""
         self._egress = Egress(
             config,
             invented_mac(source),
@@ -145,9 +149,9 @@ class Replay:
             return
         datagram = decode(untagged, link_type)
         if datagram is Defect.FOREIGN:
-            announcement = decode_announcement(untagged, link_type)
-            if announcement is not None:
-                self.statistics.note_announcement(announcement)
+            claim = decode_claim(untagged, link_type)
+            if claim is not None:
+                self._heed_claim(claim)
             return
         outcome = self._node.receive(self._config.interface, datagram, self._now)
         if isinstance(outcome, Rejection):
@@ -158,6 +162,18 @@ class Replay:
                 assert isinstance(datagram, Datagram)
                 self.statistics.count_advert(outcome.vhid, outcome.event, datagram)
             self._performer.perform(outcome)
+
+    def _heed_claim(self, claim: Claim) -> None:
+        """Count an announcement; tell the virtual host of another host's claim."""
+        if claim.to_all:
+            self.statistics.note_announcement(claim.announcement)
+        if claim.announcement.address in (self._config.source, self._config.source6):
+            self._nic_mac = claim.announcement.mac
+        if not self._nic_mac and self.statistics.rejected[RejectReason.OWN]:
+            return  # It was captured on the host itself, and may be ours.
+        rival = rival_of(claim, self._config, self._nic_mac)
+        if rival is not None:
+            self._performer.handle(rival, self._now)
 
     # The methods that the performer calls (`performer.Driver`).
 

@@ -70,7 +70,11 @@ class ScriptRunner:
         timeout_ns: Interval,
         environment: Mapping[str, str],
     ) -> None:
-        self._scripts = {Job.ACQUIRE: upscript, Job.RELEASE: downscript}
+        self._scripts = {
+            Job.ACQUIRE: upscript,
+            Job.RELEASE: downscript,
+            Job.CONFLICT: upscript,
+        }
         self.arguments = tuple(arguments)
         self._timeout_ns = timeout_ns
         self.environment = environment

@@ -26,7 +26,8 @@ from carppcap.system.capture import (
 from carppcap.system.link import LinkStatus
 from carppcap.units import NS_PER_MS
 from carppcap.wire.decode import LinkType
-from tests.builders import LOWER, OURS, config, frame, payload
+from carppcap.wire.encode import build_announcement
+from tests.builders import LOWER, OURS, VIP, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
@@ -155,9 +156,42 @@ def test_a_sieve(subject: Subject) -> None:
 
     subject.interface.sift(WIDE)
     assert subject.hears()
-    assert [text for _, text in subject.log.lines if text.startswith("BPF")] == [
-        f"BPF rule: [{filter_text(HOST, sieve)}]" for sieve in (DEAF, WIDE, DEAF, WIDE)
+    mac = subject.interface.mac
+    said = [text for _, text in subject.log.lines if text.startswith("BPF")]
+    assert said[0] == f"BPF rule: [{filter_text(HOST, DEAF)}]"
+    assert said[2:] == [
+        f"BPF rule: [{filter_text(HOST, sieve, mac)}]" for sieve in (DEAF, WIDE)
     ]
+
+
+def test_rivals(subject: Subject) -> None:
+    """Others are heard that claim our address; so is none with our MAC, an old one too.
+
+    The filter follows a MAC that changes.
+    """
+    new_mac = bytes.fromhex("020000000099")
+    claims = [
+        build_announcement(mac, VIP)
+        for mac in (subject.interface.mac, new_mac, bytes.fromhex("020000000009"))
+    ]
+
+    def heard() -> list[int]:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as far:
+            far.bind(("b0", 0))
+            for claim in claims:
+                far.send(claim)
+            far.send(ADVERT)
+        frames: list[bytes] = []
+        while ADVERT not in frames:
+            select.select(subject.interface.descriptors(), [], [], 3)
+            frames += [data for _, data in subject.interface.read()]
+        return [claims.index(data) for data in frames if data != ADVERT]
+
+    assert heard() == [1, 2]
+
+    subject.after("link set a0 address 02:00:00:00:00:99")
+    subject.interface.sift(WIDE)
+    assert heard() == [0, 2]
 
 
 def test_a_sieve_that_cannot_be_put_in_force(

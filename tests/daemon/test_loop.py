@@ -20,6 +20,7 @@ from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import (
     AdvertReceived,
     FormChanged,
+    RivalHeard,
     SendSucceeded,
     Start,
     StepDown,
@@ -30,9 +31,10 @@ from carppcap.node.groups import Step
 from carppcap.options.command_line import parse
 from carppcap.system.capture import SendError
 from carppcap.system.syslog import Level
+from carppcap.wire.encode import build_announcement
 from carppcap.wire.header import Advert
 from carppcap.wire.header import decode as decode_advert
-from tests.builders import LOWER, config, frame, payload
+from tests.builders import LOWER, VIP, config, frame, payload
 from tests.node.rerun import RecordedGroup, record, run_again
 from tests.shell import (
     COMMAND,
@@ -638,6 +640,62 @@ def test_an_address_that_was_taken_away(world: World) -> None:
         live.says("is no longer on a0", "was removed while this host is master"),
         lambda: wait_for(world.has_address),
     )
+
+
+def test_a_rival(world: World, recorded: list[RecordedGroup]) -> None:
+    """A host that claims our address is named and answered; the up script is told.
+
+    The adverts of the loop do not change.
+    """
+    told = world.directory / "told"
+    up = world.script("up", f'echo "$CARPPCAP_CAUSE" >> {told}\n{ADD}')
+    live = Live(f"-u {up} -d {world.down} --on-conflict script --announce-interval 0")
+    claim = build_announcement(b"\2\0\0\0\0\x09", VIP)
+
+    live.run(
+        live.says(MASTER),
+        lambda: wait_for(world.has_address),
+        after(0.3),  # It has been announced twice.
+        world.heard,
+        lambda: world.send(build_announcement(b"\2\0\0\0\0\x09", LOWER)),
+        lambda: world.send(claim),
+        live.says("Another host (02:00:00:00:00:09) answers for 10.1.1.252, while "),
+        lambda: wait_for(lambda: "rival" in told.read_text(), "the up script"),
+        after(0.1),
+        kill(signal.SIGUSR1),
+        live.says("MASTER on a0 id 7, conflicts: 1"),
+    )
+
+    assert world.heard().count("arp") == 1
+    assert told.read_text() == "master_down\nrival\n"
+    assert live.said("Switching to state") == 2
+    [group] = recorded
+    assert sum(isinstance(step.event, RivalHeard) for step in group.steps) == 1
+
+
+def test_what_a_script_about_a_rival_takes_away(world: World) -> None:
+    """It may take the address away and add it again without consequences.
+
+    If the address is missing at the end of the script, it is taken again.
+    """
+    up = world.script(
+        "up", f'[ "$CARPPCAP_CAUSE" = rival ] && {DELETE}; sleep .2; {ADD}'
+    )
+    live = Live(f"-u {up} -d {world.down} --on-conflict script --announce-interval 0")
+    claim = build_announcement(b"\2\0\0\0\0\x09", VIP)
+
+    live.run(
+        live.says(MASTER),
+        lambda: wait_for(world.has_address),
+        after(0.3),
+        lambda: world.send(claim),
+        live.says("Another host", "is no longer on a0"),
+        after(0.5),
+    )
+
+    assert world.ran[:3] == ["down", "up", "up"]
+    assert live.said("Switching to state") == 2
+    assert live.said("adding it again") == 0
 
 
 def test_a_flood(world: World) -> None:

@@ -12,7 +12,12 @@ import pytest
 
 from carppcap.daemon.own_vips import HURRY_NS, OwnVips
 from carppcap.daemon.vips import VipsNews
-from carppcap.election.actions import Cause, State, StateChanged
+from carppcap.election.actions import (
+    Cause,
+    RivalAnswered,
+    State,
+    StateChanged,
+)
 from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
@@ -23,10 +28,10 @@ from carppcap.election.events import (
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
-from carppcap.options.settings import Settings
+from carppcap.options.settings import OnConflict, Settings
 from carppcap.system.keeper import Kind, Report
 from carppcap.units import Instant
-from tests.builders import config
+from tests.builders import VIP, config
 from tests.shell import MemoryLog
 
 CLAIM = Step(
@@ -47,6 +52,15 @@ YIELDED = Step(
     Tick(),
     (StateChanged(State.MASTER, State.BACKUP, Cause.BETTER_MASTER),),
     State.BACKUP,
+    None,
+)
+CONTESTED = Step(
+    9,
+    "eth0",
+    7,
+    Tick(),
+    (RivalAnswered(VIP, b"\2\0\0\0\0\x09"),),
+    State.MASTER,
     None,
 )
 WILL = [b"farewell"]
@@ -79,12 +93,21 @@ class FakeKeeper:
 class Subject:
     """Two addresses on eth0, whose first order, at the start, has been carried out."""
 
-    def __init__(self, up: str = "", down: str = "", *, vmac: bool = False) -> None:
+    def __init__(
+        self,
+        up: str = "",
+        down: str = "",
+        *,
+        vmac: bool = False,
+        on_conflict: OnConflict = OnConflict.NOTHING,
+    ) -> None:
         self.log = MemoryLog()
         self.keeper = FakeKeeper()
         host = config(vmac=vmac)
         self.vips = OwnVips(
-            Settings(upscript=up or None, downscript=down or None),
+            Settings(
+                upscript=up or None, downscript=down or None, on_conflict=on_conflict
+            ),
             host,
             Journal(self.log, host, 0),
             self.keeper,  # type: ignore[arg-type]
@@ -230,6 +253,34 @@ def test_yielding(script: Callable[..., str], tmp_path: Path) -> None:
     assert subject.report(ok=False, left=left) == [AddressesReleased(False)]
     [line] = [text for text in subject.log.texts if "10.1.1.252/24 is on lo" in text]
     assert "leaves it alone" in line
+
+
+@pytest.mark.parametrize(
+    ("report", "news"),
+    [
+        ({}, []),
+        ({"was_lost": True}, [AddressesAcquired(True)]),
+        ({"ok": False}, [AddressesLost()]),
+    ],
+)
+def test_a_rival(
+    script: Callable[..., str],
+    tmp_path: Path,
+    report: dict[str, bool],
+    news: list[VipsNews],
+) -> None:
+    """After the script the keeper looks whether the addresses are there as before."""
+    subject = Subject(script("up"), on_conflict=OnConflict.SCRIPT)
+    subject.claim()
+    subject.settle()
+    subject.report()
+
+    subject.vips.note(CONTESTED, None)
+    subject.settle()
+
+    assert ran(tmp_path) == ["up", "up"]
+    assert subject.kinds == [Kind.TAKE] * 3
+    assert subject.report(**report) == news
 
 
 def test_leaving_that_is_overtaken(script: Callable[..., str]) -> None:

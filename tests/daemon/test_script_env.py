@@ -4,8 +4,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from carppcap.daemon.script_env import group_env, step_env
-from carppcap.election.actions import AcquireAddresses, ReleaseAddresses
+from carppcap.daemon.script_env import group_env, rival_env, step_env
+from carppcap.election.actions import AcquireAddresses, ReleaseAddresses, RivalAnswered
 from carppcap.election.events import (
     AddressesAcquired,
     AddressesLost,
@@ -55,6 +55,17 @@ def test_step_env(story: list[tuple[int, Event]], told: str) -> None:
         "CARPPCAP_STATE": new,
         "CARPPCAP_PREVIOUS_STATE": old,
         "CARPPCAP_CAUSE": cause,
+    }
+
+
+def test_rival_env() -> None:
+    """The state is what it was; the other host is named."""
+    assert rival_env(RivalAnswered(LOWER, b"\2\0\0\0\0\x09")) == {
+        "CARPPCAP_STATE": "MASTER",
+        "CARPPCAP_PREVIOUS_STATE": "MASTER",
+        "CARPPCAP_CAUSE": "rival",
+        "CARPPCAP_RIVAL_MAC": "02:00:00:00:00:09",
+        "CARPPCAP_RIVAL_ADDRESS": "10.1.1.4",
     }
 
 

@@ -10,12 +10,23 @@ import pytest
 
 from carppcap.addresses import Address
 from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips, VipsNews
-from carppcap.election.actions import Cause, State, StateChanged
-from carppcap.election.events import AddressesAcquired, AddressesReleased, Tick
+from carppcap.election.actions import (
+    AnnounceAddresses,
+    Cause,
+    RivalAnswered,
+    State,
+    StateChanged,
+)
+from carppcap.election.events import (
+    AddressesAcquired,
+    AddressesLost,
+    AddressesReleased,
+    Tick,
+)
 from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
-from carppcap.options.settings import Settings
+from carppcap.options.settings import OnConflict, Settings
 from carppcap.system.link import Held
 from tests.builders import LOWER, OURS, VIP, config
 from tests.shell import MemoryLog
@@ -69,12 +80,18 @@ class Subject:
         vmac: bool = False,
         xparam: str | None = None,
         interface: str = "eth0",
+        on_conflict: OnConflict = OnConflict.NOTHING,
     ) -> None:
         self.log = MemoryLog(debug=True)
         self.held: frozenset[Address] | None = frozenset({OURS})
         host = config(interface=interface, vips=VIPS, prefixes=(24, None), vmac=vmac)
         self.vips = Vips(
-            Settings(upscript=up or None, downscript=down or None, xparam=xparam),
+            Settings(
+                upscript=up or None,
+                downscript=down or None,
+                xparam=xparam,
+                on_conflict=on_conflict,
+            ),
             host,
             Journal(self.log, host, 0),
             self.look,
@@ -341,6 +358,101 @@ def test_a_script_gets_the_first_address(
 
     assert notes.read_text() == "eth0 10.1.1.252 x y 10.1.1.252/24 10.1.1.4 MASTER\n"
     assert f"Spawning [{up} eth0 10.1.1.252 x y]" in subject.log.texts
+
+
+ANSWER = (RivalAnswered(VIP, b"\2\0\0\0\0\x09"), AnnounceAddresses())
+CONTESTED = Step(0, "eth0", 7, Tick(), ANSWER, State.MASTER, None)
+
+
+def until_idle(subject: Subject) -> list[VipsNews]:
+    """Return what is told until no script runs any more."""
+    news: list[VipsNews] = []
+    for _ in range(1000):
+        news += subject.vips.tend(0)
+        if subject.vips.idle:
+            return news
+        time.sleep(0.005)
+    raise AssertionError("the script does not end")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_rival(script: Callable[[str], str], tmp_path: Path, code: int) -> None:
+    """The up script runs again if that is wanted, and its exit code has no effect."""
+    notes = tmp_path / "notes"
+    up = script(f'echo "$1 $2 $CARPPCAP_CAUSE" >>{notes}; exit {code}')
+    subject = Subject(up, on_conflict=OnConflict.SCRIPT)
+    subject.held = frozenset({OURS, *VIPS})
+    subject.vips.acquire(STEP)
+    subject.outcome()
+
+    for _ in range(2):  # The second one comes while the script runs.
+        subject.vips.note(CONTESTED, None)
+    is_telling = [subject.vips.is_telling]
+    assert until_idle(subject) == []
+    assert [*is_telling, subject.vips.is_telling] == [True, False]
+
+    assert notes.read_text().splitlines() == [
+        "eth0 10.1.1.252 master_down",
+        "eth0 10.1.1.252 rival",
+    ]
+    complaints = [text for text in subject.log.texts if "exited with code 1" in text]
+    assert len(complaints) == 2 * code
+    assert subject.log.texts.count(f"Spawning [{up} eth0 10.1.1.252]") == 2
+
+
+def test_a_rival_without_the_option(script: Callable[[str], str]) -> None:
+    """No script runs."""
+    subject = Subject(script("exit 0"))
+    subject.vips.acquire(STEP)
+    subject.outcome()
+
+    subject.vips.note(CONTESTED, None)
+
+    assert subject.vips.idle
+
+
+@pytest.mark.parametrize(
+    ("after", "news"),
+    [(frozenset({OURS}), [AddressesLost()]), (None, []), (frozenset(VIPS), [])],
+)
+def test_what_is_missing_after_a_script_about_a_rival(
+    script: Callable[[str], str],
+    after: frozenset[Address] | None,
+    news: list[VipsNews],
+) -> None:
+    """It counts as lost if it was there before and the host is still to have it."""
+    subject = Subject(script("exit 0"), script("exit 0"), on_conflict=OnConflict.SCRIPT)
+    subject.held = frozenset(VIPS)
+    subject.vips.acquire(STEP)
+    subject.outcome()
+
+    subject.vips.note(CONTESTED, None)
+    subject.held = after
+    assert until_idle(subject) == news
+
+    subject.held = frozenset(VIPS)
+    subject.vips.note(CONTESTED, None)
+    subject.vips.release(STEP)
+    subject.held = after
+    assert AddressesLost() not in until_idle(subject)
+
+
+def test_the_down_script_follows_the_one_about_a_rival(
+    script: Callable[[str], str], tmp_path: Path
+) -> None:
+    """One script at a time, and the last word is that of the down script."""
+    notes = tmp_path / "notes"
+    up = script(f'sleep 0.1; echo "up $CARPPCAP_CAUSE" >>{notes}')
+    down = script(f"echo down >>{notes}")
+    subject = Subject(up, down, on_conflict=OnConflict.SCRIPT)
+    subject.vips.acquire(STEP)
+    subject.outcome()
+
+    subject.vips.note(CONTESTED, None)
+    subject.vips.release(STEP)
+
+    assert subject.outcome() == [AddressesReleased(True)]
+    assert notes.read_text().splitlines() == ["up master_down", "up rival", "down"]
 
 
 def test_renamed(fake: type[FakeInterface], script: Callable[[str], str]) -> None:

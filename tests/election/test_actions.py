@@ -13,6 +13,7 @@ from carppcap.election.actions import (
     Cause,
     FamilySilent,
     ReleaseAddresses,
+    RivalAnswered,
     SendAdvert,
     SendHint,
     State,
@@ -27,6 +28,7 @@ EXAMPLES: list[Action] = [
     ReleaseAddresses(),
     AnnounceAddresses(),
     FamilySilent(Family.IPV6),
+    RivalAnswered(LOWER, b"\2\0\0\0\0\x09"),
     StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN),
 ]
 

@@ -24,6 +24,7 @@ from carppcap.election.events import (
     LinkUp,
     MacChanged,
     ReplayRefused,
+    RivalHeard,
     SendFailed,
     SendSucceeded,
     SequenceContested,
@@ -35,7 +36,7 @@ from carppcap.election.events import (
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.election.situations import Deaf, Leaving, Situation
-from tests.builders import HIGHER, LOWER, config, counters, ns, words
+from tests.builders import HIGHER, LOWER, VIP, config, counters, ns, words
 
 EVENTS: dict[str, Event] = {
     "start": Start(),
@@ -67,6 +68,7 @@ EVENTS: dict[str, Event] = {
     "release_failed": AddressesReleased(False),
     "lost": AddressesLost(),
     "mac_changed": MacChanged(),
+    "rival": RivalHeard(VIP, b"\2\0\0\0\0\x09"),
 }
 
 TABLE = {
@@ -77,7 +79,7 @@ idle -         | too_slow farewell link_up link_down frames_lost step_down |
 idle -         | send_failed send_succeeded acquired acquire_failed released |
 idle -         | release_failed lost better_demoted demotion contested form refused |
 idle -         | twin |
-idle -         | mac_changed    |
+idle -         | mac_changed rival |
     """,
     "listening": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
@@ -91,7 +93,7 @@ claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, a
 claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
 paused 18.5   | step_down      |
-listening 13   | mac_changed    |
+listening 13   | mac_changed rival |
     """,
     "paused": """
 paused 18      | start tick_early link_up frames_lost send_failed send_succeeded |
@@ -103,7 +105,7 @@ paused 15      | better tie_lower tie_again tie_higher worse too_slow farewell |
 paused 15      | better_demoted |
 deaf_in_pause -| link_down      |
 paused 18.5   | step_down      |
-paused 18      | mac_changed    |
+paused 18      | mac_changed rival |
     """,
     "pause_over": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
@@ -117,7 +119,7 @@ claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, a
 claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
 deaf -         | link_down      |
 paused 18.5   | step_down      |
-listening 13   | mac_changed    |
+listening 13   | mac_changed rival |
     """,
     "deaf": """
 deaf -         | start tick_early tick_due better tie_lower tie_again tie_higher worse |
@@ -127,7 +129,7 @@ deaf -         | send_succeeded acquired acquire_failed released release_failed 
 deaf -         | lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.5| link_up        |
-deaf -         | mac_changed    |
+deaf -         | mac_changed rival |
     """,
     "deaf_in_pause": """
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
@@ -136,7 +138,7 @@ deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed 
 deaf_in_pause -| lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 paused 18      | link_up        |
-deaf_in_pause -| mac_changed    |
+deaf_in_pause -| mac_changed rival |
     """,
     "deaf_after_pause": """
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
@@ -145,7 +147,7 @@ deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed 
 deaf_in_pause -| lost better_demoted demotion contested form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.5| link_up        |
-deaf_in_pause -| mac_changed    |
+deaf_in_pause -| mac_changed rival |
     """,
     "claiming": """
 claiming 11    | start tick_early worse too_slow farewell link_up |
@@ -163,7 +165,7 @@ listening 13.5| better         | advert 1/0, MASTER -> BACKUP better_master, rel
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
 paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
-claiming 11    | mac_changed    |
+claiming 11    | mac_changed rival |
     """,
     "holding": """
 holding 11     | start tick_early link_up frames_lost send_failed send_succeeded |
@@ -187,6 +189,7 @@ holding 11     | acquired       | announce
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
 holding 11     | mac_changed    | announce
+holding 10.55  | rival          |
     """,
     "claiming_again": """
 claiming 11    | start tick_early worse too_slow farewell link_up |
@@ -204,7 +207,7 @@ listening 13.5| better         | advert 1/0, MASTER -> BACKUP better_master, rel
 deaf -         | link_down      | MASTER -> BACKUP link_down, release
 holding 11     | acquired       | announce
 paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, release
-claiming 11    | mac_changed    |
+claiming 11    | mac_changed rival |
     """,
     "stepping_down": """
 stepping_down 11| start tick_early worse too_slow farewell link_up |
@@ -221,7 +224,7 @@ paused 18.5   | better         | advert 1/0, MASTER -> BACKUP better_master
 deaf_in_pause -| link_down      | MASTER -> BACKUP link_down
 paused 18.5   | released       | advert 255/255, MASTER -> BACKUP step_down
 paused 18.5   | release_failed | MASTER -> BACKUP step_down
-stepping_down 11| mac_changed    |
+stepping_down 11| mac_changed rival |
     """,
     "shutting_down": """
 shutting_down 11| start stop tick_early worse too_slow farewell link_up |
@@ -237,7 +240,7 @@ idle -         | better         | advert 1/0, MASTER -> INIT shutdown
 idle -         | link_down      | MASTER -> INIT shutdown
 idle -         | release_failed | MASTER -> INIT shutdown
 idle -         | released       | advert 255/255, MASTER -> INIT shutdown
-shutting_down 11| mac_changed    |
+shutting_down 11| mac_changed rival |
     """,
 }
 

@@ -82,6 +82,7 @@ CLAIM = "BACKUP -> MASTER master_down, advert 1/0, acquire"
 YIELD = "advert 1/0, MASTER -> BACKUP better_master, release"
 REPLACE = "BACKUP -> MASTER demotion, advert 1/0, acquire"
 GIVE_WAY = "MASTER -> BACKUP demotion, release"
+ANSWER = "rival 02:00:00:00:00:09 of 10.1.1.252, announce"
 START = "0 start | BACKUP 3 | INIT -> BACKUP startup, release"
 MASTER_AT_3 = f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
@@ -139,6 +140,41 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
 8      hear 1/1 .4     | MASTER 8.5    |
 8.5    tick            | MASTER 9.5    | advert 1/0
 9.5    tick            | MASTER 10.5   | advert 1/0"""),
+    "a rival is answered after a moment": ({}, f"""{MASTER_AT_3}
+3.5    rival           | MASTER 3.55   |
+3.55   tick            | MASTER 4      | {ANSWER}
+4      tick            | MASTER 5      | advert 1/0
+5      tick            | MASTER 6      | announce, advert 1/0
+6      tick            | MASTER 7      | advert 1/0"""),
+    "rivals are answered once a second, the last one too": ({}, f"""{MASTER_AT_3}
+3.5    rival           | MASTER 3.55   |
+3.52   rival           | MASTER 3.55   |
+3.55   tick            | MASTER 4      | {ANSWER}
+3.6    rival           | MASTER 4      |
+4      tick            | MASTER 4.55   | advert 1/0
+4.5    rival           | MASTER 4.55   |
+4.55   tick            | MASTER 5      | {ANSWER}
+5      tick            | MASTER 6      | announce, advert 1/0
+5.9    rival           | MASTER 5.95   |
+5.95   tick            | MASTER 6      | {ANSWER}"""),
+    "an answer that is due with an advert goes before it": ({}, f"""{MASTER_AT_3}
+3.95   rival           | MASTER 4      |
+4      tick            | MASTER 5      | {ANSWER}, advert 1/0
+4.95   rival           | MASTER 5      |
+5      tick            | MASTER 6      | {ANSWER}, advert 1/0"""),
+    "a master that announces just before its advert is no rival": ({}, f"""{MASTER_AT_3}
+3.5    rival           | MASTER 3.55   |
+3.52   hear 0/9 .4     | BACKUP 6.52   | {YIELD}"""),
+    "what answers a worse master answers its announcement": ({}, f"""{MASTER_AT_3}
+3.5    rival           | MASTER 3.55   |
+3.52   hear 1/1 .4     | MASTER 4      | announce
+4      tick            | MASTER 5      | advert 1/0"""),
+    "an address that is taken is announced anyway": ({}, f"""{START}
+3      tick            | MASTER 4      | {CLAIM}
+3.125  rival           | MASTER 4      |
+3.25   acquired        | MASTER 4      | announce
+3.5    rival           | MASTER 3.55   |
+3.525  lost            | MASTER 4      | acquire"""),
     "a lost address is taken and announced again": ({}, f"""{MASTER_AT_3}
 3.5    lost            | MASTER 4      | acquire
 3.75   hear 1/1 .4     | MASTER 4      |

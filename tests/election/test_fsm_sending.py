@@ -1,8 +1,18 @@
 """A virtual host and its own adverts: failures to send, and counters."""
 
-import pytest
+from itertools import pairwise
+from typing import Any
 
-from carppcap.election.actions import SendAdvert
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carppcap.election.actions import (
+    AcquireAddresses,
+    AnnounceAddresses,
+    RivalAnswered,
+    SendAdvert,
+)
 from carppcap.election.advertiser import OWN_COUNTERS_MAX
 from carppcap.election.events import Event, SendFailed, SendSucceeded
 from carppcap.election.fsm import VirtualHost
@@ -139,3 +149,58 @@ def test_every_advert_has_a_counter_of_its_own() -> None:
         ]
 
     assert said == [1, 2, 3, 4, 5, 6]
+
+
+EVENTS = st.sampled_from(
+    ["hear 0/9 .4", "hear 1/0 .4", "hear 1/1 .4", "released", "lost", "step_down 1"]
+)
+
+
+def lived(
+    events: list[tuple[int, str]], config_of: dict[str, Any]
+) -> list[tuple[int, Any]]:
+    """Return every action of a host with its instant; each event comes in its turn.
+
+    Its scripts succeed at once.
+    """
+    host = VirtualHost(config(**config_of), counters())
+    done: list[tuple[int, Any]] = []
+
+    def happen(name: str, at: int) -> None:
+        actions = host.handle(event_named(name), at)
+        done.extend((at, action) for action in actions)
+        if AcquireAddresses() in actions:
+            happen("acquired", at)
+
+    for at, name in [(0, "start"), *events, (ns(20), "rival")]:
+        while host.deadline is not None and host.deadline < at:
+            happen("tick", host.deadline)
+        happen(name, at)
+    return done
+
+
+@given(
+    events=st.lists(st.tuples(st.integers(0, ns(20)), EVENTS), max_size=8),
+    rivals=st.lists(st.integers(0, ns(20)), max_size=50),
+    skew=st.sampled_from([{}, {"advbase": 0, "advskew": 5}, {"advbase": 3}]),
+)
+def test_rivals_move_nothing_but_answers(
+    events: list[tuple[int, str]], rivals: list[int], skew: dict[str, Any]
+) -> None:
+    """Frames that anyone can send move no advert and no state.
+
+    With them there are more announcements, and between two answers a second.
+    """
+    contested = sorted(events + [(at, "rival") for at in rivals])
+
+    quiet, heard = lived(sorted(events), skew), lived(contested, skew)
+
+    def others(done: list[tuple[int, Any]]) -> list[tuple[int, str]]:
+        # Their counters and probes aside, in words.
+        told = (AnnounceAddresses, RivalAnswered)
+        return [(at, repr(act)) for at, act in done if not isinstance(act, told)]
+
+    assert others(heard) == others(quiet)
+    answers = [at for at, action in heard if isinstance(action, RivalAnswered)]
+    if not events:
+        assert all(b - a >= ns(1) for a, b in pairwise(answers))

@@ -4,7 +4,7 @@ import pytest
 
 from carppcap.election.script_queue import Job, Outcome, ScriptQueue
 
-UP, DOWN = Job.ACQUIRE, Job.RELEASE
+UP, DOWN, CONFLICT = Job
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,11 @@ UP, DOWN = Job.ACQUIRE, Job.RELEASE
         ([DOWN, DOWN], [DOWN, DOWN]),
         ([DOWN, DOWN, DOWN], [DOWN, DOWN]),
         ([DOWN, UP, DOWN, UP, DOWN], [DOWN]),
+        ([CONFLICT], [CONFLICT]),
+        ([CONFLICT, DOWN], [CONFLICT, DOWN]),
+        ([CONFLICT, DOWN, UP], [CONFLICT, UP]),
+        ([CONFLICT, UP, DOWN], [CONFLICT, DOWN]),
+        ([CONFLICT, DOWN, UP, DOWN], [CONFLICT, DOWN]),
     ],
 )
 def test_what_runs(requests: list[Job], expected: list[Job]) -> None:

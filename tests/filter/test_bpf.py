@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carppcap.addresses import Address
+from carppcap.addresses import Address, kernel_mac
 from carppcap.election.config import VirtualHostConfig
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
+from carppcap.wire.encode import build_announcement
 from tests.builders import (
     GROUP,
     HIGHER,
     LOWER,
     OURS,
     VIP,
+    advertisement,
     config,
     ethernet,
     ipv4,
@@ -195,6 +197,80 @@ def test_another_group() -> None:
 
     assert passes(host, NARROW, of_ipv4(ipv4(BODY, destination=elsewhere)))
     assert not passes(host, NARROW, of_ipv4(ipv4(BODY, destination=GROUP)))
+
+
+NIC, OTHER = bytes.fromhex("0200000a0105"), bytes.fromhex("020000000009")
+
+
+def claim_of(address: Address, mac: bytes) -> bytes:
+    """Return the frame in which the host with `mac` announces `address`."""
+    return build_announcement(mac, address)
+
+
+def hears(host: VirtualHostConfig, sieve: Sieve, frame: bytes) -> bool:
+    """True if a host with the MAC `NIC` is given `frame`."""
+    program = pcapy.compile(1, 65535, filter_text(host, sieve, NIC), 1, 0)
+    return bool(program.filter(frame))
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "mac", "is_heard"),
+    [
+        (ONLY_IPV4, VIP, OTHER, True),
+        (ONLY_IPV4, VIP, kernel_mac(7), True),
+        (ONLY_IPV4, VIP, NIC, False),
+        (ONLY_IPV4, LOWER, OTHER, False),
+        (ONLY_IPV4, VIP6, OTHER, False),
+        (ONLY_IPV6, VIP6, OTHER, True),
+        (ONLY_IPV6, VIP6, NIC, False),
+        (ONLY_IPV6, IPv6Address("2001:db8::253"), OTHER, False),
+        (ONLY_IPV6, IPv6Address("2001:db9::252"), OTHER, False),
+        (ONLY_IPV6, VIP, OTHER, False),
+        (BOTH, VIP, OTHER, True),
+        (BOTH, VIP6, OTHER, True),
+        (config(vmac=True), VIP, OTHER, True),
+        (config(vmac=True), VIP, kernel_mac(7), False),
+        (config(vmac=True), VIP, NIC, False),
+        (config(vips=(LOWER, VIP)), VIP, OTHER, True),
+    ],
+)
+def test_rivals(
+    host: VirtualHostConfig, address: Address, mac: bytes, is_heard: bool
+) -> None:
+    """ARP and advertisements of others pass if they are about an address of ours.
+
+    In a flood none of them passes, nor does any while our own MAC is not known.
+    """
+    frame = claim_of(address, mac)
+
+    assert hears(host, WIDE, frame) is is_heard
+    assert not hears(host, NARROW, frame)
+    assert not passes(host, WIDE, frame)
+
+
+@pytest.mark.parametrize("host", EVERY_KIND)
+def test_neighbours_in_general_wake_nobody(host: VirtualHostConfig) -> None:
+    """Questions for our addresses, and other ICMPv6, are none of our business."""
+    question = bytearray(claim_of(VIP, OTHER))
+    question[28:32] = LOWER.packed
+    asks6 = ethernet(advertisement(target=VIP6, kind=b"\x87\0"), ethertype=0x86DD)
+
+    assert not hears(host, WIDE, bytes(question))
+    assert not hears(host, WIDE, asks6)
+    assert hears(host, WIDE, of_ipv6(ipv6(BODY))) is (host is not ONLY_IPV4)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_rivals_of_as_many_addresses_as_there_may_be(family: int) -> None:
+    """The kernel takes 4096 instructions."""
+    first = int(VIP if family == 4 else VIP6)
+    make = IPv4Address if family == 4 else IPv6Address
+    host = config(source6=OURS6, vips=tuple(make(first + n) for n in range(255)))
+
+    program = pcapy.compile(1, 65535, filter_text(host, WIDE, NIC), 1, 0)
+
+    assert program.filter(claim_of(host.vips[-1], OTHER))
+    assert len(program.get_bpf()) < 4096
 
 
 @pytest.mark.parametrize("slices", [2, 4, 8])

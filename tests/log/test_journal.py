@@ -10,6 +10,7 @@ from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
     FamilySilent,
+    RivalAnswered,
     SendAdvert,
     State,
     StateChanged,
@@ -246,6 +247,73 @@ def test_debug() -> None:
         "0.000000  vhid 7  BACKUP  tick",
     ]
     assert rejected == [("DEBUG", "0.000000  vhid 9  rejected badvhid  from 10.1.1.4")]
+
+
+RIVAL = RivalAnswered(VIP, b"\2\0\0\0\0\x09")
+NAMED = (
+    "Another host (02:00:00:00:00:09) answers for 10.1.1.252, while this host is "
+    "master: remove the address there, or find out why the two hosts do not hear each "
+    "other's adverts"
+)
+
+
+def test_a_rival() -> None:
+    """It is named once a minute, and so is the next one."""
+    said = Said()
+    other = RIVAL._replace(mac=b"\2\0\0\0\0\x0a")
+    for seconds in range(61):
+        answer = replace(step(RIVAL, AnnounceAddresses()), at=seconds * NS_PER_S)
+        said.journal.log_step(answer)
+    said.journal.log_step(step(other, AnnounceAddresses()))
+
+    first, again, second = said.lines
+    assert first == ("WARNING", NAMED)
+    assert again == ("WARNING", f"{NAMED} [59 more in between]")
+    assert second[1].startswith("Another host (02:00:00:00:00:0a) answers for ")
+
+
+@pytest.mark.parametrize(
+    ("happened", "conflicts"),
+    [
+        pytest.param([(9, RIVAL)], 1, id="rival"),
+        pytest.param([(9, RIVAL), (10, RIVAL), (70, RIVAL)], 1, id="it-goes-on"),
+        pytest.param([(9, RIVAL), (70, RIVAL)], 2, id="two-rivals"),
+        pytest.param([(9, THEIRS)], 1, id="another-master"),
+        pytest.param([(9, THEIRS), (10, RIVAL)], 1, id="another-master-announces"),
+        pytest.param([(6, THEIRS), (7, THEIRS)], 0, id="its-last-advert"),
+        pytest.param([(9, FAREWELL)], 0, id="farewell"),
+    ],
+)
+def test_conflicts_are_counted(
+    happened: list[tuple[int, object]], conflicts: int
+) -> None:
+    """One is over when nothing was heard of it for a minute.  Master since 5 s."""
+    said = Said()
+    became = StateChanged(BACKUP, MASTER, Cause.MASTER_DOWN)
+    said.journal.log_step(replace(step(became), at=5 * NS_PER_S))
+    for seconds, what in happened:
+        if isinstance(what, AdvertReceived):
+            contest = step(AnnounceAddresses(), event=what)
+        else:
+            contest = step(what, AnnounceAddresses())
+        said.journal.log_step(replace(contest, at=seconds * NS_PER_S))
+
+    assert said.journal.conflicts == conflicts
+    said.log.lines.clear()
+    said.journal.status(MASTER)
+    count = f", conflicts: {conflicts}" if conflicts else ""
+    assert said.lines == [("INFO", f"MASTER on eth0 id 7{count}")]
+
+
+@pytest.mark.parametrize("state", [BACKUP, INIT])
+def test_what_is_no_conflict(state: State) -> None:
+    """A backup hears the master, and a replay of it changes nothing for a master."""
+    said = Said()
+    said.journal.log_step(replace(step(event=THEIRS, state=state), at=9 * NS_PER_S))
+    refused = replace(step(event=THEIRS), at=9 * NS_PER_S, refused=True)
+    said.journal.log_step(refused)
+
+    assert said.journal.conflicts == 0
 
 
 def test_status() -> None:

@@ -14,6 +14,7 @@ from carppcap.election.actions import (
     Cause,
     FamilySilent,
     ReleaseAddresses,
+    RivalAnswered,
     SendAdvert,
     SendHint,
     State,
@@ -32,6 +33,7 @@ from carppcap.election.events import (
     LinkUp,
     MacChanged,
     ReplayRefused,
+    RivalHeard,
     SendFailed,
     SendSucceeded,
     SequenceContested,
@@ -47,6 +49,8 @@ from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
 from carppcap.node.replay_guard import Finding
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, config, ns, payload
+
+MAC = b"\2\0\0\0\0\x09"
 
 EVENTS: list[tuple[GroupEvent, str]] = [
     (Start(), "start"),
@@ -67,6 +71,7 @@ EVENTS: list[tuple[GroupEvent, str]] = [
     (AddressesLost(), "addresses_lost"),
     (MacChanged(), "mac_changed"),
     (DemotionChanged(7), "demotion 7"),
+    (RivalHeard(LOWER, MAC), "heard rival 02:00:00:00:00:09 of 10.1.1.4"),
     (SequenceContested(), "sequence_contested"),
     (HintReceived(5), "sequence_contested"),
     (FormChanged(), "form_changed"),
@@ -88,6 +93,7 @@ ACTIONS: list[tuple[Action, str]] = [
     (SendAdvert(1, 0, 5, 0, Family.IPV6), "advert6 1/0"),
     (FamilySilent(Family.IPV6), "silent_ipv6"),
     (SendHint(5, LOWER), ""),
+    (RivalAnswered(LOWER, MAC), "rival 02:00:00:00:00:09 of 10.1.1.4"),
     (TO_MASTER, ""),
 ]
 

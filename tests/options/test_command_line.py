@@ -14,7 +14,7 @@ from carppcap.election.config import GuardMode, SourceMac, VirtualHostConfig
 from carppcap.errors import ConfigError
 from carppcap.options.command_line import parse, passwords
 from carppcap.options.parsers import VirtualAddress
-from carppcap.options.settings import Settings
+from carppcap.options.settings import OnConflict, Settings
 from carppcap.options.table import OPTIONS, Option
 from carppcap.wire.auth import Authenticator
 from tests.builders import OURS, config
@@ -53,6 +53,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "vmac": ("", True),
     "announce-interval": ("90", 90_000_000_000),
     "own-addresses": ("", True),
+    "on-conflict": ("Script", OnConflict.SCRIPT),
     "demotion": ("3", 3),
     "replay-guard": ("detect", GuardMode.DETECT),
     "help": ("", True),
@@ -487,6 +488,10 @@ BAD_TOGETHER = [
     (
         "-a fd00::252 --peer 10.1.1.6",
         "No --peer is an IPv6 address, but an --addr is",
+    ),
+    (
+        "--on-conflict script",
+        "With --on-conflict=script there must be a script to run (--upscript)",
     ),
     ("--peer fe80::6", "No --peer is an IPv4 address, but an --addr is"),
     ("--peer 10.1.1.6,fe80::6", "No --addr is an IPv6 address, but a --peer is"),

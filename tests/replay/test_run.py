@@ -19,6 +19,7 @@ from carppcap.system.capture import FileCapture, StampedFrame
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, LinkType, Vlan, decode, decode_announcement
+from carppcap.wire.encode import build_announcement
 from tests import captures
 from tests.builders import (
     HIGHER,
@@ -417,3 +418,40 @@ def test_file_format_and_link_type_do_not_change_the_report(
 
     assert len(told) > 25
     assert told == told_of(plain)
+
+
+OTHER_MAC = bytes.fromhex("020000000009")
+CLAIM = build_announcement(OTHER_MAC, VIP)
+RIVAL_AT_4 = "4.050000  vhid 7  MASTER  tick  rival 02:00:00:00:00:09 of 10.1.1.252"
+
+
+@pytest.mark.parametrize(
+    ("before", "is_told"),
+    [
+        pytest.param([], True, id="rival"),
+        pytest.param([at(0.5, ADVERT, OURS)], False, id="captured-on-the-host-itself"),
+        pytest.param(
+            [(EPOCH_NS, build_announcement(OTHER_MAC, OURS))], False, id="it-is-our-MAC"
+        ),
+        pytest.param(
+            [
+                (EPOCH_NS, build_announcement(b"\2" * 6, OURS)),
+                at(0.5, ADVERT, OURS),
+            ],
+            True,
+            id="our-MAC-is-another",
+        ),
+    ],
+)
+def test_a_rival(before: list[StampedFrame], is_told: bool) -> None:
+    """It is told of if it cannot be the host itself that we play."""
+    frames = [
+        at(0, ADVERT),
+        *before,
+        (EPOCH_NS + ns(4), CLAIM),
+        at(4.2, payload(config(vhid=9))),
+    ]
+
+    told = [line for line in lines_of(HOST, frames) if "rival" in line]
+
+    assert told == [f"{RIVAL_AT_4} announce  next 5.000000"] * is_told

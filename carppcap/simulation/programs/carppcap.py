@@ -11,7 +11,8 @@ from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Group, Node, Step
 from carppcap.node.outcomes import addresses_news, stall_news
 from carppcap.node.performer import Performer
-from carppcap.simulation.programs.system import Program, System, datagram_of
+from carppcap.node.rivals import rival_of
+from carppcap.simulation.programs.system import Program, System, claim_of, datagram_of
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import Member
 from carppcap.units import NS_PER_S, Instant
@@ -59,6 +60,9 @@ class CarppcapHost(Program):
         """Pass a frame to the node; carry out the step, or report the rejection."""
         interface = self._config.interface
         outcome = self._node.receive(interface, datagram_of(frame), now)
+        rival = rival_of(claim_of(frame), self._config, self._system.mac)
+        if rival is not None:
+            self._performer.handle(rival, now)
         if isinstance(outcome, Step):
             has_other_form = False
             if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:

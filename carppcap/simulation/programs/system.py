@@ -14,7 +14,14 @@ from carppcap.node.ingress import Rejection
 from carppcap.simulation.scenario.chance import Dice
 from carppcap.simulation.scenario.parts import INTERFACE, Member
 from carppcap.units import Instant
-from carppcap.wire.decode import Datagram, Defect, LinkType, decode
+from carppcap.wire.decode import (
+    Claim,
+    Datagram,
+    Defect,
+    LinkType,
+    decode,
+    decode_claim,
+)
 
 Will: TypeAlias = Callable[[], list[bytes]]
 """Makes the frames of a farewell, for when the program cannot send one any more."""
@@ -205,3 +212,9 @@ def datagram_of(frame: bytes) -> Datagram | Defect:
     The result is cached, because several hosts receive the same frame.
     """
     return decode(frame, LinkType.ETHERNET)
+
+
+@lru_cache(maxsize=64)
+def claim_of(frame: bytes) -> Claim | None:
+    """Return the claim to an address in an Ethernet frame, or None; it is cached."""
+    return decode_claim(frame, LinkType.ETHERNET)

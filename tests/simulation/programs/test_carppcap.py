@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from carppcap.election.actions import AnnounceAddresses
 from carppcap.simulation.model.happenings import Running
 from carppcap.simulation.scenario.parts import Kind
 from carppcap.units import NS_PER_S
@@ -278,3 +279,24 @@ def test_unicast() -> None:
 
     assert causes(result, "node2") == ["BACKUP startup"]
     assert causes(result, "node3")[-1] == "MASTER master_down"
+
+
+@pytest.mark.parametrize("peer", ["carppcap", "ucarp"])
+def test_the_last_announcement_after_a_partition_is_the_holders(peer: str) -> None:
+    """Two masters, as each heard nothing, and then one: neighbours find it."""
+    result = play(
+        "carppcap",
+        peer,
+        story="at 20.3s for 12s cut node1 from node2",
+        node={"node1": {"flags": "-k 0"}, "node2": {"flags": "-k 100"}},
+        group={"flags": "--announce-interval 0"},
+    )
+
+    assert several_s(result) > 0
+    announced = [
+        (step.at, name)
+        for name, step in every_step(result)
+        if AnnounceAddresses() in step.actions
+    ]
+    assert max(announced)[1] == "node1"
+    assert next(name for at, name in announced if at > 20 * NS_PER_S) == "node2"
