@@ -49,6 +49,15 @@ def _situation(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "election/situations.py", old, new, laws)
 
 
+def _rivals(name: str, old: str, new: str) -> Mutant:
+    return Mutant(name, "node/rivals.py", old, new, (), ("node/test_rivals.py",))
+
+
+def _queue(name: str, old: str, new: str) -> Mutant:
+    tests = ("election/test_script_queue.py",)
+    return Mutant(name, "election/script_queue.py", old, new, (), tests)
+
+
 def _comparison(name: str, old: str, new: str, *laws: str) -> Mutant:
     return Mutant(name, "election/comparison.py", old, new, laws)
 
@@ -168,6 +177,19 @@ MUTANTS = (
     _fsm("a shorter wait", "self._master_down_ns = config.master_down_interval_ns", "self._master_down_ns = config.master_down_interval_ns - 1", _HEARD),
     _fsm("silence is always over", "case Listening() as listening, events.Tick() if now >= listening.deadline:", "case Listening() as listening, events.Tick():", "early_ticks_change_nothing"),
     _fsm("an advert is always due", "case Master() as master, events.Tick() if now >= master.deadline:", "case Master() as master, events.Tick():", "early_ticks_change_nothing"),
+    _situation("answers a rival at once", "        self.answer_at = max(now + ANSWER_AFTER_NS, self.answer_at)", "        self.answer_at = max(now, self.answer_at)"),
+    _situation("answers rivals as often as they come", "        self.rival, self.answer_at = None, now + ANSWER_INTERVAL_NS", "        self.rival, self.answer_at = None, now"),
+    _situation("answers one rival for ever", "        self.rival, self.answer_at = None, now + ANSWER_INTERVAL_NS", "        self.answer_at = now + ANSWER_INTERVAL_NS"),
+    _situation("names no rival", "        return [RivalAnswered(rival.address, rival.mac), AnnounceAddresses()]", "        return [AnnounceAddresses()]"),
+    _situation("does not wake up for its answer", "        return min(self.advert_at, self.answer_at)", "        return self.advert_at"),
+    _fsm("lets a rival put off its answer", "case Holding(rival=None) as holding, events.RivalHeard() as rival:", "case Holding() as holding, events.RivalHeard() as rival:"),
+    _fsm("answers no rival", "                holding.note_rival(rival, now)", "                pass"),
+    _fsm("adverts whenever it answers a rival", "        if now < master.advert_at:\n            return answer", "        if False:\n            return answer"),
+    _fsm("announces twice with one advert", "        announcement = [AnnounceAddresses()] if again and not answer else answer", "        announcement = [*answer, AnnounceAddresses()] if again else answer"),
+    _rivals("takes its own frames for a rival's", "    return None if mac in own else RivalHeard(address, mac)", "    return RivalHeard(address, mac)"),
+    _rivals("takes its own virtual MAC for a rival's", "    own = (nic_mac, kernel_mac(config.vhid)) if config.vmac else (nic_mac,)", "    own = (nic_mac,)"),
+    _rivals("takes claims to any address for a rival's", "    if claim is None or claim.announcement.address not in config.vips:", "    if claim is None:"),
+    _queue("lets two scripts cancel each other beside a conflict", "        is_last = self.waiting in (None, job) or self.running is Job.CONFLICT", "        is_last = self.waiting in (None, job)"),
     _situation("trusts the silence after a stop", "self.deadline = max(self.deadline, deadline)", "pass", "a_stall_does_no_harm_beyond_itself"),
     _situation("extends for ever", "if not self.has_extended:", "if True:"),
     _situation("lost frames shorten a wait", "self.deadline = max(self.deadline, deadline)", "self.deadline = deadline"),
@@ -179,7 +201,7 @@ MUTANTS = (
     _fsm("a farewell in a pause is lost", "max(end, now + self._master_down_ns) if is_alive else end", "max(end, now + self._master_down_ns)"),
     _fsm("a pause without an end", "case Paused(until, listening), _ if now >= until:", "case Paused(until, listening), _ if False:"),
     _fsm("a pause longer than it is", "case Paused(until, listening), _ if now >= until:", "case Paused(until, listening), _ if now > until:"),
-    _fsm("a flap ends the pause", "self.situation = Deaf(until)", "self.situation = Deaf()"),
+    _fsm("a flap ends the pause", "self.situation = Deaf(backup.until)", "self.situation = Deaf()"),
     _fsm("a flap ends the pause, later", "self._listen(paused_until, now)", "self._listen(0, now)"),
     _fsm("the deaf do not pause", "self.situation = Deaf(now + pause_ns)", "pass"),
     _fsm("a pause that is over shortens the wait", "        if now < paused_until:\n", "        if paused_until:\n"),
@@ -216,14 +238,14 @@ MUTANTS = (
     _families("missed too soon", "max(self._since, self._heard_at.get(family, 0))", "self._heard_at.get(family, 0)"),
     _families("missed again and again", "self._reported.update(silent)", "pass"),
     _families("the second family never decides", "return heard_at is None or now - heard_at >= self._master_down_ns", "return False"),
-    _fsm("does not reassert", "return self._announce(master) if isinstance(master, Holding) else []", "return []"),
+    _fsm("does not reassert", "return self._announce(master) if isinstance(master, Holding) else []", "return []", "the_last_announcement_is_the_holders"),
     # Adverts.
-    _situation("every other advert", "self.deadline += interval_ns", "self.deadline += 2 * interval_ns", "intervals_and_timeouts_are_exact"),
+    _situation("every other advert", "self.advert_at += interval_ns", "self.advert_at += 2 * interval_ns", "intervals_and_timeouts_are_exact"),
     _fsm("a late second advert", "self.situation = Claiming(now + self.interval_ns)", "self.situation = Claiming(now + self._master_down_ns)", "intervals_and_timeouts_are_exact"),
     _fsm("claims in silence", _CLAIMS, "return [changed, AcquireAddresses()]", "intervals_and_timeouts_are_exact"),
     _fsm("claims what it does not take", _CLAIMS, "return [changed, *self._advertiser.advert(now)]", "one_master_after_faults"),
-    _situation("lateness adds up", "self.deadline += interval_ns", "self.deadline = now + interval_ns"),
-    _situation("a volley after a stop", "if self.deadline <= now:", "if False:"),
+    _situation("lateness adds up", "self.advert_at += interval_ns", "self.advert_at = now + interval_ns"),
+    _situation("a volley after a stop", "if self.advert_at <= now:", "if False:"),
     _advertiser("one counter for all", "counter = self._draw_counter(now)", "counter = 7", "one_master_after_faults"),
     _advertiser("counters from elsewhere", "self._draw_counter = draw_counter", 'self._draw_counter = lambda now: __import__("secrets").randbits(64)', "one_seed_is_one_run"),
     _advertiser("demotion that is not advertised", "min(advskew + self._demotion, SUPPRESSED_SKEW)", "advskew", _DEMOTED),
@@ -242,7 +264,7 @@ MUTANTS = (
     _fsm("never gives up an address", "return self._announce(master) if ok else self._address_failed(now)", "return self._announce(master)"),
     _fsm("takes lost addresses again for ever", "if regained_at is not None and now - regained_at < self._master_down_ns:", "if False:"),
     # Cables.
-    _fsm("a cable that is never out", "self.situation = Deaf()", "pass", _HEARD),
+    _fsm("a cable that is never out", "self.situation = Deaf(backup.until)", "pass", _HEARD),
     _fsm("deaf after a mastership, but not quite", "return [*self._give_way(Cause.LINK_DOWN, now), *self.handle(event, now)]", "return self._give_way(Cause.LINK_DOWN, now)"),
     _fsm("never listens again", "self._listen(paused_until, now)", "pass"),
     # What is believed.
@@ -272,14 +294,14 @@ MUTANTS = (
     _frames("an end that is not there", "if not start <= end <= len(packet):", "if not start <= end:"),
     _frames("a priority is a VLAN", "for number in ids if number)", "for number in ids)"),
     _frames("fragments are whole", "    if is_fragment:\n        return Defect.FRAGMENT\n", ""),
-    _frames("answers are announcements", "or message[4] & _SOLICITED", "or False"),
+    _frames("answers are announcements", " and not is_solicited", ""),
     _built("announces without the override flag", "message.set_override_flag(True)", "message.set_override_flag(False)"),
     _built("may be forwarded", "packet.set_hop_limit(TTL)", "packet.set_hop_limit(TTL - 1)"),
     _egress("peers see the virtual MAC", "yield self.nic_mac, peer_mac, peer", "yield self._multicast_source_mac, peer_mac, peer"),
     _egress("demotion stays here", "            demotion=action.demotion,\n", "", _DEMOTED),
     _egress("peers of every family", "if Family.of(peer) is family]", "]"),
     # Scripts, routing, arithmetic.
-    _scripts("nothing cancels out", "self.waiting = job if self.waiting in (None, job) else None", "self.waiting = job", "acquire_and_release_alternate"),
+    _scripts("nothing cancels out", "self.waiting = job if is_last else None", "self.waiting = job", "acquire_and_release_alternate"),
     _scripts("forgets the waiting job", "self.running, self.waiting = self.waiting, None", "self.running, self.waiting = None, None", "acquire_and_release_alternate"),
     _scripts("two scripts at once", "        if self.running is None:\n", "        if True:\n", "acquire_and_release_alternate"),
     _node("trusts its own counter", "if self._host.is_own(advert.counter):", "if False:"),

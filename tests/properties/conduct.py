@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from carppcap.addresses import Address, Family, tie_break
-from carppcap.election.actions import State
+from carppcap.election.actions import AnnounceAddresses, State
 from carppcap.election.advertiser import SUPPRESSED_SKEW
 from carppcap.election.config import GuardMode
 from carppcap.election.events import (
@@ -224,6 +224,8 @@ class _Rhythm:
             self.pauses = True
         match old, step.state, step.event:
             case State.MASTER, State.MASTER, Tick():
+                if not adverts(step) and AnnounceAddresses() in step.actions:
+                    return ""  # the answer to a rival
                 if not adverts(step):
                     return "it forgot an advert"
                 if self.due is None or now < self.due:

@@ -2,6 +2,7 @@
 
 from tests.properties.company import COMPANY
 from tests.properties.conduct import CONDUCT
+from tests.properties.conflicts import the_last_announcement_is_the_holders
 from tests.properties.guarding import GUARDING
 from tests.properties.own_addresses import OWN_ADDRESSES
 from tests.properties.passwords import a_change_of_password_loses_no_advert
@@ -14,6 +15,7 @@ LAWS = {
         *SETTLING,
         *COMPANY,
         acquire_and_release_alternate,
+        the_last_announcement_is_the_holders,
         *CONDUCT,
         *GUARDING,
         a_change_of_password_loses_no_advert,
