@@ -22,6 +22,7 @@ from carppcap.errors import CarpError, ConfigError, LinkError
 from carppcap.options.command_line import parse
 from carppcap.options.parsers import FACILITIES
 from carppcap.options.settings import Settings
+from carppcap.system import supervision
 from carppcap.system.password import hide_passwords, with_password
 from carppcap.system.process import (
     PidFile,
@@ -111,6 +112,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             # Impossible options are reported here, while there is only one process.
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
+        supervision.begin(os.environ)
         return _run(name, settings, log, verdict)
     except (CarpError, MemoryError) as error:
         why = error if isinstance(error, CarpError) else _out_of_memory()
@@ -164,6 +166,7 @@ def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> in
         @cache
         def detach() -> None:
             write_pid()
+            supervision.tell(READY="1")
             if verdict is not None:
                 log.terminal = False
                 verdict.report(0)

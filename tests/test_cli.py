@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,15 @@ from carppcap.cli import main
 from carppcap.options.table import OPTIONS
 from carppcap.text import catalogues
 from tests.options.test_command_line import BAD, WORDS
-from tests.shell import COMMAND, environment, make_link, network, run, wait_for
+from tests.shell import (
+    COMMAND,
+    TIMEOUT_S,
+    environment,
+    make_link,
+    network,
+    run,
+    wait_for,
+)
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}: ")
 COMPLETE = "-i no/0 -s 10.1.1.5 -v 7 -p love -a 10.1.1.252 -f none".split()
@@ -418,6 +427,28 @@ def test_nohup(tmp_path: Path, arguments: list[str], survives: bool) -> None:
         daemon.says("Switching to state: MASTER")
         daemon.process.terminate()
     assert daemon.process.wait(20) == (-signal.SIGTERM if survives else 0)
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_a_service_manager(tmp_path: Path) -> None:
+    """It learns the state, that the daemon is ready, and that it works."""
+    address = tmp_path / "manager"
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(TIMEOUT_S)
+        manager.bind(str(address))
+        variables = f"export NOTIFY_SOCKET={address} WATCHDOG_USEC=60000;"
+        daemon = Started(tmp_path, *FAST, "-z", shell=variables)
+        while len(told) < 8:
+            told.append(manager.recv(4096).decode())
+        daemon.process.terminate()
+        assert daemon.process.wait(TIMEOUT_S) == 0
+
+    news = [message for message in told if message != "WATCHDOG=1"]
+    assert news[:2] == ["STATUS=BACKUP on a0 id 7 (startup)", "READY=1"]
+    assert set(news[2:]) <= {"STATUS=MASTER on a0 id 7 (master_down)"}
+    assert len(told) > len(news)
 
 
 @pytest.mark.netns

@@ -27,6 +27,7 @@ from carppcap.node.egress import Egress, Sending
 from carppcap.node.groups import Node, Step
 from carppcap.node.performer import Performer
 from carppcap.options.settings import Settings
+from carppcap.system import supervision
 from carppcap.system.capture import SendError
 from carppcap.system.link import Held
 from carppcap.system.syslog import Log
@@ -181,10 +182,13 @@ class GroupDriver:
         return True if frames else None
 
     def record(self, step: Step) -> None:
-        """Log a step."""
+        """Log a step, and tell a service manager of a change of state."""
         left, self._advert_left = self._advert_left, False
         self.vips.note(step, (lambda: self._last_will(step.at)) if left else None)
         self.journal.log_step(step)
+        if (change := step.change) is not None:
+            group = f"{step.interface} id {step.vhid}"
+            supervision.tell_state(group, change.new.value, change.cause.value)
 
     def _last_will(self, at: Instant) -> list[bytes]:
         """Return the frames of a farewell that is sent if this process is killed."""

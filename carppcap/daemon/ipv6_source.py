@@ -8,12 +8,13 @@ from carppcap.addresses import Family
 from carppcap.daemon.chosen_source import is_checking, with_chosen
 from carppcap.daemon.loop import ENDING_SIGNALS
 from carppcap.election.config import VirtualHostConfig
+from carppcap.system import supervision
 from carppcap.system.clock import now_ns
 from carppcap.system.link import LinkMonitor, LinkStatus
 from carppcap.system.process import SignalPipe
 from carppcap.system.syslog import Log
 from carppcap.system.waiting import readable
-from carppcap.units import NS_PER_S
+from carppcap.units import NS_PER_S, earliest
 
 SHORT_WAIT_NS = 5 * NS_PER_S
 """How long we normally wait for an IPv6 address after the interface has a carrier.  The
@@ -47,10 +48,12 @@ def with_source(
                 return chosen
             if is_settled and (lacking := _lacking(status)) != said:
                 log.warning(f"{config.interface} {lacking}")
+                supervision.tell(STATUS=f"{config.interface} {lacking}")
                 said = lacking
             if now >= long_at:
                 on_long_wait()
-            readable((monitor, signals), long_at if long_at > now else None)
+            until = earliest(long_at if long_at > now else None, supervision.feed(now))
+            readable((monitor, signals), until)
             monitor.drain()
             for number in signals.read():
                 if number in ENDING_SIGNALS:

@@ -20,7 +20,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.node import counter
 from carppcap.node.groups import Node
 from carppcap.options.settings import Settings
-from carppcap.system import realtime
+from carppcap.system import realtime, supervision
 from carppcap.system.capture import LiveCapture
 from carppcap.system.clock import now_ns, wall_ns
 from carppcap.system.link import LinkMonitor
@@ -141,7 +141,8 @@ class Daemon:
             inputs += segment.descriptors()
         for driver in self.drivers.values():
             inputs += driver.vips.descriptors()
-        return set(readable(inputs, self._wake_by))
+        until = earliest(self._wake_by, supervision.feed(now_ns()))
+        return set(readable(inputs, until))
 
     def _turn(self, ready: AbstractSet[_Input]) -> None:
         now, wall = now_ns(), wall_ns()
