@@ -4,6 +4,8 @@ PYTHON ?= python3
 TESTS ?= tests
 SECONDS ?= 60
 SEEDS ?= 10000
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 VENV := .venv
 READY := $(VENV)/ready
@@ -12,7 +14,8 @@ CATALOGUES := $(patsubst %.po,%.mo,$(wildcard carppcap/locale/*/LC_MESSAGES/*.po
 
 # command=package, as Debian calls them
 NETWORK := ip=iproute2 ping=iputils-ping
-REFERENCE := mandoc=mandoc ucarp=ucarp tcpdump=tcpdump tshark=tshark faketime=faketime
+REFERENCE := mandoc=mandoc ucarp=ucarp tcpdump=tcpdump tshark=tshark faketime=faketime \
+    systemd-analyze=systemd zsh=zsh fish=fish
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -39,6 +42,15 @@ test: $(READY) $(CATALOGUES) network reference ## run all tests, also those in n
 demo: $(READY) $(CATALOGUES) network ## watch an election, a crash, a stop, a killed daemon
 	@$(RUN) -m tests.demo
 
+##@ On this host
+.PHONY: install
+install: ## install below PREFIX=/usr/local, with what the daemon imports (DESTDIR=)
+	@.ci/install $(PYTHON) $(PREFIX) $(DESTDIR)
+
+.PHONY: uninstall
+uninstall: ## remove that
+	@.ci/uninstall $(PREFIX) $(DESTDIR)
+
 ##@ Before a commit
 .PHONY: check
 check: lint types cover ## all that must be true, as CI runs it
@@ -63,9 +75,10 @@ locales: $(READY) ## bring the catalogues of messages up to date
 	$(RUN) -m carppcap.text.catalogues
 
 .PHONY: docs
-docs: $(READY) ## write the option lists of the man pages; everything as HTML in build/docs
+docs: $(READY) ## write option lists and completions; everything as HTML in build/docs
 	@.ci/debian mandoc=mandoc
 	$(RUN) -m tests.manual
+	$(RUN) -m tests.completions
 	@$(RUN) -m tests.render build/docs
 
 .PHONY: diagram
