@@ -12,8 +12,7 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, settings
 
-REQUIRE_NETNS = "CARPPCAP_REQUIRE_NETNS"
-"""Set where skipping would hide something, as in CI: a skipped netns test fails."""
+from tests.installation import REQUIRE_NETNS
 
 # A noisy machine is no reason for a property to fail.  CI draws the same examples each
 # time, so that it does not depend on luck; everyone else, `make soak` and `make fuzz`

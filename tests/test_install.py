@@ -13,7 +13,7 @@ import pytest
 import carppcap
 from tests.installation import INSTALL, PREFIX, UNINSTALL, installed, service_python
 from tests.shell import ROOT
-from tests.test_layers import MODULES, package_of
+from tests.test_layers import MODULES, PACKAGE, package_of
 
 LIBRARIES = {"impacket", "six", "pcapy", "pyroute2"}
 """What a daemon may import beside the standard library, each by its module."""
@@ -131,6 +131,15 @@ def test_nothing_else_is_there() -> None:
     loaded = {Path(line.split(" ", 1)[1]) for line in ended.stdout.splitlines()}
     here = library / "impacket"
     assert set(here.rglob("*.py")) == {path for path in loaded if here in path.parents}
+
+
+def test_every_module_of_this_tree_is_there() -> None:
+    """And none of an earlier one, which setuptools keeps where it builds."""
+    package = installed() / PREFIX[1:] / "lib/carppcap/carppcap"
+
+    assert {str(path.relative_to(package)) for path in package.rglob("*.py")} == {
+        str(path.relative_to(PACKAGE)) for path in MODULES.values()
+    }
 
 
 def test_no_file_names_the_tree() -> None:
