@@ -1,7 +1,7 @@
 """A real systemd in a host of a lab: it runs our units as on a server.
 
-It is process 1 of a namespace of processes, with its own /run, /etc and control groups,
-and starts nothing but what a test asks for.
+It is process 1 of a namespace of processes, with its own /run, /etc, /tmp and control
+groups, and starts nothing but what a test asks for.
 """
 
 import os
@@ -48,6 +48,10 @@ rm -rf /run/etc/systemd /run/etc/carppcap
 mkdir -p /run/etc/systemd/system /run/etc/carppcap
 mount --bind /run/etc /etc
 mount --bind "$INSTALLED" /opt
+mkdir /run/lab
+mount --bind "$LAB" /run/lab
+# Services have directories of their own there (PrivateTmp), which end with ours.
+for each in /tmp /var/tmp; do mount -t tmpfs tmpfs $each -o mode=1777; done
 # Services have mounts of their own, which follow ours (credentials).
 mount --make-rshared /
 printf '[Unit]\\nDefaultDependencies=no\\n' >/etc/systemd/system/lab.target
@@ -80,6 +84,7 @@ class Manager:
             "TREES": " ".join(map(str, self._groups)),
             "VERSION": "2" if self._is_version_2 else "1",
             "INSTALLED": f"{installed()}{os.path.dirname(PREFIX)}",
+            "LAB": str(host.lab.directory),
             "SYSTEMD": SYSTEMD,
         }
         errors = host.lab.directory / f"{host.name}-systemd.log"
@@ -129,8 +134,8 @@ class Manager:
     def install(self, unit: str, name: str, **service: str) -> None:
         """Make a unit known, with these settings in its section [Service], as well."""
         settings = service | {
-            "StandardOutput": f"append:{self.log}",
-            "StandardError": f"append:{self.log}",
+            "StandardOutput": f"append:/run/lab/{self.log.name}",
+            "StandardError": f"append:/run/lab/{self.log.name}",
         }
         lines = [f"{key}={value}" for key, value in settings.items()]
         # Else the services of the machine would be started with it.
