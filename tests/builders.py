@@ -11,6 +11,8 @@ from typing import Any
 from carppcap.addresses import Address, multicast_mac
 from carppcap.election.actions import Action, StateChanged
 from carppcap.election.config import VirtualHostConfig
+from carppcap.election.fsm import VirtualHost
+from carppcap.election.situations import Listening, Paused
 from carppcap.node.counter import CounterSequence
 from carppcap.node.timeline import format_action
 from carppcap.units import NS_PER_S, Instant
@@ -55,6 +57,15 @@ def counters() -> Callable[[Instant], int]:
 def numbers() -> CounterSequence:
     """Counters that anybody can predict, of a host whose clock is not set."""
     return CounterSequence(0, 0, lambda: 0)
+
+
+def due(host: VirtualHost) -> Instant | None:
+    """When a BACKUP takes over, and when a MASTER sends its next advert."""
+    match host.situation:
+        case Listening(master_down_at) | Paused(_, Listening(master_down_at)):
+            return master_down_at
+        case situation:
+            return situation.deadline
 
 
 def words(actions: list[Action] | tuple[Action, ...]) -> list[str]:

@@ -5,11 +5,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 import carppcap
+from carppcap.election.actions import SendSolicitation
+from carppcap.node.counter import CounterSequence
+from carppcap.node.egress import Egress
+from carppcap.units import NS_PER_S
+from carppcap.wire.auth import Key
+from tests.builders import config
 from tests.manual import MAN, PAGES, with_list
 from tests.render import MANUALS, ROOT, lint_manual, main, render_manual, render_page
 from tests.render import PAGES as RST_PAGES
@@ -211,3 +218,16 @@ def test_markers_are_unique(text: str) -> None:
     """A document without them, or with two pairs, is a mistake."""
     with pytest.raises(ValueError, match="pairs of markers named x"):
         replace_between(text, "x", "new\n")
+
+
+def test_the_solicitation_is_the_one_that_is_shown() -> None:
+    """Its bytes stand in the description of the protocol."""
+    host = config(
+        source=IPv4Address("10.1.1.2"), key=Key(b"love"), advskew=100, advbase=1
+    )
+    counters = CounterSequence(1_764_399_600 * NS_PER_S, 0, lambda: 0x5E)
+    egress = Egress(host, bytes.fromhex("020000000002"), lambda: 0)
+    (frame,) = egress.frames(SendSolicitation(counters.draw(0)), 0)
+
+    text = (ROOT / "carppcap" / "wire" / "README.rst").read_text("utf-8")
+    assert frame.hex() in text.replace(" ", "").replace("\n", "")

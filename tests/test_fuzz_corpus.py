@@ -86,9 +86,11 @@ def test_the_corpus_reaches_every_verdict() -> None:
         (9, 4),
         ("hint", 4),
         ("hint", 6),
+        ("solicitation", 4),
+        ("solicitation", 6),
     } <= accepted
-    assert {(8, 6, form, True, True) for form in (0, 32, 64, 96)} <= found
-    assert (8, 6, 0, False, False) in found  # a peer, from afar
+    assert {(8, 6, form, True, True, False) for form in (0, 32, 64, 96)} <= found
+    assert (8, 6, 0, False, False, False) in found  # a peer, from afar
 
 
 @every_target

@@ -14,7 +14,6 @@ from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import (
     STEP_DOWN_PAUSE_NS,
     AddressesLost,
-    AdvertReceived,
     Event,
     FormChanged,
     LinkDown,
@@ -113,10 +112,8 @@ class GroupDriver:
         self._performer.perform(step)
 
     def perform_accepted(self, step: Step) -> None:
-        """Carry out the step of an advert or a hint that was accepted."""
-        has_other_form = False
-        if isinstance(step.event, AdvertReceived) and not step.refused:
-            has_other_form = self._egress.heed(step.event)
+        """Carry out the step of a message that was accepted."""
+        has_other_form = self._egress.heed(step)
         self._performer.perform(step)
         if has_other_form:
             self._performer.handle(FormChanged(), step.at)
@@ -167,7 +164,7 @@ class GroupDriver:
         if isinstance(action, AnnounceAddresses):
             self._egress.is_router = self._interface.forwards_ipv6
         is_advert = isinstance(action, SendAdvert)
-        frames = self._egress.frames(action)
+        frames = self._egress.frames(action, at)
         for peer, why in self._interface.unreachable.items():
             self.journal.unreachable(peer, why, at)
         try:
@@ -195,7 +192,7 @@ class GroupDriver:
         if self._settings.no_farewell:
             return []
         farewell = self._group.last_will(at)
-        return [frame for each in farewell for frame in self._egress.frames(each)]
+        return [frame for each in farewell for frame in self._egress.frames(each, at)]
 
     def acquire(self, step: Step) -> Iterable[Event]:
         """Start to take the addresses; return the events that result immediately."""

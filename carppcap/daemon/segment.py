@@ -12,8 +12,8 @@ from carppcap.election.events import AdvertReceived
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodGate
 from carppcap.filter.prefilter import ForgeryTest
-from carppcap.node.groups import Node
-from carppcap.node.ingress import Rejection
+from carppcap.node.groups import Node, Step
+from carppcap.node.ingress import Rejection, SolicitationReceived
 from carppcap.node.outcomes import stall_news
 from carppcap.node.rivals import rival_of
 from carppcap.system.capture import LiveCapture, StampedFrame
@@ -93,7 +93,7 @@ class Segment:
                 return
 
     def _handle_frame(self, stamped: StampedFrame) -> bool:
-        """Handle one frame; True if it is an accepted advert or hint."""
+        """Handle one frame; True if it is an accepted message."""
         stamp_ns, frame = stamped
         at = self._clock.instant(stamp_ns)
         if self._flood.sieve.narrow and self._forgeries.is_forged(frame):
@@ -110,8 +110,8 @@ class Segment:
             if self._node.is_namesake(self._name, outcome):
                 self.driver.journal.log_namesake(outcome, at)
             return False
-        if isinstance(outcome.event, AdvertReceived) and not outcome.refused:
-            self._flood.note_advert(outcome.event.source, at)
+        if not outcome.refused:
+            self._note_sender(outcome)
         self.driver.perform_accepted(outcome)
         return not outcome.refused
 
@@ -121,6 +121,14 @@ class Segment:
         rival = rival_of(claim, self.interface.config, self.interface.mac)
         if rival is not None:
             self.driver.handle(rival, at)
+
+    def _note_sender(self, step: Step) -> None:
+        """Let further frames of the sender of a message pass in a flood."""
+        match step.event:
+            case AdvertReceived(source=source):
+                self._flood.note_advert(source, step.at)
+            case SolicitationReceived(source=source):
+                self._flood.note_sender(source, step.at)
 
     def _mind_flood(self, useless: int) -> None:
         """Count `useless` frames; narrow or widen the capture filter accordingly."""

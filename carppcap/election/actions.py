@@ -45,6 +45,16 @@ class SendAdvert(NamedTuple):
     family: Family = Family.IPV4
 
 
+class SendSolicitation(NamedTuple):
+    """Send a solicitation: ask the master of the group for an advert in `family`.
+
+    counter has 64 bits.
+    """
+
+    counter: int
+    family: Family = Family.IPV4
+
+
 class SendHint(NamedTuple):
     """Send a hint: tell `destination` that its next counter must exceed `counter`.
 
@@ -94,6 +104,7 @@ class StateChanged(NamedTuple):
 
 Action = (
     SendAdvert
+    | SendSolicitation
     | SendHint
     | AcquireAddresses
     | ReleaseAddresses

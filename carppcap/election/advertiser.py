@@ -8,7 +8,7 @@ only.  A host that fails to send its adverts raises its advskew only.
 from collections import deque
 from collections.abc import Callable
 
-from carppcap.election.actions import Action, SendAdvert
+from carppcap.election.actions import Action, SendAdvert, SendSolicitation
 from carppcap.election.config import VirtualHostConfig
 from carppcap.units import NS_PER_SKEW_STEP, Instant, Interval, advert_interval_ns
 from carppcap.wire.header import BOW_OUT
@@ -126,6 +126,17 @@ class Advertiser:
             probe_ns = interval_ns + NS_PER_SKEW_STEP
         advbase, advskew = divmod(probe_ns // NS_PER_SKEW_STEP, 256)
         return self._sign(advbase, advskew, now)
+
+    def solicit(self, now: Instant) -> list[Action]:
+        """Return a solicitation, which asks the master for an advert, in each family.
+
+        A family with peers has none (see `VirtualHostConfig.solicited`).
+        """
+        return [
+            SendSolicitation(self._draw_counter(now), family)
+            for family in self._config.families
+            if self._config.solicited(family) is not None
+        ]
 
     def is_own(self, counter: int) -> bool:
         """True if one of our last `OWN_COUNTERS_MAX` adverts had this counter."""

@@ -165,6 +165,18 @@ class VirtualHostConfig(GroupSettings):
         """Return the multicast group to which adverts in `family` are sent."""
         return self.group if family is Family.IPV4 else CARP_GROUP6
 
+    def solicited(self, family: Family) -> Address | None:
+        """Return the address to which a solicitation in `family` is sent, or None.
+
+        It is the lowest virtual address, so that the order in which hosts list them
+        makes no difference.  A group with peers in `family` has none: what loses their
+        unicast adverts would lose the answer as well.
+        """
+        if any(Family.of(peer) is family for peer in self.peers):
+            return None
+        vips = [vip for vip in self.vips if Family.of(vip) is family]
+        return min(vips, key=int, default=None)
+
     @property
     def interval_ns(self) -> Interval:
         """The configured time between two of our adverts."""

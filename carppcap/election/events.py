@@ -34,9 +34,10 @@ class AdvertReceived:
     advbase 0..255 s, advskew 0..255 (1/256 s), counter 64 bits, demotion 0..255 (only
     OpenBSD and carppcap send one that is not 0).  `verified` is False if there is no
     key to check the digest with.  `link_local` is True if the digest covers link-local
-    addresses.  Two fields are used in log lines only: `mac`, the source MAC of the
-    frame, and `second_password`, True if the advert was signed with `second_key` (see
-    `VirtualHostConfig`).
+    addresses.  `to_us` is True if it was sent to our own address in a broadcast frame,
+    as after a solicitation.  Two fields are used in log lines only: `mac`, the source
+    MAC of the frame, and `second_password`, True if the advert was signed with
+    `second_key` (see `VirtualHostConfig`).
     """
 
     source: Address
@@ -46,6 +47,7 @@ class AdvertReceived:
     verified: bool = True
     demotion: int = 0
     link_local: bool = False
+    to_us: bool = False
     mac: bytes | None = field(default=None, compare=False)
     second_password: bool = field(default=False, compare=False)
 
@@ -93,6 +95,13 @@ class DemotionChanged:
 
 class SequenceContested(Plain):
     """A peer took our advert for an old one; our next counter is now high enough."""
+
+
+class Solicited(Plain):
+    """A peer asks for an advert, because it has heard no master for too long.
+
+    It may also have become master just now, and look for another master.
+    """
 
 
 class FormChanged(Plain):
@@ -172,6 +181,7 @@ Event = (
     | StepDown
     | DemotionChanged
     | SequenceContested
+    | Solicited
     | FormChanged
     | ReplayRefused
     | TwinReceived

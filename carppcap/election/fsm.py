@@ -52,7 +52,7 @@ class VirtualHost:
         self.config = config
         self.situation: Situation = Idle()
         self._master_down_ns = config.master_down_interval_ns
-        self._advertiser = Advertiser(config, draw_counter)
+        self.advertiser = Advertiser(config, draw_counter)
         self._ties = Ties(lambda: self.config)
         self._families = Families(config.families, self._master_down_ns)
         self._backoff = Backoff()
@@ -70,26 +70,15 @@ class VirtualHost:
     @property
     def interval_ns(self) -> Interval:
         """The time between two of our adverts.  A shorter interval is a better rank."""
-        return self._advertiser.interval_ns
-
-    @property
-    def demotion(self) -> int:
-        """Our demotion, 0..255; 0 is best."""
-        return self._advertiser.demotion
-
-    def is_own(self, counter: int) -> bool:
-        """True if one of our own recent adverts had this counter."""
-        return self._advertiser.is_own(counter)
+        return self.advertiser.interval_ns
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Handle `event`, which happened at `now`; return the actions to carry out."""
+        self._end_pause(now)
         match self.situation, event:
             case Idle(), events.Start():
                 releases = [] if self.config.neutral else [ReleaseAddresses()]
                 return [self._enter_backup(Cause.STARTUP, now), *releases]
-            case Paused(until, listening), _ if now >= until:
-                self.situation = listening
-                return self.handle(event, now)
             case Listening() as listening, events.Tick() if now >= listening.deadline:
                 return self._silence_is_over(listening, now)
             case (Listening() | Paused()) as backup, AdvertReceived() as theirs:
@@ -115,10 +104,12 @@ class VirtualHost:
                 return self._advertise(master, now)
             case Master(), (AdvertReceived() as theirs) | events.TwinReceived(theirs):
                 return self._master_heard(theirs, now)
-            case Master(), events.SequenceContested():
-                return self._advertiser.advert(now)
+            case Master(due), events.SequenceContested() | events.Solicited():
+                return self.advertiser.advert(now) if now < due else []
+            case Master(), events.FramesLost():  # They may have been our successor's.
+                return self.advertiser.solicit(now)
             case Master(), events.FormChanged():
-                return self._advertiser.answer(now)
+                return self.advertiser.answer(now)
             case Claiming() | Holding() as master, events.AddressesAcquired(ok):
                 return self._announce(master) if ok else self._address_failed(now)
             case Holding() as holding, events.AddressesLost():
@@ -139,21 +130,25 @@ class VirtualHost:
             case _, events.DemotionChanged(demotion):
                 return self._demote(demotion, now)
             case _, events.SendFailed() | events.SendSucceeded():
-                self._advertiser.note_outcome(ok=event == events.SendSucceeded())
+                self.advertiser.note_outcome(ok=event == events.SendSucceeded())
         return []
 
     # BACKUP
 
     def _silence_is_over(self, listening: Listening, now: Instant) -> list[Action]:
-        """Take over, but if adverts were refused, probe their sender first (once)."""
+        """Ask for an advert; at the end probe a refused sender (once), or take over."""
+        listening.asked_at = now
+        if now < listening.master_down_at:
+            return self.advertiser.solicit(now)
         refused_ns = listening.refused_ns
         if refused_ns is None or listening.has_probed:
             return self._become_master(Cause.MASTER_DOWN, now)
         # A genuine ucarp or FreeBSD that hears our probe continues from our counter, so
         # the replay guard accepts its next advert.  An attacker cannot send a new one.
         listening.has_probed = True
-        listening.deadline = now + min(refused_ns * 5 // 4, self._master_down_ns)
-        return self._advertiser.probe(refused_ns, now)
+        wait_ns = min(refused_ns * 5 // 4, self._master_down_ns)
+        listening.master_down_at = now + wait_ns
+        return self.advertiser.probe(refused_ns, now)
 
     def _backup_heard(
         self, backup: Listening | Paused, theirs: AdvertReceived, now: Instant
@@ -163,13 +158,13 @@ class VirtualHost:
             # Do not take over in the pause.  After a farewell take over when it ends.
             end = backup.until
             is_alive = not comparison.is_too_slow(theirs, self.config)
-            deadline = max(end, now + self._master_down_ns) if is_alive else end
-            self.situation = Paused(end, Listening(deadline))
+            until = max(end, now + self._master_down_ns) if is_alive else end
+            self.situation = Paused(end, Listening(until, self._master_down_ns))
             return []
-        cause = comparison.reason_to_take_over(theirs, self._advertiser, self.config)
+        cause = comparison.reason_to_take_over(theirs, self.advertiser, self.config)
         if cause is not None:
             return self._become_master(cause, now)
-        self.situation = Listening(now + self._master_down_ns)
+        self.situation = Listening(now + self._master_down_ns, self._master_down_ns)
         return silent
 
     def _note_family(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
@@ -182,13 +177,19 @@ class VirtualHost:
 
         If it began with the pause, a peer with a longer interval could not take over.
         """
-        listening.deadline = until + self._master_down_ns
+        listening.master_down_at = until + self._master_down_ns
         self.situation = Paused(until, listening)
+
+    def _end_pause(self, now: Instant) -> None:
+        match self.situation:
+            case Paused(until, listening) if now >= until:
+                self.situation = listening
 
     def _listen(self, paused_until: Instant, now: Instant) -> None:
         """Begin to listen for a master, but not before `paused_until`."""
         self._families.listen(now)
-        listening = self.situation = Listening(now + self._master_down_ns)
+        listening = Listening(now + self._master_down_ns, self._master_down_ns)
+        self.situation = listening
         if now < paused_until:
             self._pause(listening, paused_until)
 
@@ -197,19 +198,20 @@ class VirtualHost:
     def _advertise(self, master: Master, now: Instant) -> list[Action]:
         """Send what is due: the advert, the answer to a rival, or both."""
         answer = master.take_answer(now) if isinstance(master, Holding) else []
+        answer += self.advertiser.solicit(now) if answer else []
         if now < master.advert_at:
             return answer
         self._ties.sent_late(master.advert_at, now)
         master.schedule_advert(self.interval_ns, now)
-        period = self._advertiser.adverts_per_announcement
+        period = self.advertiser.adverts_per_announcement
         # Before the advert: a BSD kernel that preempts upon it announces after us.
         again = isinstance(master, Holding) and master.is_announced_again(period)
         announcement = [AnnounceAddresses()] if again and not answer else answer
-        return [*announcement, *self._advertiser.advert(now)]
+        return [*announcement, *self.advertiser.advert(now)]
 
     def _master_heard(self, theirs: AdvertReceived, now: Instant) -> list[Action]:
         self._families.note_advert(theirs.family, now)
-        ours, tie = self._advertiser, None
+        ours, tie = self.advertiser, None
         decides = self._families.decides_ties(theirs.family, now)
         if decides and theirs.interval_ns == ours.interval_ns:
             tie = self._ties.judge(theirs, now)
@@ -234,7 +236,7 @@ class VirtualHost:
 
     def _address_failed(self, now: Instant) -> list[Action]:
         """Become BACKUP and pause, so that a peer can take the addresses."""
-        farewell = self._advertiser.farewell(now)
+        farewell = self.advertiser.farewell(now)
         until = now + self._backoff.pause_ns
         changed = self._enter_backup(Cause.ADDRESS_FAILED, now, until)
         self._backoff.note_failure()
@@ -257,7 +259,7 @@ class VirtualHost:
 
     def _released(self, leaving: Leaving, ok: bool, now: Instant) -> list[Action]:
         # Never invite a successor while we still answer for the addresses.
-        farewell = self._advertiser.farewell(now) if ok else []
+        farewell = self.advertiser.farewell(now) if ok else []
         return [*farewell, self._left(leaving, leaving.cause, now)]
 
     def _give_way(self, cause: Cause, now: Instant) -> list[Action]:
@@ -272,9 +274,9 @@ class VirtualHost:
         return self._enter_backup(cause, now, now + leaving.pause_ns)
 
     def _demote(self, demotion: int, now: Instant) -> list[Action]:
-        is_news = demotion != self.demotion and self.state is State.MASTER
-        self._advertiser.demote(demotion)
-        return self._advertiser.advert(now) if is_news else []  # `carp_send_ad_all`
+        is_news = demotion != self.advertiser.demotion and self.state is State.MASTER
+        self.advertiser.demote(demotion)
+        return self.advertiser.advert(now) if is_news else []  # `carp_send_ad_all`
 
     def _enter_init(self) -> Action:
         changed = StateChanged(self.state, State.INIT, Cause.SHUTDOWN)
@@ -290,5 +292,6 @@ class VirtualHost:
         self._ties.forget()
         self.situation = Claiming(now + self.interval_ns)
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
+        ours = self.advertiser
         # The announcement follows when the up script has set the addresses.
-        return [changed, *self._advertiser.advert(now), AcquireAddresses()]
+        return [changed, *ours.advert(now), *ours.solicit(now), AcquireAddresses()]

@@ -38,6 +38,10 @@ yield.  If we answered at once, neighbours would believe us and not the new mast
 ANSWER_INTERVAL_NS = NS_PER_S
 """The least time between two answers to rivals: anyone can send such frames."""
 
+SOLICIT_BEFORE = (10, 20)
+"""A BACKUP asks for an advert a tenth of its master-down interval before it takes over,
+and again a twentieth before, since a frame may be lost."""
+
 
 class Idle:
     """INIT: not started yet, or stopped."""
@@ -55,30 +59,44 @@ class Backup:
 
 @dataclass(slots=True)
 class Listening(Backup):
-    """A BACKUP that takes over at `deadline` unless it hears a master.
+    """A BACKUP that takes over at `master_down_at` unless it hears a master.
+
+    Before that it asks for an advert, at each of `SOLICIT_BEFORE`.  `asked_at` is when
+    it did so last, or 0.  `master_down_ns` is its master-down interval.
 
     `refused_ns` is the interval that the last refused advert states, or None if the
     replay guard has refused none.  `has_probed` is True once the sender of refused
-    adverts was probed.  `has_extended` is True once `deadline` was moved because frames
-    were lost.
+    adverts was probed.  `has_extended` is True once `master_down_at` was moved because
+    frames were lost.
     """
 
     until: ClassVar[Instant] = 0  # there is no pause
 
-    deadline: Instant
+    master_down_at: Instant
+    master_down_ns: Interval
+    asked_at: Instant = 0
     refused_ns: Interval | None = None
     has_probed: bool = False
     has_extended: bool = False
 
-    def extend_once(self, deadline: Instant) -> None:
-        """Put our deadline off to `deadline`, since lost frames may have been adverts.
+    @property
+    def deadline(self) -> Instant:
+        """When to ask for an advert, or after that to take over."""
+        for part in SOLICIT_BEFORE:
+            ask_at = self.master_down_at - self.master_down_ns // part
+            if ask_at > self.asked_at:
+                return ask_at
+        return self.master_down_at
+
+    def extend_once(self, master_down_at: Instant) -> None:
+        """Put the takeover off, since lost frames may have been adverts.
 
         Do so only once.  Otherwise a flood of frames could put it off for ever, and no
         host would take the addresses.
         """
         if not self.has_extended:
             self.has_extended = True
-            self.deadline = max(self.deadline, deadline)
+            self.master_down_at = max(self.master_down_at, master_down_at)
 
 
 @dataclass(slots=True)
@@ -93,16 +111,13 @@ class Paused(Backup):
 
     @property
     def deadline(self) -> Instant:
-        """The deadline of `listening`, which is never before `until`."""
-        return self.listening.deadline
+        """The deadline of `listening`, but not before `until`."""
+        return max(self.until, self.listening.deadline)
 
 
 @dataclass(slots=True)
 class Deaf(Backup):
-    """A BACKUP without a link: it hears no adverts, so it does not take over.
-
-    `paused_until` is the end of a pause that still runs, or 0.
-    """
+    """A BACKUP without a link: it hears no adverts, so it does not take over."""
 
     deadline: ClassVar[Instant | None] = None
 

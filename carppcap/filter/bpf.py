@@ -19,7 +19,7 @@ it compares the protocol.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from carppcap.addresses import CARP_GROUP6, Address, Family, kernel_mac
+from carppcap.addresses import Address, Family, kernel_mac
 from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.decode import NEIGHBOUR_ADVERTISEMENT, TTL
 from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, VERSION
@@ -112,7 +112,7 @@ def _shape_in_ipv4(config: VirtualHostConfig) -> Iterator[str]:
     yield f"ip[{header_length} + 1] = {config.vhid}"
     if not config.peers:  # A unicast peer may be behind a router.
         yield f"ip[8] = {TTL}"
-    yield _destination(config.group, config.source)
+    yield _destination(config, Family.IPV4)
 
 
 def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
@@ -121,14 +121,18 @@ def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
     yield f"ip6[41] = {config.vhid}"
     if not config.peers:
         yield f"ip6[7] = {TTL}"
-    yield _destination(CARP_GROUP6, config.source6)
+    yield _destination(config, Family.IPV6)
 
 
-def _destination(group: Address, own: Address | None) -> str:
-    """Return the filter term for frames to the group or to our `own` address."""
-    if own is None:
-        return f"dst host {group}"
-    return f"(dst host {group} or dst host {_plain(own)})"
+def _destination(config: VirtualHostConfig, family: Family) -> str:
+    """Return the term for frames to the group, to us, or to the address solicited."""
+    addresses = (
+        config.group_of(family),
+        config.source_of(family),
+        config.solicited(family),
+    )
+    hosts = [f"dst host {_plain(each)}" for each in addresses if each is not None]
+    return hosts[0] if len(hosts) == 1 else f"({' or '.join(hosts)})"
 
 
 def _sample(family: Family, sieve: Sieve) -> str:

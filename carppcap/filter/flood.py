@@ -174,6 +174,10 @@ class FloodGate:
     def note_advert(self, source: Address, at: Instant) -> None:
         """Remember `source` as a known sender; it sent an authentic advert at `at`."""
         self._advert_at = at
+        self.note_sender(source, at)
+
+    def note_sender(self, source: Address, at: Instant) -> None:
+        """Remember `source` as a known sender; it sent an authentic message at `at`."""
         if source not in self._known and len(self._known) >= KNOWN_MAX:
             # Replayed adverts under many addresses must not displace active senders.
             silent = min(self._known, key=self._known.__getitem__)

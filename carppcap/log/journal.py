@@ -22,6 +22,7 @@ from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
+from carppcap.log.deafness import DeafnessLog
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog
 from carppcap.log.rejections import Rejections
 from carppcap.node.groups import Step
@@ -70,6 +71,7 @@ class Journal:
         self._announcement = "gratuitous arp" if has_ipv4 else "neighbour advertisement"
         self._origin = origin
         self._rejections = Rejections(log, config)
+        self._deafness = DeafnessLog(log, config)
         self._limited = LimitedLog(log)
         # When this host became master, and when its addresses were contested last.
         self._master_since: Instant = origin
@@ -93,6 +95,7 @@ class Journal:
             self._log_actions(step)
         self._count_conflict(step)
         self._rejections.log_remark(step)
+        self._deafness.note(step)
         if step.refusal is None:
             self._log_timeline(step)
 

@@ -7,10 +7,10 @@ from carppcap.election.actions import RivalAnswered
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog, RateLimit
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
-from carppcap.node.ingress import HintReceived, Rejection, RejectReason
+from carppcap.node.ingress import Message, Rejection, RejectReason
 from carppcap.node.mismatch import is_signed_for_ours
-from carppcap.node.replay_guard import Finding
 from carppcap.system.syslog import Level, Log
 from carppcap.units import NS_PER_S, Instant
 from carppcap.wire.decode import Datagram
@@ -89,10 +89,10 @@ class Rejections:
     def log_remark(self, step: Step) -> None:
         """Log what the replay guard found about the advert of `step`, if anything.
 
-        Log also that the sender of the advert or hint signs with our second password.
+        Log also that the sender of the message signs with our second password.
         """
         advert, finding = step.event, step.finding
-        if isinstance(advert, AdvertReceived | HintReceived):
+        if isinstance(advert, Message):
             self._note_password(advert, step)
         if finding is None or not isinstance(advert, AdvertReceived):
             return
@@ -134,9 +134,7 @@ class Rejections:
         # What a flood of them takes up must not be the room for other lines.
         self._rivals.write(Level.WARNING, at, rival, text)
 
-    def _note_password(
-        self, message: AdvertReceived | HintReceived, step: Step
-    ) -> None:
+    def _note_password(self, message: Message, step: Step) -> None:
         # A refused message may be a replay, sent from any address.
         if not message.second_password or step.refused:
             return

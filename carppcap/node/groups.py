@@ -10,7 +10,7 @@ show steps and rejections.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carppcap.election.actions import (
     Action,
@@ -26,24 +26,31 @@ from carppcap.election.events import (
     LinkUp,
     ReplayRefused,
     SequenceContested,
+    Solicited,
     Tick,
     TwinReceived,
 )
 from carppcap.election.fsm import VirtualHost
+from carppcap.node.bounded_table import BoundedTable
 from carppcap.node.counter import CounterSequence
+from carppcap.node.findings import REFUSED, Finding
 from carppcap.node.ingress import (
     HintReceived,
     Ingress,
     Refusal,
     Rejection,
     RejectReason,
+    SolicitationReceived,
 )
-from carppcap.node.replay_guard import REFUSED, Finding, Guard
+from carppcap.node.replay_guard import Guard
 from carppcap.units import Instant, Interval, earliest
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import BOW_OUT
 
-GroupEvent = Event | HintReceived
+HEARD_MAX = 256
+"""The number of adverts remembered to recognise their copies."""
+
+GroupEvent = Event | HintReceived | SolicitationReceived
 """What can happen to a group."""
 
 
@@ -55,8 +62,8 @@ class Step:
     event.  The `actions` must be carried out in their order.  `finding` is what the
     replay guard found about an advert; it is None for a fresh advert and for all other
     events.  `refused` is True if the event was not passed to the virtual host.  That
-    happens to an advert of our own, to an advert that the replay guard refuses, and to
-    a hint that our next counter exceeds already.
+    happens to an advert of our own, to an advert that the replay guard refuses, to a
+    hint that our next counter exceeds already, and to a solicitation that is not new.
     """
 
     at: Instant
@@ -96,9 +103,10 @@ class Group:
         self._counter = counter
         self._guard: Guard | None = None
         # Without a key anyone can forge an advert, so a guard would be of no use.
-        if config.replay_guard is not GuardMode.OFF and config.key is not None:
+        if config.key is not None:
             self._guard = Guard(counter.start)
         self._host = VirtualHost(config, self._draw)
+        self._heard: BoundedTable[int, AdvertReceived] = BoundedTable(HEARD_MAX)
 
     @property
     def state(self) -> State:
@@ -125,17 +133,23 @@ class Group:
 
     def has_sent(self, counter: int) -> bool:
         """True if one of our own recent adverts had this counter."""
-        return self._host.is_own(counter)
+        return self._host.advertiser.is_own(counter)
 
     def handle(self, event: GroupEvent, now: Instant) -> Step:
         """Pass `event` to the virtual host; return the step, which says what it did.
 
         An advert must be authentic.  It is not passed if it is our own or if the replay
         guard refuses it.  A hint is a peer's message that our counters look old.  It is
-        passed, as `SequenceContested`, only if our next counter has to be raised.
+        passed, as `SequenceContested`, only if our next counter has to be raised.  A
+        solicitation is passed, as `Solicited`, only once, whatever the guard's mode is.
         """
         if isinstance(event, AdvertReceived):
-            return self._handle_advert(event, now)
+            step = self._handle_advert(event, now)
+            if not step.refused:
+                self._heard.put(event.counter, event)
+            return step
+        if isinstance(event, SolicitationReceived):
+            return self._handle_solicitation(event, now)
         if isinstance(event, LinkUp) and self._guard is not None:
             self._guard.note_deaf_until(self._counter.clock(now))
         if not isinstance(event, HintReceived):
@@ -156,18 +170,46 @@ class Group:
                 BOW_OUT,
                 BOW_OUT,
                 self._counter.peek(now, ahead),
-                self._host.demotion,
+                self._host.advertiser.demotion,
                 family,
             )
             for ahead, family in enumerate(self.config.families)
         ]
 
+    def is_copy(self, event: GroupEvent) -> bool:
+        """True if `event` is an advert that was heard already, in another way.
+
+        A master sends some of its adverts both to the group and to our own address (see
+        `egress`).  The second one to arrive tells nothing.
+        """
+        if not isinstance(event, AdvertReceived):
+            return False
+        heard = self._heard.get(event.counter)
+        return heard == replace(event, to_us=not event.to_us)
+
+    def _handle_solicitation(
+        self, solicitation: SolicitationReceived, now: Instant
+    ) -> Step:
+        guard, counter, source = self._guard, solicitation.counter, solicitation.source
+        assert guard is not None  # or its digest could not have been checked
+        self._counter.avoid(counter)
+        finding = guard.examine_solicitation(counter)
+        if finding is Finding.FRESH:
+            actions = self._host.handle(Solicited(), now)
+            return self._step(solicitation, now, actions)
+        # A peer whose clock went back will solicit again, with a later counter.
+        hint = None
+        if finding is Finding.STALE:
+            hint = guard.hint(counter, source, now)
+        hints = [] if hint is None else [SendHint(hint, source)]
+        return self._step(solicitation, now, hints, finding, refused=True)
+
     def _handle_advert(self, advert: AdvertReceived, now: Instant) -> Step:
         self._counter.avoid(advert.counter)
-        if self._host.is_own(advert.counter):
+        if self._host.advertiser.is_own(advert.counter):
             return self._step(advert, now, [], refused=True)
         guard = self._guard
-        if guard is None:
+        if guard is None or self.config.replay_guard is GuardMode.OFF:
             return self._step(advert, now, self._host.handle(advert, now))
         verdict = guard.examine(advert, now)
         finding = verdict.finding
@@ -259,15 +301,16 @@ class Node:
     ) -> Step | Rejection | None:
         """Pass a decoded frame to its group; return the step, or why it was rejected.
 
-        Return None for a frame of another protocol or VLAN.  Also return None for a
-        hint (a peer's message that our counters look old) if there is no key to check
-        its digest.
+        Return None for a frame of another protocol or VLAN, for an advert to another
+        host, and for the copy of an advert that was heard (see `Group.is_copy`).
+        Without a key, also return None for any message that is no advert.
         """
         verdict = self._ingress[interface].check(datagram)
         if verdict is None or isinstance(verdict, Rejection):
             return verdict
         vhid, event = verdict
-        return self._groups[interface, vhid].handle(event, now)
+        group = self._groups[interface, vhid]
+        return None if group.is_copy(event) else group.handle(event, now)
 
     def is_namesake(self, interface: str, rejection: Rejection) -> bool:
         """True for an authentic advert with our source address that we did not send.

@@ -21,8 +21,12 @@ rejects an advert as OWN (by its counter), REPLAY, TAMPERED or STALE.
 
 The fields type and authlen are not checked.  No implementation checks them, so a peer
 may well send other values.  But a frame of type 2 to one of our own addresses is a
-hint: a peer's message that our counters look old.  A hint must pass the same checks,
-except for that of the destination.  Its digest covers its type.
+hint: a peer's message that our counters look old.  A frame of type 3 to a virtual
+address is a solicitation: a peer asks the master for an advert.  Both must pass the
+same checks, except for that of the destination.  Their digests cover their types.
+
+An advert in a broadcast frame may be for a single host, which has solicited it (see
+`egress`).  If we are that host, we take it.  All other hosts ignore it.
 
 A group takes adverts only in the families in which it has virtual addresses.  An advert
 in the other family is BADVHID, even if its digest is right.  FreeBSD does the same
@@ -116,7 +120,23 @@ class HintReceived:
     second_password: bool = field(default=False, compare=False)
 
 
-Entrant = tuple[int, AdvertReceived | HintReceived]
+@dataclass(frozen=True, slots=True)
+class SolicitationReceived:
+    """The peer with the address `source` asks for an advert.
+
+    `counter` shows whether it did so before (see `replay_guard`).  Used in log lines
+    only: `second_password` as in `AdvertReceived`.
+    """
+
+    counter: int
+    source: Address
+    second_password: bool = field(default=False, compare=False)
+
+
+Message = AdvertReceived | HintReceived | SolicitationReceived
+"""An authentic message of a peer."""
+
+Entrant = tuple[int, Message]
 """The vhid of a group, and an authentic event for that group."""
 
 
@@ -136,8 +156,8 @@ class Ingress:
     def check(self, datagram: Datagram | Defect) -> Entrant | Rejection | None:
         """Return the event for one of our groups, or why the datagram is rejected.
 
-        Return None for another protocol or VLAN, and for a hint to a group without a
-        key.
+        Return None for another protocol or VLAN, and for an advert to another host.
+        Without a key, also return None for any message that is no advert.
         """
         if datagram is Defect.FOREIGN:
             return None
@@ -160,15 +180,28 @@ class Ingress:
         if advert is None:
             return Rejection(RejectReason.BADLEN, datagram)
         door = self._hosts.get(advert.vhid)
-        is_hint = (
-            advert.type == header.TYPE_HINT
-            and datagram.destination.packed in self._own_sources
-        )
-        reason = _fault(datagram, advert, door, is_hint)
+        type_ = self._type(datagram, advert, door)
+        if type_ is None:
+            return None
+        reason = _fault(datagram, advert, door, type_)
         if reason is not None:
             return Rejection(reason, datagram, advert)
         assert door is not None  # or it would have been BADVHID
-        return door.authenticate(datagram, advert, is_hint)
+        return door.authenticate(datagram, advert, type_)
+
+    def _type(
+        self, datagram: Datagram, advert: Advert, door: "_Door | None"
+    ) -> int | None:
+        """Return as which type to read a message, or None if it is for another host."""
+        destination = datagram.destination.packed
+        if advert.type == header.TYPE_HINT and destination in self._own_sources:
+            return header.TYPE_HINT
+        solicited = () if door is None else door.solicited
+        if advert.type == header.TYPE_SOLICITATION and destination in solicited:
+            return header.TYPE_SOLICITATION
+        if _is_to_one_host(datagram) and destination not in self._own_sources:
+            return None
+        return header.TYPE_ADVERT
 
 
 class _Door:
@@ -181,24 +214,26 @@ class _Door:
             family.value: _destinations(config, family) for family in config.families
         }
         """By IP version, the destination addresses that adverts for us may have."""
-        self._verifier = self._hint_verifier = None
+        solicited = map(config.solicited, config.families)
+        self.solicited = {vip.packed for vip in solicited if vip is not None}
+        """The destination addresses of solicitations."""
+        self._verifiers: dict[int, Verifier] = {}
         if config.key is not None:
             signed = config.key, config.vhid, config.vips, config.link_address
-            second = config.second_key
-            self._verifier = Verifier(*signed, second_key=second)
-            self._hint_verifier = Verifier(
-                *signed, second_key=second, type=header.TYPE_HINT
-            )
+            self._verifiers = {
+                each: Verifier(*signed, second_key=config.second_key, type=each)
+                for each in header.TYPES
+            }
 
     def authenticate(
-        self, datagram: Datagram, advert: Advert, is_hint: bool
+        self, datagram: Datagram, advert: Advert, type_: int
     ) -> Entrant | Rejection | None:
-        """Check the digest of an advert or hint; return its event or its rejection.
+        """Check the digest of a message of type `type_`; return its event or rejection.
 
-        Without a key every advert counts as authentic, and the result for a hint is
-        None.
+        Without a key every advert counts as authentic, and the result for any other
+        message is None.
         """
-        verifier = self._hint_verifier if is_hint else self._verifier
+        verifier = self._verifiers.get(type_)
         form = None
         if verifier is not None:
             form = verifier.find(advert.counter, advert.digest, datagram.source_mac)
@@ -210,17 +245,22 @@ class _Door:
             expected = verifier.usual.digest(advert.counter)
             return Rejection(RejectReason.BADAUTH, datagram, advert, expected)
         is_second = form is not None and form.key is self.config.second_key
-        if is_hint:
-            hint = HintReceived(advert.counter, datagram.source, is_second)
-            return None if verifier is None else (advert.vhid, hint)
+        if type_ != header.TYPE_ADVERT and verifier is None:
+            return None
+        source, counter = datagram.source, advert.counter
+        if type_ == header.TYPE_HINT:
+            return advert.vhid, HintReceived(counter, source, is_second)
+        if type_ == header.TYPE_SOLICITATION:
+            return advert.vhid, SolicitationReceived(counter, source, is_second)
         event = AdvertReceived(
-            source=datagram.source,
+            source=source,
             advbase=advert.advbase,
             advskew=advert.advskew,
-            counter=advert.counter,
+            counter=counter,
             verified=verifier is not None,
             demotion=advert.demotion,
             link_local=form is not None and form.link_local,
+            to_us=_is_to_one_host(datagram),
             mac=datagram.source_mac,
             second_password=is_second,
         )
@@ -235,10 +275,18 @@ def _destinations(config: VirtualHostConfig, family: Family) -> set[bytes]:
     return {group.packed} | ({own.packed} if has_peers and own is not None else set())
 
 
+def _is_to_one_host(datagram: Datagram) -> bool:
+    """True if a broadcast frame is addressed to a single host: see `egress`."""
+    return datagram.is_broadcast and not datagram.destination.is_multicast
+
+
 def _fault(
-    datagram: Datagram, advert: Advert, door: _Door | None, is_hint: bool
+    datagram: Datagram, advert: Advert, door: _Door | None, type_: int
 ) -> RejectReason | None:
-    """Return why an advert or a hint is rejected, or None.  Do not check its digest."""
+    """Return why a message of type `type_` is rejected, or None.
+
+    Do not check its digest.
+    """
     if datagram.ttl != TTL and not (door and datagram.source.packed in door.peers):
         return RejectReason.BADTTL
     if advert.version != header.VERSION:
@@ -246,7 +294,8 @@ def _fault(
     if door is None or datagram.source.version not in door.destinations:
         return RejectReason.BADVHID
     destinations = door.destinations[datagram.source.version]
-    if not is_hint and datagram.destination.packed not in destinations:
+    is_ours = type_ != header.TYPE_ADVERT or _is_to_one_host(datagram)
+    if not is_ours and datagram.destination.packed not in destinations:
         return RejectReason.WRONG_GROUP
     if not datagram.header_ok or not header.has_valid_checksum(datagram.payload):
         return RejectReason.BADSUM

@@ -60,7 +60,11 @@ class Performer:
                     sent = self._driver.transmit(action, step.at)
                     if sent is not None:
                         feedback.append(SendSucceeded() if sent else SendFailed())
-                case actions.SendHint() | actions.AnnounceAddresses():
+                case (
+                    actions.SendSolicitation()
+                    | actions.SendHint()
+                    | actions.AnnounceAddresses()
+                ):
                     self._driver.transmit(action, step.at)
                 case actions.AcquireAddresses() | actions.ReleaseAddresses():
                     pass  # below

@@ -47,12 +47,14 @@ tables have a fixed size.  Of a refused advert only the counter is stored, as pr
 """
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from carppcap.addresses import Address, Family
 from carppcap.election.events import AdvertReceived
+from carppcap.node.bounded_table import BoundedTable
 from carppcap.node.counter import COUNTERS, IDS, UNITS_PER_S, Stamp, join, split
+from carppcap.node.findings import REFUSED, Finding
+from carppcap.node.hints import HintLimit
 from carppcap.units import NS_PER_S, Instant, Interval
 
 START_SLACK = 4 * UNITS_PER_S
@@ -82,44 +84,8 @@ CANDIDATES_MAX = 256
 CONSTANTS_MAX = 64
 RECENT_MAX = 64
 
-HINT_PERIOD_NS: Interval = NS_PER_S // 4
-"""The shortest time between two hints to one host."""
-
-HINTED_MAX = 64
-
 Claims = tuple[int, int, int]
 """advbase, advskew and demotion of an advert, which its digest does not cover."""
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class Finding(Enum):
-    """What the guard finds about an authentic advert."""
-
-    FRESH = "fresh"
-    REPEATING = "repeating"
-    """Its counter was heard before, and counts as constant from now on."""
-
-    TWIN = "twin"
-    """The same advert was heard just before in the other family."""
-
-    CHANGED = "changed"
-    """Its sender may repeat this counter, but the claims have changed; an attacker may
-    have changed them."""
-
-    REPLAY = "replay"
-    """The same advert was sent before."""
-
-    TAMPERED = "tampered"
-    """The same advert was sent before, but with other claims."""
-
-    STALE = "stale"
-    """The time in its counter is too old, compared with its sender's latest or with our
-    start."""
-
-
-REFUSED = frozenset((Finding.REPLAY, Finding.TAMPERED, Finding.STALE))
 
 
 class Verdict(NamedTuple):
@@ -143,8 +109,8 @@ class Guard:
     def __init__(self, start: int) -> None:
         self._marked = MarkedMemory(start)
         self._unmarked = UnmarkedMemory()
-        self._probed: _Table[int, None] = _Table(RECENT_MAX)
-        self._hinted_at: _Table[tuple[Address, int], Instant] = _Table(HINTED_MAX)
+        self._probed: BoundedTable[int, None] = BoundedTable(RECENT_MAX)
+        self._hints = HintLimit()
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Verdict:
         """Apply the rules of this module to `advert`; return the verdict."""
@@ -156,6 +122,14 @@ class Guard:
         if probe:
             self._probed.put(advert.counter, None)
         return Verdict(finding, probe)
+
+    def examine_solicitation(self, counter: int) -> Finding:
+        """Return FRESH, REPLAY or STALE, by rules 1 to 3 of this module.
+
+        All senders of solicitations have marked counters, so any other is a REPLAY.
+        """
+        stamp = split(counter)
+        return Finding.REPLAY if stamp is None else self._marked.take(stamp)
 
     def note_deaf_until(self, time: int) -> None:
         """Refuse adverts from before `time` (1/32 s since 2020), when we had no link.
@@ -175,19 +149,13 @@ class Guard:
     def hint(self, counter: int, source: Address, now: Instant) -> int | None:
         """Return the counter for a hint to `source`, which sent the stale `counter`.
 
-        Return None if `source` got a hint less than `HINT_PERIOD_NS` ago.  Also return
-        None if `HINTED_MAX` senders did, since they may be one attacker with many
-        addresses.
+        Return None if there are too many hints (see `HintLimit`).
         """
         stamp = split(counter)
         assert stamp is not None  # only marked ones are stale
         _, number = stamp
-        told_at = self._hinted_at.get((source, number))
-        if told_at is None and len(self._hinted_at) == HINTED_MAX:
-            told_at = next(iter(self._hinted_at.values()))
-        if told_at is not None and now - told_at < HINT_PERIOD_NS:
+        if not self._hints.admit(source, number, now):
             return None
-        self._hinted_at.put((source, number), now)
         return join(self._marked.latest(number), number)
 
 
@@ -198,13 +166,20 @@ class MarkedMemory:
         self._floor = 0
         self.raise_floor(start)
         self._times: list[frozenset[int]] = [frozenset()] * IDS
-        self._claims: _Table[int, Claims] = _Table(RECENT_MAX)
+        self._claims: BoundedTable[int, Claims] = BoundedTable(RECENT_MAX)
+
+    def take(self, stamp: Stamp) -> Finding:
+        """Return FRESH and remember `stamp` if it is new; otherwise REPLAY or STALE."""
+        time, number = stamp
+        if self._is_new(stamp):
+            self.note(stamp)
+            return Finding.FRESH
+        return Finding.REPLAY if time in self._times[number] else Finding.STALE
 
     def examine(self, advert: AdvertReceived, stamp: Stamp) -> Finding:
         """Apply rules 1 to 3 of this module to `advert`; return the finding."""
         claims = _claims(advert)
-        if self._is_new(stamp):  # 1
-            self.note(stamp)
+        if self.take(stamp) is Finding.FRESH:  # 1
             self._claims.put(advert.counter, claims)
             return Finding.FRESH
         known = self._claims.get(advert.counter)
@@ -280,11 +255,13 @@ class UnmarkedMemory:
     """Remembers the unmarked counters that were heard, and their senders."""
 
     def __init__(self) -> None:
-        self._heard: _Table[int, Claims] = _Table(REMEMBERED)
-        self._senders: _Table[Address, Sender] = _Table(SENDERS_MAX)
-        self._candidates: _Table[int, Candidate] = _Table(CANDIDATES_MAX)
-        self._constants: _Table[int, Constant] = _Table(CONSTANTS_MAX)
-        self._single: _Table[int, tuple[Family, Instant]] = _Table(RECENT_MAX)
+        self._heard: BoundedTable[int, Claims] = BoundedTable(REMEMBERED)
+        self._senders: BoundedTable[Address, Sender] = BoundedTable(SENDERS_MAX)
+        self._candidates: BoundedTable[int, Candidate] = BoundedTable(CANDIDATES_MAX)
+        self._constants: BoundedTable[int, Constant] = BoundedTable(CONSTANTS_MAX)
+        self._single: BoundedTable[int, tuple[Family, Instant]] = BoundedTable(
+            RECENT_MAX
+        )
 
     def examine(self, advert: AdvertReceived, now: Instant) -> Finding:
         """Apply rules 4 to 10 of this module to `advert`; return the finding."""
@@ -366,21 +343,6 @@ class UnmarkedMemory:
             self._candidates.put(advert.counter, candidate)
         sender.fresh_at = now
         self._senders.put(source, sender)
-
-
-class _Table(dict[_K, _V]):
-    """A dict of at most `length_max` entries: a new entry displaces the oldest."""
-
-    def __init__(self, length_max: int) -> None:
-        super().__init__()
-        self._length_max = length_max
-
-    def put(self, key: _K, value: _V) -> None:
-        """Set an entry, and make it the newest."""
-        self.pop(key, None)
-        if len(self) >= self._length_max:
-            del self[next(iter(self))]
-        self[key] = value
 
 
 def _claims(advert: AdvertReceived) -> Claims:

@@ -11,7 +11,13 @@ from typing import assert_never
 from carppcap.addresses import Family
 from carppcap.election import actions, events
 from carppcap.node.groups import GroupEvent, Step
-from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
+from carppcap.node.ingress import (
+    HintReceived,
+    Refusal,
+    Rejection,
+    RejectReason,
+    SolicitationReceived,
+)
 from carppcap.units import Instant, format_seconds
 
 
@@ -45,7 +51,8 @@ def format_step(step: Step, origin: Instant = 0) -> str:
 def format_cause(step: Step) -> str:
     """Return the event of a step in a few words."""
     # A refused hint has no effect, so it is not called `sequence_contested`.
-    return "hint" if step.refused else format_event(step.event)
+    is_hint = isinstance(step.event, HintReceived)
+    return "hint" if is_hint and step.refused else format_event(step.event)
 
 
 def format_event(event: GroupEvent) -> str:
@@ -55,6 +62,8 @@ def format_event(event: GroupEvent) -> str:
             mark = "" if event.verified else " unverified"
             rank = format_rank(event.advbase, event.advskew, event.demotion)
             return f"advert {rank} from {event.source}{mark}"
+        case SolicitationReceived(source=source):
+            return f"solicited from {source}"
         case events.AddressesAcquired(ok):
             return "acquired" if ok else "acquire_failed"
         case events.AddressesReleased(ok):
@@ -83,6 +92,7 @@ _EVENT_WORDS: dict[type, str] = {
     events.FormChanged: "form_changed",
     events.TwinReceived: "twin_received",
     HintReceived: "sequence_contested",
+    events.Solicited: "solicited",
     events.SendFailed: "send_failed",
     events.SendSucceeded: "send_succeeded",
 }
@@ -99,6 +109,8 @@ def format_action(action: actions.Action) -> str:
         case actions.SendAdvert(advbase, advskew, _, demotion, family):
             word = "advert" if family is Family.IPV4 else "advert6"
             return f"{word} {format_rank(advbase, advskew, demotion)}"
+        case actions.SendSolicitation(_, family):
+            return "solicit" if family is Family.IPV4 else "solicit6"
         case actions.AcquireAddresses():
             return "acquire"
         case actions.ReleaseAddresses():

@@ -26,10 +26,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Group, Step
 from carppcap.node.ingress import Rejection, RejectReason
 from carppcap.node.records import rejection_record, step_record
-from carppcap.node.replay_guard import Finding
 from carppcap.node.timeline import format_rank, format_rejection, format_step
 from carppcap.replay.statistics import Sender, Statistics
 from carppcap.units import Instant, format_seconds

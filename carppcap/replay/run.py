@@ -134,8 +134,8 @@ class Replay:
                 last=format_seconds(self._now),
             )
         while (deadline := self._group.deadline) is not None and deadline < until:
-            self._now = deadline
-            for step in self._node.tick(deadline):
+            self._now = max(self._now, deadline)
+            for step in self._node.tick(self._now):
                 self._performer.perform(step)
 
     def _receive(self, stamp_ns: int, frame: bytes) -> None:
@@ -161,6 +161,7 @@ class Replay:
             if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:
                 assert isinstance(datagram, Datagram)
                 self.statistics.count_advert(outcome.vhid, outcome.event, datagram)
+            self._egress.heed(outcome)
             self._performer.perform(outcome)
 
     def _heed_claim(self, claim: Claim) -> None:
@@ -180,7 +181,7 @@ class Replay:
     def transmit(self, action: Sending, at: Instant) -> bool:
         """Pass the frames of `action` to the injector, if there is one; return True."""
         if self._injector is not None:
-            for frame in self._egress.frames(action):
+            for frame in self._egress.frames(action, at):
                 self._injector.send(frame, self._first_ns + at)
         return True
 

@@ -10,10 +10,10 @@ from ipaddress import IPv4Address
 from carppcap.addresses import CARP_GROUP6, Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Refusal, Rejection, RejectReason
 from carppcap.node.mismatch import Mismatch, find_mismatch
-from carppcap.node.replay_guard import Finding
 from carppcap.wire import header
 from carppcap.wire.decode import Announcement, Datagram
 

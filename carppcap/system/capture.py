@@ -22,12 +22,13 @@ SNAPSHOT_LENGTH = 256
 """Bytes kept of each frame: room for a VLAN tag, all IP options, an advert and some
 trailing bytes."""
 
-RING_BYTES = 512 * 1024
-"""Size of the kernel's ring of frames: two blocks, which hold more than a thousand
+RING_BYTES = 1024 * 1024
+"""Size of the kernel's ring of frames: four blocks, which hold more than two thousand
 frames of a burst.  A block that has waited for the read timeout is delivered even if it
-holds only one frame.  Frames lost while the process is held up are counted
-(`LiveCapture.dropped`), so the ring need not hold them all.  libpcap's default of 2 MiB
-would count as memory of this process."""
+holds only one frame.  So what a stopped master finds in the ring are the two questions
+of its backup, and the first adverts of that host as master, to which it yields.  Frames
+lost while the process is held up are counted (`LiveCapture.dropped`), so the ring need
+not hold them all.  libpcap's default of 2 MiB would count as memory of this process."""
 
 READ_TIMEOUT_MS = 10
 READ_TIMEOUT_SUBSECOND_MS = 1

@@ -111,6 +111,7 @@ def simulate_usage(rows: Sequence[Option]) -> str:
         "  10s step clock of HOST by -5s\n"
         "  10s set password of HOST to NEW, OLD\n"
         "  10s for 5s cut HOST from HOST, or one way: cut HOST to HOST\n"
+        "  10s for 5s mute multicast of HOST\n"
         "  10s for 5s lose 30%       also duplicate, reorder, corrupt\n"
         "  10s lose 30% of ipv4      or of ipv6\n"
         "  10s for 5s delay 20ms     also jitter\n"

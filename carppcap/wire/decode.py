@@ -15,7 +15,7 @@ from typing import NamedTuple
 from impacket.ImpactPacket import ARP, IP
 from impacket.IP6 import IP6
 
-from carppcap.addresses import Address
+from carppcap.addresses import BROADCAST_MAC, Address
 from carppcap.wire.header import PROTOCOL, checksum, pseudo_checksum
 
 PROTOCOL_ICMP6 = 58
@@ -46,6 +46,7 @@ _EXTENSIONS_MAX = 8
 """The most extension headers that are skipped: twice as many as in RFC 8200, 4.1."""
 
 _FRAGMENT_HEADER = 44
+_SLL_BROADCAST = 1  # the packet type of both cooked link types (LINUX_SLL*)
 _ADVERTISEMENT_LENGTH = 24
 _SOLICITED = 0x40
 
@@ -84,7 +85,8 @@ class Datagram:
     `ttl` is the TTL of IPv4 or the hop limit of IPv6.  `header_ok` is True if the
     checksum of the IPv4 header is right; for IPv6, which has no such checksum, it is
     always True.  `payload` follows IP options and extension headers.  `source_mac` is
-    None if the link has no MACs.
+    None if the link has no MACs.  `is_broadcast` is True if the frame was sent to the
+    broadcast MAC, whatever the destination address is.
     """
 
     source: Address
@@ -93,6 +95,7 @@ class Datagram:
     header_ok: bool
     payload: bytes
     source_mac: bytes | None = None
+    is_broadcast: bool = False
     vlan: Vlan = UNTAGGED
 
 
@@ -117,8 +120,16 @@ class Claim(NamedTuple):
     to_all: bool
 
 
-Network = tuple[int, bytes, bytes | None]
-"""An Ethertype, the packet of that type, and the sender's MAC (None without one)."""
+class Network(NamedTuple):
+    """The packet in a frame, with what the link header tells about it.
+
+    `source_mac` is None if the link has no MACs.
+    """
+
+    ethertype: int
+    packet: bytes
+    source_mac: bytes | None = None
+    is_broadcast: bool = False
 
 
 def untag(frame: bytes, link_type: LinkType) -> tuple[Vlan, bytes] | None:
@@ -165,16 +176,16 @@ def decode(frame: bytes, link_type: LinkType) -> Datagram | Defect:
 
 
 def _decode(network: Network) -> Datagram | Defect:
-    ethertype, packet, source_mac = network
-    version = packet[0] >> 4 if packet else None
-    if (ethertype, version) == (ETHERTYPE_IPV4, 4):
-        return _decode_ipv4(packet, source_mac)
-    if (ethertype, version) == (ETHERTYPE_IPV6, 6):
-        return _decode_ipv6(packet, source_mac)
+    version = network.packet[0] >> 4 if network.packet else None
+    if (network.ethertype, version) == (ETHERTYPE_IPV4, 4):
+        return _decode_ipv4(network)
+    if (network.ethertype, version) == (ETHERTYPE_IPV6, 6):
+        return _decode_ipv6(network)
     return Defect.FOREIGN
 
 
-def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
+def _decode_ipv4(network: Network) -> Datagram | Defect:
+    packet = network.packet
     if len(packet) < IP_HEADER_LENGTH:
         return Defect.TRUNCATED
     # The first byte holds version and header length.  Here it says that the header has
@@ -194,11 +205,13 @@ def _decode_ipv4(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
         ttl=header.get_ip_ttl(),
         header_ok=checksum(packet[:header_length]) == 0,
         payload=packet[header_length:total_length],  # Ethernet pads short frames
-        source_mac=source_mac,
+        source_mac=network.source_mac,
+        is_broadcast=network.is_broadcast,
     )
 
 
-def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
+def _decode_ipv6(network: Network) -> Datagram | Defect:
+    packet = network.packet
     if len(packet) < IP6_HEADER_LENGTH:
         return Defect.TRUNCATED
     header = IP6(packet[:IP6_HEADER_LENGTH])
@@ -222,7 +235,8 @@ def _decode_ipv6(packet: bytes, source_mac: bytes | None) -> Datagram | Defect:
         ttl=header.get_hop_limit(),
         header_ok=True,
         payload=packet[start:end],
-        source_mac=source_mac,
+        source_mac=network.source_mac,
+        is_broadcast=network.is_broadcast,
     )
 
 
@@ -264,7 +278,7 @@ def decode_claim(frame: bytes, link_type: LinkType) -> Claim | None:
     vlan, frame = untag(frame, link_type) or (None, frame)
     if vlan != UNTAGGED:
         return None
-    ethertype, packet, _ = _network(frame, link_type)
+    ethertype, packet, *_ = _network(frame, link_type)
     if ethertype == ETHERTYPE_ARP and len(packet) >= ARP_LENGTH:
         return _arp(packet[:ARP_LENGTH])
     if (
@@ -338,20 +352,26 @@ def _target_link_address(message: bytes) -> bytes | None:
 
 
 def _network(frame: bytes, link_type: LinkType) -> Network:
-    """Return Ethertype, packet and source MAC of a frame without VLAN tags."""
+    """Return the packet in a frame without VLAN tags."""
     match link_type:
         case LinkType.ETHERNET:
-            return int.from_bytes(frame[12:14], "big"), frame[14:], frame[6:12]
+            ethertype = int.from_bytes(frame[12:14], "big")
+            is_broadcast = frame[:6] == BROADCAST_MAC
+            return Network(ethertype, frame[14:], frame[6:12], is_broadcast)
         case LinkType.LINUX_SLL:
+            ethertype = int.from_bytes(frame[14:16], "big")
             mac = frame[6:12] if frame[4:6] == b"\x00\x06" else None
-            return int.from_bytes(frame[14:16], "big"), frame[16:], mac
+            is_broadcast = frame[:2] == bytes((0, _SLL_BROADCAST))
+            return Network(ethertype, frame[16:], mac, is_broadcast)
         case LinkType.LINUX_SLL2:
+            ethertype = int.from_bytes(frame[:2], "big")
             mac = frame[12:18] if frame[11:12] == b"\x06" else None
-            return int.from_bytes(frame[:2], "big"), frame[20:], mac
+            is_broadcast = frame[10:11] == bytes((_SLL_BROADCAST,))
+            return Network(ethertype, frame[20:], mac, is_broadcast)
         case LinkType.IPV4:
-            return ETHERTYPE_IPV4, frame, None
+            return Network(ETHERTYPE_IPV4, frame)
         case LinkType.IPV6:
-            return ETHERTYPE_IPV6, frame, None
+            return Network(ETHERTYPE_IPV6, frame)
         case LinkType.RAW:  # pragma: no branch - these are all
             is_ipv6 = frame[:1] and frame[0] >> 4 == 6
-            return ETHERTYPE_IPV6 if is_ipv6 else ETHERTYPE_IPV4, frame, None
+            return Network(ETHERTYPE_IPV6 if is_ipv6 else ETHERTYPE_IPV4, frame)

@@ -23,6 +23,13 @@ TYPE_HINT = 2
 
 Only carppcap sends it."""
 
+TYPE_SOLICITATION = 3
+"""The type of a solicitation, which asks the master for an advert (see README.rst).
+
+Only carppcap sends and answers it."""
+
+TYPES = (TYPE_ADVERT, TYPE_HINT, TYPE_SOLICITATION)
+
 AUTHLEN = 7
 """The length of counter and digest in 32-bit words.
 

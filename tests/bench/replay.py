@@ -134,7 +134,7 @@ def write_adverts(path: Path, count: int) -> None:
     config = config_of("10.9.0.1")
     # Change only the fields that differ: building whole frames takes longer.
     egress = Egress(config, bytes(6), lambda: 0x4242)
-    frame = bytearray(egress.frames(SendAdvert(1, 0, 0))[0])
+    frame = bytearray(egress.frames(SendAdvert(1, 0, 0), 0)[0])
     signer = Authenticator(Key(PASSWORD.encode()), VHID, config.vips)
     length = len(frame)
     with path.open("wb") as file:

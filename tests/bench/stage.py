@@ -74,7 +74,7 @@ class Forger:
     def send(self, advbase: int, advskew: int) -> Advert:
         """Send an advert; return it as it was recorded on the bridge."""
         counter = chance.getrandbits(64)
-        [frame] = self._egress.frames(SendAdvert(advbase, advskew, counter))
+        [frame] = self._egress.frames(SendAdvert(advbase, advskew, counter), 0)
         since_ns = time.time_ns() - NS_PER_S
         self._packets.send(frame)
 

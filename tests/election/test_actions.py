@@ -16,6 +16,7 @@ from carppcap.election.actions import (
     RivalAnswered,
     SendAdvert,
     SendHint,
+    SendSolicitation,
     State,
     StateChanged,
 )
@@ -23,6 +24,7 @@ from tests.builders import LOWER
 
 EXAMPLES: list[Action] = [
     SendAdvert(1, 100, 42),
+    SendSolicitation(42, Family.IPV6),
     SendHint(42, LOWER),
     AcquireAddresses(),
     ReleaseAddresses(),

@@ -5,11 +5,11 @@ from itertools import count
 
 import pytest
 
-from carppcap.addresses import Family
-from carppcap.election.actions import SendAdvert
+from carppcap.addresses import Address, Family
+from carppcap.election.actions import SendAdvert, SendSolicitation
 from carppcap.election.advertiser import OWN_COUNTERS_MAX, Advertiser
 from carppcap.units import advert_interval_ns
-from tests.builders import VIP, config, ns
+from tests.builders import LOWER, LOWER6, VIP, config, ns
 
 
 def advertiser(**changes: object) -> Advertiser:
@@ -157,3 +157,22 @@ def test_own_counters_are_known_for_a_while() -> None:
     assert it.is_own(2)
     assert it.is_own(OWN_COUNTERS_MAX + 1)
     assert not it.is_own(OWN_COUNTERS_MAX + 2)
+
+
+@pytest.mark.parametrize(
+    ("peers", "families"),
+    [
+        ((), [Family.IPV4, Family.IPV6]),
+        ((LOWER,), [Family.IPV6]),
+        ((LOWER6,), [Family.IPV4]),
+        ((LOWER, LOWER6), []),
+    ],
+)
+def test_solicitations(peers: tuple[Address, ...], families: list[Family]) -> None:
+    """One in each family that has no unicast peers, with a counter of its own."""
+    it = advertiser(vips=(VIP, IPv6Address("fd00::252")), peers=peers)
+
+    assert it.solicit(5) == [
+        SendSolicitation(5001 + number, family)
+        for number, family in enumerate(families)
+    ]

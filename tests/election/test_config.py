@@ -1,7 +1,7 @@
 """The ranges of the settings and the errors that name them."""
 
 from dataclasses import FrozenInstanceError
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
@@ -189,3 +189,20 @@ def test_immutable_and_without_secrets() -> None:
     assert "love" not in repr(made)
     with pytest.raises(FrozenInstanceError):
         made.advskew = 7  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("vips", "solicited"),
+    [
+        (("10.1.1.9", "10.1.1.10"), ("10.1.1.9", None)),
+        (("10.1.1.10", "fd00::2", "fd00::1", "10.1.1.9"), ("10.1.1.9", "fd00::1")),
+    ],
+)
+def test_the_lowest_virtual_address_is_solicited(
+    vips: tuple[str, ...], solicited: tuple[str | None, ...]
+) -> None:
+    """So that hosts that list them in another order solicit the same one."""
+    host = config(vips=tuple(map(ip_address, vips)))
+    found = [host.solicited(family) for family in Family]
+
+    assert found == [None if each is None else ip_address(each) for each in solicited]

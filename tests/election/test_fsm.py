@@ -1,7 +1,7 @@
 """The full table: what every event does in every situation.
 
 The situations all begin at 10 s, the events come at 10.5 s; but `tick_due` comes at
-the deadline, and `tie_again` after a `tie_lower` at 10.25 s.  We send 1/0 from
+`due`, and `tie_again` after a `tie_lower` at 10.25 s.  We send 1/0 from
 10.1.1.5, so our master-down interval is 3 s.
 """
 
@@ -28,6 +28,7 @@ from carppcap.election.events import (
     SendFailed,
     SendSucceeded,
     SequenceContested,
+    Solicited,
     Start,
     StepDown,
     Stop,
@@ -36,7 +37,7 @@ from carppcap.election.events import (
 )
 from carppcap.election.fsm import VirtualHost
 from carppcap.election.situations import Deaf, Leaving, Situation
-from tests.builders import HIGHER, LOWER, VIP, config, counters, ns, words
+from tests.builders import HIGHER, LOWER, VIP, config, counters, due, ns, words
 
 EVENTS: dict[str, Event] = {
     "start": Start(),
@@ -53,6 +54,7 @@ EVENTS: dict[str, Event] = {
     "better_demoted": AdvertReceived(HIGHER, 0, 200, 99, demotion=1),
     "demotion": DemotionChanged(9),
     "contested": SequenceContested(),
+    "solicited": Solicited(),
     "form": FormChanged(),
     "refused": ReplayRefused(ns(1)),
     "twin": TwinReceived(AdvertReceived(LOWER, 255, 255, 99)),
@@ -77,20 +79,20 @@ listening 13.5| start          | INIT -> BACKUP startup, release
 idle -         | stop tick_early tick_due better tie_lower tie_again tie_higher worse |
 idle -         | too_slow farewell link_up link_down frames_lost step_down |
 idle -         | send_failed send_succeeded acquired acquire_failed released |
-idle -         | release_failed lost better_demoted demotion contested form refused |
-idle -         | twin |
+idle -         | release_failed lost better_demoted demotion contested form solicited |
+idle -         | refused twin |
 idle -         | mac_changed rival |
     """,
     "listening": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
 listening 13   | acquire_failed released release_failed lost |
-listening 13   | demotion contested form refused twin |
-claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
+listening 13   | demotion contested solicited form refused twin |
+claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, solicit, acquire
 idle -         | stop           | BACKUP -> INIT shutdown
-claiming 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
+claiming 14 | tick_due | BACKUP -> MASTER master_down, advert 1/0, solicit, acquire
 listening 13.5| better tie_lower tie_again tie_higher worse frames_lost |
-claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
-claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+claiming 11.5| too_slow | BACKUP -> MASTER master_too_slow, advert 1/0, solicit, acquire
+claiming 11.5| farewell | BACKUP -> MASTER master_too_slow, advert 1/0, solicit, acquire
 deaf -         | link_down      |
 paused 18.5   | step_down      |
 listening 13   | mac_changed rival |
@@ -98,9 +100,9 @@ listening 13   | mac_changed rival |
     "paused": """
 paused 18      | start tick_early link_up frames_lost send_failed send_succeeded |
 paused 18      | acquired acquire_failed released release_failed lost |
-paused 18      | demotion contested form refused twin |
+paused 18      | demotion contested solicited form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
-claiming 19    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
+claiming 19 | tick_due | BACKUP -> MASTER master_down, advert 1/0, solicit, acquire
 paused 15      | better tie_lower tie_again tie_higher worse too_slow farewell |
 paused 15      | better_demoted |
 deaf_in_pause -| link_down      |
@@ -110,13 +112,13 @@ paused 18      | mac_changed rival |
     "pause_over": """
 listening 13   | start tick_early link_up send_failed send_succeeded acquired |
 listening 13   | acquire_failed released release_failed lost |
-listening 13   | demotion contested form refused twin |
-claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, acquire
+listening 13   | demotion contested solicited form refused twin |
+claiming 11.5 | better_demoted | BACKUP -> MASTER demotion, advert 1/0, solicit, acquire
 idle -         | stop           | BACKUP -> INIT shutdown
-claiming 14    | tick_due       | BACKUP -> MASTER master_down, advert 1/0, acquire
+claiming 14 | tick_due | BACKUP -> MASTER master_down, advert 1/0, solicit, acquire
 listening 13.5| better tie_lower tie_again tie_higher worse frames_lost |
-claiming 11.5 | too_slow       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
-claiming 11.5 | farewell       | BACKUP -> MASTER master_too_slow, advert 1/0, acquire
+claiming 11.5| too_slow | BACKUP -> MASTER master_too_slow, advert 1/0, solicit, acquire
+claiming 11.5| farewell | BACKUP -> MASTER master_too_slow, advert 1/0, solicit, acquire
 deaf -         | link_down      |
 paused 18.5   | step_down      |
 listening 13   | mac_changed rival |
@@ -126,7 +128,7 @@ deaf -         | start tick_early tick_due better tie_lower tie_again tie_higher
 deaf -         | too_slow farewell link_down frames_lost send_failed |
 deaf_in_pause -| step_down      |
 deaf -         | send_succeeded acquired acquire_failed released release_failed |
-deaf -         | lost better_demoted demotion contested form refused twin |
+deaf -         | lost better_demoted demotion contested solicited form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.5| link_up        |
 deaf -         | mac_changed rival |
@@ -135,7 +137,7 @@ deaf -         | mac_changed rival |
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
 deaf_in_pause -| too_slow farewell link_down frames_lost step_down send_failed |
 deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed |
-deaf_in_pause -| lost better_demoted demotion contested form refused twin |
+deaf_in_pause -| lost better_demoted demotion contested solicited form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 paused 18      | link_up        |
 deaf_in_pause -| mac_changed rival |
@@ -144,17 +146,18 @@ deaf_in_pause -| mac_changed rival |
 deaf_in_pause -| start tick_early tick_due better tie_lower tie_again tie_higher worse |
 deaf_in_pause -| too_slow farewell link_down frames_lost step_down send_failed |
 deaf_in_pause -| send_succeeded acquired acquire_failed released release_failed |
-deaf_in_pause -| lost better_demoted demotion contested form refused twin |
+deaf_in_pause -| lost better_demoted demotion contested solicited form refused twin |
 idle -         | stop           | BACKUP -> INIT shutdown
 listening 13.5| link_up        |
 deaf_in_pause -| mac_changed rival |
     """,
     "claiming": """
 claiming 11    | start tick_early worse too_slow farewell link_up |
-claiming 11    | frames_lost send_failed send_succeeded released release_failed |
+claiming 11    | send_failed send_succeeded released release_failed |
+claiming 11    | frames_lost    | solicit
 claiming 11    | lost better_demoted refused twin |
 claiming 11    | demotion       | advert 1/9+9
-claiming 11    | contested form | advert 1/0
+claiming 11    | contested solicited form | advert 1/0
 claiming 11    | tie_higher     | advert 1/0
 claiming 11    | tie_lower      | advert 1/0
 listening 13.5  | tie_again      | advert 1/0, MASTER -> BACKUP better_master, release
@@ -168,10 +171,11 @@ paused 16.5 | acquire_failed | advert 255/255, MASTER -> BACKUP address_failed, 
 claiming 11    | mac_changed rival |
     """,
     "holding": """
-holding 11     | start tick_early link_up frames_lost send_failed send_succeeded |
+holding 11     | start tick_early link_up send_failed send_succeeded |
+holding 11     | frames_lost    | solicit
 holding 11     | released release_failed refused |
 holding 11     | demotion       | advert 1/9+9
-holding 11     | contested form | advert 1/0
+holding 11     | contested solicited form | advert 1/0
 holding 11     | better_demoted | announce
 claiming 11    | lost           | acquire
 shutting_down 11| stop           | release
@@ -193,10 +197,11 @@ holding 10.55  | rival          |
     """,
     "claiming_again": """
 claiming 11    | start tick_early worse too_slow farewell link_up |
-claiming 11    | frames_lost send_failed send_succeeded released release_failed |
+claiming 11    | send_failed send_succeeded released release_failed |
+claiming 11    | frames_lost    | solicit
 claiming 11    | lost better_demoted refused twin |
 claiming 11    | demotion       | advert 1/9+9
-claiming 11    | contested form | advert 1/0
+claiming 11    | contested solicited form | advert 1/0
 claiming 11    | tie_higher     | advert 1/0
 claiming 11    | tie_lower      | advert 1/0
 listening 13.5  | tie_again      | advert 1/0, MASTER -> BACKUP better_master, release
@@ -212,10 +217,11 @@ claiming 11    | mac_changed rival |
     "stepping_down": """
 stepping_down 11| start tick_early worse too_slow farewell link_up |
 shutting_down 11| stop           |
-stepping_down 11| frames_lost step_down send_failed send_succeeded acquired |
+stepping_down 11| step_down send_failed send_succeeded acquired |
+stepping_down 11| frames_lost    | solicit
 stepping_down 11| acquire_failed lost better_demoted refused twin |
 stepping_down 11| demotion       | advert 1/9+9
-stepping_down 11| contested form | advert 1/0
+stepping_down 11| contested solicited form | advert 1/0
 stepping_down 11| tie_higher     | advert 1/0
 stepping_down 11| tie_lower      | advert 1/0
 paused 18.5    | tie_again      | advert 1/0, MASTER -> BACKUP better_master
@@ -228,10 +234,11 @@ stepping_down 11| mac_changed rival |
     """,
     "shutting_down": """
 shutting_down 11| start stop tick_early worse too_slow farewell link_up |
-shutting_down 11| frames_lost step_down send_failed send_succeeded acquired |
+shutting_down 11| step_down send_failed send_succeeded acquired |
+shutting_down 11| frames_lost    | solicit
 shutting_down 11| acquire_failed lost better_demoted refused twin |
 shutting_down 11| demotion       | advert 1/9+9
-shutting_down 11| contested form | advert 1/0
+shutting_down 11| contested solicited form | advert 1/0
 shutting_down 11| tie_higher     | advert 1/0
 shutting_down 11| tie_lower      | advert 1/0
 idle -         | tie_again      | advert 1/0, MASTER -> INIT shutdown
@@ -403,11 +410,11 @@ def test_table(row: Row) -> None:
     it = SITUATIONS[row.situation]()
     if row.event == "tie_again":
         it.handle(EVENTS["tie_lower"], ns(10.25))
-    at = ns(10.5) if row.event != "tick_due" else it.deadline or ns(99)
+    at = ns(10.5) if row.event != "tick_due" else due(it) or ns(99)
 
     actions = it.handle(EVENTS[row.event], at)
 
     assert ", ".join(words(actions)) == row.actions
     assert name_of(it.situation) == row.after
     assert it.state is STATES[row.after]
-    assert it.deadline == (None if row.deadline == "-" else ns(float(row.deadline)))
+    assert due(it) == (None if row.deadline == "-" else ns(float(row.deadline)))

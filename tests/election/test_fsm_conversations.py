@@ -1,6 +1,7 @@
 """Conversations: events at given seconds, and exactly what a virtual host does.
 
-A line reads `at  event | state deadline | actions`.  We are 10.1.1.5 and advertise
+A line reads `at  event | state due | actions`, where a BACKUP takes over at `due` and
+a MASTER sends its next advert.  We are 10.1.1.5 and advertise
 1/0, so our master-down interval is 3 s, unless a conversation says otherwise.
 """
 
@@ -19,7 +20,7 @@ from carppcap.election.events import (
     TwinReceived,
 )
 from carppcap.election.fsm import VirtualHost
-from tests.builders import VIP, config, counters, ns, words
+from tests.builders import VIP, config, counters, due, ns, words
 from tests.election.test_fsm import EVENTS
 
 NUMBERS = count(1000)
@@ -73,16 +74,16 @@ def converse(host: VirtualHost, script: str) -> None:
 
         assert ", ".join(words(answered)) == actions.strip(), line
         assert host.state.value == state, line
-        assert host.deadline == (None if deadline == "-" else ns(float(deadline))), line
+        assert due(host) == (None if deadline == "-" else ns(float(deadline))), line
 
 
-TOO_SLOW = "BACKUP -> MASTER master_too_slow, advert 1/0, acquire"
-PREEMPT = "BACKUP -> MASTER preemption, advert 1/0, acquire"
-CLAIM = "BACKUP -> MASTER master_down, advert 1/0, acquire"
+TOO_SLOW = "BACKUP -> MASTER master_too_slow, advert 1/0, solicit, acquire"
+PREEMPT = "BACKUP -> MASTER preemption, advert 1/0, solicit, acquire"
+CLAIM = "BACKUP -> MASTER master_down, advert 1/0, solicit, acquire"
 YIELD = "advert 1/0, MASTER -> BACKUP better_master, release"
-REPLACE = "BACKUP -> MASTER demotion, advert 1/0, acquire"
+REPLACE = "BACKUP -> MASTER demotion, advert 1/0, solicit, acquire"
 GIVE_WAY = "MASTER -> BACKUP demotion, release"
-ANSWER = "rival 02:00:00:00:00:09 of 10.1.1.252, announce"
+ANSWER = "rival 02:00:00:00:00:09 of 10.1.1.252, announce, solicit"
 START = "0 start | BACKUP 3 | INIT -> BACKUP startup, release"
 MASTER_AT_3 = f"""{START}
 3      tick            | MASTER 4      | {CLAIM}
@@ -319,10 +320,10 @@ CONVERSATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "frames lost never shorten a wait": ({}, f"""{START}
 1      step_down 9     | BACKUP 13     |
 2      frames_lost     | BACKUP 13     |"""),
-    "no base: the ratio multiplies the skew": ({"advbase": 0, "advskew": 64}, """
+    "no base: the ratio multiplies the skew": ({"advbase": 0, "advskew": 64}, f"""
 0      start           | BACKUP 0.75   | INIT -> BACKUP startup, release
 0.5    hear 0/192 .4   | BACKUP 1.25   |
-0.75   hear 0/193 .4 | MASTER 1 | BACKUP -> MASTER master_too_slow, advert 0/64, acquire
+0.75   hear 0/193 .4   | MASTER 1      | {TOO_SLOW.replace("1/0", "0/64")}
 1      tick            | MASTER 1.25   | advert 0/64"""),
     "a tie that is lost is answered first, as a kernel yields": ({}, f"""{MASTER_AT_3}
 3.5    hear 1/0 .4     | MASTER 4      | advert 1/0, announce
@@ -451,7 +452,8 @@ DUAL = {
 }
 ONLY_IPV6 = DUAL | {"vips": (IPv6Address("fd00::fc"),)}
 TWICE = "advert 1/0, advert6 1/0"
-CLAIM_TWICE = f"BACKUP -> MASTER master_down, {TWICE}, acquire"
+CLAIM_TWICE = f"BACKUP -> MASTER master_down, {TWICE}, solicit, solicit6, acquire"
+CLAIM6 = CLAIM.replace("advert", "advert6").replace("solicit", "solicit6")
 YIELD_TWICE = f"{TWICE}, MASTER -> BACKUP better_master, release"
 
 CONVERSATIONS |= {
@@ -459,7 +461,7 @@ CONVERSATIONS |= {
 3      tick            | MASTER 4      | {CLAIM_TWICE}
 4      tick            | MASTER 5      | {TWICE}"""),
     "IPv6 alone": (ONLY_IPV6, f"""{START}
-3      tick            | MASTER 4      | {CLAIM.replace("advert", "advert6")}
+3      tick            | MASTER 4      | {CLAIM6}
 3.5    hear 1/0 ::6    | MASTER 4      | advert6 1/0
 3.5    hear 1/0 ::4    | MASTER 4      | advert6 1/0
 3.75   hear 1/0 ::4    | BACKUP 6.75   | {YIELD.replace("advert", "advert6")}"""),
@@ -511,7 +513,7 @@ CONVERSATIONS |= {
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_conversation(name: str) -> None:
-    """Each answer exactly, and the deadline to the nanosecond."""
+    """Each answer exactly, and the instant that is due to the nanosecond."""
     changes, script = CONVERSATIONS[name]
 
     converse(VirtualHost(config(**changes), counters()), script)
@@ -526,8 +528,9 @@ def test_the_pause_after_a_failing_up_script_grows() -> None:
         at += 1000.0
         converse(host, f"{at} tick | MASTER {at + 1} | {CLAIM}")
         host.handle(event_named("acquire_failed"), ns(at))
-        assert host.deadline is not None
-        pauses.append((host.deadline - ns(at + 3)) / ns(1))
+        due_at = due(host)
+        assert due_at is not None
+        pauses.append((due_at - ns(at + 3)) / ns(1))
     assert pauses == [3, 6, 12, 24, 48, 60, 60, 60, 60, 60, 60, 60]
 
     failed = "advert 255/255, MASTER -> BACKUP address_failed, release"

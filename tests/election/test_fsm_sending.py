@@ -12,11 +12,12 @@ from carppcap.election.actions import (
     AnnounceAddresses,
     RivalAnswered,
     SendAdvert,
+    SendSolicitation,
 )
 from carppcap.election.advertiser import OWN_COUNTERS_MAX
 from carppcap.election.events import Event, SendFailed, SendSucceeded
 from carppcap.election.fsm import VirtualHost
-from tests.builders import config, counters, ns
+from tests.builders import config, counters, ns, words
 from tests.election.test_fsm_conversations import (
     CLAIM,
     MASTER_AT_3,
@@ -113,7 +114,10 @@ def test_a_raised_skew_does_not_preempt() -> None:
 
 
 def test_own_counters_are_remembered_for_a_while() -> None:
-    """Those of adverts and of farewells; the oldest are forgotten first."""
+    """Those of adverts and of farewells; the oldest are forgotten first.
+
+    A claim has one counter for its advert, and another one for its solicitation.
+    """
     host = VirtualHost(config(farewell=True), counters())
     converse(
         host,
@@ -122,20 +126,27 @@ def test_own_counters_are_remembered_for_a_while() -> None:
 3.5    released        | BACKUP 6.5    | advert 255/255, MASTER -> BACKUP step_down""",
     )
 
-    assert [host.is_own(counter) for counter in range(4)] == [False, True, True, False]
+    assert [host.advertiser.is_own(counter) for counter in range(5)] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
 
     converse(host, f"6.5 tick | MASTER 7.5 | {CLAIM}")
     for second in range(OWN_COUNTERS_MAX - 1):
         host.handle(event_named("tick"), ns(7.5 + second))
 
-    newest = 2 + OWN_COUNTERS_MAX
-    assert not host.is_own(2)
-    assert all(host.is_own(counter) for counter in range(3, newest + 1))
-    assert not host.is_own(newest + 1)
+    newest = 4 + OWN_COUNTERS_MAX
+    assert not host.advertiser.is_own(3)
+    assert host.advertiser.is_own(4)
+    assert all(host.advertiser.is_own(counter) for counter in range(6, newest + 1))
+    assert not host.advertiser.is_own(newest + 1)
 
 
 def test_every_advert_has_a_counter_of_its_own() -> None:
-    """Also the last advert to a better master, and the farewell."""
+    """Also the last advert to a better master, the farewell, and a solicitation."""
     host = VirtualHost(config(farewell=True), counters())
     said: list[int] = []
     for at, event in [
@@ -145,10 +156,10 @@ def test_every_advert_has_a_counter_of_its_own() -> None:
         said += [
             action.counter
             for action in host.handle(event_named(event), ns(at))
-            if isinstance(action, SendAdvert)
+            if isinstance(action, SendAdvert | SendSolicitation)
         ]
 
-    assert said == [1, 2, 3, 4, 5, 6]
+    assert said == [1, 2, 3, 4, 5, 6, 7]
 
 
 EVENTS = st.sampled_from(
@@ -189,18 +200,111 @@ def test_rivals_move_nothing_but_answers(
 ) -> None:
     """Frames that anyone can send move no advert and no state.
 
-    With them there are more announcements, and between two answers a second.
+    With them there are more announcements and solicitations, and between two answers
+    a second.
     """
     contested = sorted(events + [(at, "rival") for at in rivals])
 
     quiet, heard = lived(sorted(events), skew), lived(contested, skew)
 
     def others(done: list[tuple[int, Any]]) -> list[tuple[int, str]]:
-        # Their counters and probes aside, in words.
+        # In words, without the counters, of which an answer takes some.
         told = (AnnounceAddresses, RivalAnswered)
-        return [(at, repr(act)) for at, act in done if not isinstance(act, told)]
+        others = [(at, act) for at, act in done if not isinstance(act, told)]
+        return [(at, word) for at, act in others for word in words([act])]
 
-    assert others(heard) == others(quiet)
+    def unasked(done: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        return [(at, word) for at, word in done if word != "solicit"]
+
+    assert unasked(others(heard)) == unasked(others(quiet))
     answers = [at for at, action in heard if isinstance(action, RivalAnswered)]
     if not events:
         assert all(b - a >= ns(1) for a, b in pairwise(answers))
+
+
+def test_a_backup_asks_for_an_advert_before_it_takes_over() -> None:
+    """A tenth and a twentieth of its master-down interval before, and then on time."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{START}
+2.6    tick            | BACKUP 3      |
+2.7    tick            | BACKUP 3      | solicit
+2.7    tick            | BACKUP 3      |
+2.85   tick            | BACKUP 3      | solicit
+2.9    tick            | BACKUP 3      |
+3      tick            | MASTER 4      | {CLAIM}""",
+    )
+
+
+def test_an_advert_in_time_ends_the_questions() -> None:
+    """The next ones come before the next takeover."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{START}
+2.7    tick            | BACKUP 3      | solicit
+2.8    hear 1/0 .4     | BACKUP 5.8    |
+2.85   tick            | BACKUP 5.8    |
+5.5    tick            | BACKUP 5.8    | solicit""",
+    )
+
+
+def test_a_host_that_wakes_up_late_asks_once_or_not_at_all() -> None:
+    """It takes over no later for it."""
+    for late, said in [(2.9, "solicit"), (3.1, CLAIM)]:
+        host = VirtualHost(config(), counters())
+        host.handle(event_named("start"), 0)
+        assert ", ".join(words(host.handle(event_named("tick"), ns(late)))) == said
+
+
+def test_the_sender_of_refused_adverts_is_asked_again_while_it_is_probed() -> None:
+    """The probe is for ucarp and kernels, and the question for a carppcap."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{START}
+2      refuse 1        | BACKUP 3      |
+2.7    tick            | BACKUP 3      | solicit
+2.85   tick            | BACKUP 3      | solicit
+3      tick            | BACKUP 4.25   | advert 1/1
+3.95   tick            | BACKUP 4.25   | solicit
+4.1    tick            | BACKUP 4.25   | solicit
+4.25   tick            | MASTER 5.25   | {CLAIM}""",
+    )
+
+
+def test_an_answer_does_not_move_the_next_advert() -> None:
+    """An attacker that could repeat a question would move it otherwise."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{MASTER_AT_3}
+3.5    solicited       | MASTER 4      | advert 1/0
+3.5    solicited       | MASTER 4      | advert 1/0
+4      tick            | MASTER 5      | advert 1/0""",
+    )
+
+
+def test_an_advert_that_is_due_is_the_answer() -> None:
+    """A process that was stopped reads old questions first, and sends one advert."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{MASTER_AT_3}
+9      solicited       | MASTER 4      |
+9      contested       | MASTER 4      |
+9      tick            | MASTER 10     | advert 1/0""",
+    )
+
+
+def test_a_master_that_missed_frames_asks_for_its_successor() -> None:
+    """It yields to the answer; without one it goes on."""
+    host = VirtualHost(config(), counters())
+    converse(
+        host,
+        f"""{MASTER_AT_3}
+9      frames_lost     | MASTER 4      | solicit
+9      tick            | MASTER 10     | advert 1/0
+9.25   hear 0/9 .4     | BACKUP 12.25  | {YIELD}""",
+    )

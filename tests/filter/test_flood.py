@@ -421,3 +421,15 @@ def test_news_as_the_log_has_them() -> None:
     assert str(FloodEnded(duration_ns=2_360_000_000, frames=4_711)) == (
         "Flood over after 2.4 s and 4711 frames read; widening the capture filter"
     )
+
+
+def test_the_sender_of_a_solicitation_is_known_and_is_no_master() -> None:
+    """A backup that hears no adverts still listens to all senders in time."""
+    gate = FloodGate(NS_PER_S, 3 * NS_PER_S)
+    gate.note_sender(LOWER, 0)
+    for second in range(20):
+        gate.count(60_000, second * NS_PER_S // 10, waiting=False)
+
+    assert gate.sieve.known == (LOWER,)
+    gate.count(0, 2 * NS_PER_S, waiting=True)
+    assert gate.sieve.slices == 1

@@ -1,13 +1,20 @@
 """Frames and datagrams: what is read, and what is let in."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from carppcap.addresses import Address
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import (
+    HintReceived,
+    Ingress,
+    Rejection,
+    RejectReason,
+    SolicitationReceived,
+)
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import (
     Datagram,
@@ -17,7 +24,15 @@ from carppcap.wire.decode import (
     decode_announcement,
     decode_claim,
 )
-from tests.builders import NIC_MAC, advertisement, ethernet, vrrp_v2, vrrp_v3
+from tests.builders import (
+    LOWER,
+    LOWER6,
+    NIC_MAC,
+    advertisement,
+    ethernet,
+    vrrp_v2,
+    vrrp_v3,
+)
 from tests.fuzz import oracle
 from tests.fuzz.oracle import Group
 
@@ -78,7 +93,7 @@ INGRESS = Ingress(
 
 _TAGS = (b"\x81\0", b"\x88\xa8", b"\x91\0")
 _SIGNED, _BODY_SUMMED, _HEADER_SUMMED, _LIKE_VRRP, _FORGED = 1, 2, 4, 8, 16
-_LINK_LOCAL, _NO_LINK_ADDRESS = 32, 64
+_LINK_LOCAL, _NO_LINK_ADDRESS, _BROADCAST = 32, 64, 128
 
 
 def check_frame(data: bytes) -> object:
@@ -181,6 +196,8 @@ def check_verdict(data: bytes) -> object:
     """
     packet = repaired(data[1:], data[0]) if data else b""
     datagram = decode(packet, LinkType.RAW)
+    if isinstance(datagram, Datagram):
+        datagram = replace(datagram, is_broadcast=bool(data[0] & _BROADCAST))
     verdict = INGRESS.check(datagram)
     if not isinstance(datagram, Datagram):
         assert (verdict is None) == (datagram is Defect.FOREIGN)
@@ -188,10 +205,7 @@ def check_verdict(data: bytes) -> object:
             assert verdict == Rejection(RejectReason.BADLEN)
         return datagram
     if verdict is None:
-        group = next(group for group in GROUPS if group.vhid == datagram.payload[1])
-        assert oracle.is_hint(datagram, GROUPS)
-        assert group.key is None
-        return None
+        return _check_silence(datagram)
     fault, version = oracle.fault(datagram, GROUPS), datagram.source.version
     if isinstance(verdict, Rejection):
         assert verdict.datagram is datagram
@@ -210,10 +224,27 @@ def check_verdict(data: bytes) -> object:
         assert oracle.is_hint(datagram, GROUPS)
         assert event.counter == oracle.number(datagram.payload, 8, 16)
         return "hint", version, vhid
+    if isinstance(event, SolicitationReceived):
+        assert oracle.is_solicitation(datagram, GROUPS)
+        assert event.source == datagram.source
+        assert event.counter == oracle.number(datagram.payload, 8, 16)
+        return "solicitation", version, vhid
     _check_event(vhid, event, datagram)
     form = data[0] & (_LINK_LOCAL | _NO_LINK_ADDRESS)
     way = datagram.destination.is_multicast, datagram.ttl == 255
-    return vhid, version, form, *way
+    return vhid, version, form, *way, datagram.is_broadcast
+
+
+def _check_silence(datagram: Datagram) -> object:
+    """Check that a datagram of which nothing comes is for another host, or unsigned."""
+    kind = oracle.kind(datagram, GROUPS)
+    if kind == 1:
+        assert oracle.is_to_one_host(datagram)
+        assert datagram.destination not in oracle.own(GROUPS)
+        return "another host"
+    group = next(group for group in GROUPS if group.vhid == datagram.payload[1])
+    assert group.key is None
+    return kind
 
 
 def _check_event(vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
@@ -229,6 +260,7 @@ def _check_event(vhid: int, event: AdvertReceived, datagram: Datagram) -> None:
         verified=group.key is not None,
         demotion=body[4],
         link_local=oracle.signs_link_local(group, datagram),
+        to_us=oracle.is_to_one_host(datagram),
     )
 
 
@@ -245,12 +277,18 @@ def repaired(packet: bytes, repairs: int) -> bytes:
     if repairs & _SIGNED and len(body) >= 36:
         for group in GROUPS:
             if group.vhid == body[1] and group.key is not None:
-                own = {address.packed for address in oracle.own(GROUPS)}
-                destination = bytes(header[24:] if is_ipv6 else header[16:20])
+                source, goal = (8, 24) if is_ipv6 else (12, 16)
+                message = Datagram(
+                    ip_address(bytes(header[source:goal])),
+                    ip_address(bytes(header[goal : 2 * goal - source])),
+                    255,
+                    True,
+                    bytes(body),
+                )
                 body[16:36] = oracle.sign(
                     group,
                     bytes(body[8:16]),
-                    2 if body[0] % 16 == 2 and destination in own else 1,
+                    oracle.kind(message, GROUPS),
                     link_local=bool(repairs & _LINK_LOCAL),
                     link_address=b"" if repairs & _NO_LINK_ADDRESS else None,
                 )
@@ -407,6 +445,11 @@ def _sent_to(group: Group, packet: bytes) -> Iterator[bytes]:
     for repairs in (0x07, 0x17, 0x06):
         yield sent(repairs, own)
         yield sent(repairs, own, first=0x22)
+        yield sent(repairs | _BROADCAST, own)
+        yield sent(repairs | _BROADCAST, LOWER6 if is_ipv6 else LOWER)
+        vip = oracle.solicited(group, version)
+        if vip is not None:
+            yield sent(repairs | _BROADCAST, vip, first=0x23)
     for byte in range(20):  # of the digest
         ours[5] = byte
         yield sent(0x17, to_all)

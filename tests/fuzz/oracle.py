@@ -97,17 +97,29 @@ def mac_in(frame: bytes, link_type: LinkType) -> bytes | None:
             return None
 
 
+def is_broadcast(frame: bytes, link_type: LinkType) -> bool:
+    """True if the frame went to all hosts of its link."""
+    match link_type:
+        case LinkType.ETHERNET:
+            return number(frame, 0, 6) == (1 << 48) - 1
+        case LinkType.LINUX_SLL:
+            return number(frame, 0, 2) == 1
+        case LinkType.LINUX_SLL2:
+            return frame[10] == 1
+        case _:
+            return False
+
+
 def read(frame: bytes, link_type: LinkType) -> Datagram | Defect | None:
     """What `frames.decode` must say; None: a defect, but no fragment."""
     found = tagged_packet_in(frame, link_type)
     if found is None:
         return None
     datagram = read_packet(found[0], frame, link_type)
-    if not found[1]:
-        return datagram
     if isinstance(datagram, Defect):
-        return Defect.FOREIGN
-    return replace(datagram, vlan=found[1])
+        return Defect.FOREIGN if found[1] else datagram
+    to_all = is_broadcast(frame, link_type)
+    return replace(datagram, vlan=found[1], is_broadcast=to_all)
 
 
 def read_packet(packet: bytes, frame: bytes, link_type: LinkType) -> Datagram | Defect:
@@ -193,7 +205,10 @@ def sign(
     link_local: bool = False,
     link_address: bytes | None = None,
 ) -> bytes:
-    """The digest of an advert, or of a hint, which is of kind 2, in the usual form."""
+    """The digest of an advert, hint or solicitation in the usual form.
+
+    They are of kind 1, 2 and 3.
+    """
     assert group.key is not None
     listed = b""
     for version, length in ((4, 4), (6, 16)):
@@ -259,6 +274,36 @@ def is_hint(datagram: Datagram, groups: Sequence[Group]) -> bool:
     return datagram.payload[0] % 16 == 2 and datagram.destination in own(groups)
 
 
+def is_solicitation(datagram: Datagram, groups: Sequence[Group]) -> bool:
+    """True if it is a solicitation to one of the groups."""
+    kind, vhid = datagram.payload[0] % 16, datagram.payload[1]
+    return kind == 3 and any(
+        datagram.destination == solicited(group, datagram.source.version)
+        for group in groups
+        if group.vhid == vhid
+    )
+
+
+def solicited(group: Group, version: int) -> Address | None:
+    """Where solicitations for a group go in one family."""
+    if any(peer.version == version for peer in group.peers):
+        return None
+    vips = sorted(int(vip) for vip in group.vips if vip.version == version)
+    return next((vip for vip in group.vips if [int(vip)] == vips[:1]), None)
+
+
+def kind(datagram: Datagram, groups: Sequence[Group]) -> int:
+    """Return as which type a message is read: advert, hint or solicitation."""
+    if is_hint(datagram, groups):
+        return 2
+    return 3 if is_solicitation(datagram, groups) else 1
+
+
+def is_to_one_host(datagram: Datagram) -> bool:
+    """True for a broadcast frame with an advert for a single host."""
+    return datagram.is_broadcast and not datagram.destination.is_multicast
+
+
 def own(groups: Sequence[Group]) -> set[Address]:
     """Our own addresses."""
     return {group.source for group in groups} | {group.source6 for group in groups}
@@ -287,11 +332,13 @@ def fault(datagram: Datagram, groups: Sequence[Group]) -> RejectReason | None:
     version = datagram.source.version
     if group is None or version not in {vip.version for vip in group.vips}:
         return RejectReason.BADVHID
-    kind = 2 if is_hint(datagram, groups) else 1
-    if kind == 1 and datagram.destination not in destinations(group, version):
+    which, goal = kind(datagram, groups), datagram.destination
+    if which == 1 and goal not in destinations(group, version) | (
+        own(groups) if is_to_one_host(datagram) else set()
+    ):
         return RejectReason.WRONG_GROUP
     if not datagram.header_ok or not (sums_up(body[:36]) or sums_up(body)):
         return RejectReason.BADSUM
-    if group.key is not None and not is_signed(group, datagram, kind):
+    if group.key is not None and not is_signed(group, datagram, which):
         return RejectReason.BADAUTH
     return None

@@ -74,6 +74,7 @@ def scenario_seeds(captured: list[bytes]) -> Iterator[bytes]:
         "for 1s cut a from b", "cut a to b", "lose 30%", "duplicate 5%", "reorder 1%",
         "corrupt 0.5%", "delay 20ms", "for 1s jitter 5ms", "replay a every 1s",
         "rewrite a to 0/1 every 100ms", "crash all", "set password of a to new, old",
+        "for 1s mute multicast of a, b",
     ):  # fmt: skip
         yield f'story = ["at 1s..2s {sentence}"]\n[node.a]\n[node.b]\n'.encode()
     for sentence in ("kill keeper of a", "kill both of a, b"):

@@ -22,9 +22,9 @@ from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.journal import Journal
 from carppcap.log.limited import LIMITED_KEYS_MAX, QUIET_PERIOD_NS
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
-from carppcap.node.replay_guard import Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import (

@@ -10,9 +10,9 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.log.limited import QUIET_PERIOD_NS
 from carppcap.log.rejections import Rejections
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
 from carppcap.node.ingress import HintReceived, Ingress, Rejection
-from carppcap.node.replay_guard import Finding
 from carppcap.units import NS_PER_S
 from carppcap.wire.decode import LinkType, decode
 from tests.builders import (

@@ -183,12 +183,13 @@ def test_farewell_to_a_peer(families: str) -> None:
 
 
 def test_multicast_is_lost_there() -> None:
-    """On a wire without multicast, hosts without --peer are both master.
+    """On a wire without multicast, two ucarps are both master.
 
-    So the other tests do test --peer.
+    So the other tests do test --peer.  Without it carppcap asks by broadcast (see
+    test_solicitation.py).
     """
-    with Lab(2, families="46") as lab, _without_multicast(lab):
-        daemons = [host.start(OURS, FAST) for host in lab.hosts]
+    with Lab(2) as lab, _without_multicast(lab):
+        daemons = [host.start("ucarp", FAST) for host in lab.hosts]
         for daemon in daemons:
             await_state(daemon, "MASTER")
         for host in lab.hosts:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from carppcap.addresses import Address, Family
-from carppcap.election.actions import SendAdvert, SendHint, State
+from carppcap.election.actions import SendAdvert, SendHint, SendSolicitation, State
 from carppcap.election.config import GuardMode
 from carppcap.election.events import (
     AdvertReceived,
@@ -20,9 +20,16 @@ from carppcap.election.events import (
 )
 from carppcap.node.counter import EPOCH_S, UNITS_PER_S, CounterSequence, join, split
 from carppcap.node.egress import Egress
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Node, Step
-from carppcap.node.ingress import HintReceived, Refusal, Rejection, RejectReason
-from carppcap.node.replay_guard import START_SLACK, Finding
+from carppcap.node.ingress import (
+    HintReceived,
+    Refusal,
+    Rejection,
+    RejectReason,
+    SolicitationReceived,
+)
+from carppcap.node.replay_guard import START_SLACK
 from carppcap.units import NS_PER_S
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Datagram, Defect, LinkType, decode
@@ -74,7 +81,7 @@ def test_a_step_has_event_actions_state_and_deadline() -> None:
         Start(),
     )
     assert words(step.actions) == ["INIT -> BACKUP startup", "release"]
-    assert (step.state, step.deadline) == (State.BACKUP, ns(8))
+    assert (step.state, step.deadline) == (State.BACKUP, ns(7.7))
 
 
 def test_nothing_is_due_before_the_start() -> None:
@@ -87,22 +94,23 @@ def test_nothing_is_due_before_the_start() -> None:
 def test_the_deadline_of_a_node_is_the_earliest_of_its_groups() -> None:
     """It moves on when the group that had it stops."""
     node = started()
-    assert node.deadline == ns(3)
+    assert node.deadline == ns(2.7)
 
     node.group("eth0", 1).handle(Stop(), ns(2))
-    assert node.deadline == ns(4.25)
+    assert node.deadline == ns(4.25 - 0.325)
 
     node.group("eth0", 2).handle(LinkDown(), ns(2))
-    assert node.deadline == ns(8)
+    assert node.deadline == ns(7.4)
 
 
 def test_tick_is_passed_to_the_groups_that_are_due() -> None:
     """A group is due at its deadline and later."""
     node = started()
 
-    assert node.tick(ns(3) - 1) == []
-    (first,) = node.tick(ns(3))
-    assert (first.vhid, first.event, first.state) == (1, Tick(), State.MASTER)
+    assert node.tick(ns(2.7) - 1) == []
+    (first,) = node.tick(ns(2.7))
+    assert (first.vhid, first.event, first.state) == (1, Tick(), State.BACKUP)
+    assert words(first.actions) == ["solicit"]
 
     late = node.tick(ns(8))
     assert [(s.interface, s.vhid) for s in late] == [
@@ -120,8 +128,8 @@ def test_one_vhid_on_two_interfaces_is_two_groups() -> None:
     step = node.receive("eth1", received(1), ns(2.5))
 
     assert isinstance(step, Step)
-    assert (step.interface, step.deadline) == ("eth1", ns(8.5))
-    assert node.deadline == ns(3)
+    assert (step.interface, step.deadline) == ("eth1", ns(7.9))
+    assert node.deadline == ns(2.7)
 
 
 def test_a_group_has_the_state_and_deadline_of_its_last_step() -> None:
@@ -142,7 +150,7 @@ def test_an_advert_is_passed_to_the_group_of_its_vhid() -> None:
     step = node.receive("eth0", received(2), ns(2))
 
     assert isinstance(step, Step)
-    assert (step.vhid, step.deadline) == (2, ns(5.25))
+    assert (step.vhid, step.deadline) == (2, ns(5.25 - 0.325))
     assert step.event == AdvertReceived(LOWER, 1, 0, 900)
     assert node.group("eth0", 2).state is State.BACKUP
 
@@ -158,7 +166,7 @@ def test_receive_returns_the_rejection_of_a_frame() -> None:
     assert node.receive("eth0", Defect.TRUNCATED, ns(2)) == Rejection(
         RejectReason.BADLEN
     )
-    assert node.deadline == ns(3)
+    assert node.deadline == ns(2.7)
 
 
 def test_last_will() -> None:
@@ -301,9 +309,10 @@ def heard(node: Node, counter: int, second: float, **changes: Any) -> str:
     return f"{outcome.finding.value}, obeyed"
 
 
-def deadline(node: Node) -> float:
+def takeover(node: Node) -> float:
+    """Return when the only group takes over; its deadline is when it asks before."""
     assert node.deadline is not None
-    return node.deadline / NS_PER_S
+    return (node.deadline + ns(0.3)) / NS_PER_S
 
 
 def test_replays_are_refused() -> None:
@@ -314,7 +323,7 @@ def test_replays_are_refused() -> None:
     assert heard(node, join(LATE, 3), 2) == "replay"
     assert heard(node, join(LATE, 3), 2, advbase=255, advskew=255) == "tampered"
     assert heard(node, join(LATE - 9000, 3), 2) == "stale"
-    assert deadline(node) == 4
+    assert takeover(node) == 4
     assert node.group("eth0", 1).state is State.BACKUP
 
 
@@ -324,10 +333,10 @@ def test_in_mode_detect_replays_are_reported_and_obeyed() -> None:
 
     assert heard(node, join(LATE, 3), 1) == "obeyed"
     assert heard(node, join(LATE, 3), 2) == "replay, obeyed"
-    assert deadline(node) == 5
+    assert takeover(node) == 5
     assert heard(node, join(LATE - 9000, 3), 2.5) == "stale, obeyed"
     assert heard(node, join(LATE, 3), 2.5, advskew=9) == "tampered, obeyed"
-    assert deadline(node) == 5.5
+    assert takeover(node) == 5.5
 
 
 def test_in_mode_off_replays_are_obeyed() -> None:
@@ -336,7 +345,7 @@ def test_in_mode_off_replays_are_obeyed() -> None:
 
     assert [heard(node, join(LATE, 3), second) for second in (1, 2)] == ["obeyed"] * 2
     assert heard(node, join(LATE - 9000, 3), 2.5) == "obeyed"
-    assert deadline(node) == 5.5
+    assert takeover(node) == 5.5
 
 
 def test_without_a_password_replays_are_obeyed() -> None:
@@ -358,7 +367,7 @@ def test_a_sender_that_repeats_its_counter_is_obeyed() -> None:
 
     assert found == ["obeyed"] * 3 + ["repeating, obeyed"] + ["obeyed"] * 2
     assert changed == ["changed, obeyed", "obeyed"]
-    assert deadline(node) == 10
+    assert takeover(node) == 10
 
 
 def test_a_sender_that_repeats_old_counters_is_probed_before_a_take_over() -> None:
@@ -366,12 +375,12 @@ def test_a_sender_that_repeats_old_counters_is_probed_before_a_take_over() -> No
     node = guarded()
     for second, counter in enumerate((11, 12, 13, 14)):
         assert heard(node, counter, second) == "obeyed"
-    assert deadline(node) == 6
+    assert takeover(node) == 6
     assert [heard(node, counter, 4) for counter in (11, 12)] == ["replay"] * 2
 
     (question,) = node.tick(ns(6))
     assert words(question.actions) == ["advert 1/1"]
-    assert (question.state, deadline(node)) == (State.BACKUP, 7.25)
+    assert (question.state, takeover(node)) == (State.BACKUP, 7.25)
 
 
 def test_a_replay_delays_a_take_over_by_one_probe() -> None:
@@ -443,7 +452,7 @@ def test_a_twin_in_the_other_family_moves_nothing(mode: GuardMode) -> None:
         assert (first.finding, first.actions) == (None, ())
         assert (twin.finding, twin.refused, twin.actions) == (None, False, ())
         # The first counter of a sender may be a constant one.
-        assert twin.deadline == (ns(second + 3) if second else ns(3.125))
+        assert takeover(node) == (second + 3 if second else 3.125)
 
 
 def test_what_was_missed_without_a_link_is_not_obeyed_later() -> None:
@@ -466,7 +475,7 @@ def test_what_was_missed_without_a_link_is_not_obeyed_later() -> None:
 def hint_to(counter: int, destination: Address, **changes: Any) -> Datagram:
     """Return a hint as a peer sends it."""
     sender = Egress(config(vhid=1, source=LOWER, **changes), bytes(6), lambda: 1)
-    (frame,) = sender.frames(SendHint(counter, destination))
+    (frame,) = sender.frames(SendHint(counter, destination), 0)
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)
     return datagram
@@ -514,7 +523,7 @@ def test_a_backup_sends_nothing_after_a_hint() -> None:
 
     told = node.receive("eth0", hint_to(join(LATE, 9), OURS), ns(1))
     assert isinstance(told, Step)
-    assert (told.actions, told.deadline) == ((), ns(3))
+    assert (told.actions, told.deadline) == ((), ns(2.7))
     (step,) = node.tick(ns(3))
     (sent,) = [a for a in step.actions if isinstance(a, SendAdvert)]
     assert sent.counter == join(LATE + 1 + 2 * UNITS_PER_S, 9)
@@ -527,9 +536,116 @@ def test_hints_without_effect() -> None:
     other_id = node.receive("eth0", hint_to(join(LATE, 8), OURS), ns(1))
     assert isinstance(other_id, Step)
     assert (other_id.actions, other_id.refused) == ((), True)
-    elsewhere = node.receive("eth0", hint_to(join(LATE, 9), HIGHER), ns(1))
-    assert isinstance(elsewhere, Rejection)
-    assert elsewhere.reason is RejectReason.WRONG_GROUP
+    assert node.receive("eth0", hint_to(join(LATE, 9), HIGHER), ns(1)) is None
     forged = node.receive("eth0", hint_to(join(LATE, 9), OURS, key=Key(b"x")), ns(1))
     assert isinstance(forged, Rejection)
     assert forged.reason is RejectReason.BADAUTH
+
+
+# Solicitations.
+
+
+def solicitation(counter: int, **changes: Any) -> Datagram:
+    """Return a solicitation as a peer sends it."""
+    sender = Egress(config(vhid=1, source=LOWER, **changes), bytes(6), lambda: 1)
+    (frame,) = sender.frames(SendSolicitation(counter), 0)
+    datagram = decode(frame, LinkType.ETHERNET)
+    assert isinstance(datagram, Datagram)
+    return datagram
+
+
+def asked(node: Node, counter: int, second: float) -> Step:
+    step = node.receive("eth0", solicitation(counter), ns(second))
+    assert isinstance(step, Step)
+    assert step.event == SolicitationReceived(counter, LOWER)
+    assert step.refusal is None
+    return step
+
+
+@pytest.mark.parametrize("mode", GuardMode)
+def test_a_master_answers_each_solicitation_once(mode: GuardMode) -> None:
+    """With an advert of its sequence; what is sent again changes nothing."""
+    node = guarded(mode)
+    (claim,) = node.tick(ns(3))
+    before = node.deadline
+
+    answered = asked(node, join(LATE, 3), 3.5)
+    again = asked(node, join(LATE, 3), 3.5)
+
+    assert words(answered.actions) == ["advert 1/0"]
+    assert (answered.refused, answered.deadline) == (False, before)
+    assert (again.actions, again.refused, again.finding) == ((), True, Finding.REPLAY)
+    counters = [
+        action.counter
+        for step in (claim, answered)
+        for action in step.actions
+        if isinstance(action, SendAdvert)
+    ]
+    assert counters == sorted(counters)
+
+
+def test_a_backup_answers_no_solicitation() -> None:
+    """It says nothing, and waits as long as before."""
+    node = guarded()
+    step = asked(node, join(LATE, 3), 1)
+
+    assert (step.actions, step.refused, takeover(node)) == ((), False, 3)
+
+
+def test_an_asker_whose_clock_went_back_gets_a_hint() -> None:
+    """So that it is answered when it asks again."""
+    node = guarded()
+    node.tick(ns(3))
+    step = asked(node, join(5, 3), 3.5)
+
+    latest = join(1000 * UNITS_PER_S - START_SLACK, 3)
+    assert step.actions == (SendHint(latest, LOWER),)
+    assert (step.refused, step.finding) == (True, Finding.STALE)
+    assert asked(node, join(5, 3), 3.5).actions == ()
+
+
+def test_a_solicitation_with_our_id_makes_us_draw_another() -> None:
+    """The two hosts would take each other's adverts for old ones."""
+    node = Node([ONE], lambda: CounterSequence(0, ns(0), count(5).__next__))
+    node.group("eth0", 1).handle(Start(), ns(0))
+    (step,) = node.tick(ns(2.7))
+    asked(node, join(LATE, 5), 2.8)
+    (later,) = node.tick(ns(2.9))
+
+    ids = [
+        (split(action.counter) or (0, 0))[1]
+        for action in (*step.actions, *later.actions)
+        if isinstance(action, SendSolicitation)
+    ]
+    assert ids == [5, 6]
+
+
+@pytest.mark.parametrize("mode", GuardMode)
+@pytest.mark.parametrize(
+    ("first", "second", "is_copy"),
+    [
+        (False, True, True),
+        (True, False, True),
+        (False, False, False),
+        (True, True, False),
+    ],
+)
+def test_one_advert_to_the_group_and_to_us(
+    mode: GuardMode, first: bool, second: bool, is_copy: bool
+) -> None:
+    """The one that comes second is a copy, whichever it is, and no event."""
+    node = guarded(mode)
+    body = payload(config(vhid=1), join(LATE, 3))
+    forged = payload(config(vhid=1), join(LATE, 3), advskew=1)
+    ways = {
+        to_us: Datagram(LOWER, goal, 255, True, body, is_broadcast=to_us)
+        for to_us, goal in ((False, GROUP), (True, OURS))
+    }
+
+    assert isinstance(node.receive("eth0", ways[first], ns(1)), Step)
+    again = node.receive("eth0", ways[second], ns(2))
+    assert (again is None) is is_copy
+    if is_copy:
+        assert takeover(node) == 4
+    other_claims = replace(ways[second], payload=forged)
+    assert isinstance(node.receive("eth0", other_claims, ns(3)), Step)

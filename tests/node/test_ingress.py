@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
-from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
+from carppcap.node.ingress import (
+    HintReceived,
+    Ingress,
+    Rejection,
+    RejectReason,
+    SolicitationReceived,
+)
 from carppcap.wire.auth import Authenticator, Key
 from carppcap.wire.decode import Datagram, Defect, LinkType
 from carppcap.wire.decode import decode as decode_frame
@@ -716,3 +722,72 @@ def test_only_a_faultless_datagram_is_accepted(datagram: Datagram) -> None:
         and datagram.header_ok
         and datagram.payload.startswith(BODY)
     )
+
+
+# Solicitations, and adverts for a single host.
+
+SOLICITATION = Datagram(
+    LOWER,
+    VIP,
+    255,
+    True,
+    payload(HOST, 42, type=3, digest=Authenticator(*SIGNED, type=3).digest(42)),
+    is_broadcast=True,
+)
+COPY = replace(GOOD, destination=OURS, is_broadcast=True)
+
+
+def test_a_solicitation_is_accepted() -> None:
+    """It is addressed to the virtual address."""
+    assert INGRESS.check(SOLICITATION) == (7, SolicitationReceived(42, LOWER))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"source": OURS}, RejectReason.OWN),
+        ({"ttl": 254}, RejectReason.BADTTL),
+        ({"header_ok": False}, RejectReason.BADSUM),
+        ({"payload": SOLICITATION.payload[:35]}, RejectReason.BADLEN),
+        ({"payload": payload(HOST, 42, type=3)}, RejectReason.BADAUTH),
+        ({"destination": OURS}, RejectReason.BADAUTH),
+        ({"destination": GROUP}, RejectReason.BADAUTH),
+    ],
+)
+def test_rejected_solicitations(
+    changes: dict[str, Any], expected: RejectReason
+) -> None:
+    """The reasons are those of adverts; its digest does not fit any other message."""
+    assert reason(INGRESS.check(replace(SOLICITATION, **changes))) is expected
+
+
+def test_solicitations_for_others_are_ignored() -> None:
+    """They are for another group, or we cannot check them, or have unicast peers."""
+    elsewhere = replace(SOLICITATION, destination=HIGHER)
+
+    assert INGRESS.check(elsewhere) is None
+    assert Ingress([config(vhid=8)]).check(SOLICITATION) is None
+    assert Ingress([config(key=None)]).check(SOLICITATION) is None
+    assert Ingress([config(peers=(HIGHER,))]).check(SOLICITATION) is None
+
+
+def test_an_advert_to_us_in_a_broadcast_frame_is_accepted() -> None:
+    """It says so; in a frame to our own MAC it lacks a --peer here."""
+    vhid_and_event = INGRESS.check(COPY)
+
+    assert vhid_and_event == (7, AdvertReceived(LOWER, 1, 0, 42, to_us=True))
+    as_unicast = INGRESS.check(replace(COPY, is_broadcast=False))
+    assert reason(as_unicast) is RejectReason.WRONG_GROUP
+
+
+def test_an_advert_to_another_host_is_ignored() -> None:
+    """All hosts receive the frame, and it says nothing about their settings."""
+    assert INGRESS.check(replace(COPY, destination=HIGHER)) is None
+    assert reason(INGRESS.check(replace(COPY, ttl=9))) is RejectReason.BADTTL
+
+
+def test_an_advert_to_the_group_may_be_broadcast() -> None:
+    """As with --nomcast of ucarp."""
+    heard = INGRESS.check(replace(GOOD, is_broadcast=True))
+
+    assert heard == (7, AdvertReceived(LOWER, 1, 0, 42))

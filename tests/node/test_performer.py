@@ -57,6 +57,7 @@ def test_order_of_frames_log_scripts_and_following_events() -> None:
         "release",
         "record released",
         "advert 1/0",
+        "solicit",
         "record tick",
         "acquire",
         "record send_succeeded",

@@ -12,14 +12,12 @@ from carppcap.addresses import Address
 from carppcap.election.events import AdvertReceived
 from carppcap.node import replay_guard as module
 from carppcap.node.counter import UNITS_PER_S, CounterSequence, join
+from carppcap.node.findings import REFUSED, Finding
 from carppcap.node.replay_guard import (
     CONSTANTS_MAX,
-    HINT_PERIOD_NS,
-    REFUSED,
     REMEMBERED,
     START_SLACK,
     WINDOW,
-    Finding,
     Guard,
 )
 from carppcap.units import NS_PER_S
@@ -372,26 +370,27 @@ def test_a_hint_carries_the_latest_time_of_the_id() -> None:
     assert guard.hint(marked(1, 8), A, ns(1)) == join(START - START_SLACK, 8)
 
 
-def test_hints_are_limited() -> None:
-    """Each host and id has a limit of its own."""
+def test_a_second_hint_comes_too_soon() -> None:
+    """It is left out (see `HintLimit`)."""
     guard = Guard(START)
-    moments = [0, 0, HINT_PERIOD_NS - 1, HINT_PERIOD_NS, HINT_PERIOD_NS + 1]
 
-    given_ = [guard.hint(marked(1), A, moment) is not None for moment in moments]
-    assert given_ == [True, False, False, True, False]
-    assert guard.hint(marked(1, 8), A, HINT_PERIOD_NS + 1) is not None
-    assert guard.hint(marked(1), B, HINT_PERIOD_NS + 1) is not None
+    assert guard.hint(marked(1), A, ns(1)) is not None
+    assert guard.hint(marked(1), A, ns(1)) is None
 
 
-def test_all_hints_are_limited() -> None:
-    """There are at most 256 a second, from however many addresses replays come."""
+def test_each_solicitation_counts_once() -> None:
+    """However often it is sent again; and not if it is older than our start."""
     guard = Guard(START)
-    hints = [
-        guard.hint(marked(1), IPv4Address(0x0C000000 + n), n * NS_PER_S // 1000)
-        for n in range(1000)
-    ]
+    guard.note_sent(marked(9, 8))
+    examine(guard, heard(marked(57)), ns(1))
 
-    assert 1000 - hints.count(None) == 256
+    assert [
+        guard.examine_solicitation(counter)
+        for counter in (
+            marked(60), marked(60), marked(57), marked(9, 8), join(5, 7), FIRST,
+        )
+    ] == [FRESH, REPLAY, REPLAY, REPLAY, STALE, REPLAY]  # fmt: skip
+    assert examine(guard, heard(marked(60)), ns(2)) is STALE
 
 
 def test_a_refused_advert_is_probed_once() -> None:

@@ -17,6 +17,7 @@ from carppcap.election.actions import (
     RivalAnswered,
     SendAdvert,
     SendHint,
+    SendSolicitation,
     State,
     StateChanged,
 )
@@ -37,6 +38,7 @@ from carppcap.election.events import (
     SendFailed,
     SendSucceeded,
     SequenceContested,
+    Solicited,
     Start,
     StepDown,
     Stop,
@@ -44,9 +46,15 @@ from carppcap.election.events import (
     TwinReceived,
 )
 from carppcap.node import timeline
+from carppcap.node.findings import Finding
 from carppcap.node.groups import GroupEvent, Step
-from carppcap.node.ingress import HintReceived, Ingress, Rejection, RejectReason
-from carppcap.node.replay_guard import Finding
+from carppcap.node.ingress import (
+    HintReceived,
+    Ingress,
+    Rejection,
+    RejectReason,
+    SolicitationReceived,
+)
 from carppcap.wire.decode import Datagram
 from tests.builders import GROUP, LOWER, config, ns, payload
 
@@ -74,6 +82,8 @@ EVENTS: list[tuple[GroupEvent, str]] = [
     (RivalHeard(LOWER, MAC), "heard rival 02:00:00:00:00:09 of 10.1.1.4"),
     (SequenceContested(), "sequence_contested"),
     (HintReceived(5), "sequence_contested"),
+    (Solicited(), "solicited"),
+    (SolicitationReceived(5, LOWER), "solicited from 10.1.1.4"),
     (FormChanged(), "form_changed"),
     (ReplayRefused(ns(1)), "replay_refused"),
     (TwinReceived(AdvertReceived(LOWER, 1, 5, 9)), "twin_received"),
@@ -92,6 +102,8 @@ ACTIONS: list[tuple[Action, str]] = [
     (SendAdvert(1, 240, 5, 240), "advert 1/240+240"),
     (SendAdvert(1, 0, 5, 0, Family.IPV6), "advert6 1/0"),
     (FamilySilent(Family.IPV6), "silent_ipv6"),
+    (SendSolicitation(5), "solicit"),
+    (SendSolicitation(5, Family.IPV6), "solicit6"),
     (SendHint(5, LOWER), ""),
     (RivalAnswered(LOWER, MAC), "rival 02:00:00:00:00:09 of 10.1.1.4"),
     (TO_MASTER, ""),

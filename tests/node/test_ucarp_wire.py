@@ -79,7 +79,9 @@ def test_a_counter_need_not_grow() -> None:
 
 def test_adverts_have_the_headers_that_ucarp_sends() -> None:
     """Protocol, envelope: TTL 255, low delay, DF, source 00:00:5e:00:00:vhid."""
-    (frame,) = Egress(config(vhid=42), NIC_MAC, lambda: 0).frames(SendAdvert(1, 0, 1))
+    (frame,) = Egress(config(vhid=42), NIC_MAC, lambda: 0).frames(
+        SendAdvert(1, 0, 1), 0
+    )
 
     assert frame[6:12].hex(":") == "00:00:5e:00:00:2a"
     assert (frame[15], frame[20:22].hex(), frame[22], frame[23]) == (
@@ -91,7 +93,7 @@ def test_adverts_have_the_headers_that_ucarp_sends() -> None:
 def test_nomcast_changes_the_ethernet_destination_only() -> None:
     """Protocol, envelope: broadcast with --nomcast, the IP destination stays."""
     egress = Egress(config(multicast=False), NIC_MAC, lambda: 0)
-    (frame,) = egress.frames(SendAdvert(1, 0, 1))
+    (frame,) = egress.frames(SendAdvert(1, 0, 1), 0)
 
     assert frame[:6] == b"\xff" * 6
     assert frame[30:34] == GROUP.packed
@@ -99,7 +101,7 @@ def test_nomcast_changes_the_ethernet_destination_only() -> None:
 
 def test_gratuitous_arp_names_the_interface_twice() -> None:
     """Behaviour: broadcast request, sender and target hardware address the NIC's."""
-    (frame,) = Egress(config(), NIC_MAC, lambda: 0).frames(AnnounceAddresses())
+    (frame,) = Egress(config(), NIC_MAC, lambda: 0).frames(AnnounceAddresses(), 0)
 
     assert frame[:6] == b"\xff" * 6
     assert frame[6:12] == frame[22:28] == frame[32:38] == NIC_MAC

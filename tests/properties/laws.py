@@ -4,6 +4,7 @@ from tests.properties.company import COMPANY
 from tests.properties.conduct import CONDUCT
 from tests.properties.conflicts import the_last_announcement_is_the_holders
 from tests.properties.guarding import GUARDING
+from tests.properties.muting import no_second_holder_while_broadcast_passes
 from tests.properties.own_addresses import OWN_ADDRESSES
 from tests.properties.passwords import a_change_of_password_loses_no_advert
 from tests.properties.scripts import acquire_and_release_alternate
@@ -20,5 +21,6 @@ LAWS = {
         *GUARDING,
         a_change_of_password_loses_no_advert,
         *OWN_ADDRESSES,
+        no_second_holder_while_broadcast_passes,
     )
 }

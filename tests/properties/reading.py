@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carppcap.election.actions import Cause, SendAdvert, State, StateChanged
+from carppcap.election.actions import (
+    Cause,
+    SendAdvert,
+    SendSolicitation,
+    State,
+    StateChanged,
+)
 from carppcap.node.groups import Step
 from carppcap.simulation.model.happenings import Entry, Running
 from carppcap.simulation.output.report import Run
@@ -121,6 +127,12 @@ def steps(life: list[Entry]) -> list[Step]:
 def adverts(step: Step) -> list[SendAdvert]:
     """Return the adverts of a step."""
     return [action for action in step.actions if isinstance(action, SendAdvert)]
+
+
+def counters_of(step: Step) -> list[int]:
+    """Return the counters that a step has drawn, in their order."""
+    messages = SendAdvert, SendSolicitation
+    return [each.counter for each in step.actions if isinstance(each, messages)]
 
 
 def most_holders(run: Run, since: Instant = 0) -> int:

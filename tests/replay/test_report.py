@@ -8,9 +8,9 @@ import pytest
 
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.events import AdvertReceived, Start
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Group, Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
-from carppcap.node.replay_guard import Finding
 from carppcap.replay.report import Report
 from carppcap.replay.statistics import Statistics
 from carppcap.wire.decode import Datagram, Defect
@@ -57,7 +57,7 @@ NAMELESS = Rejection(RejectReason.BADLEN)
 def group(*, started: bool = False) -> Group:
     """Return the group of 10.1.1.5 with an address of each family.
 
-    Once started it is a backup, whose deadline is at 4 s.
+    Once started it is a backup, which asks for an advert at 3.7 s.
     """
     host = Group(config(source6=OURS6, vips=(VIP, VIP6)), numbers())
     if started:
@@ -116,7 +116,7 @@ def test_text() -> None:
         "1.500000  vhid 7  BACKUP  advert 1/20+2 from 10.1.1.4 unverified",
         "2.000000  vhid 7  rejected badauth  from 10.1.1.6",
         "2.500000  vhid -  rejected badlen",
-        "3.000000  vhid 7  BACKUP  end of capture  next 4.000000",
+        "3.000000  vhid 7  BACKUP  end of capture  next 3.700000",
         "sender 10.1.1.4  vhid 7  accepted 1 unverified  last 1/20+2",
         "sender 10.1.1.6  vhid 7  rejected 2 (badauth 2)",
         "total  frames 12  accepted 1  rejected 3 (badlen 1, badauth 2)  transitions 1",
@@ -178,7 +178,7 @@ def test_json() -> None:
             "vhid": 7,
             "families": [4, 6],
             "state": "BACKUP",
-            "next_ns": 4_000_000_000,
+            "next_ns": 3_700_000_000,
             "frames": 12,
             "accepted": 1,
             "rejected": {"badlen": 1, "badauth": 2},

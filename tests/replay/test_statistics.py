@@ -9,9 +9,9 @@ from carppcap.addresses import Address
 from carppcap.election.actions import Cause, ReleaseAddresses, State, StateChanged
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived, Start
+from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection, RejectReason
-from carppcap.node.replay_guard import Finding
 from carppcap.replay.statistics import ANNOUNCED_MAX, SENDERS_MAX, Statistics, explain
 from carppcap.wire.auth import Key
 from carppcap.wire.decode import Announcement, Datagram, Defect

@@ -327,6 +327,29 @@ def test_decode_other_links(raw: bytes, link_type: LinkType, mac: bytes | None) 
     assert frames.decode(raw, link_type) == replace(expected, source_mac=mac)
 
 
+@pytest.mark.parametrize(
+    ("raw", "link_type", "is_broadcast"),
+    [
+        (PLAIN, LinkType.ETHERNET, False),
+        (b"\xff" * 6 + PLAIN[6:], LinkType.ETHERNET, True),
+        (b"\xff" * 5 + PLAIN[5:], LinkType.ETHERNET, False),
+        (sll(PACKET), LinkType.LINUX_SLL, False),
+        (b"\0\1" + sll(PACKET)[2:], LinkType.LINUX_SLL, True),
+        (sll2(PACKET), LinkType.LINUX_SLL2, False),
+        (sll2(PACKET)[:10] + b"\1" + sll2(PACKET)[11:], LinkType.LINUX_SLL2, True),
+        (PACKET, LinkType.RAW, False),
+    ],
+)
+def test_frames_to_all_hosts(
+    raw: bytes, link_type: LinkType, is_broadcast: bool
+) -> None:
+    """Cooked frames tell it in their packet type (1)."""
+    datagram = frames.decode(raw, link_type)
+
+    assert isinstance(datagram, Datagram)
+    assert datagram.is_broadcast is is_broadcast
+
+
 @pytest.mark.parametrize("wrap", [sll, sll2])
 @pytest.mark.parametrize(
     ("tags", "vlan"),

@@ -48,9 +48,9 @@ def capture_of(host: VirtualHostConfig, directory: Path) -> tuple[Path, int, int
             SendAdvert(1, 100, counter, demotion, family),
             SendAdvert(255, 255, counter, demotion, family),
         )
-        for frame in out.frames(advert)
+        for frame in out.frames(advert, 0)
     ]
-    announcements = out.frames(AnnounceAddresses())
+    announcements = out.frames(AnnounceAddresses(), 0)
     records = enumerate([*adverts, *announcements])
     path = directory / "said.pcap"
     path.write_bytes(captures.pcap(records))

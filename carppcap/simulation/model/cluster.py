@@ -124,7 +124,7 @@ class Cluster:
     def _act(self, deed: parts.Deed, *, over: bool) -> None:
         """Do `deed`, or undo it if its time is `over`."""
         match deed:
-            case parts.Cut() | parts.Disturb():
+            case parts.Cut() | parts.Mute() | parts.Disturb():
                 (self._medium.remove if over else self._medium.add)(deed)
             case parts.Resend() if over:
                 self._resending.remove(deed)

@@ -2,7 +2,7 @@
 
 from carppcap.units import Instant, Interval
 
-RING_BLOCKS = 2
+RING_BLOCKS = 4
 """The number of blocks in carppcap's capture ring (see `system.capture`).
 
 A frame that arrives alone takes a whole block, so a stopped process soon loses frames.

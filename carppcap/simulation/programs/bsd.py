@@ -279,14 +279,14 @@ class BsdHost(Program):
     def _next_counter(self) -> int:
         return self._cookie if self._kind.repeats_counter else super()._next_counter()
 
-    def _send(self, action: Sending) -> None:
+    def _send(self, action: Sending, now: Instant) -> None:
         """Send the frames of `action`.
 
         If a new master announces its addresses for the second time, it sends gratuitous
         ARP but no neighbour advertisements.
         """
         is_second = action == AnnounceAddresses() and self._adverts_until_arp == 0
-        for frame in self._egress.frames(action):
+        for frame in self._egress.frames(action, now):
             if not is_second or frame[12:14] == _ARP:
                 self._system.send(frame)
 

@@ -39,12 +39,15 @@ class BsdIngress:
     def check(self, datagram: Datagram | Defect) -> AdvertReceived | Rejection | None:
         """Return the advert in `datagram` if the kernel accepts it, or the rejection.
 
-        Return None for a frame of another protocol.
+        Return None for a frame of another protocol, and for a broadcast frame to the
+        address of a single host: only carppcap sends those, and only to its like.
         """
         if datagram is Defect.FOREIGN:
             return None
         if isinstance(datagram, Defect):
             return Rejection(RejectReason.BADLEN)
+        if datagram.is_broadcast and not datagram.destination.is_multicast:
+            return None
         if datagram.destination not in (*self._groups, *self._own):
             return Rejection(RejectReason.WRONG_GROUP, datagram)
         advert = header.decode(datagram.payload)

@@ -64,9 +64,7 @@ class CarppcapHost(Program):
         if rival is not None:
             self._performer.handle(rival, now)
         if isinstance(outcome, Step):
-            has_other_form = False
-            if isinstance(outcome.event, events.AdvertReceived) and not outcome.refused:
-                has_other_form = self._egress.heed(outcome.event)
+            has_other_form = self._egress.heed(outcome)
             self._performer.perform(outcome)
             if has_other_form:
                 self._performer.handle(events.FormChanged(), now)
@@ -141,7 +139,7 @@ class CarppcapHost(Program):
 
     def transmit(self, action: Sending, at: Instant) -> bool:
         """Send the frames of `action`; return True."""
-        self._send(action)
+        self._send(action, at)
         return True
 
     def record(self, step: Step) -> None:

@@ -52,7 +52,7 @@ class OwnAddressesHost(CarppcapHost):
             return list
         farewell = self._group.last_will(at)
         return lambda: [
-            frame for each in farewell for frame in self._egress.frames(each)
+            frame for each in farewell for frame in self._egress.frames(each, at)
         ]
 
     def acquire(self, step: Step) -> Iterable[events.Event]:

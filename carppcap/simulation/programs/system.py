@@ -173,8 +173,8 @@ class Program:
         them.  `due` is the deadline that the program had while it was stopped, or None.
         """
 
-    def _send(self, action: Sending) -> None:
-        for frame in self._egress.frames(action):
+    def _send(self, action: Sending, now: Instant) -> None:
+        for frame in self._egress.frames(action, now):
             self._system.send(frame)
 
     def _report(
@@ -187,7 +187,7 @@ class Program:
         """Send the frames of `actions`, and tell the observer of the step."""
         for action in actions:
             if isinstance(action, SendAdvert | AnnounceAddresses):
-                self._send(action)
+                self._send(action, now)
         vhid, done = self._config.vhid, tuple(actions)
         self._system.record(
             Step(now, INTERFACE, vhid, event, done, self._state, deadline)

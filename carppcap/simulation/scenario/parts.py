@@ -176,6 +176,17 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Mute:
+    """Multicast frames to and from the hosts in `names` are lost.
+
+    Broadcast and unicast frames pass.  A switch does so that snoops on IGMP and MLD on
+    a segment without a querier.
+    """
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Disturb:
     """A disturbance of the medium: a new value for one field of `Quality`."""
 
@@ -186,11 +197,12 @@ class Disturb:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """An attack: a station without the password sends adverts of the host `name` again.
+    """An attack: a station without the password repeats messages of the host `name`.
 
-    It sends one every `every_ns`.  If `forged` is None, it repeats the advert that was
-    the latest when the attack began.  Otherwise it sends the latest advert of the host
-    each time, but with the advbase and advskew in `forged`, which no digest covers.
+    It sends one every `every_ns`.  If `forged` is None, it repeats the advert or
+    solicitation that was the latest when the attack began.  Otherwise it sends the
+    latest one of the host each time, but with the advbase and advskew in `forged`,
+    which no digest covers.
     """
 
     name: str
@@ -215,7 +227,7 @@ class SetPassword:
     second: bytes = b""
 
 
-Deed: TypeAlias = Order | Cut | Disturb | Resend | SetPassword
+Deed: TypeAlias = Order | Cut | Mute | Disturb | Resend | SetPassword
 """Something that the story does.
 
 Its `names` are the hosts concerned; they are empty if it concerns the whole medium."""
@@ -240,7 +252,7 @@ class Scene:
         if self.lasts_ns is not None:
             return min(since + self.lasts_ns, end)
         match self.deed:
-            case Order(Verb.DEMOTE | Verb.HANG) | Cut() | Disturb() | Resend():
+            case Order(Verb.DEMOTE | Verb.HANG) | Cut() | Mute() | Disturb() | Resend():
                 return end
             case _:
                 return None

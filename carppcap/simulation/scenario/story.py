@@ -17,6 +17,7 @@
     at 30s set password of alpha to new, old   its passfile, read at the next start
     at 30s for 10s cut alpha from beta       no frames in either direction
     at 30s for 10s cut alpha to beta         no frames from alpha to beta
+    at 30s for 10s mute multicast of alpha   only broadcast and unicast pass
     at 30s for 10s lose 30%                  also duplicate, reorder, corrupt
     at 30s for 10s lose 100% of ipv6         adverts of one family
     at 30s for 10s delay 20ms                also jitter
@@ -40,6 +41,7 @@ from carppcap.simulation.scenario.parts import (
     Cut,
     Deed,
     Disturb,
+    Mute,
     Order,
     Resend,
     Scene,
@@ -83,7 +85,14 @@ _DISTURBANCES = list(dict.fromkeys(words.split()[0] for words in _PHRASES.values
 _ALLOWED = ", ".join(
     [
         *(verb.value for verb in Verb),
-        *("set password of", "cut", *_DISTURBANCES, "replay", "rewrite"),
+        *(
+            "set password of",
+            "cut",
+            "mute multicast of",
+            *_DISTURBANCES,
+            "replay",
+            "rewrite",
+        ),
     ]
 )
 
@@ -149,6 +158,8 @@ def format_deed(deed: Deed) -> str:
         case Cut(senders, receivers, both):
             link = "from" if both else "to"
             return f"cut {', '.join(senders)} {link} {', '.join(receivers)}"
+        case Mute(names):
+            return f"mute multicast of {', '.join(names)}"
         case Disturb(field, value):
             is_length = field.endswith("_ns")
             how = format_length(int(value)) if is_length else format_share(value)
@@ -293,6 +304,12 @@ def _parse_cut(reader: _Reader) -> Cut:
     return Cut(senders, reader.hosts(), both)
 
 
+def _parse_mute(reader: _Reader) -> Mute:
+    reader.expect("multicast")
+    reader.expect("of")
+    return Mute(reader.hosts())
+
+
 def _parse_attack(reader: _Reader, *, forges: bool) -> Resend:
     name, forged = reader.host(), None
     if forges:
@@ -330,6 +347,7 @@ _PARSERS: dict[str, Callable[[_Reader], Deed]] = {
     "kill": _parse_kill,
     "set": _parse_password,
     "cut": _parse_cut,
+    "mute": _parse_mute,
     "replay": partial(_parse_attack, forges=False),
     "rewrite": partial(_parse_attack, forges=True),
 }

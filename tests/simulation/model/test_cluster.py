@@ -153,12 +153,12 @@ def test_an_attacker_repeats_one_advert_and_forges_the_latest() -> None:
 
 
 def test_an_attacker_who_has_heard_nothing_waits() -> None:
-    """The attacker begins once there is an advert to send again."""
+    """The attacker begins once there is a message to send again: a question, here."""
     result = play(
         "carppcap", "carppcap", story="at 1s for 10s replay node1 every 500ms"
     )
 
-    assert result.report.hosts[0].rejected == {"own": 15}
+    assert result.report.hosts[0].rejected == {"own": 16}
 
 
 def test_a_forged_claim() -> None:

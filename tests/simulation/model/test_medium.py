@@ -7,7 +7,7 @@ import pytest
 from carppcap.node.ingress import Ingress
 from carppcap.simulation.model.medium import REORDER_NS_MAX, Medium, forge
 from carppcap.simulation.scenario.chance import Dice
-from carppcap.simulation.scenario.parts import Cut, Disturb, Quality
+from carppcap.simulation.scenario.parts import Cut, Disturb, Mute, Quality
 from carppcap.units import NS_PER_MS, NS_PER_S
 from carppcap.wire.decode import Datagram, LinkType, decode
 from tests.builders import LOWER, config, frame, payload
@@ -145,6 +145,40 @@ def test_cuts(cut: Cut, expected: list[str]) -> None:
     line.add(cut)
     assert paths() == expected
     line.remove(cut)
+    assert len(paths()) == 6
+
+
+BROADCAST = b"\xff" * 6 + ADVERT[6:]
+UNICAST = bytes.fromhex("020000000001") + ADVERT[6:]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (ADVERT, ["b->c", "c->b"]),
+        (BROADCAST, ["a->b", "a->c", "b->a", "b->c", "c->a", "c->b"]),
+        (UNICAST, ["a->b", "a->c", "b->a", "b->c", "c->a", "c->b"]),
+    ],
+    ids=["multicast", "broadcast", "unicast"],
+)
+def test_mute_multicast(data: bytes, expected: list[str]) -> None:
+    """Only multicast to and from the host is lost, until all such faults are over."""
+    line, receivers = wire()
+
+    def paths() -> list[str]:
+        found = []
+        for sender in STATIONS:
+            receivers.arrived.clear()
+            line.send(sender, data, 0)
+            found += [f"{sender}->{name}" for name in receivers.names()]
+        return found
+
+    for _ in range(2):
+        line.add(Mute(("a",)))
+    assert paths() == expected
+    line.remove(Mute(("a",)))
+    assert paths() == expected
+    line.remove(Mute(("a",)))
     assert len(paths()) == 6
 
 

@@ -77,7 +77,7 @@ def test_unicast_from_afar(kind: str, expected: RejectReason | None) -> None:
 def _advert_of(member: Member) -> Datagram:
     """Return the frame of an advert that a host sends as a master."""
     egress = kernel_egress(member, bytes(6), int, lambda _: bytes(6))
-    [frame] = egress.frames(SendAdvert(1, 0, 99))
+    [frame] = egress.frames(SendAdvert(1, 0, 99), 0)
     datagram = decode(frame, LinkType.ETHERNET)
     assert isinstance(datagram, Datagram)
     return datagram

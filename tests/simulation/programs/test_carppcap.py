@@ -44,7 +44,7 @@ def test_fail_over(deed: str, skew: int) -> None:
     [
         ("", 0),
         ("at 20s set password of all to new", 0),
-        ("at 20s for 2s crash node2\nat 20s set password of node2 to new", 38),
+        ("at 20s for 2s crash node2\nat 20s set password of node2 to new", 73),
         ("at 20s for 2s crash node2\nat 20s set password of all to b, simulated", 0),
     ],
     ids=["never changed", "not read", "another", "second"],
@@ -52,7 +52,11 @@ def test_fail_over(deed: str, skew: int) -> None:
 def test_a_password_that_is_set_counts_from_the_next_start(
     story: str, refused: int
 ) -> None:
-    """The second line is believed."""
+    """The second line is believed.
+
+    Of two masters each refuses the adverts of the other, and the questions by which
+    the other answers its announcements.
+    """
     result = play("carppcap", "carppcap", story=story)
 
     rejected = result.report.hosts[1].rejected
