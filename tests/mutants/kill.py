@@ -72,7 +72,7 @@ def try_on(mutant: Mutant) -> Outcome:
 
 
 def _copy(root: Path, mutant: Mutant) -> None:
-    unneeded = shutil.ignore_patterns("__pycache__", "*.po", "*.mo", "netns", "bench")
+    unneeded = shutil.ignore_patterns("__pycache__", "*.po", "*.mo", "bench")
     for name in ("carppcap", "tests"):
         shutil.copytree(ROOT / name, root / name, ignore=unneeded)
     (root / "fixtures").symlink_to(ROOT / "fixtures")
