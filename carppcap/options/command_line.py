@@ -42,11 +42,11 @@ def parse_values(
     given, words = split(arguments, rows)
     values: dict[str, Any] = {}
     for row, name, text in given:
-        _put(values, row.field, True if row.parse is None else row.parse(text, name))
+        put(values, row.field, True if row.parse is None else row.parse(text, name))
     return values, words
 
 
-def _put(values: dict[str, Any], field: str, value: Any) -> None:
+def put(values: dict[str, Any], field: str, value: Any) -> None:
     """Store the value of an option in `values`, as `field`.
 
     It replaces an earlier value, but addresses and peers are added to the earlier ones.

@@ -1,11 +1,17 @@
 """The settings that a command line gives, and the virtual host that they describe."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 from carppcap.addresses import ANY, CARP_GROUP, Address, Family, kernel_mac
-from carppcap.election.config import GroupSettings, SourceMac, VirtualHostConfig
+from carppcap.election.config import (
+    VHID_MAX,
+    GroupSettings,
+    SourceMac,
+    VirtualHostConfig,
+)
 from carppcap.errors import ConfigError
 from carppcap.options.parsers import VirtualAddress
 from carppcap.units import Interval
@@ -75,40 +81,57 @@ class Settings(GroupSettings):
     def virtual_host(self, interface: str) -> VirtualHostConfig:
         """Return the virtual host on `interface` that these settings describe.
 
-        Raises `ConfigError` if settings are missing or do not fit together.  Missing
-        settings are reported in the order and in the words of ucarp.
+        Raises the first of `mistakes`.
+        """
+        for mistake in self.mistakes():
+            raise mistake
+        assert self.vhid is not None
+        assert self.password is not None
+        return self._host(interface, self.vhid, Key(self.password))
+
+    def mistakes(self) -> Iterator[ConfigError]:
+        """Yield what is missing and what does not fit together.
+
+        Missing settings are reported in the order and in the words of ucarp.
         """
         if self.vhid is None:
-            raise ConfigError("You must supply a valid virtual host id (--vhid, 1-255)")
+            yield ConfigError("You must supply a valid virtual host id (--vhid, 1-255)")
         if self.password is None:
-            raise ConfigError("You must supply a password (--passfile or --pass)")
+            yield ConfigError("You must supply a password (--passfile or --pass)")
+        try:
+            self._host("", self.vhid or VHID_MAX, None)
+        except ConfigError as error:
+            yield error
         families = {Family.of(vip) for vip in self.vips}
-        host = self.host(
-            interface=interface,
-            vhid=self.vhid,
-            key=Key(self.password),
-            second_key=self.second_key,
-            source=self.source if Family.IPV4 in families else None,
-            source6=self.source6 if Family.IPV6 in families else None,
-        )
         needs_ipv4 = Family.IPV4 in families or (not families and self.source6 is None)
         if needs_ipv4 and self.source in (None, ANY):
-            raise ConfigError("You must supply a persistent source address (--srcip)")
+            yield ConfigError("You must supply a persistent source address (--srcip)")
         if not families or self.vips == (ANY,):
-            raise ConfigError("You must supply a virtual host address (--addr)")
-        self._check_peers(families)
+            yield ConfigError("You must supply a virtual host address (--addr)")
+        if self.peers:
+            yield from self._mistakes_about_peers(families)
         if self.on_conflict is OnConflict.SCRIPT and self.upscript is None:
-            raise ConfigError(
+            yield ConfigError(
                 "With --on-conflict=script there must be a script to run (--upscript)"
             )
         for address in (self.source, self.source6):
             if self.own_addresses and address in self.vips:
-                raise ConfigError(
+                yield ConfigError(
                     "{address} is an address of this host: --own-addresses would take "
                     "it away (leave it out of --addr, or leave out --own-addresses)",
                     address=address,
                 )
-        return host
+
+    def _host(self, interface: str, vhid: int, key: Key | None) -> VirtualHostConfig:
+        families = {Family.of(vip) for vip in self.vips}
+        return self.host(
+            interface=interface,
+            vhid=vhid,
+            key=key,
+            second_key=self.second_key,
+            source=self.source if Family.IPV4 in families else None,
+            source6=self.source6 if Family.IPV6 in families else None,
+        )
 
     def host(self, *, vhid: int, **values: Any) -> VirtualHostConfig:
         """Return a virtual host made of these settings and of `values`.
@@ -142,26 +165,24 @@ class Settings(GroupSettings):
             return SourceMac.REAL
         return SourceMac.BSD if self.vmac else SourceMac.VIRTUAL
 
-    def _check_peers(self, families: set[Family]) -> None:
-        """Raise `ConfigError` if --peer contradicts other settings.
+    def _mistakes_about_peers(self, families: set[Family]) -> Iterator[ConfigError]:
+        """Yield what contradicts --peer.
 
         `families` are the address families of the virtual addresses.  Each of them must
         have a peer, and no peer may be of another family.
         """
-        if not self.peers:
-            return
         if self.nomcast or self.group != CARP_GROUP:
-            raise ConfigError(
+            yield ConfigError(
                 "With --peer adverts go to no group (leave out --mcastip and --nomcast)"
             )
         if self.source_mac not in (None, SourceMac.REAL):
-            raise ConfigError(
+            yield ConfigError(
                 "With --peer adverts come from the interface's own MAC (leave out "
                 "--source-mac)"
             )
         for peer in self.peers:
             if peer in (self.source, self.source6, *self.vips):
-                raise ConfigError(
+                yield ConfigError(
                     "{address} is no peer, but an address of this host or of the "
                     "group (--peer)",
                     address=peer,
@@ -169,12 +190,12 @@ class Settings(GroupSettings):
         served = {Family.of(peer) for peer in self.peers}
         for family in Family:
             if family in families - served:
-                raise ConfigError(
+                yield ConfigError(
                     "No --peer is an IPv{version} address, but an --addr is",
                     version=family.value,
                 )
             if family in served - families:
-                raise ConfigError(
+                yield ConfigError(
                     "No --addr is an IPv{version} address, but a --peer is",
                     version=family.value,
                 )
