@@ -1,8 +1,11 @@
-"""Runs the command line: the daemon with ucarp's options, or one of two tools.
+"""Runs the command line: the daemon with ucarp's options, or a tool.
 
     carppcap [OPTIONS]                   run the daemon
     carppcap replay FILE [OPTIONS]       show what the daemon would do with a capture
     carppcap simulate [FILE] [OPTIONS]   show what a group of hosts would do
+    carppcap check FILE [OPTIONS]        say what is wrong with a configuration file
+    carppcap init [OPTIONS]              write a configuration file
+    carppcap convert FILE... [OPTIONS]   make one from those of ucarp or keepalived
 
 If the program is called by the name `ucarp`, it has no tools and is always the daemon.
 """
@@ -69,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor this
 
             return simulate(words[1:])
+        if words[:1] in (["check"], ["init"], ["convert"]) and name != UCARP_NAME:
+            return _configure(words)
         return _daemon(name, words)
     except CarpError as error:
         _complain(name, error)
@@ -83,6 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _configure(words: Sequence[str]) -> int:
+    """Run one of the commands about configuration files; return its exit status."""
+    # Imported here, so that the daemon starts without them.
+    if words[0] == "check":
+        from carppcap.commands.check import check  # noqa: PLC0415
+
+        return check(words[1:])
+    if words[0] == "init":
+        from carppcap.commands.init import init  # noqa: PLC0415
+
+        return init(words[1:])
+    from carppcap.commands.convert import convert  # noqa: PLC0415
+
+    return convert(words[1:])
 
 
 def _complain(name: str, error: CarpError) -> None:

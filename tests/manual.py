@@ -11,6 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
 
+from carppcap.commands.check import CHECK_OPTIONS
+from carppcap.commands.convert import CONVERT_OPTIONS
+from carppcap.commands.init import INIT_OPTIONS
+from carppcap.configuration.keys import KEYS, description
 from carppcap.options.table import OPTIONS, Option
 from carppcap.replay.command import REPLAY_OPTIONS
 from carppcap.simulation.command import ROWS
@@ -20,10 +24,15 @@ MAN = Path(__file__).resolve().parents[1] / "carppcap" / "man"
 
 PAGES: dict[str, tuple[Option, ...]] = {
     "carppcap.8": OPTIONS,
+    "carppcap-check.1": CHECK_OPTIONS,
+    "carppcap-convert.1": CONVERT_OPTIONS,
+    "carppcap-init.1": INIT_OPTIONS,
     "carppcap-replay.1": REPLAY_OPTIONS,
     "carppcap-simulate.1": ROWS,
+    "carppcap.toml.5": (),
 }
-"""The options whose list each page has between its markers."""
+"""The options whose list each page has between its markers.  That of the configuration
+file has keys."""
 
 WIDTH = 78
 
@@ -38,6 +47,8 @@ def with_list(page: str, text: str) -> str:
 def items(page: str) -> Iterator[str]:
     """The lines of the list of options in `page`, in mdoc(7)."""
     yield ".Bl -tag -width Ds"
+    if page == "carppcap.toml.5":
+        yield from _keys()
     for row in PAGES[page]:
         short = f"Fl {row.short} , " if row.short else ""
         value = f" Ns = Ns Ar {row.metavar}" if row.metavar else ""
@@ -45,6 +56,17 @@ def items(page: str) -> Iterator[str]:
         for sentence in _sentences(f"{row.help[0].upper()}{row.help[1:]}.", row.detail):
             yield from _mdoc(sentence, row.metavar)
     yield ".El"
+
+
+def _keys() -> Iterator[str]:
+    """The keys of the configuration file, those about the whole daemon last."""
+    for key in sorted(KEYS.values(), key=lambda key: key.is_global):
+        metavar = key.option.metavar
+        yield f".It Ic {key.name}" + (f" No = Ar {metavar}" if metavar else "")
+        text = description(key.name)
+        yield from _mdoc(f"{text[0].upper()}{text[1:]}.", metavar)
+        if key.is_global:
+            yield "About the whole daemon."
 
 
 def _sentences(*texts: str) -> Iterator[str]:

@@ -79,7 +79,7 @@ def main(target: Path) -> int:
         found += lint_manual(page)
     for page, html in rendered.items():
         linked = re.sub(r'(href="[^":]*)\.rst"', r'\1.html"', html)
-        linked = re.sub(r'(href="[^":]*carppcap[\w-]*\.\d)"', r'\1.html"', linked)
+        linked = re.sub(r'(href="[^":]*carppcap[\w.-]*\.\d)"', r'\1.html"', linked)
         path = target / page.relative_to(ROOT)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(linked, "utf-8")

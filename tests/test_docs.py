@@ -81,8 +81,8 @@ def dead_references(document: Path) -> set[str]:
         and not target.endswith("_")
         and not (here / target).exists()
     }
-    pages = set(re.findall(r"(carppcap[\w-]*)\((\d)\)", text))
-    pages |= set(re.findall(r"^\.Xr (carppcap[\w-]*) (\d)", text, re.MULTILINE))
+    pages = set(re.findall(r"(carppcap[\w.-]*)\((\d)\)", text))
+    pages |= set(re.findall(r"^\.Xr (carppcap[\w.-]*) (\d)", text, re.MULTILINE))
     dead |= {f"{x}({n})" for x, n in pages if not (MAN / f"{x}.{n}").exists()}
     for title, page, number in re.findall(
         r"\*([A-Z][\w ]+)\*\s+in\s+(carppcap[\w-]*)\((\d)\)", text

@@ -15,10 +15,12 @@ ROWS = (
     "wire",
     "election",
     "node options filter",
+    "configuration",
+    "conversion",
     "text",
     "system",
     "log",
-    "daemon replay simulation",
+    "daemon replay simulation commands",
     "cli",
     "__main__",
 )
@@ -28,7 +30,7 @@ the modules of the first row are one package."""
 SIMULATION_ROWS = "scenario programs model output".split()
 """The packages inside the simulator, the lowest first."""
 
-PURE_ROWS = 4
+PURE_ROWS = 6
 """So many rows, from the lowest on, touch nothing outside the process."""
 
 PURE_ABOVE = (

@@ -240,6 +240,20 @@ def plain_text(text: str, what: str) -> str:
     return text
 
 
+def parse_credential(text: str, what: str) -> str:
+    """Return `text`, the name of a systemd credential: of a file, without a directory.
+
+    Raises `ConfigError` for any other text.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.:@-]{1,255}", text, re.ASCII) or text in {
+        ".",
+        "..",
+    }:
+        wrong = N_("Invalid name: [{text}] for {what} (allowed: such as web.pass)")
+        raise ConfigError(wrong, text=text, what=what)
+    return text
+
+
 def any_text(text: str, what: str) -> str:
     """Return `text` unchanged, even if it is empty."""
     return text

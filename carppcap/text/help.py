@@ -15,6 +15,7 @@ def usage(name: str) -> str:
         "Usage: {name} [OPTIONS]\n"
         "       carppcap replay FILE [OPTIONS]\n"
         "       carppcap simulate [FILE] [OPTIONS]\n"
+        "       carppcap init | check FILE | convert FILE [OPTIONS]\n"
         "\n"
         "Shares a virtual IP address with other hosts: one of them holds it, and when\n"
         "that one falls silent another takes it over (CARP, IP protocol 112).\n"
@@ -130,3 +131,62 @@ def simulate_usage(rows: Sequence[Option]) -> str:
         "  carppcap simulate --nodes 3 --loss 5% --crash 10s..11s:node1 --repeat 1000"
     )
     return "\n".join((head, *map(option_row, rows), "", example))
+
+
+def check_usage(rows: Sequence[Option]) -> str:
+    """Return the text of `carppcap check --help`; `rows` are its options."""
+    head = translate(
+        "Usage: carppcap check FILE [OPTIONS]\n"
+        "\n"
+        "Says every mistake in a configuration file, and what will not work on this\n"
+        "host, each in a line: FILE:LINE: mistake, warning or note: what is wrong\n"
+        "(what is allowed, or helps).\n"
+    )
+    end = translate(
+        "Exit status: 0 without mistakes, 1 for a wrong command line, 2 for mistakes,\n"
+        "with --strict also for warnings, and for a FILE that cannot be read.\n"
+        "\n"
+        "Example: do the files of two hosts fit together, and which one is preferred?\n"
+        "\n"
+        "  carppcap check one.toml --peer two.toml"
+    )
+    return "\n".join((head, *map(option_row, rows), "", end))
+
+
+def init_usage(rows: Sequence[Option]) -> str:
+    """Return the text of `carppcap init --help`; `rows` are its options."""
+    head = translate(
+        "Usage: carppcap init --addr=IP [OPTIONS]\n"
+        "\n"
+        "Writes a configuration file with one group.  The options of the daemon go\n"
+        "into the file.  If they are missing, the kernel is asked for the interface\n"
+        "that is in a network with the address, and for this host's address on it.\n"
+    )
+    end = translate(
+        "Example: two hosts share 10.1.1.252.  On the first:\n"
+        "\n"
+        "  carppcap init -a 10.1.1.252 -v 42 -P --output /etc/carppcap/carppcap.toml\n"
+        "\n"
+        "and the same with -k 100 on the second, with the passfile of the first."
+    )
+    return "\n".join((head, *map(option_row, rows), "", end))
+
+
+def convert_usage(rows: Sequence[Option]) -> str:
+    """Return the text of `carppcap convert --help`; `rows` are its options."""
+    head = translate(
+        "Usage: carppcap convert FILE... [OPTIONS]\n"
+        "\n"
+        "Makes a configuration file from command lines of ucarp in scripts and units,\n"
+        "from the ucarp lines of Debian's /etc/network/interfaces, from Fedora's\n"
+        "/etc/ucarp/vip-*.conf, or from the vrrp_instance blocks of keepalived.  What\n"
+        "has no counterpart is listed in the file and on standard error.\n"
+    )
+    end = translate(
+        "Examples:\n"
+        "\n"
+        "  carppcap convert /etc/network/interfaces --output carppcap.toml\n"
+        "  carppcap convert /etc/ucarp/vip-common.conf /etc/ucarp/vip-001.conf\n"
+        '  echo "ucarp -i eth0 ..." | carppcap convert -'
+    )
+    return "\n".join((head, *map(option_row, rows), "", end))

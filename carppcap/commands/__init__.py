@@ -1,0 +1,1 @@
+"""The commands about configuration files: check, init and convert."""

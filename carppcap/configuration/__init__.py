@@ -1,0 +1,1 @@
+"""The configuration file of `carppcap run`: its groups, and what is wrong with them."""

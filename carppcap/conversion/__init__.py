@@ -1,0 +1,1 @@
+"""Makes groups of the configurations of ucarp and of keepalived."""
