@@ -2,6 +2,7 @@
 
 import gc
 import hmac
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from random import Random
 
 import pytest
 
+from carppcap.configuration import locate, render
+from carppcap.conversion import result
 from carppcap.node import ingress
 from carppcap.node.ingress import RejectReason
 from carppcap.options import command_line
@@ -143,6 +146,9 @@ def test_inputs_leave_nothing_behind(target: Target) -> None:
             lambda *both: sum(both, ()),
         ),
         ("settings", command_line, "passwords", lambda _: []),
+        ("configurations", locate, "_LONG_BASIC", locate._BASIC),
+        ("conversions", result, "alternatives_of", lambda name: frozenset((name,))),
+        ("conversions", render, "_CONTROL", re.compile("\\0")),
     ],
 )
 def test_the_corpus_notices(
@@ -302,7 +308,7 @@ def test_the_table() -> None:
         (["frames"], 2, [("frames", 60), ("frames", 60)]),
         (["frames", "files"], 2, [("frames", 60), ("files", 60)]),
         (["frames", "verdicts", "streams"], 2, [(n, 30) for n in TARGETS][:3]),
-        (list(TARGETS), 2, [(name, 20) for name in TARGETS]),
+        (list(TARGETS), 2, [(name, 15) for name in TARGETS]),
     ],
 )
 def test_the_time_is_shared(

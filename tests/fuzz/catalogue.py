@@ -7,6 +7,12 @@ from pathlib import Path
 
 from tests import captures
 from tests.fuzz.captures import check_file, check_stream, file_seeds, stream_seeds
+from tests.fuzz.configurations import (
+    check_configuration,
+    check_conversion,
+    configuration_seeds,
+    conversion_seeds,
+)
 from tests.fuzz.frames import (
     check_frame,
     check_verdict,
@@ -49,6 +55,8 @@ TARGETS = {
         Target("streams", check_stream, stream_seeds, 96),
         Target("files", check_file, file_seeds, 2048),
         Target("settings", check_settings, settings_seeds, 400),
+        Target("configurations", check_configuration, configuration_seeds, 800),
+        Target("conversions", check_conversion, conversion_seeds, 800),
         Target("scenarios", check_scenario, scenario_seeds, 5000),
     )
 }

@@ -49,7 +49,7 @@ def check_settings(data: bytes) -> object:
     return host.preempt, host.farewell, host.multicast, settings.passfile is None
 
 
-def said(error: CarpError) -> object:
+def said(error: CarpError) -> tuple[object, ...]:
     """Which error it is; its template must fit its values, and say something."""
     assert str(error)
     return error.template, error.values.get("what"), error.values.get("length") == 20
