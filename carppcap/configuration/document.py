@@ -93,7 +93,7 @@ class Group:
 class Configuration:
     """The groups of a file, in its order, and what is wrong with the file.
 
-    A group with a mistake is among `groups` only if its settings could be read.
+    If there are mistakes, the groups have only the settings that could be read.
     """
 
     groups: tuple[Group, ...]

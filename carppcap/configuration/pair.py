@@ -139,10 +139,10 @@ def _compare_sources(our: Group, their: Group) -> Iterator[Finding]:
     ours, theirs = our.settings, their.settings
     line = our.line_of("peer", "srcip")
     if bool(ours.peers) != bool(theirs.peers):
-        yield mistake(
+        yield warning(
             line,
             ConfigError(
-                "{group}: only one of the hosts has --peer (allowed: both, or none)",
+                "{group}: only one of the hosts has --peer (should be both, or none)",
                 group=our.name,
             ),
         )

@@ -51,7 +51,7 @@ def test_who_wins(ours: str, theirs: str, expected: str) -> None:
         ("addr = ['10.1.1.252', '10.1.1.250']", "addr = ['10.1.1.251', '10.1.1.252/24']",
          "mistake: web: only one of the hosts has 10.1.1.250, 10.1.1.251, so both are master (allowed: the same addr on both)"),
         ("", "srcip = '10.1.1.1'", "mistake: web: both hosts have the srcip 10.1.1.1 (allowed: each its own)"),
-        ("peer = '10.1.1.2'", "", "mistake: web: only one of the hosts has peer (allowed: both, or none)"),
+        ("peer = '10.1.1.2'", "", "warning: web: only one of the hosts has peer (should be both, or none)"),
         ("peer = '10.1.1.3'", "peer = '10.1.1.1'", "mistake: web: peer lacks 10.1.1.2, the srcip of the peer"),
         ("peer = '10.1.1.2'", "peer = '10.1.1.4'", "mistake: web: the peer of the other host lacks our 10.1.1.1"),
         ("demotion = 5", "", "warning: web: the host with the shorter interval can never win, as its demotion is 5 and that of the other host 0"),
