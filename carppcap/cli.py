@@ -13,11 +13,11 @@ If the program is called by the name `ucarp`, it has no tools and is always the 
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from functools import cache, partial
+from functools import partial
 from io import TextIOWrapper
-from signal import Signals
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from carppcap import __version__
@@ -31,13 +31,14 @@ from carppcap.system.process import (
     PidFile,
     SignalPipe,
     Verdict,
+    allow_descriptors,
     become_daemon,
     check_pid_file,
     end_by_signal,
     fill_standard_streams,
     set_process_name,
 )
-from carppcap.system.syslog import Log
+from carppcap.system.syslog import Log, NamedLog
 from carppcap.text.help import usage
 from carppcap.text.i18n import translate_error
 from carppcap.units import NS_PER_MS
@@ -134,7 +135,7 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
             settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
         supervision.begin(os.environ)
-        return _run(name, settings, log, verdict)
+        return run_groups(name, {"": settings}, log, verdict)
     except (CarpError, MemoryError) as error:
         why = error if isinstance(error, CarpError) else _out_of_memory()
         log.fatal(why)
@@ -151,63 +152,58 @@ def _out_of_memory() -> LinkError:
     return LinkError("Unable to go on: {why}", why=os.strerror(errno.ENOMEM))
 
 
-def _run(name: str, settings: Settings, log: Log, verdict: Verdict | None) -> int:
+def run_groups(
+    name: str, every: Mapping[str, Settings], log: Log, verdict: Verdict | None
+) -> int:
     """Run the daemon under the program name `name`; return the exit status.
 
-    If there is a `verdict`, report to it when the daemon has started.  A parent process
-    waits for this report.
+    `every` has the settings of each group by its name, which is empty for the group of
+    ucarp's command line.  Settings of the process are alike in all.  If there is a
+    `verdict`, report to it when the daemon has started.  A parent process waits for
+    this report.
     """
-    interface = settings.interface or _default_interface(log)
-    config = settings.virtual_host(interface)
-    _warn(settings, log)
+    groups = []
+    for group, settings in every.items():
+        config = settings.virtual_host(settings.interface or _default_interface(log))
+        groups.append((group, settings, config))
+        _warn(settings, NamedLog(log, group) if group else log)
+    common = next(iter(every.values()))
     with ExitStack() as stack:
         keeper = None
-        if settings.own_addresses:
+        kept = [(each, config) for _, each, config in groups if each.own_addresses]
+        if kept:
             # A process of its own, made before the imports that follow: it stays small.
-            keeper = stack.enter_context(closing(_keeper(settings, config, log)))
+            keeper = stack.enter_context(closing(_keeper(kept, log)))
         # Imported here, so that --help and errors in options appear without delay.
-        from carppcap.daemon.ipv6_source import with_source  # noqa: PLC0415
-        from carppcap.daemon.loop import Daemon, heeded_signals  # noqa: PLC0415
+        from carppcap.daemon.loop import Daemon, NamedGroup, heeded_signals  # noqa: PLC0415
         from carppcap.system import realtime  # noqa: PLC0415
         from carppcap.system.lock import sole_daemon  # noqa: PLC0415
 
-        # ucarp ends when its interface is removed, and scripts start it again when the
-        # interface is back.  carppcap does not end then, so the new process asks the
-        # old one to leave.
-        take_over, check = name == UCARP_NAME, partial(_check, settings, config)
-        stack.enter_context(
-            sole_daemon(interface, config.vhid, log, take_over=take_over, check=check)
-        )
-
-        @cache
-        def write_pid() -> None:
-            if settings.pidfile:
-                stack.enter_context(PidFile(settings.pidfile))
-
-        @cache
-        def detach() -> None:
-            write_pid()
-            supervision.tell(READY="1")
-            if verdict is not None:
-                log.terminal = False
-                verdict.report(0)
-
-        signals = stack.enter_context(closing(SignalPipe(heeded_signals(settings))))
-        found = with_source(config, log, signals, detach)
-        if isinstance(found, Signals):
-            ended_by = None if settings.shutdown else found
-        else:
-            daemon = Daemon(settings, found, log, signals, keeper)
-            stack.enter_context(closing(daemon))
-            write_pid()
-            log.terminal = verdict is None
-            if not settings.no_realtime:
-                log.info(realtime.enter())
-            daemon.start()
-            if verdict is not None:
-                os.chdir("/")
-            detach()
-            ended_by = daemon.run()
+        allow_descriptors(len(groups))
+        for _, settings, config in groups:
+            # A program that starts ucarp again when the interface is back expects that
+            # the old one has ended.  carppcap does not end then, so the new process
+            # asks the old one to leave.
+            check = partial(_check, settings, config)
+            ours = (config.interface, config.vhid, log)
+            is_ucarp = name == UCARP_NAME
+            stack.enter_context(sole_daemon(*ours, take_over=is_ucarp, check=check))
+        signals = SignalPipe(heeded_signals(every.values()))
+        stack.enter_context(closing(signals))
+        daemon = Daemon(list(starmap(NamedGroup, groups)), log, signals, keeper)
+        stack.enter_context(closing(daemon))
+        if common.pidfile:
+            stack.enter_context(PidFile(common.pidfile))
+        log.terminal = verdict is None
+        if not common.no_realtime:
+            log.info(realtime.enter())
+        daemon.start()
+        if verdict is not None:
+            os.chdir("/")
+            log.terminal = False
+            verdict.report(0)
+        supervision.tell(READY="1")
+        ended_by = daemon.run()
     if ended_by is not None:
         end_by_signal(ended_by)
     return 0
@@ -219,7 +215,7 @@ def _check(settings: Settings, config: "VirtualHostConfig") -> None:
     Call this before the running daemon of the group is asked to leave: if it left and
     this one failed, no daemon would remain.
     """
-    from carppcap.daemon.interface import Interface  # noqa: PLC0415 - as in `_run`
+    from carppcap.daemon.interface import Interface  # noqa: PLC0415 - as in `run_groups`
 
     if config.vmac:
         from carppcap.system.vmac import load_pyroute2  # noqa: PLC0415
@@ -230,11 +226,11 @@ def _check(settings: Settings, config: "VirtualHostConfig") -> None:
     # The daemon logs the same lines when it opens the interface itself.
     silent = Log(UCARP_NAME)
     silent.terminal = False
-    Interface(config, silent, ignore_link_state=settings.ignore_link_state).close()
+    Interface([config], silent).close()
 
 
 def _default_interface(log: Log) -> str:
-    from carppcap.system.capture import default_interface  # noqa: PLC0415 - as in `_run`
+    from carppcap.system.capture import default_interface  # noqa: PLC0415 - as in `run_groups`
 
     interface = default_interface()
     log.info(f"Using [{interface}] as a network interface")
@@ -242,21 +238,22 @@ def _default_interface(log: Log) -> str:
 
 
 def _keeper(
-    settings: Settings, config: "VirtualHostConfig", log: Log
+    kept: Sequence[tuple[Settings, "VirtualHostConfig"]], log: Log
 ) -> "KeeperProcess":
-    """Start the process that holds the addresses."""
+    """Start the process that holds the addresses of these groups."""
     from carppcap.election.tenure import tenure  # noqa: PLC0415
     from carppcap.system.keeper_process import start_keeper  # noqa: PLC0415
 
-    times = tenure(config)
-    if times.overlap_ns:
-        tenths = -(-times.overlap_ns // (100 * NS_PER_MS))
+    held = [(config, tenure(config)) for _, config in kept]
+    overlap_ns = max(times.overlap_ns for _, times in held)
+    if overlap_ns:
+        tenths = -(-overlap_ns // (100 * NS_PER_MS))
         log.warning(
             "Warning: with this interval and --deadratio a host that loses both its "
             "daemon and its keeper may have the address for "
             f"{tenths / 10} s beside its successor"
         )
-    return start_keeper(config, times, realtime=not settings.no_realtime)
+    return start_keeper(held, realtime=not kept[0][0].no_realtime)
 
 
 def _warn(settings: Settings, log: Log) -> None:

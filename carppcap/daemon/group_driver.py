@@ -6,9 +6,10 @@ nothing: the loop passes it frames, news of the interface, signals and instants.
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from carppcap.daemon.interface import Interface
+from carppcap.daemon.group_link import GroupLink
+from carppcap.daemon.interface import Refreshed
 from carppcap.daemon.vips import Vips
 from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import (
@@ -33,44 +34,53 @@ from carppcap.system.syslog import Log
 from carppcap.units import Instant
 
 if TYPE_CHECKING:  # Only with --own-addresses.
+    from carppcap.system.keeper_messages import Report
     from carppcap.system.keeper_process import KeeperProcess
 
 
-class GroupDriver:
-    """Drives one group of `node` on `interface`; times in its log are since `origin`.
+class Tools(NamedTuple):
+    """What the loop lends to the driver of a group.
 
-    If `keeper` is given, it sets the addresses (`--own-addresses`).  `watch` is called
-    with the index of our own interface (`--vmac`) after it was made.  Raises
-    `ConfigError` or `LinkError` if our own interface cannot be made.
+    `origin` is the instant from which times in the log count.  `watch` is called with
+    the index of our own interface (`--vmac`) after it was made.  `tend_soon` makes the
+    loop call `tend` at the end of its turn, and in each turn until nothing is left to
+    do.  If `keeper` is given, it sets the addresses as its `charge`.
+    """
+
+    origin: Instant
+    watch: Callable[[int], None]
+    tend_soon: "Callable[[GroupDriver], None]"
+    keeper: "KeeperProcess | None" = None
+    charge: int = 0
+
+
+class GroupDriver:
+    """Drives the group of `link` in `node`.
+
+    Raises `ConfigError` or `LinkError` if our own interface (`--vmac`) cannot be made.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        node: Node,
-        interface: Interface,
-        log: Log,
-        *,
-        origin: Instant,
-        watch: Callable[[int], None],
-        keeper: "KeeperProcess | None" = None,
+        self, settings: Settings, node: Node, link: GroupLink, log: Log, tools: Tools
     ) -> None:
-        config = interface.config
+        config = link.config
         self._settings = settings
-        self._config = config
-        self._interface = interface
+        self.config = config
+        self._link = link
+        self._interface = interface = link.interface
         self._node = node
-        self._watch = watch
-        self.journal = Journal(log, config, origin)
+        self._tools = tools
+        self.journal = Journal(log, config, tools.origin)
         self._group = node.group(config.interface, config.vhid)
         self._egress = Egress(config, interface.mac, draw(2), interface.next_hop_mac)
-        self.vips = self._open_vips(keeper, log)
+        self.vips = self._open_vips(log)
         self._performer = Performer(self._group, self)
         self._advert_left = False
         self._stopping = False
 
-    def _open_vips(self, keeper: "KeeperProcess | None", log: Log) -> Vips:
-        settings, config, journal = self._settings, self._config, self.journal
+    def _open_vips(self, log: Log) -> Vips:
+        settings, config, journal = self._settings, self.config, self.journal
+        keeper = self._tools.keeper
         if keeper is None:
             log.info(
                 "Without --own-addresses a daemon that is killed or hangs leaves its "
@@ -79,11 +89,11 @@ class GroupDriver:
             return Vips(settings, config, journal, self._held_addresses)
         from carppcap.daemon.own_vips import OwnVips  # noqa: PLC0415 - not for ucarp's way
 
-        return OwnVips(settings, config, journal, keeper)
+        return OwnVips(settings, config, journal, keeper, self._tools.charge)
 
     def _held_addresses(self) -> Held | None:
         try:
-            return self._interface.held()
+            return self._link.held()
         except OSError:
             return None
 
@@ -93,14 +103,20 @@ class GroupDriver:
         return self._group.state
 
     @property
+    def stops_gently(self) -> bool:
+        """True if the addresses are released before the process ends (`--shutdown`)."""
+        return self._settings.shutdown
+
+    @property
     def has_stopped(self) -> bool:
         """True if the group was told to stop and nothing is left to do for it."""
         return self._stopping and self.state is State.INIT and self.vips.idle
 
     def start(self, now: Instant) -> None:
         """Enter the election as a BACKUP."""
+        self._tools.tend_soon(self)
         self._performer.handle(Start(), now)
-        if not self._interface.usable:
+        if not self._link.usable:
             self._performer.handle(LinkDown(), now)
 
     def handle(self, event: Event, now: Instant) -> None:
@@ -118,13 +134,14 @@ class GroupDriver:
         if has_other_form:
             self._performer.handle(FormChanged(), step.at)
 
-    def heed_link(self, events: Iterable[Event], now: Instant) -> None:
-        """Pass on the `events` of a refresh of the interface, whose state is new."""
+    def heed_link(self, refreshed: Refreshed, now: Instant) -> None:
+        """Pass on what a refresh of the interface means to the group."""
+        events = self._link.news(refreshed)
         self._egress.nic_mac = self._interface.mac
-        if self._interface.config is not self._config:
-            self._config = self._interface.config
-            self._egress.readdress(self._config)
-            self._node.readdress(self._config)
+        if self._link.config is not self.config:
+            self.config = self._link.config
+            self._egress.readdress(self.config)
+            self._node.readdress(self.config)
         self.vips.rename(self._interface.name)
         for event in events:
             # A keeper says itself what was lost, and knows what it has removed.
@@ -133,6 +150,21 @@ class GroupDriver:
                 self._performer.handle(event, now)
         if self.vips.is_lost and AddressesLost() not in events:
             self._performer.handle(AddressesLost(), now)
+
+    @property
+    def is_busy(self) -> bool:
+        """True if `tend` has to be called in every turn, and at `deadline`."""
+        return not self.vips.idle or self.deadline is not None
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which to call `tend` even if nothing has come, or None."""
+        return self.vips.deadline
+
+    def take_report(self, report: "Report") -> None:
+        """Take what the keeper reports; `tend` heeds it."""
+        self.vips.take_report(report)
+        self._tools.tend_soon(self)
 
     def tend(self, now: Instant) -> None:
         """Tend scripts and addresses; pass on the events that follow."""
@@ -147,6 +179,7 @@ class GroupDriver:
 
     def stop(self, now: Instant) -> None:
         """Begin to stop: run the down script.  At a second call hurry."""
+        self._tools.tend_soon(self)
         if self._stopping:
             self.vips.hurry(now)
             return
@@ -166,7 +199,8 @@ class GroupDriver:
         is_advert = isinstance(action, SendAdvert)
         frames = self._egress.frames(action, at)
         for peer, why in self._interface.unreachable.items():
-            self.journal.unreachable(peer, why, at)
+            if peer in self.config.peers:
+                self.journal.unreachable(peer, why, at)
         try:
             for frame in frames:
                 self._interface.send(frame)
@@ -182,6 +216,8 @@ class GroupDriver:
         """Log a step, and tell a service manager of a change of state."""
         left, self._advert_left = self._advert_left, False
         self.vips.note(step, (lambda: self._last_will(step.at)) if left else None)
+        if step.change is not None or not self.vips.idle:
+            self._tools.tend_soon(self)
         self.journal.log_step(step)
         if (change := step.change) is not None:
             group = f"{step.interface} id {step.vhid}"
@@ -196,13 +232,15 @@ class GroupDriver:
 
     def acquire(self, step: Step) -> Iterable[Event]:
         """Start to take the addresses; return the events that result immediately."""
+        self._tools.tend_soon(self)
         news = self.vips.acquire(step)
         if self.vips.own_index:
-            self._watch(self.vips.own_index)
+            self._tools.watch(self.vips.own_index)
         return news
 
     def release(self, step: Step) -> Iterable[Event]:
         """Start to release the addresses.  Return no events; these come later."""
+        self._tools.tend_soon(self)
         self.vips.release(step)
         return ()
 

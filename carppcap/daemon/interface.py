@@ -1,18 +1,16 @@
 """One interface, which is opened again when that is necessary and possible.
 
 The interface may lose its carrier, go down, be renamed, be removed and made again under
-the same name, or lose our address.  The virtual host gets only these events:
-`LinkDown`, `LinkUp`, `AddressesLost` and `MacChanged`.
+the same name.  All groups on it share one capture.  `group_link` says what its state
+means to each of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
-from carppcap.addresses import Address
-from carppcap.daemon.chosen_source import with_another
+from carppcap.addresses import Address, Family
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError, on_error
 from carppcap.filter.bpf import WIDE, Sieve, filter_text
 from carppcap.system.capture import (
@@ -26,98 +24,92 @@ from carppcap.system.capture import (
 from carppcap.system.link import Held, LinkMonitor, LinkStatus, Membership
 from carppcap.system.neighbours import Neighbours
 from carppcap.system.protocol import ProtocolHolder
-from carppcap.system.source_address import choose_source
 from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS, NS_PER_S, Interval
 from carppcap.wire.decode import LinkType
 
 
-class LinkNews(NamedTuple):
+class Refreshed(NamedTuple):
     """The result of `Interface.refresh`.
 
-    `needs_retry` is True if something failed.  In that case call `refresh` again after
-    a while, since the kernel may send no event that would cause another call.
+    `before` is the status that the interface had.  `needs_retry` is True if something
+    failed.  In that case call `refresh` again after a while, since the kernel may send
+    no event that would cause another call.
     """
 
-    events: tuple[LinkUp | LinkDown | AddressesLost | MacChanged, ...]
+    before: LinkStatus
+    mac_changed: bool
     needs_retry: bool
 
 
 class Interface:
-    """Sends and receives frames for one virtual host.
+    """Sends and receives frames for the virtual hosts with these `configs`.
 
-    `ignore_link_state` suppresses `LinkDown` (for crossover cables).  `any_source6` is
-    True if carppcap chose the IPv6 source itself; another address may then replace it.
-    The interface need not exist yet.  Raises `LinkError` if no interface can have this
-    name, or if the interface is up and cannot be opened.
+    All of them give the interface the same name.  It need not exist yet.  Raises
+    `LinkError` if no interface can have this name, or if the interface is up and cannot
+    be opened.
     """
 
-    def __init__(
-        self,
-        config: VirtualHostConfig,
-        log: Log,
-        *,
-        ignore_link_state: bool,
-        any_source6: bool = False,
-    ) -> None:
-        self._config = config
+    def __init__(self, configs: Sequence[VirtualHostConfig], log: Log) -> None:
+        self._configs = list(configs)
+        self._given_name = configs[0].interface
         self._log = log
         # What the kernel called the interface when it was found under our name, and its
         # index once it was in use.
         self._found_name = ""
         self._followed_index = 0
-        self._ignore_link_state = ignore_link_state
-        self._any_source6 = any_source6
-        subsecond = config.interval_ns < NS_PER_S
+        subsecond = min(config.interval_ns for config in configs) < NS_PER_S
         self._timeout_ms = READ_TIMEOUT_SUBSECOND_MS if subsecond else READ_TIMEOUT_MS
-        self._sources_seen: set[Address] = set()
-        groups = map(config.group_of, config.families)
-        self._groups = () if config.peers or not config.multicast else tuple(groups)
+        self._groups = {
+            config.group_of(family): None
+            for config in configs
+            if config.multicast and not config.peers
+            for family in config.families
+        }
+        self._peers = {peer: None for config in configs for peer in config.peers}
         # What is open while the interface is up, and closed by `_opened`.
         self._opened = ExitStack()
         self._opened_index = 0
         # What the filter in the kernel was made of.
-        self._filtered: tuple[VirtualHostConfig, Sieve, bytes] = (config, WIDE, b"")
+        self._filtered = (self._configs, WIDE, b"")
         self._capture: LiveCapture | None = None
         self._neighbours: Neighbours | None = None
         self._joined: set[Address] = set()
         self._failure = ""
-        self._trouble: str | None = None
-        self._was_usable = False
+        self._warned: set[str] = set()
         self._mac_known = b""
         self.status = LinkStatus()
         # What stays open until `close`.
         self._kept = ExitStack()
-        self.monitor = self._kept.enter_context(closing(LinkMonitor(config.interface)))
+        self.monitor = self._kept.enter_context(closing(LinkMonitor(self._given_name)))
         self._kept.callback(self._close)
         with on_error(self.close):
             self._begin()
-        self._look_for_trouble()
-        self._was_usable = self.usable
 
     def _begin(self) -> None:
         self.status = self.monitor.status()
         self._found_name = self.status.name
-        for source in self._sources:
-            if self.status.exists and source not in self.status.addresses:
-                self._log.warning(
-                    f"{source} is not an address of {self.name} (--srcip)"
-                )
-        if self._config.peers:
-            self._kept.enter_context(closing(ProtocolHolder(*self._config.families)))
+        for config in self._configs:
+            for source in map(config.source_of, config.families):
+                is_missing = source and source not in self.status.addresses
+                if self.status.exists and is_missing:
+                    self.warn(f"{source} is not an address of {self.name} (--srcip)")
+        if self._peers:
+            families = {Family.of(peer) for peer in self._peers}
+            self._kept.enter_context(closing(ProtocolHolder(*families)))
         if self.status.up:
             self._open()
-        self._mac_news()
+        self._mac_changed()
 
-    @property
-    def config(self) -> VirtualHostConfig:
-        """The virtual host, with the IPv6 source that was chosen last."""
-        return self._config
+    def warn(self, text: str) -> None:
+        """Log a warning, unless another group has caused it in this refresh."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._log.warning(text)
 
-    @property
-    def _sources(self) -> list[Address]:
-        sources = map(self._config.source_of, self._config.families)
-        return [source for source in sources if source is not None]
+    def readdress(self, before: VirtualHostConfig, config: VirtualHostConfig) -> None:
+        """Send and receive for `config`, which has another source than `before`."""
+        self._configs = [config if one is before else one for one in self._configs]
 
     @property
     def read_delay_ns(self) -> Interval:
@@ -128,13 +120,18 @@ class Interface:
     def name(self) -> str:
         """The name as it was given, or the new one if the interface was renamed."""
         if self.status.name in ("", self._found_name):
-            return self._config.interface
+            return self._given_name
         return self.status.name
 
     @property
-    def usable(self) -> bool:
-        """True if adverts can be sent and received."""
-        return self._trouble is None
+    def was_found(self) -> bool:
+        """True if an interface with our name was there at some time."""
+        return self._found_name != ""
+
+    @property
+    def is_open(self) -> bool:
+        """True if frames can be sent and received."""
+        return self._capture is not None
 
     @property
     def mac(self) -> bytes:
@@ -166,7 +163,7 @@ class Interface:
         loop, because an interface that was opened again has the wide filter, and
         because an attempt that failed may succeed later.
         """
-        wanted = (self._config, sieve, self.status.mac)
+        wanted = (self._configs, sieve, self.status.mac)
         if wanted == self._filtered or self._capture is None:
             return
         bpf = filter_text(*wanted)
@@ -196,9 +193,9 @@ class Interface:
         except OSError:  # no IPv6 here, or no such interface any more
             return False
 
-    def held(self) -> Held:
-        """Return which virtual addresses this host has.  Raises `OSError`."""
-        return self.monitor.held(self.status.index, self._config.vips)
+    def held(self, wanted: Iterable[Address]) -> Held:
+        """Return which of the `wanted` addresses this host has.  Raises `OSError`."""
+        return self.monitor.held(self.status.index, wanted)
 
     def next_hop_mac(self, peer: Address) -> bytes | None:
         """Return the MAC address for a frame to `peer`; None while it is not known."""
@@ -212,12 +209,13 @@ class Interface:
         """The peers whose MAC the kernel cannot find, each with the reason in words."""
         return {} if self._neighbours is None else self._neighbours.unreachable
 
-    def refresh(self) -> LinkNews:
+    def refresh(self) -> Refreshed:
         """Ask the kernel for the state of the interface; open the capture if necessary.
 
-        Return the events for the virtual host.
+        Return what `GroupLink.news` needs.
         """
         self.monitor.drain()
+        self._warned.clear()
         before, needs_retry = self.status, True
         # The old status counts until the kernel answers again.
         with self._failures_logged():
@@ -226,25 +224,16 @@ class Interface:
             self.status = self.monitor.status(self._followed_index)
             self._note_name(before)
             needs_retry = self._reopen()
-            self._choose_source()
-        lost_vips = self._lost_vips(before)
-        events = (*self._link_event(before), *lost_vips, *self._mac_news())
-        return LinkNews(events, needs_retry)
+        return Refreshed(before, self._mac_changed(), needs_retry)
 
-    def _choose_source(self) -> None:
-        """Choose the IPv6 source again if it has gone, unless the user gave it."""
-        if not self._any_source6:
-            return
-        self._config = with_another(self._config, self.status, self._log)
-
-    def _mac_news(self) -> tuple[MacChanged, ...]:
-        """Return `MacChanged` if the MAC is not the one that was last known."""
+    def _mac_changed(self) -> bool:
+        """True if the MAC is another one than before; log a new one."""
         mac, before = self.status.mac, self._mac_known
         if self._capture is None or mac == before:
-            return ()
+            return False
         self._mac_known = mac
         self._log.info(f"Local advertised ethernet address is [{mac.hex(':')}]")
-        return (MacChanged(),) if before else ()
+        return bool(before)
 
     def _note_name(self, before: LinkStatus) -> None:
         if self.status.index != before.index:
@@ -253,65 +242,14 @@ class Interface:
         elif self.status.name != before.name:
             self._log.warning(f"{before.name} was renamed to {self.status.name}")
 
-    def _link_event(self, before: LinkStatus) -> tuple[LinkUp | LinkDown, ...]:
-        was_usable = self.usable
-        self._look_for_trouble()
-        if not self.usable:
-            return (LinkDown(),) if was_usable else ()
-        if was_usable:
-            self._log_lost_sources(before)
-            return ()
-        again = " again" if self._was_usable else ""
-        self._log.warning(f"{self.name} can be used{again}")
-        self._was_usable = True
-        return (LinkUp(),)
-
     def close(self) -> None:
         """Leave the multicast groups and close all that was opened."""
         self._kept.close()
 
-    def _look_for_trouble(self) -> None:
-        """Find out why adverts cannot be exchanged; log the reason if it is new."""
-        self._sources_seen.update(self.status.addresses.intersection(self._sources))
-        logged, self._trouble = self._trouble, self._find_trouble()
-        if self._trouble and self._trouble != logged:
-            self._log.warning(f"{self.name} {self._trouble}")
-
-    def _find_trouble(self) -> str | None:
-        """Return why adverts cannot be exchanged; None if they can.
-
-        Return an empty string if opening the interface failed, because the reason was
-        logged at that moment.
-        """
-        if not self._found_name:
-            return "is not there yet: waiting for it"
-        if self._ignore_link_state:
-            return None
-        # One family is enough to take part.
-        all_lost = self._sources and all(map(self._has_lost, self._sources))
-        sources = ", ".join(map(str, self._sources))
-        troubles = (
-            (not self.status.exists, "is gone"),
-            (not self.status.up, "is down"),
-            (self._capture is None, ""),
-            (not self.status.carrier, "has no carrier"),
-            (all_lost, f"has lost our address {sources}"),
-        )
-        return next((trouble for is_so, trouble in troubles if is_so), None)
-
-    def _has_lost(self, source: Address) -> bool:
-        if source in self.status.addresses or source not in self._sources_seen:
-            return False
-        # The interface may have been replaced: another link-local address takes the
-        # place of the old one, which never returns.
-        if self._any_source6 and source.version == 6:
-            return not choose_source(self.status.sources, source, self._config.vips)
-        return True
-
     def _open(self) -> None:
         # The first filter is always the wide one, because libpcap itself goes on using
         # it for a while after another one was set in the kernel.
-        self._filtered = (self._config, WIDE, self.status.mac)
+        self._filtered = (self._configs, WIDE, self.status.mac)
         bpf = filter_text(*self._filtered)
         capture = LiveCapture(self.status.name, bpf, self._timeout_ms)
         self._capture = self._opened.enter_context(closing(capture))
@@ -323,10 +261,10 @@ class Interface:
             )
         self._followed_index = self.status.index
         self._log.debug(f"BPF rule: [{bpf}]")
-        if self._config.peers:
+        if self._peers:
             neighbours = Neighbours(self.status.index)
             self._neighbours = self._opened.enter_context(closing(neighbours))
-            for peer in self._config.peers:
+            for peer in self._peers:
                 # Resolve it now, so that its MAC is known for the first advert.
                 self.next_hop_mac(peer)
         self._join()
@@ -373,16 +311,3 @@ class Interface:
         self._opened_index = 0
         self._capture = self._neighbours = None
         self._joined.clear()
-
-    def _log_lost_sources(self, before: LinkStatus) -> None:
-        """Log a lost source address while we still have one of the other family."""
-        for source in self._sources:
-            if source in before.addresses and self._has_lost(source):
-                self._log.warning(f"{self.name} has lost our address {source}")
-
-    def _lost_vips(self, before: LinkStatus) -> tuple[AddressesLost, ...]:
-        gone = before.addresses - self.status.addresses
-        lost = [vip for vip in self._config.vips if vip in gone]
-        for vip in lost:
-            self._log.info(f"{vip} is no longer on {self.name}")
-        return (AddressesLost(),) if lost else ()

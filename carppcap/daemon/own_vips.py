@@ -9,7 +9,7 @@ The order of the steps is:
 After each script the keeper looks at every instance of the addresses on this host.
 """
 
-import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from carppcap.daemon.vips import FAILED, Vips, VipsNews
@@ -24,7 +24,7 @@ from carppcap.election.script_queue import Job
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.settings import Settings
-from carppcap.system.keeper import Kind, Report
+from carppcap.system.keeper_messages import Kind, Report
 from carppcap.system.keeper_process import KeeperProcess
 from carppcap.system.link import device_of
 from carppcap.units import NS_PER_S, Instant, earliest
@@ -37,7 +37,7 @@ Then = Callable[[Report], list[VipsNews]]
 
 
 class OwnVips(Vips):
-    """The addresses of one virtual host, held by `keeper`."""
+    """The addresses of one virtual host, which `keeper` holds as its `charge`."""
 
     def __init__(
         self,
@@ -45,9 +45,12 @@ class OwnVips(Vips):
         config: VirtualHostConfig,
         journal: Journal,
         keeper: KeeperProcess,
+        charge: int = 0,
     ) -> None:
         super().__init__(settings, config, journal, lambda: None, bare=True)
         self._keeper = keeper
+        self._charge = charge
+        self._reports: deque[Report] = deque()
         self._wants = False
         self._last_advert: Instant = 0
         self._will: Sequence[bytes] = ()
@@ -69,11 +72,11 @@ class OwnVips(Vips):
     def deadline(self) -> Instant | None:
         """The instant at which to `tend` even if nothing else happens."""
         hurry_by = self._hurry_by if self._awaited else None
-        return earliest(super().deadline, self._keeper.deadline, hurry_by)
+        return earliest(super().deadline, hurry_by)
 
-    def descriptors(self) -> list[socket.socket]:
-        """Return what to wait for beside the signals."""
-        return self._keeper.descriptors()
+    def take_report(self, report: Report) -> None:
+        """Take a report of the keeper; `tend` heeds it."""
+        self._reports.append(report)
 
     def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
         """Tell the keeper if a step has sent an advert.
@@ -132,13 +135,10 @@ class OwnVips(Vips):
             self._hurry_by = now + HURRY_NS
 
     def tend(self, now: Instant) -> list[VipsNews]:
-        """Read the keeper's reports; kill, retry and reap scripts."""
+        """Heed the keeper's reports; kill, retry and reap scripts."""
         news: list[VipsNews] = []
-        reports = self._keeper.reports(now)
-        while self._keeper.lines:
-            self._journal.keeper(self._keeper.lines.popleft())
-        for report in reports:
-            news += self._heed(report)
+        while self._reports:
+            news += self._heed(self._reports.popleft())
         if self._awaited and self._hurry_by is not None and now >= self._hurry_by:
             news += self._heed(Report(self._awaited, ok=False))
         self.scripts.meet_deadline(now)
@@ -205,22 +205,10 @@ class OwnVips(Vips):
             link if self._interface is None else self._interface.name,
             link,
             self._will,
+            charge=self._charge,
         )
         if kind is not Kind.KEEP:
             self._awaited, self._then = number, then
-
-    def abandon(self) -> None:
-        """Release the addresses, since the daemon has failed; run the down script.
-
-        The keeper sends the farewell.
-        """
-        self._keeper.close()
-        super().abandon()
-
-    def close(self) -> None:
-        """Close all that was opened; the keeper removes the addresses."""
-        self._keeper.close()
-        super().close()
 
 
 def _nothing(report: Report) -> list[VipsNews]:

@@ -5,13 +5,17 @@ that was stopped does not take a master for dead while the adverts of that maste
 in the buffer.
 """
 
+from collections.abc import Sequence
+
 from carppcap.daemon.group_driver import GroupDriver
 from carppcap.daemon.interface import Interface
 from carppcap.election.actions import State
+from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AdvertReceived
 from carppcap.errors import LinkError
 from carppcap.filter.flood import FloodGate
 from carppcap.filter.prefilter import ForgeryTest
+from carppcap.log.segment_journal import SegmentJournal
 from carppcap.node.groups import Node, Step
 from carppcap.node.ingress import Rejection, SolicitationReceived
 from carppcap.node.outcomes import stall_news
@@ -31,24 +35,32 @@ READS_PER_TURN_MAX = 256
 
 
 class Segment:
-    """The frames and the link of `interface`, for its groups in `node`.
+    """The frames and the link of an interface, for its groups in `node`.
 
-    Set `driver` before the first turn.  The clocks are compared at `origin` first.
+    `configs` are those of the groups.  Put the driver of each into `drivers`, by its
+    vhid, before the first turn.  The clocks are compared at `origin` first.  Raises
+    `LinkError` if the interface cannot be opened.
     """
 
-    driver: GroupDriver
-
     def __init__(
-        self, interface: Interface, node: Node, log: Log, origin: Instant
+        self,
+        configs: Sequence[VirtualHostConfig],
+        node: Node,
+        log: Log,
+        origin: Instant,
     ) -> None:
-        self.interface = interface
+        self.interface = interface = Interface(configs, log)
+        self.drivers: dict[int, GroupDriver] = {}
         self._node = node
         self._log = log
         # The node knows the interface by the name that was given.
-        config = interface.config
-        self._name = config.interface
-        self._flood = FloodGate(config.interval_ns, config.master_down_interval_ns)
-        self._forgeries = ForgeryTest(config)
+        self._name = configs[0].interface
+        self._journal = SegmentJournal(log, configs, origin)
+        self._flood = FloodGate(
+            max(config.interval_ns for config in configs),
+            min(config.master_down_interval_ns for config in configs),
+        )
+        self._forgeries = ForgeryTest(configs)
         self._clock = CaptureClock(origin, wall_ns(), interface.read_delay_ns)
         self._dropped = 0
         self._look_again_at: Instant | None = None
@@ -106,21 +118,24 @@ class Segment:
         if outcome is None:
             return False
         if isinstance(outcome, Rejection):
-            self.driver.journal.log_rejection(outcome, at)
+            driver = self.drivers.get(outcome.vhid or 0)
+            journal = self._journal if driver is None else driver.journal
+            journal.log_rejection(outcome, at)
             if self._node.is_namesake(self._name, outcome):
-                self.driver.journal.log_namesake(outcome, at)
+                self._journal.log_namesake(outcome, at)
             return False
         if not outcome.refused:
             self._note_sender(outcome)
-        self.driver.perform_accepted(outcome)
+        self.drivers[outcome.vhid].perform_accepted(outcome)
         return not outcome.refused
 
     def _heed_rival(self, frame: bytes, at: Instant) -> None:
-        """Tell the group if another host claims one of its addresses in `frame`."""
+        """Tell each group of which another host claims an address in `frame`."""
         claim = decode_claim(frame, self.interface.link_type)
-        rival = rival_of(claim, self.interface.config, self.interface.mac)
-        if rival is not None:
-            self.driver.handle(rival, at)
+        for driver in self.drivers.values():
+            rival = rival_of(claim, driver.config, self.interface.mac)
+            if rival is not None:
+                driver.handle(rival, at)
 
     def _note_sender(self, step: Step) -> None:
         """Let further frames of the sender of a message pass in a flood."""
@@ -132,20 +147,25 @@ class Segment:
 
     def _mind_flood(self, useless: int) -> None:
         """Count `useless` frames; narrow or widen the capture filter accordingly."""
-        now, waiting = now_ns(), self.driver.state is State.BACKUP
+        now = now_ns()
+        # It matters in a flood only.
+        waiting = self._flood.deadline is not None and any(
+            driver.state is State.BACKUP for driver in self.drivers.values()
+        )
         news = self._flood.count(useless, now, waiting=waiting)
         self.interface.sift(self._flood.sieve)
         if news is not None:
-            self.driver.journal.flood(news, now)
+            self._journal.flood(news, now)
 
     def read_link(self, now: Instant, *, has_news: bool) -> None:
         """Ask the kernel for the state of the interface, if there is a reason to."""
         is_due = self._look_again_at is not None and now >= self._look_again_at
         if not has_news and not is_due:
             return
-        news = self.interface.refresh()
-        self._look_again_at = now + LOOK_AGAIN_NS if news.needs_retry else None
-        self.driver.heed_link(news.events, now)
+        refreshed = self.interface.refresh()
+        self._look_again_at = now + LOOK_AGAIN_NS if refreshed.needs_retry else None
+        for driver in self.drivers.values():
+            driver.heed_link(refreshed, now)
 
     def watch(self, index: int) -> None:
         """Watch the interface with that `index`, too: it has a virtual MAC of ours."""
@@ -156,7 +176,7 @@ class Segment:
         self._look_again_at = now_ns()  # It may be gone already.
 
     def doubt_silence(self, woke_by: Instant | None) -> None:
-        """Tell the group if frames were lost while this process was stopped.
+        """Tell the groups if frames were lost while this process was stopped.
 
         `woke_by` is the instant at which the loop wanted to wake up.
         """
@@ -167,5 +187,6 @@ class Segment:
         event = stall_news(dropped - self._dropped, woke_by, now)
         self._dropped = dropped
         if event is not None:
-            self.driver.journal.frames_lost(now)
-            self.driver.handle(event, now)
+            self._journal.frames_lost(now)
+            for driver in self.drivers.values():
+                driver.handle(event, now)

@@ -4,9 +4,9 @@ Our own interface (`--vmac`) is set up within milliseconds, while a script may t
 time.  So the interface comes first, and then the script is started.
 """
 
-import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from carppcap.addresses import Address
@@ -47,7 +47,8 @@ FAILED = AddressesAcquired(False)
 VipsNews = AddressesNews | AddressesLost
 """What the virtual host is told of its addresses."""
 
-if TYPE_CHECKING:  # It needs pyroute2, which is installed only for `--vmac`.
+if TYPE_CHECKING:  # The last one needs pyroute2, which is only for `--vmac`.
+    from carppcap.system.keeper_messages import Report
     from carppcap.system.vmac import VirtualMac
 
 
@@ -106,9 +107,8 @@ class Vips:
         """The instant at which to call `tend` even if no child has ended, or None."""
         return earliest(self.scripts.deadline, self._look_at)
 
-    def descriptors(self) -> list[socket.socket]:
-        """Return what to wait for beside the signals."""
-        return []
+    def take_report(self, report: "Report") -> None:
+        """Take a report of the keeper, of which there is none here."""
 
     def note(self, step: Step, will: Callable[[], list[bytes]] | None) -> None:
         """Take note of a step whose frames were sent."""
@@ -210,12 +210,12 @@ class Vips:
         self._say_started()
         return news
 
-    def abandon(self) -> None:
-        """Release the addresses after the daemon has failed; return when that is done.
+    def let_go(self) -> None:
+        """Begin to release the addresses after the daemon has failed.
 
-        If the last request was to release them, make no new request and only wait.  The
-        state of the group does not decide this, because the daemon may have failed in
-        the middle of a step.  A script that takes longer than `ABANDON_NS` is killed.
+        If the last request was to release them, make no new request.  The state of the
+        group does not decide this, because the daemon may have failed in the middle of
+        a step.
         """
         if self._is_requested:
             try:
@@ -224,12 +224,6 @@ class Vips:
                 self._is_requested, self._look_at = False, None
                 self.scripts.request(Job.RELEASE, now_ns(), SHUTDOWN_ENV)
             self._say_started()
-        for _ in range(2):  # Another script may have to end first.
-            until = now_ns() + ABANDON_NS
-            while not self.scripts.idle and now_ns() < until:
-                time.sleep(_POLL_S)
-                self.tend(now_ns())
-            self.scripts.kill()
 
     def close(self) -> None:
         """Close all that was opened.  This does not release the addresses."""
@@ -331,6 +325,25 @@ class Vips:
         except LinkError as error:
             self._is_stuck = True
             self._journal.holding_failure(error)
+
+
+def abandon(every: Sequence[Vips]) -> None:
+    """Release all addresses after the daemon has failed; return when that is done.
+
+    The scripts of all groups run side by side.  One that takes longer than `ABANDON_NS`
+    is killed.
+    """
+    for each in every:
+        with suppress(Exception):  # The others have to let go, too.
+            each.let_go()
+    for _ in range(2):  # Another script may have to end first.
+        until = now_ns() + ABANDON_NS
+        while not all(each.scripts.idle for each in every) and now_ns() < until:
+            time.sleep(_POLL_S)
+            for each in every:
+                each.tend(now_ns())
+        for each in every:
+            each.scripts.kill()
 
 
 def _own_interface(config: VirtualHostConfig, *, bare: bool) -> "VirtualMac | None":

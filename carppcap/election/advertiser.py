@@ -47,12 +47,15 @@ class Advertiser:
 
     def __init__(self, config: VirtualHostConfig, draw_counter: DrawCounter) -> None:
         self._config = config
+        self._families = config.families
         self._draw_counter = draw_counter
         self._own_counters: deque[int] = deque(maxlen=OWN_COUNTERS_MAX)
         self._demotion = config.demotion
         self._answered_at: Instant | None = None
         self._send_failures = 0
         self._send_successes = 0
+        # Which part of how many of the interval is ours; None for any.
+        self.place: tuple[int, int] | None = None
 
     @property
     def advskew(self) -> int:
@@ -91,6 +94,30 @@ class Advertiser:
     def demote(self, demotion: int) -> None:
         """Set our demotion, 0..255."""
         self._demotion = demotion
+
+    def first_deadline(self, now: Instant) -> Instant:
+        """Return when a host that became master at `now` sends its second advert.
+
+        That is one interval later, or earlier if we have a place: then it is the last
+        instant until then at which that part of the interval begins, counted from
+        instant 0.  So the adverts of many groups are spread over the interval, even if
+        all of them become master at once, and none is late.
+        """
+        latest, interval_ns = now + self.interval_ns, self.interval_ns
+        if self.place is None:
+            return latest
+        part, parts = self.place
+        return latest - (latest - interval_ns * part // parts) % interval_ns
+
+    def next_deadline(self, deadline: Instant, now: Instant) -> Instant:
+        """Return when to send the advert after the one that was due at `deadline`.
+
+        That is one interval after `deadline`.  To count from `now` every time would be
+        wrong: each late wake-up would delay all later adverts.  But if that instant has
+        passed already, we were stalled: do not send all adverts that were missed.
+        """
+        following = deadline + self.interval_ns
+        return following if following > now else self.first_deadline(now)
 
     def advert(self, now: Instant) -> list[Action]:
         """Return the regular advert of a master: one action for each address family."""
@@ -161,7 +188,7 @@ class Advertiser:
 
     def _sign(self, advbase: int, advskew: int, now: Instant) -> list[Action]:
         adverts: list[Action] = []
-        for family in self._config.families:
+        for family in self._families:
             counter = self._draw_counter(now)
             self._own_counters.append(counter)
             adverts.append(SendAdvert(advbase, advskew, counter, self.demotion, family))

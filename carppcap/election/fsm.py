@@ -202,7 +202,7 @@ class VirtualHost:
         if now < master.advert_at:
             return answer
         self._ties.sent_late(master.advert_at, now)
-        master.schedule_advert(self.interval_ns, now)
+        master.advert_at = self.advertiser.next_deadline(master.advert_at, now)
         period = self.advertiser.adverts_per_announcement
         # Before the advert: a BSD kernel that preempts upon it announces after us.
         again = isinstance(master, Holding) and master.is_announced_again(period)
@@ -290,7 +290,7 @@ class VirtualHost:
 
     def _become_master(self, cause: Cause, now: Instant) -> list[Action]:
         self._ties.forget()
-        self.situation = Claiming(now + self.interval_ns)
+        self.situation = Claiming(self.advertiser.first_deadline(now))
         changed = StateChanged(State.BACKUP, State.MASTER, cause)
         ours = self.advertiser
         # The announcement follows when the up script has set the addresses.

@@ -140,17 +140,6 @@ class Master:
         """The instant at which there is something to do."""
         return self.advert_at
 
-    def schedule_advert(self, interval_ns: Interval, now: Instant) -> None:
-        """Let the next advert be due one interval after the last one was due.
-
-        If that instant has passed already, it is due one interval after `now`.  To
-        count from `now` every time would be wrong: each late wake-up would delay all
-        later adverts.
-        """
-        self.advert_at += interval_ns
-        if self.advert_at <= now:  # We were stalled: do not send all that were missed.
-            self.advert_at = now + interval_ns
-
 
 @dataclass(slots=True)
 class Claiming(Master):

@@ -16,7 +16,7 @@ adverts expect no extension headers before the advert.  libpcap expects none eit
 it compares the protocol.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from carppcap.addresses import Address, Family, kernel_mac
@@ -46,22 +46,54 @@ class Sieve(NamedTuple):
 WIDE = Sieve()
 
 
-def filter_text(
-    config: VirtualHostConfig, sieve: Sieve = WIDE, nic_mac: bytes = b""
-) -> str:
-    """Return the text of the filter for the host with this `config`.
+_OURS = "our vhid"
+"""Stands for the test of the vhid, until it is known which groups share a text."""
 
-    The filter passes only the address families in which the host sends adverts, and of
-    these what `sieve` does not drop.  `nic_mac` is the MAC of the interface; without it
-    no rivals are heard.
+_LENGTH_IN_IPV4 = "((ip[0] & 0xf) << 2)"
+_VHID = {Family.IPV4: f"ip[{_LENGTH_IN_IPV4} + 1]", Family.IPV6: "ip6[41]"}
+
+
+def filter_text(
+    configs: Sequence[VirtualHostConfig], sieve: Sieve = WIDE, nic_mac: bytes = b""
+) -> str:
+    """Return the text of the filter for the virtual hosts on one interface.
+
+    The filter passes only the address families in which one of them sends adverts, and
+    of these what `sieve` does not drop.  `nic_mac` is the MAC of the interface; without
+    it no rivals are heard.
     """
+    # Groups that differ in their vhid only share a part, as 255 of them would exceed
+    # the longest filter that the kernel takes.
+    vhids: dict[tuple[Family, str], set[int]] = {}
+    for config in configs:
+        for family in config.families or tuple(Family):
+            terms = " and ".join(_terms(config, family, sieve))
+            vhids.setdefault((family, terms), set()).add(config.vhid)
     parts = [
-        " and ".join(_terms(config, family, sieve))
-        for family in config.families or tuple(Family)
+        terms.replace(_OURS, _one_of(sorted(ours), _VHID[family]))
+        for (family, terms), ours in vhids.items()
     ]
     if nic_mac and not sieve.narrow:
-        parts += [_rivals(config, family, nic_mac) for family in config.families]
+        families = {family: None for config in configs for family in config.families}
+        parts += [_rivals(configs, family, nic_mac) for family in families]
     return parts[0] if len(parts) == 1 else " or ".join(f"({part})" for part in parts)
+
+
+def _one_of(numbers: Sequence[int], field: str) -> str:
+    """Return the filter term that is true if `field` is one of these numbers."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    terms = [
+        f"{field} = {run[0]}"
+        if len(run) == 1
+        else f"({field} >= {run[0]} and {field} <= {run[-1]})"
+        for run in runs
+    ]
+    return terms[0] if len(terms) == 1 else f"({' or '.join(terms)})"
 
 
 def _terms(config: VirtualHostConfig, family: Family, sieve: Sieve) -> Iterator[str]:
@@ -79,13 +111,16 @@ def _terms(config: VirtualHostConfig, family: Family, sieve: Sieve) -> Iterator[
         yield _sample(family, sieve)
 
 
-def _rivals(config: VirtualHostConfig, family: Family, nic_mac: bytes) -> str:
+def _rivals(
+    configs: Iterable[VirtualHostConfig], family: Family, nic_mac: bytes
+) -> str:
     """Return the term for frames in which another host claims one of our addresses.
 
     Our own host answers for them, too, so frames from our own MACs are left out.
     """
-    macs = (nic_mac, kernel_mac(config.vhid)) if config.vmac else (nic_mac,)
-    vips = [vip for vip in config.vips if Family.of(vip) is family]
+    macs = [nic_mac, *(kernel_mac(each.vhid) for each in configs if each.vmac)]
+    every = {vip: None for config in configs for vip in config.vips}
+    vips = [vip for vip in every if Family.of(vip) is family]
     if family is Family.IPV4:
         claims = [f"arp src host {vip}" for vip in vips]
     else:
@@ -105,11 +140,10 @@ def _is_target(vip: Address) -> str:
 
 
 def _shape_in_ipv4(config: VirtualHostConfig) -> Iterator[str]:
-    header_length = "((ip[0] & 0xf) << 2)"
     yield "ip[6:2] & 0x3fff = 0"  # no fragment
-    yield f"ip[2:2] - {header_length} >= {HEADER_LENGTH}"
-    yield f"ip[{header_length}] >> 4 = {VERSION}"
-    yield f"ip[{header_length} + 1] = {config.vhid}"
+    yield f"ip[2:2] - {_LENGTH_IN_IPV4} >= {HEADER_LENGTH}"
+    yield f"ip[{_LENGTH_IN_IPV4}] >> 4 = {VERSION}"
+    yield _OURS
     if not config.peers:  # A unicast peer may be behind a router.
         yield f"ip[8] = {TTL}"
     yield _destination(config, Family.IPV4)
@@ -118,7 +152,7 @@ def _shape_in_ipv4(config: VirtualHostConfig) -> Iterator[str]:
 def _shape_in_ipv6(config: VirtualHostConfig) -> Iterator[str]:
     yield f"ip6[4:2] >= {HEADER_LENGTH}"
     yield f"ip6[40] >> 4 = {VERSION}"
-    yield f"ip6[41] = {config.vhid}"
+    yield _OURS
     if not config.peers:
         yield f"ip6[7] = {TTL}"
     yield _destination(config, Family.IPV6)

@@ -6,6 +6,8 @@ of a peer passes every filter of the kernel.  Without the test we would read suc
 flood so slowly that the ring could be full when the peer's next advert arrives.
 """
 
+from collections.abc import Iterable
+
 from carppcap.election.config import VirtualHostConfig
 from carppcap.wire.auth import Verifier
 from carppcap.wire.header import HEADER_LENGTH, PROTOCOL, TYPE_ADVERT, VERSION
@@ -15,24 +17,23 @@ _ADVERT_OF_IPV6 = 14 + 40
 
 
 class ForgeryTest:
-    """Recognises forged adverts of one group in frames with a plain IP header.
+    """Recognises forged adverts of groups on one interface, by a plain IP header.
 
     That is an IPv4 header without options, or an IPv6 header without extensions.
     """
 
-    def __init__(self, config: VirtualHostConfig) -> None:
-        self._head = bytes((VERSION << 4 | TYPE_ADVERT, config.vhid))
-        self._verifier = (
-            None
-            if config.key is None
-            else Verifier(
+    def __init__(self, configs: Iterable[VirtualHostConfig]) -> None:
+        self._verifiers = {
+            bytes((VERSION << 4 | TYPE_ADVERT, config.vhid)): Verifier(
                 config.key,
                 config.vhid,
                 config.vips,
                 config.link_address,
                 second_key=config.second_key,
             )
-        )
+            for config in configs
+            if config.key is not None
+        }
 
     def is_forged(self, frame: bytes) -> bool:
         """True if this Ethernet frame is an advert with our vhid and a wrong digest.
@@ -47,7 +48,8 @@ class ForgeryTest:
         else:
             return False
         advert = frame[start : start + HEADER_LENGTH]
-        if self._verifier is None or not advert.startswith(self._head):
+        verifier = self._verifiers.get(advert[:2])
+        if verifier is None:
             return False
         counter = int.from_bytes(advert[8:16], "big")
-        return self._verifier.find(counter, advert[16:], frame[6:12]) is None
+        return verifier.find(counter, advert[16:], frame[6:12]) is None

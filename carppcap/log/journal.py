@@ -21,7 +21,6 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
-from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.deafness import DeafnessLog
 from carppcap.log.limited import QUIET_PERIOD_NS, LimitedLog
 from carppcap.log.rejections import Rejections
@@ -70,7 +69,7 @@ class Journal:
         has_ipv4 = any(family.value == 4 for family in config.families)
         self._announcement = "gratuitous arp" if has_ipv4 else "neighbour advertisement"
         self._origin = origin
-        self._rejections = Rejections(log, config)
+        self._rejections = Rejections(log, [config])
         self._deafness = DeafnessLog(log, config)
         self._limited = LimitedLog(log)
         # When this host became master, and when its addresses were contested last.
@@ -178,20 +177,6 @@ class Journal:
         if self._log.is_debugging:
             self._log.debug(format_rejection(rejection, at, self._origin))
         self._rejections.log_rejection(rejection, at)
-
-    def log_namesake(self, rejection: Rejection, at: Instant) -> None:
-        """Log that another host sends adverts from our source address."""
-        self._rejections.log_namesake(rejection, at)
-
-    def flood(self, news: FloodBegan | FloodEnded, at: Instant) -> None:
-        """Log that the capture filter was narrowed for a flood, or is wide again."""
-        # This log is not that of the rejections, whose keys a flood may use up.
-        self._limited.write(Level.WARNING, at, type(news), str(news))
-
-    def frames_lost(self, at: Instant) -> None:
-        """Log that the kernel dropped frames while this process was stalled."""
-        text = "Frames were lost while this process was stalled"
-        self._limited.write(Level.NOTICE, at, "lost", text)
 
     def send_failure(self, why: object, at: Instant) -> None:
         """Log that a frame could not be sent, with the reason `why`."""

@@ -1,5 +1,6 @@
 """The log lines about rejected frames and about findings of the replay guard."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from carppcap.addresses import Address, Family
@@ -70,16 +71,17 @@ A change of password takes time, and is no fault."""
 
 
 class Rejections:
-    """Logs why one virtual host rejects frames, and what its replay guard finds.
+    """Logs why virtual hosts reject frames, and what their replay guard finds.
 
     An advert with another vhid or destination is logged only if its digest proves that
-    it was signed with our password for our addresses.  One of the two hosts is then
-    misconfigured.
+    it was signed with the password of one of them, for its addresses.  One of the two
+    hosts is then misconfigured.
     """
 
-    def __init__(self, log: Log, config: VirtualHostConfig) -> None:
+    def __init__(self, log: Log, configs: Sequence[VirtualHostConfig]) -> None:
         self._log = log
-        self._config = config
+        self._configs = configs
+        self._vhids = {config.vhid for config in configs}
         self._limited = LimitedLog(log)
         self._rivals = LimitedLog(log)
         self._proofs = RateLimit(QUIET_PERIOD_NS)
@@ -153,17 +155,18 @@ class Rejections:
             level = _LEVELS.get(reason, Level.WARNING)
             # A VRRP router with our vhid has the same virtual MAC as BSD kernels.
             vrrp = datagram if reason is RejectReason.VRRP else None
-            if vrrp is not None and vrrp.payload[1] == self._config.vhid:
+            if vrrp is not None and vrrp.payload[1] in self._vhids:
                 level = Level.WARNING
             text = partial(_describe, rejection)
             self._limited.write(level, at, (reason, rejection.source), text)
         elif reason in _MISCONFIGURED and advert is not None and datagram is not None:
             # Each sender is examined once a minute, since it takes a digest.
             key = (datagram.source, datagram.destination, advert.vhid)
-            if self._proofs.admit(key, at) is not None and is_signed_for_ours(
-                self._config, advert
-            ):
-                self._log.warning(_mismatch(self._config, advert, datagram))
+            if self._proofs.admit(key, at) is None:
+                return
+            for config in self._configs:
+                if is_signed_for_ours(config, advert):
+                    self._log.warning(_mismatch(config, advert, datagram))
 
 
 def _describe(rejection: Rejection) -> str:

@@ -43,12 +43,18 @@ from carppcap.node.ingress import (
     SolicitationReceived,
 )
 from carppcap.node.replay_guard import Guard
-from carppcap.units import Instant, Interval, earliest
+from carppcap.units import Instant, Interval
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import BOW_OUT
 
 HEARD_MAX = 256
 """The number of adverts remembered to recognise their copies."""
+
+PARTS_MAX = 64
+"""The adverts of many groups are spread over so many parts of the interval.
+
+Each part costs the loop a turn, and the adverts of 1000 groups that are sent in the
+same part take less time than a step of skew."""
 
 GroupEvent = Event | HintReceived | SolicitationReceived
 """What can happen to a group."""
@@ -107,16 +113,13 @@ class Group:
             self._guard = Guard(counter.start)
         self._host = VirtualHost(config, self._draw)
         self._heard: BoundedTable[int, AdvertReceived] = BoundedTable(HEARD_MAX)
+        self.deadline: Instant | None = None
+        """The instant at which `handle` needs a `Tick`, or None for never."""
 
     @property
     def state(self) -> State:
         """The state of the virtual host."""
         return self._host.state
-
-    @property
-    def deadline(self) -> Instant | None:
-        """The instant at which `handle` needs a `Tick`, or None for never."""
-        return self._host.deadline
 
     @property
     def interval_ns(self) -> Interval:
@@ -130,6 +133,10 @@ class Group:
         """
         self.config = config
         self._host.config = config
+
+    def spread(self, part: int, parts: int) -> None:
+        """Advertise in part `part` of `parts` of our interval, see `Advertiser`."""
+        self._host.advertiser.place = part, parts
 
     def has_sent(self, counter: int) -> bool:
         """True if one of our own recent adverts had this counter."""
@@ -238,6 +245,7 @@ class Group:
         *,
         refused: bool = False,
     ) -> Step:
+        self.deadline = self._host.deadline
         return Step(
             at=now,
             interface=self.config.interface,
@@ -245,7 +253,7 @@ class Group:
             event=event,
             actions=tuple(actions),
             state=self._host.state,
-            deadline=self._host.deadline,
+            deadline=self.deadline,
             finding=finding,
             refused=refused,
         )
@@ -277,11 +285,17 @@ class Node:
             self._groups[key] = Group(config, new_counter())
             by_interface.setdefault(config.interface, []).append(config)
         self._ingress = {name: Ingress(each) for name, each in by_interface.items()}
+        parts = min(len(self._groups), PARTS_MAX)
+        for number, group in enumerate(self._groups.values()):
+            # A single group advertises as ucarp does.
+            if parts > 1:
+                group.spread(number % parts, parts)
 
     @property
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has work to do, or None for never."""
-        return earliest(*(group.deadline for group in self._groups.values()))
+        deadlines = [group.deadline for group in self._groups.values()]
+        return min([each for each in deadlines if each is not None], default=None)
 
     def group(self, interface: str, vhid: int) -> Group:
         """Return the group with this `vhid` on this `interface`."""
@@ -290,11 +304,7 @@ class Node:
     def readdress(self, config: VirtualHostConfig) -> None:
         """Give a group the sources of `config`, which is otherwise the same."""
         self._groups[config.interface, config.vhid].readdress(config)
-        self._ingress[config.interface] = Ingress(
-            group.config
-            for (interface, _), group in self._groups.items()
-            if interface == config.interface
-        )
+        self._ingress[config.interface].readdress(config)
 
     def receive(
         self, interface: str, datagram: Datagram | Defect, now: Instant
@@ -331,9 +341,21 @@ class Node:
         ].has_sent(event.counter)
 
     def tick(self, now: Instant) -> list[Step]:
-        """Pass a `Tick` to every group whose deadline has arrived; return the steps."""
-        return [
-            group.handle(Tick(), now)
+        """Pass a `Tick` to groups whose deadline has arrived; return the steps.
+
+        These are all masters, and one backup.  It takes a while to carry out the step
+        of a backup that takes over, and the adverts of the others come first: call this
+        again until `deadline` is later than `now`.
+        """
+        due = [
+            group
             for group in self._groups.values()
             if group.deadline is not None and group.deadline <= now
+        ]
+        waiting = [group for group in due if group.state is State.BACKUP]
+        first = min(waiting, key=lambda group: group.deadline or 0, default=None)
+        return [
+            group.handle(Tick(), now)
+            for group in due
+            if group is first or group.state is State.MASTER
         ]

@@ -145,8 +145,16 @@ class Ingress:
 
     def __init__(self, hosts: Iterable[VirtualHostConfig]) -> None:
         self._hosts = {host.vhid: _Door(host) for host in hosts}
+        self._own_sources = self._sources()
+
+    def readdress(self, host: VirtualHostConfig) -> None:
+        """Take another `host` with other sources in place of the one with its vhid."""
+        self._hosts[host.vhid] = _Door(host)
+        self._own_sources = self._sources()
+
+    def _sources(self) -> set[bytes]:
         # Compared as bytes: an address may come with the name of its interface.
-        self._own_sources = {
+        return {
             source.packed
             for door in self._hosts.values()
             for source in (door.config.source, door.config.source6)

@@ -9,92 +9,26 @@ sends the last will, so that a peer takes over at once.  If the keeper ends as w
 lifetimes end, and the kernel removes the addresses.
 """
 
-import marshal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
-from enum import Enum
-from typing import NamedTuple, Protocol, Self
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from carppcap.addresses import Address
 from carppcap.election.permission import Permission
 from carppcap.election.tenure import Tenure
 from carppcap.system.clock import now_ns
+from carppcap.system.keeper_messages import (
+    MESSAGE_BYTES,
+    Kind,
+    Order,
+    Report,
+    receive,
+)
 from carppcap.system.kernel_addresses import Instance, Place
 from carppcap.system.waiting import readable
 from carppcap.units import Instant
-
-MESSAGE_BYTES = 1 << 18
-"""More than any order or report takes."""
-
-
-class Kind(Enum):
-    """What an order asks for."""
-
-    TAKE = "take"
-    """Set the addresses, and remove other instances of them from this host; report."""
-
-    KEEP = "keep"
-    """An advert was sent, so the addresses may be kept for a while longer."""
-
-    DROP = "drop"
-    """Remove the addresses that the keeper has set; report other instances of them."""
-
-    CLEAR = "clear"
-    """Remove all instances of the addresses, also those set by other programs."""
-
-
-class Order(NamedTuple):
-    """An order of the daemon to the keeper.
-
-    `at` is the instant of the last advert.  The addresses are set on `interface`.
-    `will` holds the frames of the last will, which are sent by the interface `link`.
-    The report to this order has the same `number`.
-    """
-
-    kind: Kind
-    number: int
-    at: Instant
-    interface: str = ""
-    link: str = ""
-    will: Sequence[bytes] = ()
-
-    def encode(self) -> bytes:
-        """Return the order as one message."""
-        return marshal.dumps((self.kind.value, *self[1:5], tuple(self.will)))
-
-    @classmethod
-    def decode(cls, message: bytes) -> Self:
-        """Return the order in a message of `encode`."""
-        kind, *rest = marshal.loads(message)
-        return cls(Kind(kind), *rest)
-
-
-class Report(NamedTuple):
-    """A report of the keeper to the daemon.
-
-    It tells whether the order with the same `number` was carried out (`ok`).  A report
-    with the number 0 answers no order: it tells that another program has removed an
-    address.  `lines` are for the log.  `left` names each address that could not be
-    removed, with the interface that has it.  `was_lost` is True if a held address was
-    missing when the order was carried out.
-    """
-
-    number: int
-    ok: bool = True
-    lines: Sequence[str] = ()
-    left: Sequence[str] = ()
-    was_lost: bool = False
-
-    def encode(self) -> bytes:
-        """Return the report as one message."""
-        values = (self.number, self.ok, tuple(self.lines), tuple(self.left))
-        return marshal.dumps((*values, self.was_lost))
-
-    @classmethod
-    def decode(cls, message: bytes) -> Self:
-        """Return the report in a message of `encode`."""
-        return cls(*marshal.loads(message))
 
 
 class Kernel(Protocol):
@@ -110,20 +44,8 @@ class Kernel(Protocol):
         """Remove an address.  Raises `OSError`."""
 
 
-def receive(channel: socket.socket) -> bytes:
-    """Return the next message; return no bytes if the other end was closed.
-
-    Raises `BlockingIOError` if no message has arrived.
-    """
-    try:
-        return channel.recv(MESSAGE_BYTES)
-    except ConnectionResetError:
-        # It left messages unread.  What it sent before is there still.
-        return channel.recv(MESSAGE_BYTES)
-
-
 class Charge(NamedTuple):
-    """What a keeper is for: addresses, and how long it may keep them.
+    """The addresses of one group, and how long the keeper may keep them.
 
     `metric` is that of the routes to their networks, 0 for the kernel's default.
     """
@@ -133,8 +55,38 @@ class Charge(NamedTuple):
     metric: int = 0
 
 
+class Survey:
+    """The kernel as the groups of one keeper see it: they look at it together.
+
+    To find the addresses of one group takes as long as to find those of all.
+    """
+
+    def __init__(self, kernel: Kernel, addresses: frozenset[Address]) -> None:
+        self._kernel = kernel
+        self._addresses = addresses
+        self._fresh: dict[Address, list[Instance]] = {}
+        self.hold = kernel.hold
+        self.remove = kernel.remove
+
+    def begin(self) -> None:
+        """Forget what was found before."""
+        self._fresh.clear()
+
+    def find(self, wanted: frozenset[Address]) -> list[Instance]:
+        """Return every instance of these addresses.  Raises `OSError`.
+
+        What was found for all is used once for each address, as it may change then.
+        """
+        if not wanted <= self._fresh.keys():
+            self._fresh = {address: [] for address in self._addresses}
+            for each in self._kernel.find(self._addresses):
+                self._fresh[each.place.address].append(each)
+        found = [self._fresh.pop(address) for address in sorted(wanted, key=int)]
+        return [each for instances in found for each in instances]
+
+
 class Keeper:
-    """Holds the addresses of `charge` as it is ordered to.
+    """Holds the addresses of groups, as it is ordered to.  `charges` has one for each.
 
     `channel` leads to the daemon.  `removals` has an event when an address was removed
     from this host.  `inject` sends a frame by the interface of that name.
@@ -142,23 +94,22 @@ class Keeper:
 
     def __init__(
         self,
-        charge: Charge,
+        charges: Sequence[Charge],
         kernel: Kernel,
         channel: socket.socket,
         removals: socket.socket,
         inject: Callable[[bytes, str], object],
     ) -> None:
-        self._places, self._tenure, self._metric = charge
-        self._addresses = frozenset(place.address for place in self._places)
-        self._kernel = kernel
+        every = frozenset(p.address for charge in charges for p in charge.places)
+        self._survey = Survey(kernel, every)
+        self._holders = [
+            Holder(charge, self._survey, partial(self._send, number))
+            for number, charge in enumerate(charges)
+        ]
+        self._deadlines: dict[int, Instant] = {}
         self._channel = channel
         self._removals = removals
         self._inject = inject
-        self._index = 0
-        self._held: set[Place] = set()
-        self._has_held = False
-        self._latest = Order(Kind.DROP, 0, 0)
-        self._permission = Permission(self._tenure, self._refresh)
 
     def run(self) -> None:
         """Do what is ordered until the daemon ends; then carry out its last will."""
@@ -175,7 +126,14 @@ class Keeper:
     @property
     def deadline(self) -> Instant | None:
         """The instant at which `meet_deadline` has something to do; None if never."""
-        return self._permission.deadline
+        return min(self._deadlines.values(), default=None)
+
+    def _note_deadline(self, charge: int) -> None:
+        deadline = self._holders[charge].deadline
+        if deadline is None:
+            self._deadlines.pop(charge, None)
+        else:
+            self._deadlines[charge] = deadline
 
     def obey(self) -> bool:
         """Carry out the orders that have come; False if no more can come."""
@@ -185,23 +143,83 @@ class Keeper:
             while message := receive(self._channel):
                 orders.append(Order.decode(message))
             is_open = False
+        self._survey.begin()
+        last = {order.charge: order for order in orders}
         for order in orders:
             # A permission before a later order is of use only for its instant.
-            if order.kind is Kind.KEEP and order is not orders[-1]:
-                self._note(order)
-            else:
-                self._carry_out(order)
+            is_old = order.kind is Kind.KEEP and order is not last[order.charge]
+            self._holders[order.charge].carry_out(order, is_old=is_old)
+        for charge in last:
+            self._note_deadline(charge)
         return is_open
 
-    def _note(self, order: Order) -> None:
-        self._latest, self._permission.advert = order, order.at
+    def meet_deadline(self, now: Instant) -> None:
+        """Refresh, or remove what may not be kept any longer."""
+        due = [charge for charge, at in self._deadlines.items() if at <= now]
+        for charge in due:
+            self._holders[charge].meet_deadline(now)
+            self._note_deadline(charge)
 
-    def _carry_out(self, order: Order) -> None:
-        self._note(order)
+    def look_for_losses(self) -> None:
+        """Tell the daemon which held addresses another program has removed."""
+        with suppress(OSError):  # Until no event is left, or some were lost.
+            while True:
+                self._removals.recv(MESSAGE_BYTES)
+        held = frozenset[Address]().union(*(each.held for each in self._holders))
+        self._survey.begin()
+        with suppress(OSError):
+            found = self._survey.find(held) if held else []
+            here = {(each.index, each.place) for each in found}
+            for charge, holder in enumerate(self._holders):
+                holder.note_losses(here)
+                self._note_deadline(charge)
+
+    def carry_out_will(self) -> None:
+        """Remove the addresses wherever they are, and say farewell for each group."""
+        self._survey.begin()
+        for holder in self._holders:
+            holder.carry_out_will(self._inject)
+
+    def _send(self, charge: int, report: Report) -> None:
+        with suppress(OSError):  # A daemon that is stopped reads nothing.
+            self._channel.send(report._replace(charge=charge).encode())
+
+
+class Holder:
+    """Holds the addresses of one group; `send` sends a report to the daemon."""
+
+    def __init__(
+        self, charge: Charge, kernel: Kernel, send: Callable[[Report], None]
+    ) -> None:
+        self._places, self._tenure, self._metric = charge
+        self._addresses = frozenset(place.address for place in self._places)
+        self._kernel = kernel
+        self._send = send
+        self._index = 0
+        self._held: set[Place] = set()
+        self._has_held = False
+        self._latest = Order(Kind.DROP, 0, 0)
+        self._permission = Permission(self._tenure, self._refresh)
+
+    @property
+    def held(self) -> frozenset[Address]:
+        """The addresses that are held."""
+        return frozenset(place.address for place in self._held)
+
+    @property
+    def deadline(self) -> Instant | None:
+        """The instant at which `meet_deadline` has something to do; None if never."""
+        return self._permission.deadline
+
+    def carry_out(self, order: Order, *, is_old: bool) -> None:
+        """Carry out `order`; a permission that `is_old` is followed by other orders."""
+        self._latest, self._permission.advert = order, order.at
         match order.kind:
             case Kind.KEEP:
-                self._permission.renewed(now_ns())
-                self._send(Report(order.number))
+                if not is_old:
+                    self._permission.renewed(now_ns())
+                if order.number:
+                    self._send(Report(order.number))
             case Kind.TAKE:
                 self._report(order, self._take)
             case Kind.DROP | Kind.CLEAR:
@@ -217,10 +235,6 @@ class Keeper:
             with suppress(OSError):
                 self._let_go()
         self._send(report)
-
-    def _send(self, report: Report) -> None:
-        with suppress(OSError):  # A daemon that is stopped reads nothing.
-            self._channel.send(report.encode())
 
     def _take(self, order: Order) -> Report:
         now = now_ns()
@@ -306,20 +320,16 @@ class Keeper:
         for place in places:
             self._kernel.remove(self._index, place)
 
-    def look_for_losses(self) -> None:
-        """Tell the daemon which held addresses another program has removed."""
-        with suppress(OSError):  # Until no event is left, or some were lost.
-            while True:
-                self._removals.recv(MESSAGE_BYTES)
-        with suppress(OSError):
-            found = {each.place for each in self._find() if each.index == self._index}
-            if self._held - found:
-                self._held &= found
-                if not self._held:
-                    self._permission.given_up()
-                self._send(Report(0))
+    def note_losses(self, here: Container[tuple[int, Place]]) -> None:
+        """Report if a held address is not among those that this host has."""
+        left = {place for place in self._held if (self._index, place) in here}
+        if left != self._held:
+            self._held = left
+            if not left:
+                self._permission.given_up()
+            self._send(Report(0))
 
-    def carry_out_will(self) -> None:
+    def carry_out_will(self, inject: Callable[[bytes, str], object]) -> None:
         """Remove the addresses wherever they are, and say farewell.
 
         There is no farewell if a peer may have taken over, or if an address stays.
@@ -331,4 +341,4 @@ class Keeper:
             for each in self._find():
                 self._kernel.remove(each.index, each.place)
             for frame in self._latest.will if now_ns() < end else ():
-                self._inject(frame, self._latest.link)
+                inject(frame, self._latest.link)

@@ -10,14 +10,15 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.tenure import Tenure
 from carppcap.errors import link_errors
 from carppcap.system.clock import now_ns
-from carppcap.system.keeper import Charge, Keeper, Kind, Order, Report, receive
+from carppcap.system.keeper import Charge, Keeper
+from carppcap.system.keeper_messages import Kind, Order, Report, receive
 from carppcap.system.kernel_addresses import (
     ONLY_REMOVALS,
     ROUTE_METRIC,
@@ -41,11 +42,16 @@ for 1.6 s while it removes 1500 interfaces."""
 RETRY_NS = NS_PER_S
 """The shortest time between two starts of a keeper."""
 
+ASK_NS = NS_PER_S // 2
+"""The shortest time between two permissions that the keeper has to answer."""
+
 LEAVE_S = 2.0
 """How long the end of the daemon waits for that of its keeper."""
 
 _REMOVAL_GROUPS = 0x110  # RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR
 _POLL_S = 0.002
+_SO_SNDBUFFORCE = 32
+_ROOM_BYTES = 16_384  # for a few messages of each group, which the kernel rounds up
 _IGNORED = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -58,40 +64,48 @@ _IGNORED = (
 
 
 def start_keeper(
-    config: VirtualHostConfig, tenure: Tenure, *, realtime: bool
+    groups: Iterable[tuple[VirtualHostConfig, Tenure]], *, realtime: bool
 ) -> "KeeperProcess":
-    """Start a keeper of the addresses of `config`.  Raises `LinkError`.
+    """Start a keeper of the addresses of these groups.  Raises `LinkError`.
 
     An address without a prefix length gets the full one (/32, /128).  With `realtime`
     the keeper runs in real time, if that is permitted.
     """
-    places = tuple(
-        Place(vip, vip.max_prefixlen if prefix is None else prefix)
-        for vip, prefix in config.prefixed_vips
-    )
-    check_permission(places[0])
+    charges = [
+        Charge(
+            tuple(
+                Place(vip, vip.max_prefixlen if prefix is None else prefix)
+                for vip, prefix in config.prefixed_vips
+            ),
+            tenure,
+            ROUTE_METRIC if config.vmac else 0,
+        )
+        for config, tenure in groups
+    ]
+    check_permission(charges[0].places[0])
     with link_errors("Unable to start the keeper of addresses: {why}"):
-        metric = ROUTE_METRIC if config.vmac else 0
-        return KeeperProcess(Charge(places, tenure, metric), realtime=realtime)
+        return KeeperProcess(charges, realtime=realtime)
 
 
 class KeeperProcess:
-    """A keeper process; another one is started whenever it ends.
+    """A keeper process for `charges`; another one is started whenever it ends.
 
     Call `reports` when a child process has ended, when a report has arrived, and at
     `deadline`.  `lines` are for the log.  Raises `OSError` if no process can be
     started.
     """
 
-    def __init__(self, charge: Charge, *, realtime: bool = False) -> None:
-        self._charge = charge
+    def __init__(self, charges: Sequence[Charge], *, realtime: bool = False) -> None:
+        self._charges = charges
         self._realtime = realtime
         self.lines: deque[str] = deque()
         self._told: set[str] = set()
         self._number = 0
         # The number of the last order that the keeper has to answer.
         self._expected = 0
-        self._standing: Order | None = None
+        self._asked_at: Instant = 0
+        # The order that each charge would have to get again.
+        self._standing: dict[int, Order] = {}
         self._give_up_at: Instant | None = None
         # When the lifetimes of the addresses have ended, if no keeper works; else None.
         self._expired_at: Instant | None = None
@@ -109,6 +123,9 @@ class KeeperProcess:
         with theirs, given_back():
             try:
                 ours.setblocking(False)
+                for end in (ours, theirs) if len(self._charges) > 1 else ():
+                    room = len(self._charges) * _ROOM_BYTES
+                    end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, room)
                 self._pid = os.fork()
             except OSError:
                 ours.close()
@@ -141,7 +158,7 @@ class KeeperProcess:
         same = socket.socket(fileno=3)
         same.setblocking(False)
         Keeper(
-            self._charge,
+            self._charges,
             KernelAddresses(),
             same,
             removals,
@@ -167,27 +184,33 @@ class KeeperProcess:
         interface: str,
         link: str,
         will: Sequence[bytes],
+        *,
+        charge: int = 0,
     ) -> int:
-        """Send an order; return its number.  The report to the order has this number.
+        """Send an order; return the number that its report will have.
 
-        See `Order`.
+        A permission (`Kind.KEEP`) is answered only if no other order is, and at most
+        once in `ASK_NS`.  Its report only tells that the keeper is alive.  See `Order`.
         """
-        self._number += 1
-        self._expected = self._number
-        order = Order(kind, self._number, at, interface, link, will)
-        if kind is Kind.KEEP:
-            if self._standing is not None and self._standing.kind is Kind.TAKE:
-                # Another keeper has to begin with the latest permission.  The interface
-                # may have another name by now.
-                self._standing = self._standing._replace(
-                    at=at, interface=interface, link=link, will=will
-                )
-        else:
-            self._standing = order
-        if self._give_up_at is None:
-            self._give_up_at = now_ns() + PATIENCE_NS
+        now, number = now_ns(), 0
+        is_answered = self._give_up_at is None and now - self._asked_at >= ASK_NS
+        if kind is not Kind.KEEP or is_answered:
+            self._number += 1
+            self._expected = number = self._number
+            self._asked_at = now
+            if self._give_up_at is None:
+                self._give_up_at = now + PATIENCE_NS
+        order = Order(kind, number, at, interface, link, will, charge)
+        if kind is not Kind.KEEP:
+            self._standing[charge] = order
+        elif charge in self._standing and self._standing[charge].kind is Kind.TAKE:
+            # Another keeper has to begin with the latest permission.  The interface may
+            # have another name by now.
+            self._standing[charge] = self._standing[charge]._replace(
+                at=at, interface=interface, link=link, will=will
+            )
         self._send(order)
-        return self._number
+        return number
 
     def _send(self, order: Order) -> None:
         # One that is full is not read, nor is one whose reader has ended: both are
@@ -199,7 +222,7 @@ class KeeperProcess:
     def reports(self, now: Instant) -> list[Report]:
         """Return the new reports; start another keeper if this one ended or hangs.
 
-        If no keeper works, return a report with the number 0 that is not `ok` when the
+        If no keeper works, return reports with the number 0 that are not `ok` when the
         lifetimes of the addresses have ended, and again after each further lifetime.
         """
         found: list[Report] = []
@@ -220,13 +243,14 @@ class KeeperProcess:
             self._start_another(now)
         if self._expired_at is not None and now >= self._expired_at:
             self._expired_at = now + self._lifetime_ns
-            found.append(Report(0, ok=False))
+            charges = range(len(self._charges))
+            found += [Report(0, ok=False, charge=charge) for charge in charges]
         self._reap()
         return found
 
     @property
     def _lifetime_ns(self) -> Interval:
-        return self._charge.tenure.lifetime_s * NS_PER_S
+        return max(charge.tenure.lifetime_s for charge in self._charges) * NS_PER_S
 
     def _start_another(self, now: Instant) -> None:
         """Start a keeper with the last order, if possible."""
@@ -238,10 +262,10 @@ class KeeperProcess:
                 f"{error.strerror or error}"
             )
             return
-        if self._standing is not None:
-            self._expected = self._standing.number
+        for order in self._standing.values():
+            self._expected = order.number
             self._give_up_at = now + PATIENCE_NS
-            self._send(self._standing)
+            self._send(order)
 
     def _give_up(self, why: str, now: Instant) -> None:
         """Kill the keeper."""

@@ -5,14 +5,18 @@ Also sets the name of the process and writes the pid file.
 
 import os
 import re
+import resource
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from carppcap.errors import link_errors
 
 PASSWORD_VARIABLE = "CARPPCAP_PASS"
+
+_FILES = 512
+"""More files than the daemon has open beside those of each group."""
 
 
 def fill_standard_streams() -> None:
@@ -126,18 +130,27 @@ def become_daemon() -> Verdict:
     return Verdict(writing)
 
 
-def reap_orphans(spare: int | None) -> None:
+def allow_descriptors(groups: int) -> None:
+    """Allow this process enough open files for so many groups, if that is permitted."""
+    wanted = _FILES + 2 * groups
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+def reap_orphans(spare: Collection[int]) -> None:
     """If we are process 1, reap the processes that scripts have left behind.
 
-    In a container no other process reaps them.  The child with pid `spare` is not
-    reaped here, because its `Popen` object does that.
+    In a container no other process reaps them.  The children with the pids `spare` are
+    not reaped here, because their `Popen` objects do that.
     """
     if os.getpid() != 1:
         return
     ended = os.WEXITED | os.WNOHANG
     with suppress(ChildProcessError):
         while (child := os.waitid(os.P_ALL, 0, ended | os.WNOWAIT)) is not None:
-            if child.si_pid == spare:
+            if child.si_pid in spare:
                 return  # The rest is reaped once its `Popen` has reaped this one.
             os.waitid(os.P_PID, child.si_pid, ended)
 

@@ -30,6 +30,10 @@ _RESERVE = 3
 """Number of descriptors that the start of a process needs: null device and pipe."""
 
 
+_running: set[int] = set()
+"""The pids of the running scripts of all groups."""
+
+
 @dataclass(slots=True)
 class _Running:
     job: Job
@@ -86,7 +90,7 @@ class ScriptRunner:
         self._queue = ScriptQueue()
         self._next_occasion: Mapping[str, str] = {}
         self._current: _Running | Postponed | None = None
-        self._reserve = _Reserve()
+        _reserve.open()
         self.started: deque[tuple[str, ...]] = deque()
         self.postponed: deque[Postponed] = deque()
         self.outcomes: deque[Outcome] = deque()
@@ -132,12 +136,9 @@ class ScriptRunner:
         match self._current:
             case _Running(job, command, process, overdue=overdue):
                 exit_code = process.poll()
-                if exit_code is None:
-                    reap_orphans(spare=process.pid)
-                else:
+                if exit_code is not None:
+                    _running.discard(process.pid)
                     self._finish(Outcome(job, command, exit_code, overdue=overdue), now)
-            case _:
-                reap_orphans(spare=None)
 
     def meet_deadline(self, now: Instant) -> None:
         """After `deadline`, kill the running script or retry the postponed one."""
@@ -154,14 +155,14 @@ class ScriptRunner:
         match self._current:
             case _Running() as running:
                 running.deadline = None
-                with self._reserve.spent():
+                with _reserve.spent():
                     _end_session(running.process.pid)
             case Postponed(command, why, deadline):
                 self._finish(Outcome(Job.RELEASE, command, None, error=why), deadline)
 
     def close(self) -> None:
-        """Close the reserved descriptors."""
-        self._reserve.close()
+        """Give up the reserved descriptors."""
+        _reserve.close()
 
     def _finish(self, outcome: Outcome, now: Instant) -> None:
         self._current = None
@@ -190,7 +191,7 @@ class ScriptRunner:
             occasion = self._next_occasion
             self.started.append(command)
         try:
-            with self._reserve.spent(), given_back():
+            with _reserve.spent(), given_back():
                 process = subprocess.Popen(
                     command,
                     executable=os.path.join(self._directory, script),
@@ -210,27 +211,41 @@ class ScriptRunner:
         else:
             kill_at = now + self._timeout_ns if self._timeout_ns else None
             self._current = _Running(job, command, process, kill_at)
+            _running.add(process.pid)
         return True
 
 
 class _Reserve:
-    """Descriptors kept open so that a script can start when no others are left."""
+    """Descriptors kept open so that a script can start when no others are left.
+
+    All groups share them.
+    """
 
     def __init__(self) -> None:
         self._held: list[int] = []
+        self._users = 0
+
+    def open(self) -> None:
+        """Reserve the descriptors for one more user."""
+        self._users += 1
         self._fill()
+
+    def close(self) -> None:
+        """Close the descriptors if no other user is left."""
+        self._users -= 1
+        if self._users == 0:
+            self._empty()
 
     @contextmanager
     def spent(self) -> Iterator[None]:
         """Free the descriptors for the context, and reserve them again after it."""
-        self.close()
+        self._empty()
         try:
             yield
         finally:
             self._fill()
 
-    def close(self) -> None:
-        """Close the descriptors."""
+    def _empty(self) -> None:
         while self._held:
             os.close(self._held.pop())
 
@@ -238,6 +253,14 @@ class _Reserve:
         with suppress(OSError):  # The next time may succeed.
             while len(self._held) < _RESERVE:
                 self._held.append(os.open(os.devnull, os.O_RDONLY))
+
+
+_reserve = _Reserve()
+
+
+def reap_others() -> None:
+    """As process 1, reap what scripts have left behind, but not the scripts."""
+    reap_orphans(spare=_running)
 
 
 def _end_session(leader: int) -> None:

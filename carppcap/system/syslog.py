@@ -133,6 +133,18 @@ class Log:
         return True
 
 
+class NamedLog(Log):
+    """The log of one group: each line of `log` begins with the `name` of the group."""
+
+    def __init__(self, log: Log, name: str) -> None:
+        super().__init__(name, debug=log.is_debugging)
+        self._log = log
+
+    def write(self, level: Level, text: str, translated: str | None = None) -> None:
+        """Log `text` at `level`, with the name of the group before it."""
+        self._log.write(level, f"{self._name}: {text}")
+
+
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 

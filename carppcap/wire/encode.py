@@ -1,6 +1,7 @@
 """Frames for the wire, built with impacket: adverts and announcements of addresses."""
 
 from array import array
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from impacket.ICMP6 import ICMP6
@@ -16,9 +17,15 @@ from carppcap.wire.decode import (
     TARGET_LINK_ADDRESS,
     TTL,
 )
-from carppcap.wire.header import PROTOCOL
+from carppcap.wire.header import PROTOCOL, checksum
 
 TOS_LOW_DELAY = 0x10
+
+HEADS_MAX = 4096
+"""For so many groups and peers the headers of adverts are remembered."""
+
+_ETHERNET_LENGTH = 14
+_IP_ID, _IP_CHECKSUM = slice(18, 20), slice(24, 26)
 
 
 def build_advert(
@@ -36,19 +43,43 @@ def build_advert(
     not fragment" and the identification `ip_id`, 0..65535.  An IPv6 packet has the
     traffic class 0 and does not use `ip_id`.
     """
+    head = _advert_head(source_mac, destination_mac, source, destination, len(payload))
+    if isinstance(source, IPv4Address):
+        identified = bytearray(head)
+        identified[_IP_ID] = ip_id.to_bytes(2, "big")
+        sum_of_header = checksum(identified[_ETHERNET_LENGTH:])
+        identified[_IP_CHECKSUM] = sum_of_header.to_bytes(2, "big")
+        head = bytes(identified)
+    return head + payload
+
+
+@lru_cache(maxsize=HEADS_MAX)
+def _advert_head(
+    source_mac: bytes,
+    destination_mac: bytes,
+    source: Address,
+    destination: Address,
+    length: int,
+) -> bytes:
+    """Return the Ethernet and IP headers of adverts with a payload of `length` bytes.
+
+    Identification and checksum of an IPv4 header are zero.  A master sends the same
+    headers all the time, and to build them takes longer than all the rest.
+    """
     if isinstance(source, IPv6Address):
-        packet = _ipv6(source, destination, PROTOCOL, Data(payload))
-        return _ethernet(source_mac, destination_mac, packet)
+        packet = _ipv6(source, destination, PROTOCOL, Data(bytes(length)))
+        return _ethernet(source_mac, destination_mac, packet)[: -length or None]
     packet = IP()
     packet.set_ip_tos(TOS_LOW_DELAY)
-    packet.set_ip_id(ip_id)
     packet.set_ip_df(True)
     packet.set_ip_ttl(TTL)
     packet.set_ip_p(PROTOCOL)
     packet.set_ip_src(str(source))
     packet.set_ip_dst(str(destination))
-    packet.contains(Data(payload))
-    return _ethernet(source_mac, destination_mac, packet)
+    packet.contains(Data(bytes(length)))
+    head = bytearray(_ethernet(source_mac, destination_mac, packet)[: -length or None])
+    head[_IP_ID] = head[_IP_CHECKSUM] = bytes(2)
+    return bytes(head)
 
 
 def build_announcement(mac: bytes, address: Address, *, router: bool = False) -> bytes:

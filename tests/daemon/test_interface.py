@@ -8,10 +8,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from carppcap.daemon.interface import Interface, LinkNews
+from carppcap.daemon.group_link import GroupLink, LinkEvent
+from carppcap.daemon.interface import Interface
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, LinkDown, LinkUp, MacChanged
 from carppcap.errors import LinkError
@@ -24,6 +26,7 @@ from carppcap.system.capture import (
     StampedFrame,
 )
 from carppcap.system.link import LinkStatus
+from carppcap.system.syslog import Log
 from carppcap.units import NS_PER_MS
 from carppcap.wire.decode import LinkType
 from carppcap.wire.encode import build_announcement
@@ -31,8 +34,6 @@ from tests.builders import LOWER, OURS, VIP, config, frame, payload
 from tests.shell import MemoryLog, ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
-
-LinkEvent = LinkUp | LinkDown | AddressesLost | MacChanged
 
 HOST = config(interface="a0")
 ADVERT = frame(payload(config(source=LOWER)))
@@ -47,6 +48,33 @@ def inside() -> Iterator[None]:
         yield
 
 
+class LinkNews(NamedTuple):
+    """What one group gets of a refresh of its interface."""
+
+    events: tuple[LinkEvent, ...]
+    needs_retry: bool
+
+
+class OneGroup(Interface):
+    """An interface with the link of its only group."""
+
+    def __init__(self, host: VirtualHostConfig, log: Log, **how: bool) -> None:
+        super().__init__([host], log)
+        self.link = GroupLink(self, host, log, **how)
+
+    @property
+    def usable(self) -> bool:
+        return self.link.usable
+
+    @property
+    def config(self) -> VirtualHostConfig:
+        return self.link.config
+
+    def look(self) -> LinkNews:
+        refreshed = self.refresh()
+        return LinkNews(self.link.news(refreshed), refreshed.needs_retry)
+
+
 class Subject:
     """Interface a0, and what was logged."""
 
@@ -58,7 +86,7 @@ class Subject:
         any_source6: bool = False,
     ) -> None:
         self.log = MemoryLog(debug=True)
-        self.interface = Interface(
+        self.interface = OneGroup(
             host,
             self.log,
             ignore_link_state=ignore_link_state,
@@ -73,7 +101,7 @@ class Subject:
     def news(self) -> list[LinkEvent]:
         found: list[LinkEvent] = []
         while select.select([self.interface.monitor], [], [], 0.05)[0]:
-            found.extend(self.interface.refresh().events)
+            found.extend(self.interface.look().events)
         return found
 
     def said(self) -> list[tuple[str, str]]:
@@ -92,25 +120,25 @@ class Subject:
         ):
             frames = self.interface.read()
             if select.select([self.interface.monitor], [], [], 0)[0]:
-                self.interface.refresh()
+                self.interface.look()
         return [data for _, data in frames] == [ADVERT]
 
 
 @pytest.fixture
 def subject() -> Iterator[Subject]:
     made = Subject()
-    wait_for(lambda: made.interface.refresh().events or made.interface.usable)
+    wait_for(lambda: made.interface.look().events or made.interface.usable)
     made.said()
     with closing(made.interface):
         yield made
 
 
-def until_usable(interface: Interface) -> list[LinkNews]:
+def until_usable(interface: OneGroup) -> list[LinkNews]:
     """Refresh `interface` until it reports `LinkUp`; return that news."""
     news: list[LinkNews] = []
 
     def is_usable() -> bool:
-        news[:] = [interface.refresh()]
+        news[:] = [interface.look()]
         return LinkUp() in news[0].events
 
     wait_for(is_usable)
@@ -158,9 +186,9 @@ def test_a_sieve(subject: Subject) -> None:
     assert subject.hears()
     mac = subject.interface.mac
     said = [text for _, text in subject.log.lines if text.startswith("BPF")]
-    assert said[0] == f"BPF rule: [{filter_text(HOST, DEAF)}]"
+    assert said[0] == f"BPF rule: [{filter_text([HOST], DEAF)}]"
     assert said[2:] == [
-        f"BPF rule: [{filter_text(HOST, sieve, mac)}]" for sieve in (DEAF, WIDE)
+        f"BPF rule: [{filter_text([HOST], sieve, mac)}]" for sieve in (DEAF, WIDE)
     ]
 
 
@@ -331,7 +359,7 @@ def test_renamed_before_it_was_used() -> None:
 def test_an_alias() -> None:
     """It is its interface for the kernel, and itself for scripts."""
     subject = Subject(config(interface="a0:1"))
-    wait_for(lambda: subject.interface.refresh().events or subject.interface.usable)
+    wait_for(lambda: subject.interface.look().events or subject.interface.usable)
 
     assert subject.hears()
     assert IGMP_OF_GROUP in groups()
@@ -392,7 +420,7 @@ def test_a_virtual_address_that_goes(subject: Subject) -> None:
     assert subject.after("address add 10.1.1.252/32 dev a0") == []
 
     ip("address delete 10.1.1.252/32 dev a0")
-    news = [subject.interface.refresh() for _ in range(2)]
+    news = [subject.interface.look() for _ in range(2)]
 
     assert news == [LinkNews((AddressesLost(),), False), LinkNews((), False)]
     assert subject.said() == [("INFO", "10.1.1.252 is no longer on a0")]
@@ -524,7 +552,7 @@ def test_a_kernel_that_does_not_answer(subject: Subject) -> None:
     real, before = subject.interface.monitor, subject.interface.status
     subject.interface.monitor = MuteMonitor()  # type: ignore[assignment]
 
-    news = [subject.interface.refresh() for _ in range(2)]
+    news = [subject.interface.look() for _ in range(2)]
 
     assert news == [LinkNews((), needs_retry=True)] * 2
     subject.interface.monitor = real
@@ -581,13 +609,13 @@ def test_made_again_without_descriptors(subject: Subject) -> None:
     """It is logged once, a retry is asked for, and the retry works."""
     subject.after("link delete a0")
     interface = subject.interface
-    states = [(interface.usable, interface.refresh().needs_retry)]
+    states = [(interface.usable, interface.look().needs_retry)]
     make_link()
     subject.said()
 
     with no_descriptors():
         subject.news()
-        needs_retry = interface.refresh().needs_retry
+        needs_retry = interface.look().needs_retry
         states.append((interface.usable, needs_retry))
         lines = subject.said()
     [news] = until_usable(interface)
@@ -612,10 +640,10 @@ def test_no_descriptor_for_the_group(
 
     monkeypatch.setattr(socket, "socket", refuse)
     until_usable(subject.interface)
-    needs_retry = subject.interface.refresh().needs_retry
+    needs_retry = subject.interface.look().needs_retry
     before = (subject.interface.usable, needs_retry, IGMP_OF_GROUP in groups())
     monkeypatch.undo()
-    needs_retry = subject.interface.refresh().needs_retry
+    needs_retry = subject.interface.look().needs_retry
     after = (subject.interface.usable, needs_retry, IGMP_OF_GROUP in groups())
 
     assert before == (True, True, False)

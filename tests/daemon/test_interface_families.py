@@ -13,8 +13,8 @@ from carppcap.election.events import AddressesLost, LinkDown, LinkUp
 from carppcap.errors import LinkError
 from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
+from tests.daemon.test_group_link import sourced
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
-from tests.daemon.test_ipv6_source import sourced
 from tests.shell import ip, make_link, network, wait_for
 
 pytestmark = pytest.mark.netns
@@ -40,7 +40,7 @@ def inside() -> Iterator[None]:
 @pytest.fixture
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     made = Subject(request.param)
-    wait_for(lambda: made.interface.refresh().events or made.interface.usable)
+    wait_for(lambda: made.interface.look().events or made.interface.usable)
     made.news()
     made.said()
     with closing(made.interface):
@@ -103,7 +103,7 @@ def test_an_interface_made_again_with_another_mac(insisted: bool) -> None:
     made = Subject(host, any_source6=not insisted)
 
     def has_ipv6() -> bool:
-        made.interface.refresh()
+        made.interface.look()
         return any(one.address.version == 6 for one in made.interface.status.sources)
 
     with closing(made.interface):
@@ -127,7 +127,7 @@ def test_another_card_has_another_source(given: bool) -> None:
     host = sourced(config(interface="a0", vips=(VIP6,), source=None))
     made = Subject(host, any_source6=not given)
     with closing(made.interface):
-        wait_for(lambda: made.interface.refresh().events or made.interface.usable)
+        wait_for(lambda: made.interface.look().events or made.interface.usable)
         ip("link delete a0")
         made.news()
         assert made.interface.config is host
@@ -154,7 +154,7 @@ def test_a_virtual_address_that_goes(subject: Subject) -> None:
     subject.after("address add fd00::fc/128 dev a0 nodad")
     ip("address delete fd00::fc/128 dev a0")
 
-    assert subject.interface.refresh().events == (AddressesLost(),)
+    assert subject.interface.look().events == (AddressesLost(),)
     assert subject.said() == [("INFO", "fd00::fc is no longer on a0")]
 
 
@@ -216,7 +216,7 @@ def test_no_descriptor_for_the_neighbours(
         patched.setattr("carppcap.daemon.interface.Neighbours", refuse)
         make_link()
         assert LinkUp() not in subject.news()
-        assert subject.interface.refresh().needs_retry
+        assert subject.interface.look().needs_retry
     wait_for(lambda: LinkUp() in subject.news())
 
     ip("neighbour replace 10.1.1.4 lladdr 02:00:00:00:00:04 dev a0 nud reachable")

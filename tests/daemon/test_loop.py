@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from carppcap.daemon.loop import ENDING_SIGNALS, Daemon
+from carppcap.daemon.loop import ENDING_SIGNALS, Daemon, NamedGroup
 from carppcap.election.actions import AnnounceAddresses, SendAdvert, State
 from carppcap.election.events import (
     AdvertReceived,
@@ -148,9 +148,10 @@ class Live:
     def __init__(self, flags: str, log: MemoryLog | None = None) -> None:
         self.log = log or MemoryLog()
         settings, _ = parse([*FLAGS.split(), *flags.split()])
-        self.daemon = Daemon(settings, settings.virtual_host("a0"), self.log)
+        group = NamedGroup("", settings, settings.virtual_host("a0"))
+        self.daemon = Daemon([group], self.log)
         [self.driver] = self.daemon.drivers.values()
-        [self.segment] = self.daemon.segments
+        [self.segment] = self.daemon.segments.values()
 
     def run(self, *acts: Callable[[], object]) -> signal.Signals | None:
         """Run it, and the acts one after the other beside it; return how it ended.
@@ -771,7 +772,7 @@ def test_a_kernel_that_does_not_answer(
     """The address cannot be looked for, so the exit status of the script counts."""
     live = Live(f"-u {world.script('up', 'exit 1')} -d {world.down}")
 
-    def refuse() -> None:
+    def refuse(wanted: object) -> None:
         raise OSError(105, "No buffer space available")
 
     monkeypatch.setattr(live.segment.interface, "held", refuse)

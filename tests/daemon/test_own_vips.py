@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -29,8 +28,7 @@ from carppcap.errors import LinkError
 from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.settings import OnConflict, Settings
-from carppcap.system.keeper import Kind, Report
-from carppcap.units import Instant
+from carppcap.system.keeper_messages import Kind, Report
 from tests.builders import VIP, config
 from tests.shell import MemoryLog
 
@@ -64,6 +62,7 @@ CONTESTED = Step(
     None,
 )
 WILL = [b"farewell"]
+CHARGE = 3
 
 
 class FakeKeeper:
@@ -71,23 +70,11 @@ class FakeKeeper:
 
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
-        self.pending: list[Report] = []
-        self.lines: deque[str] = deque()
-        self.deadline: Instant | None = None
 
-    def order(self, *order: Any) -> int:
+    def order(self, *order: Any, charge: int) -> int:
+        assert charge == CHARGE
         self.orders.append(order)
         return len(self.orders)
-
-    def reports(self, now: Instant) -> list[Report]:
-        reports, self.pending = self.pending, []
-        return reports
-
-    def descriptors(self) -> list[Any]:
-        return ["channel"]
-
-    def close(self) -> None:
-        self.orders.append(("close",))
 
 
 class Subject:
@@ -111,6 +98,7 @@ class Subject:
             host,
             Journal(self.log, host, 0),
             self.keeper,  # type: ignore[arg-type]
+            CHARGE,
         )
         assert self.kinds == [Kind.DROP]
         idle = [self.vips.idle]
@@ -126,7 +114,7 @@ class Subject:
 
     def report(self, **values: Any) -> list[VipsNews]:
         """What follows from the report to the latest order."""
-        self.keeper.pending.append(Report(len(self.keeper.orders), **values))
+        self.vips.take_report(Report(len(self.keeper.orders), **values))
         return self.vips.tend(0)
 
     def settle(self) -> list[VipsNews]:
@@ -178,9 +166,6 @@ def test_permissions() -> None:
         (Kind.TAKE, 5, "eth0", "eth0", WILL),
         (Kind.KEEP, 9, "eth0", "eth0", WILL),
     ]
-    assert [*map(str, subject.vips.descriptors())] == ["channel"]
-    subject.keeper.deadline = 3
-    assert subject.vips.deadline == 3
 
 
 def test_first_advert_that_did_not_leave() -> None:
@@ -343,7 +328,7 @@ def test_losses(report: Report) -> None:
     """Also those that another keeper finds."""
     subject = Subject()
     subject.claim()
-    subject.keeper.pending.append(report)
+    subject.vips.take_report(report)
 
     assert subject.vips.tend(0) == [AddressesLost()]
 
@@ -352,7 +337,7 @@ def test_old_report_while_a_new_one_is_awaited() -> None:
     """A failure of an earlier order says nothing of the addresses to be taken."""
     subject = Subject()
     subject.vips.acquire(CLAIM)
-    subject.keeper.pending.append(Report(1, ok=False))
+    subject.vips.take_report(Report(1, ok=False))
 
     assert subject.vips.tend(0) == []
 
@@ -360,7 +345,7 @@ def test_old_report_while_a_new_one_is_awaited() -> None:
 def test_failure_of_another_keeper_while_nothing_is_wanted() -> None:
     """It is no loss: the addresses that are left are not ours."""
     subject = Subject()
-    subject.keeper.pending.append(Report(1, ok=False))
+    subject.vips.take_report(Report(1, ok=False))
 
     assert subject.vips.tend(0) == []
 
@@ -369,18 +354,16 @@ NO_KEEPER = Report(0, ok=False)
 
 
 def test_no_keeper_works() -> None:
-    """The log tells, and a peer has to take over; this host does so once."""
+    """A peer has to take over; this host steps aside once."""
     subject = Subject()
     subject.claim()
-    subject.keeper.lines.append("no more processes")
-    subject.keeper.pending.append(NO_KEEPER)
+    subject.vips.take_report(NO_KEEPER)
 
     assert subject.vips.tend(0) == [AddressesAcquired(False)]
-    assert ("WARNING", "no more processes") in subject.log.lines
     subject.vips.note(YIELDED, None)
-    subject.keeper.pending.append(NO_KEEPER)
+    subject.vips.take_report(NO_KEEPER)
     assert subject.vips.tend(0) == []
-    subject.keeper.pending.append(NO_KEEPER)
+    subject.vips.take_report(NO_KEEPER)
     assert subject.vips.tend(0) == []
 
 
@@ -388,7 +371,7 @@ def test_no_keeper_works_at_a_claim() -> None:
     """The addresses cannot be taken."""
     subject = Subject()
     subject.vips.acquire(CLAIM)
-    subject.keeper.pending.append(NO_KEEPER)
+    subject.vips.take_report(NO_KEEPER)
 
     assert subject.vips.tend(0) == [AddressesAcquired(False)]
 
@@ -399,7 +382,7 @@ def test_no_keeper_works_at_the_end() -> None:
     subject.claim()
     subject.vips.release(LEAVING)
     subject.settle()
-    subject.keeper.pending.append(NO_KEEPER)
+    subject.vips.take_report(NO_KEEPER)
 
     assert subject.vips.tend(0) == [AddressesReleased(False)]
     assert subject.vips.idle
@@ -470,7 +453,7 @@ def test_virtual_mac(fake: type[FakeMac]) -> None:
     subject.vips.note(YIELDED, None)
     subject.vips.close()
     assert fake.deeds == ["acquire", "release", "close"]
-    assert subject.kinds[1:] == [Kind.CLEAR, "close"]
+    assert subject.kinds[1:] == [Kind.CLEAR]
 
 
 def test_virtual_mac_that_cannot_be_made(fake: type[FakeMac]) -> None:
@@ -480,14 +463,3 @@ def test_virtual_mac_that_cannot_be_made(fake: type[FakeMac]) -> None:
 
     assert subject.vips.acquire(CLAIM) == [AddressesAcquired(False)]
     assert subject.kinds == []
-
-
-def test_abandoning(script: Callable[..., str], tmp_path: Path) -> None:
-    """The keeper carries out the last will first, then the down script runs."""
-    subject = Subject(down=script("down"))
-    subject.claim()
-
-    subject.vips.abandon()
-
-    assert subject.kinds[:2] == [Kind.TAKE, "close"]
-    assert ran(tmp_path) == ["down"]

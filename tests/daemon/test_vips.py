@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from carppcap.addresses import Address
-from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips, VipsNews
+from carppcap.daemon.vips import CHECK_MAX_NS, LOOK_NS, Vips, VipsNews, abandon
 from carppcap.election.actions import (
     AnnounceAddresses,
     Cause,
@@ -513,7 +513,7 @@ def test_abandoning(fake: type[FakeInterface], tmp_path: Path, is_master: bool) 
     if is_master:
         subject.vips.acquire(STEP)
 
-    subject.vips.abandon()
+    abandon([subject.vips])
 
     assert fake.deeds[1:] == ["acquire", "release"] * is_master
     assert subject.vips.scripts.idle

@@ -4,11 +4,13 @@ from ipaddress import IPv6Address
 from itertools import count
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carppcap.addresses import Address, Family
 from carppcap.election.actions import SendAdvert, SendSolicitation
 from carppcap.election.advertiser import OWN_COUNTERS_MAX, Advertiser
-from carppcap.units import advert_interval_ns
+from carppcap.units import Instant, advert_interval_ns
 from tests.builders import LOWER, LOWER6, VIP, config, ns
 
 
@@ -176,3 +178,42 @@ def test_solicitations(peers: tuple[Address, ...], families: list[Family]) -> No
         SendSolicitation(5001 + number, family)
         for number, family in enumerate(families)
     ]
+
+
+@given(
+    now=st.integers(0, 10**12),
+    interval=st.tuples(st.integers(0, 255), st.integers(1, 255)),
+    parts=st.integers(1, 64),
+    data=st.data(),
+)
+def test_a_place_in_the_interval(
+    now: Instant, interval: tuple[int, int], parts: int, data: st.DataObject
+) -> None:
+    """The second advert is not late, is never at once, and has its place for ever."""
+    advbase, advskew = interval
+    it = advertiser(advbase=advbase, advskew=advskew)
+    part = data.draw(st.integers(0, parts - 1))
+    it.place = part, parts
+
+    first = it.first_deadline(now)
+
+    assert now < first <= now + it.interval_ns
+    assert first % it.interval_ns == it.interval_ns * part // parts
+    assert it.next_deadline(first, first) == first + it.interval_ns
+
+
+def test_without_a_place() -> None:
+    """The second advert is one interval later."""
+    assert advertiser().first_deadline(5) == 5 + ns(1)
+
+
+@pytest.mark.parametrize("place", [None, (3, 4)])
+def test_a_stalled_master(place: tuple[int, int] | None) -> None:
+    """It does not send what it missed, and finds its place again."""
+    it = advertiser()
+    it.place = place
+
+    found = [it.next_deadline(ns(0.75), ns(at)) for at in (0.75, 1.74, 1.75, 9.5)]
+
+    after = 10.5 if place is None else 9.75
+    assert found == [ns(1.75), ns(1.75), ns(2.75), ns(after)]

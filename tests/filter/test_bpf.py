@@ -1,5 +1,6 @@
 """The filter passes every frame that could be accepted, and few others."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from struct import pack
 
@@ -57,7 +58,7 @@ def ipv6(
 
 def passes(host: VirtualHostConfig, sieve: Sieve, frame: bytes) -> bool:
     """True if libpcap passes `frame`, as the kernel would."""
-    program = pcapy.compile(1, 65535, filter_text(host, sieve), 1, 0)
+    program = pcapy.compile(1, 65535, filter_text([host], sieve), 1, 0)
     return bool(program.filter(frame))
 
 
@@ -85,7 +86,7 @@ OF_IPV6 = "ip6 proto 112"
 )
 def test_the_wide_text(host: VirtualHostConfig, text: str) -> None:
     """It passes frames from our address, too: another host may have it."""
-    assert filter_text(host) == filter_text(host, WIDE) == text
+    assert filter_text([host]) == filter_text([host], WIDE) == text
 
 
 @pytest.mark.parametrize("host", EVERY_KIND)
@@ -94,7 +95,7 @@ def test_the_wide_text(host: VirtualHostConfig, text: str) -> None:
 )
 def test_every_text_is_understood(host: VirtualHostConfig, sieve: Sieve) -> None:
     """libpcap compiles each of them."""
-    assert pcapy.compile(1, 65535, filter_text(host, sieve), 1, 0).get_bpf()
+    assert pcapy.compile(1, 65535, filter_text([host], sieve), 1, 0).get_bpf()
 
 
 SUSPECTS: list[tuple[bytes, bool]] = [
@@ -211,7 +212,7 @@ def claim_of(address: Address, mac: bytes) -> bytes:
 
 def hears(host: VirtualHostConfig, sieve: Sieve, frame: bytes) -> bool:
     """True if a host with the MAC `NIC` is given `frame`."""
-    program = pcapy.compile(1, 65535, filter_text(host, sieve, NIC), 1, 0)
+    program = pcapy.compile(1, 65535, filter_text([host], sieve, NIC), 1, 0)
     return bool(program.filter(frame))
 
 
@@ -269,7 +270,7 @@ def test_rivals_of_as_many_addresses_as_there_may_be(family: int) -> None:
     make = IPv4Address if family == 4 else IPv6Address
     host = config(source6=OURS6, vips=tuple(make(first + n) for n in range(255)))
 
-    program = pcapy.compile(1, 65535, filter_text(host, WIDE, NIC), 1, 0)
+    program = pcapy.compile(1, 65535, filter_text([host], WIDE, NIC), 1, 0)
 
     assert program.filter(claim_of(host.vips[-1], OTHER))
     assert len(program.get_bpf()) < 4096
@@ -283,7 +284,7 @@ def test_turns(slices: int, family: int) -> None:
     heard = dict.fromkeys(range(256), 0)
     for turn in range(slices):
         sieve = Sieve(True, slices, turn, known)
-        program = pcapy.compile(1, 65535, filter_text(BOTH, sieve), 1, 0)
+        program = pcapy.compile(1, 65535, filter_text([BOTH], sieve), 1, 0)
         for last in heard:
             if family == 4:
                 source = IPv4Address(f"10.1.1.{last}")
@@ -312,3 +313,34 @@ def test_what_may_vary_passes(
     frame = of_ipv4(ipv4(body, options=options, source=source))
 
     assert passes(ONLY_IPV4, NARROW, frame) is (source != OURS)
+
+
+def of_vhid(vhid: int) -> bytes:
+    return of_ipv4(ipv4(payload(config(vhid=vhid))))
+
+
+@pytest.mark.parametrize(
+    ("vhids", "others"),
+    [((7,), (6, 8)), ((1, 2, 3, 9), (4, 8, 10, 255)), (range(1, 256), ())],
+)
+def test_many_groups(vhids: Iterable[int], others: Iterable[int]) -> None:
+    """Those of one kind share a text that the kernel takes, however many they are."""
+    configs = [config(vhid=vhid) for vhid in vhids]
+    text = filter_text(configs, NARROW)
+    program = pcapy.compile(1, 65535, text, 1, 0)
+
+    assert len(program.get_bpf()) < 4096
+    assert all(program.filter(of_vhid(vhid)) for vhid in vhids)
+    assert not any(program.filter(of_vhid(vhid)) for vhid in others)
+
+
+def test_groups_of_several_kinds() -> None:
+    """A frame that one of them would accept passes."""
+    configs = [config(vhid=1), config(vhid=2, peers=(LOWER,)), ONLY_IPV6]
+    text = filter_text(configs, NARROW)
+    program = pcapy.compile(1, 65535, text, 1, 0)
+
+    assert program.filter(of_vhid(1))
+    assert program.filter(of_vhid(2))
+    assert not program.filter(of_vhid(ONLY_IPV6.vhid))
+    assert filter_text(configs) == f"({OF_IPV4}) or ({OF_IPV6})"

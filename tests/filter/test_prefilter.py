@@ -52,7 +52,7 @@ def v6(body: bytes, protocol: int = 112) -> bytes:
 )
 def test_a_frame(frame: bytes, is_forged: bool) -> None:
     """A usual advert of our group is forged if its digest is wrong."""
-    assert ForgeryTest(HOST).is_forged(frame) is is_forged
+    assert ForgeryTest([HOST]).is_forged(frame) is is_forged
 
 
 def test_a_second_password() -> None:
@@ -60,13 +60,13 @@ def test_a_second_password() -> None:
     host = config(key=Key(b"new"), second_key=Key(PASSWORD))
     body = payload(config(source=LOWER))
 
-    assert not ForgeryTest(host).is_forged(v4(body))
-    assert ForgeryTest(config(key=Key(b"new"))).is_forged(v4(body))
+    assert not ForgeryTest([host]).is_forged(v4(body))
+    assert ForgeryTest([config(key=Key(b"new"))]).is_forged(v4(body))
 
 
 def test_without_a_password() -> None:
     """No frame is forged where digests are not checked."""
-    assert not ForgeryTest(config(key=None)).is_forged(v4(FORGED))
+    assert not ForgeryTest([config(key=None)]).is_forged(v4(FORGED))
 
 
 @pytest.mark.parametrize("mac", [REAL_MAC, bytes.fromhex("02f100d00002")])
@@ -74,7 +74,7 @@ def test_openbsd_with_a_mac_set_by_hand(mac: bytes) -> None:
     """OpenBSD signs such a MAC, and sends from it."""
     signer = Authenticator(Key(PASSWORD), PEER.vhid, PEER.vips, mac)
     frame = v4(payload(PEER, digest=signer.digest(1)))
-    test = ForgeryTest(HOST)
+    test = ForgeryTest([HOST])
 
     assert not test.is_forged(frame.replace(bytes.fromhex("00005e000107"), mac))
     assert test.is_forged(frame)
@@ -99,4 +99,15 @@ def test_what_is_forged_is_never_accepted(
     verdict = Ingress([host]).check(decode(bytes(frame), LinkType.ETHERNET))
 
     if isinstance(verdict, tuple):
-        assert not ForgeryTest(host).is_forged(bytes(frame))
+        assert not ForgeryTest([host]).is_forged(bytes(frame))
+
+
+def test_many_groups() -> None:
+    """Each vhid has its own addresses; an unknown one is judged elsewhere."""
+    one, other = config(vhid=1), config(vhid=2, vips=(LOWER,))
+    test = ForgeryTest([one, other])
+
+    assert not test.is_forged(v4(payload(one)))
+    assert not test.is_forged(v4(payload(other)))
+    assert test.is_forged(v4(payload(config(vhid=2))))
+    assert not test.is_forged(v4(payload(config(vhid=3))))

@@ -1,7 +1,6 @@
 """The log of a virtual host, in ucarp's words and at its levels."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
 
 import pytest
 
@@ -19,9 +18,7 @@ from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import AddressesLost, AdvertReceived, Event, Start, Tick
 from carppcap.election.script_queue import Job, Outcome
 from carppcap.errors import LinkError
-from carppcap.filter.flood import FloodBegan, FloodEnded
 from carppcap.log.journal import Journal
-from carppcap.log.limited import LIMITED_KEYS_MAX, QUIET_PERIOD_NS
 from carppcap.node.findings import Finding
 from carppcap.node.groups import Step
 from carppcap.node.ingress import Ingress, Rejection
@@ -374,47 +371,6 @@ def test_our_own_advert_come_back() -> None:
 
     assert quiet.lines == []
     assert said.lines == [("DEBUG", "0.000000  vhid -  rejected own  from 10.1.1.4")]
-
-
-def test_floods() -> None:
-    """One line at its beginning and one at its end, once a minute."""
-    said = Said()
-    period_ns = QUIET_PERIOD_NS // 4
-    for number in range(5):
-        at = number * period_ns
-        said.journal.flood(FloodBegan(rate=12_345), at)
-        said.journal.flood(FloodEnded(duration_ns=2_360_000_000, frames=4_711), at)
-
-    began = "Flood: 12345 unrelated frames/s; narrowing the capture filter"
-    ended = "Flood over after 2.4 s and 4711 frames read; widening the capture filter"
-    held_back = " [3 more in between]"
-    assert said.lines == [
-        ("WARNING", began),
-        ("WARNING", ended),
-        ("WARNING", began + held_back),
-        ("WARNING", ended + held_back),
-    ]
-
-
-def test_a_flood_under_ever_new_names_is_told_of() -> None:
-    """Rejections under ever new names leave room for the flood's lines."""
-    said = Said()
-    for number in range(LIMITED_KEYS_MAX + 10):
-        source = IPv4Address(0x0A020000 + number)
-        said.reject(frame(payload(PEER, digest=bytes(20)), source=source))
-    said.journal.flood(FloodBegan(rate=1), 1)
-    said.journal.flood(FloodEnded(1, 1), 2)
-
-    assert len(said.lines) == 2
-
-
-def test_frames_lost() -> None:
-    """Under a flood it may happen again and again."""
-    said = Said()
-    for second in range(5):
-        said.journal.frames_lost(second)
-
-    assert said.lines == [("NOTICE", "Frames were lost while this process was stalled")]
 
 
 def test_an_unreachable_peer() -> None:

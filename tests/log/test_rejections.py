@@ -40,7 +40,7 @@ class Said:
     def __init__(self, host: VirtualHostConfig = HOST) -> None:
         self._host = host
         self._log = MemoryLog()
-        self.rejections = Rejections(self._log, host)
+        self.rejections = Rejections(self._log, [host])
 
     @property
     def lines(self) -> list[tuple[str, str]]:

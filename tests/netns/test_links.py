@@ -146,11 +146,11 @@ def test_interface_that_never_comes() -> None:
         daemon = host.start(OURS, "-z -i eht0", sources=[])
         wait_for("a line", lambda: daemon.logged("eht0 is not there yet: waiting for"))
         daemon.signal(signal.SIGUSR1)
-        wait_for("its state", lambda: daemon.logged("INIT on eht0 id 7"))
+        wait_for("its state", lambda: daemon.logged("BACKUP on eht0 id 7"))
         daemon.signal(signal.SIGTERM)
 
         assert daemon.wait() == 0
-        assert daemon.states == []
+        assert daemon.states == ["BACKUP", "INIT"]
 
 
 @only_ours

@@ -1,8 +1,9 @@
 """Several groups on one machine: routing, deadlines, the replay guard and hints."""
 
+from collections import Counter
 from dataclasses import replace
 from ipaddress import IPv4Address
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from carppcap.election.events import (
 from carppcap.node.counter import EPOCH_S, UNITS_PER_S, CounterSequence, join, split
 from carppcap.node.egress import Egress
 from carppcap.node.findings import Finding
-from carppcap.node.groups import Node, Step
+from carppcap.node.groups import PARTS_MAX, Node, Step
 from carppcap.node.ingress import (
     HintReceived,
     Refusal,
@@ -112,13 +113,47 @@ def test_tick_is_passed_to_the_groups_that_are_due() -> None:
     assert (first.vhid, first.event, first.state) == (1, Tick(), State.BACKUP)
     assert words(first.actions) == ["solicit"]
 
-    late = node.tick(ns(8))
-    assert [(s.interface, s.vhid) for s in late] == [
-        ("eth0", 1),
-        ("eth0", 2),
-        ("eth1", 1),
+
+def test_one_backup_takes_over_at_a_time() -> None:
+    """That of the earliest deadline first; adverts of masters never wait for it."""
+    node = started()
+    node.tick(ns(3))
+
+    ticks = [[(s.interface, s.vhid) for s in node.tick(ns(8))] for _ in range(3)]
+
+    assert ticks == [[("eth0", 1), ("eth0", 2)], [("eth1", 1)], []]
+
+
+@pytest.mark.parametrize("number", [2, 3, 64, 65, 255, 1000])
+def test_adverts_of_many_groups_are_spread(number: int) -> None:
+    """All become master at once; none is late, and few are due at the same time."""
+    configs = [
+        config(interface=f"eth{each // 255}", vhid=each % 255 + 1)
+        for each in range(number)
     ]
-    assert {s.state for s in late} == {State.MASTER}
+    node = Node(configs, numbers)
+    groups = [node.group(each.interface, each.vhid) for each in configs]
+    for group in groups:
+        group.handle(Start(), ns(0.3))
+    while node.tick(ns(3.3)):
+        pass
+    deadlines = Counter(group.deadline for group in groups)
+
+    assert len(deadlines) == min(number, PARTS_MAX)
+    assert max(deadlines.values()) == -(-number // PARTS_MAX)
+    assert all(ns(3.3) < (at or 0) <= ns(4.3) for at in deadlines)
+    instants = sorted(at or 0 for at in deadlines)
+    parts = {after - before for before, after in pairwise(instants)}
+    assert max(parts) - min(parts) <= 1
+
+
+def test_a_single_group_advertises_as_ucarp_does() -> None:
+    """Its second advert is one interval after it became master."""
+    node = Node([ONE], numbers)
+    node.group("eth0", 1).handle(Start(), ns(0.3))
+    node.tick(ns(3.3))
+
+    assert node.deadline == ns(4.3)
 
 
 def test_one_vhid_on_two_interfaces_is_two_groups() -> None:

@@ -9,14 +9,8 @@ import pytest
 from carppcap.addresses import Address
 from carppcap.election.tenure import tenure
 from carppcap.system import keeper
-from carppcap.system.keeper import (
-    MESSAGE_BYTES,
-    Charge,
-    Keeper,
-    Kind,
-    Order,
-    Report,
-)
+from carppcap.system.keeper import Charge, Keeper, Survey
+from carppcap.system.keeper_messages import MESSAGE_BYTES, Kind, Order, Report
 from carppcap.system.kernel_addresses import Instance, Place
 from carppcap.units import NS_PER_MS, NS_PER_S, Instant
 from tests.builders import config
@@ -76,7 +70,7 @@ class Subject:
         for each in self.opened:
             each.setblocking(False)
         self.keeper = Keeper(
-            Charge(places, tenure(config()), 7),
+            [Charge(places, tenure(config()), 7)],
             self.kernel,
             channel,
             removals,
@@ -203,7 +197,7 @@ def test_many_permissions_at_once(subject: Subject) -> None:
     subject.now = 60 * NS_PER_MS
     subject.keeper.obey()
 
-    assert [report.number for report in subject.reports()] == [4]
+    assert [report.number for report in subject.reports()] == [2, 3, 4]
     assert subject.kernel.deeds == []
     assert set(subject.wait_until(100)) == HOLDS
 
@@ -409,3 +403,30 @@ def test_a_daemon_that_reads_nothing(subject: Subject) -> None:
     for _ in range(3000):
         subject.order(Kind.KEEP)
         assert subject.keeper.obey()
+
+
+class Looked(FakeKernel):
+    """A kernel that counts how often it was looked at."""
+
+    looks = 0
+
+    def find(self, wanted: frozenset[Address]) -> list[Instance]:
+        self.looks += 1
+        return super().find(wanted)
+
+
+def test_one_look_for_many_groups() -> None:
+    """What was found counts once for each group: it may have changed it since."""
+    kernel = Looked()
+    survey = Survey(kernel, frozenset((VIP.address, VIP6.address)))
+    kernel.hold(3, VIP, 1)
+
+    found = [survey.find(frozenset((each.address,))) for each in (VIP, VIP6)]
+    assert [len(instances) for instances in found] == [1, 0]
+    assert kernel.looks == 1
+
+    kernel.remove(3, VIP)
+    assert survey.find(frozenset((VIP.address,))) == []
+    survey.begin()
+    assert survey.find(frozenset((VIP6.address,))) == []
+    assert kernel.looks == 3

@@ -15,7 +15,8 @@ from carppcap.election.tenure import tenure
 from carppcap.errors import LinkError
 from carppcap.system import keeper_process
 from carppcap.system.clock import now_ns
-from carppcap.system.keeper import Charge, Kind, Report
+from carppcap.system.keeper import Charge
+from carppcap.system.keeper_messages import Kind, Report
 from carppcap.system.keeper_process import (
     NAME,
     PATIENCE_NS,
@@ -35,8 +36,8 @@ CHARGE = Charge((PLACE,), tenure(config()))
 class Subject:
     """A keeper in a network of our own, which its daemon can see into."""
 
-    def __init__(self) -> None:
-        self.process = KeeperProcess(CHARGE)
+    def __init__(self, *charges: Charge) -> None:
+        self.process = KeeperProcess(charges or [CHARGE])
         self.kernel = KernelAddresses()
         self.pids = [self.pid]
 
@@ -45,6 +46,7 @@ class Subject:
         return self.process._pid
 
     def order(self, kind: Kind, interface: str = "a0") -> int:
+        self.process._asked_at = 0  # the last order was long ago
         return self.process.order(kind, now_ns(), interface, interface, [])
 
     def report(self, number: int) -> Report:
@@ -238,24 +240,19 @@ def test_no_room_for_another(subject: Subject, monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Addresses in networks of their own, unless told; a metric with a virtual MAC."""
     monkeypatch.setattr(keeper_process, "check_permission", id)
-    made: list[tuple[Charge, bool]] = []
+    made: list[tuple[list[Charge], bool]] = []
 
-    def note(charge: Charge, *, realtime: bool) -> None:
-        made.append((charge, realtime))
+    def note(charges: list[Charge], *, realtime: bool) -> None:
+        made.append((charges, realtime))
 
     monkeypatch.setattr(keeper_process, "KeeperProcess", note)
 
-    start_keeper(config(), CHARGE.tenure, realtime=True)
     both = config(vips=(VIP, LOWER), prefixes=(24, None), vmac=True)
-    start_keeper(both, CHARGE.tenure, realtime=False)
+    start_keeper([(config(), CHARGE.tenure), (both, CHARGE.tenure)], realtime=True)
+    start_keeper([(config(), CHARGE.tenure)], realtime=False)
 
-    assert made == [
-        (CHARGE, True),
-        (
-            Charge((Place(VIP, 24), Place(LOWER, 32)), CHARGE.tenure, ROUTE_METRIC),
-            False,
-        ),
-    ]
+    other = Charge((Place(VIP, 24), Place(LOWER, 32)), CHARGE.tenure, ROUTE_METRIC)
+    assert made == [([CHARGE, other], True), ([CHARGE], False)]
 
 
 def test_no_room_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +264,7 @@ def test_no_room_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper_process, "check_permission", id)
     monkeypatch.setattr(keeper_process, "KeeperProcess", no_room)
     with pytest.raises(LinkError, match="Unable to start the keeper"):
-        start_keeper(config(), CHARGE.tenure, realtime=True)
+        start_keeper([(config(), CHARGE.tenure)], realtime=True)
 
 
 @pytest.mark.netns
@@ -276,7 +273,7 @@ def test_real_time(wanted: bool) -> None:
     """The keeper is scheduled as the daemon is, if that is permitted here."""
     with network():
         make_link()
-        process = KeeperProcess(CHARGE, realtime=wanted)
+        process = KeeperProcess([CHARGE], realtime=wanted)
         try:
             number = process.order(Kind.DROP, now_ns(), "a0", "a0", [])
             wait_for(lambda: number in [r.number for r in process.reports(now_ns())])
@@ -290,3 +287,92 @@ def test_real_time(wanted: bool) -> None:
 def _may_be_real_time() -> bool:
     command = ["chrt", "--rr", "1", "true"]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.netns
+def test_permissions_that_are_not_answered(subject: Subject) -> None:
+    """One in half a second is, if nothing else is: hundreds of groups send them."""
+    first = subject.order(Kind.KEEP)
+    numbers = [subject.process.order(Kind.KEEP, now_ns(), "a0", "a0", [])]
+    subject.report(first)
+    numbers.append(subject.process.order(Kind.KEEP, now_ns(), "a0", "a0", []))
+
+    assert numbers == [0, 0]
+    assert subject.process.deadline is None
+
+
+OTHER = Charge((Place(ip_address("10.1.1.253"), 32),), CHARGE.tenure)
+
+
+@pytest.fixture
+def pair() -> Iterator[Subject]:
+    """A keeper with two charges."""
+    with network():
+        make_link()
+        made = Subject(CHARGE, OTHER)
+        yield made
+        made.process.close()
+        made.kernel.close()
+
+
+def addresses(made: Subject) -> list[str]:
+    wanted = {place.address for charge in (CHARGE, OTHER) for place in charge.places}
+    found = made.kernel.find(wanted)
+    return sorted(str(each.place.address) for each in found)
+
+
+@pytest.mark.netns
+def test_two_groups(pair: Subject) -> None:
+    """One process holds the addresses of both, and each has reports of its own."""
+    process = pair.process
+    take = process.order(Kind.TAKE, now_ns(), "a0", "a0", [], charge=1)
+    assert pair.report(take).charge == 1
+    assert addresses(pair) == ["10.1.1.253"]
+
+    assert pair.report(pair.order(Kind.TAKE)).charge == 0
+    drop = process.order(Kind.DROP, now_ns(), "a0", "a0", [], charge=1)
+    assert pair.report(drop).charge == 1
+    assert addresses(pair) == ["10.1.1.252"]
+
+
+@pytest.mark.netns
+def test_another_keeper_of_two_groups(pair: Subject) -> None:
+    """It gets the orders of both again."""
+    process = pair.process
+    pair.report(pair.order(Kind.TAKE))
+    pair.report(process.order(Kind.TAKE, now_ns(), "a0", "a0", [], charge=1))
+    for address in ("10.1.1.252", "10.1.1.253"):
+        ip(f"address delete {address}/32 dev a0")
+    os.kill(pair.pid, signal.SIGKILL)
+
+    wait_for(lambda: process.reports(now_ns()) and len(addresses(pair)) == 2)
+
+
+@pytest.mark.netns
+def test_many_orders_at_once() -> None:
+    """A keeper that is held up for a moment misses no order of 255 groups."""
+    charges = [
+        Charge((Place(ip_address(f"10.2.0.{n}"), 32),), CHARGE.tenure)
+        for n in range(255)
+    ]
+    with network():
+        make_link()
+        process = KeeperProcess(charges)
+        numbers = set()
+        os.kill(process._pid, signal.SIGSTOP)
+        will = [bytes(70), bytes(90)]
+        for charge in range(255):
+            for kind in (Kind.TAKE, Kind.KEEP):
+                how = now_ns(), "a0", "a0", will
+                numbers.add(process.order(kind, *how, charge=charge))
+        os.kill(process._pid, signal.SIGCONT)
+        numbers.discard(0)
+
+        def are_answered() -> bool:
+            for report in process.reports(now_ns()):
+                assert report.ok
+                numbers.discard(report.number)
+            return not numbers
+
+        wait_for(are_answered)
+        process.close()

@@ -1,6 +1,7 @@
 """The process: what ps shows of it, its background, its signals, its pid file."""
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from carppcap.system.process import (
     PidFile,
     SignalPipe,
     Verdict,
+    allow_descriptors,
     become_daemon,
     check_pid_file,
 )
@@ -219,12 +221,12 @@ running = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
 for process in ended:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 left, own = ended
-reap_orphans(spare=own.pid)
+reap_orphans(spare={own.pid})
 print(left.pid in children(), own.poll())
-reap_orphans(spare=None)
+reap_orphans(spare=set())
 running.stdin.close()
 print(running.wait())
-reap_orphans(spare=None)
+reap_orphans(spare=set())
 """
 
 
@@ -349,3 +351,20 @@ def test_end_by_signal(number: signal.Signals) -> None:
 
     assert ended.returncode == -number
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("groups", "before", "after"),
+    [(1, (1024, 4096), 1024), (1000, (1024, 4096), 2512), (4000, (1024, 4096), 4096)],
+)
+def test_open_files_for_many_groups(
+    monkeypatch: pytest.MonkeyPatch, groups: int, before: tuple[int, int], after: int
+) -> None:
+    """The soft limit is raised if that is needed, as far as it may be."""
+    limits = [before]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
+
+    allow_descriptors(groups)
+
+    assert limits[-1] == (after, before[1])

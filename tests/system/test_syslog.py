@@ -13,7 +13,7 @@ import pytest
 
 from carppcap.errors import LinkError
 from carppcap.system import syslog
-from carppcap.system.syslog import Level, Log
+from carppcap.system.syslog import Level, Log, NamedLog
 from carppcap.text import catalogues, i18n
 
 DAEMON = 3
@@ -301,3 +301,14 @@ def test_every_locale_has_english_lines(
         "[WARNING] Unable to go on: {why}",
         f"[ERROR] {reason}",
     ]
+
+
+def test_the_log_of_a_group(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each line begins with the name of the group, and has the level it was given."""
+    log = NamedLog(Log("carppcap", debug=True), "web")
+    log.warning("a line")
+    log.debug("a detail")
+
+    out, err = capfd.readouterr()
+    assert err.endswith(": [WARNING] web: a line\n")
+    assert out.endswith(": [DEBUG] web: a detail\n")
