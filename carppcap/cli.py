@@ -1,6 +1,7 @@
 """Runs the command line: the daemon with ucarp's options, or a tool.
 
-    carppcap [OPTIONS]                   run the daemon
+    carppcap [OPTIONS]                   run the daemon for one group
+    carppcap run FILE                    run the daemon for the groups of a file
     carppcap replay FILE [OPTIONS]       show what the daemon would do with a capture
     carppcap simulate [FILE] [OPTIONS]   show what a group of hosts would do
     carppcap check FILE [OPTIONS]        say what is wrong with a configuration file
@@ -13,7 +14,7 @@ If the program is called by the name `ucarp`, it has no tools and is always the 
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from io import TextIOWrapper
@@ -73,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor this
 
             return simulate(words[1:])
+        if words[:1] == ["run"] and name != UCARP_NAME:
+            return _run_file(name, words[1:])
         if words[:1] in (["check"], ["init"], ["convert"]) and name != UCARP_NAME:
             return _configure(words)
         return _daemon(name, words)
@@ -125,17 +128,44 @@ def _daemon(name: str, arguments: Sequence[str]) -> int:
         raise ConfigError(
             "Unexpected argument: [{word}] (options only, see --help)", word=words[0]
         )
+    log = _log(name, settings)
+    return _serve(name, lambda: {"": with_password(settings, log)}, settings, log)
+
+
+def _run_file(name: str, arguments: Sequence[str]) -> int:
+    """Run the groups of a configuration file."""
+    from carppcap.commands.load import load  # noqa: PLC0415 - not for ucarp's way
+
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise ConfigError("Usage: carppcap run FILE (a file as in carppcap.toml(5))")
+    every = dict(load(arguments[0], Log(name)))
+    common = next(iter(every.values()))
+    return _serve(name, lambda: every, common, _log(name, common))
+
+
+def _log(name: str, settings: Settings) -> Log:
+    facility = FACILITIES.get(settings.facility)
+    return Log(name, debug=settings.debug, facility=facility)
+
+
+def _serve(
+    name: str, prepare: Callable[[], Mapping[str, Settings]], common: Settings, log: Log
+) -> int:
+    """Run the groups that `prepare` returns; return the exit status.
+
+    Errors are logged.  Settings of the process are taken from `common`.
+    """
     set_process_name(name)
-    log = Log(name, debug=settings.debug, facility=FACILITIES.get(settings.facility))
     verdict = None
     try:
-        settings = with_password(settings, log)
-        if settings.daemonize:
+        every = prepare()
+        if common.daemonize:
             # Impossible options are reported here, while there is only one process.
-            settings.virtual_host(settings.interface or "")
+            for settings in every.values():
+                settings.virtual_host(settings.interface or "")
             verdict = become_daemon()
         supervision.begin(os.environ)
-        return run_groups(name, {"": settings}, log, verdict)
+        return run_groups(name, every, log, verdict)
     except (CarpError, MemoryError) as error:
         why = error if isinstance(error, CarpError) else _out_of_memory()
         log.fatal(why)

@@ -683,3 +683,53 @@ def test_a_stdout_without_a_reader() -> None:
 
     assert process.wait(20) == 0
     process.stdout.close()
+
+
+def test_run_needs_one_file(capfd: pytest.CaptureFixture[str]) -> None:
+    """Anything else is refused with a line that says how it is used."""
+    for words in ([], ["a", "b"], ["-v"]):
+        assert main(["run", *words]) == 1
+    assert capfd.readouterr().err.count("Usage: carppcap run FILE") == 3
+
+
+def test_run_with_mistakes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """All of them are named with their lines, and nothing is started."""
+    path = tmp_path / "carppcap.toml"
+    path.write_text("[group.web]\nvhid = 0\n[group.db]\ncolour = 1\n")
+
+    assert main(["run", str(path)]) == 1
+    err = capfd.readouterr().err
+    assert f"{path}:2: " in err
+    assert f"{path}:4: " in err
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("cable")
+def test_run(tmp_path: Path) -> None:
+    """Each line about a group begins with its name; a signal ends all of them."""
+    path = tmp_path / "carppcap.toml"
+    groups = [
+        f'[group.{name}]\nvhid = {vhid}\naddr = "10.1.1.25{vhid}"\n'
+        for name, vhid in (("web", 1), ("db", 2))
+    ]
+    top = 'interface = "a0"\nsrcip = "10.1.1.5"\npass = "love"\nshutdown = true\n'
+    path.write_text(top + "\n".join(groups))
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
+        text=True,
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    while "db: a0 id 2: INIT -> BACKUP (startup)" not in (said or [""])[-1]:
+        said.append(process.stdout.readline())
+        assert said[-1]
+    process.terminate()
+    said += process.communicate(timeout=20)[0].splitlines()
+
+    assert process.returncode == 0
+    assert any(
+        line.endswith("web: a0 id 1: BACKUP -> INIT (shutdown)") for line in said
+    )

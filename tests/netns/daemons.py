@@ -18,7 +18,6 @@ PROGRAMS = {
     "ucarp": ["stdbuf", "--output=L", UCARP_PATH],
     "keepalived": ["keepalived"],
     "carppcap": [sys.executable, "-m", "carppcap"],
-    "many": [sys.executable, "-m", "tests.netns.many"],
     **{
         kind: [sys.executable, "-m", "tests.netns.bsd_peer", kind]
         for kind in ("freebsd", "netbsd", "openbsd")

@@ -1,13 +1,18 @@
 """Many groups in one process: each is elected, held and lost for itself."""
 
+import shlex
 import signal
 import time
 from collections.abc import Mapping
 from itertools import pairwise
 
+from carppcap.configuration.keys import KEYS, Kind, key_of
+from carppcap.configuration.render import Draft, Value, render
+from carppcap.options.command_line import split
+from carppcap.options.table import OPTIONS, Option
 from tests.netns.daemons import Daemon
 from tests.netns.lab import PASSWORD, Host, Lab, wait_for
-from tests.netns.scenes import only_ours
+from tests.netns.scenes import OURS, only_ours
 from tests.netns.wire import NS_PER_S, Advert
 
 pytestmark = [only_ours]
@@ -18,12 +23,22 @@ VIPS = ("10.9.0.101", "10.9.0.102", "10.9.0.103")
 
 
 def start(host: Host, groups: Mapping[str, str]) -> Daemon:
-    """Start one daemon on `host` with these groups, each given by its options."""
-    path = host.lab.directory / f"{host.name}-{len(host.daemons)}.groups"
-    common = f"-p {PASSWORD} -f none"
-    lines = [f"{name} {common} {options}\n" for name, options in groups.items()]
-    path.write_text("".join(lines))
-    return host.start_bare("many", [str(path)])
+    """Start one daemon on `host` with these groups, each given by ucarp's options."""
+    path = host.lab.directory / f"{host.name}-{len(host.daemons)}.toml"
+    drafts = []
+    for name, options in groups.items():
+        given, _ = split(shlex.split(options), OPTIONS)
+        values = {key_of(row): _value(row, text) for row, _, text in given}
+        drafts.append(Draft(name, {"own_addresses": False} | values))
+    top: dict[str, Value] = {"facility": "none", "pass": PASSWORD}
+    path.write_text(render([], top, drafts))
+    return host.start_bare(OURS, ["run", str(path)])
+
+
+def _value(row: Option, text: str) -> Value:
+    if row.parse is None:
+        return True
+    return int(text) if KEYS[key_of(row)].kind is Kind.NUMBER else text
 
 
 def on_eth0(host: Host, vhid: int, vip: str, more: str = OWN) -> str:
