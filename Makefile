@@ -39,7 +39,7 @@ test: $(READY) $(CATALOGUES) network reference ## run all tests, also those in n
 	$(RUN) -m pytest $(MEASURE) $(TESTS)
 
 .PHONY: demo
-demo: $(READY) $(CATALOGUES) network ## watch an election, a crash, a stop, a killed daemon
+demo: $(READY) $(CATALOGUES) network ## watch an election, a crash, a stop and two faults
 	@$(RUN) -m tests.demo
 
 ##@ On this host

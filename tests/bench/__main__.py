@@ -22,7 +22,7 @@ from tests.bench import (
     startup,
     starved,
 )
-from tests.bench.holders import deaths, kills, weaknesses
+from tests.bench.holders import deaths, kills, silence, weaknesses
 from tests.bench.report import Row, as_json, as_rst, closing_line, table
 from tests.tables import write_between
 
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Row]]] = {
     "holders": weaknesses.run,
     "deaths": deaths.run,
     "kills": kills.run,
+    "silence": silence.run,
     "footprint": footprint.run,
     "churn": churn.run,
     "flood": flood.run,

@@ -33,6 +33,9 @@ MASTER_DOWN_NS = 3 * NS_PER_S + 100 * NS_PER_S // 256
 TOLERANCE_NS = NS_PER_S
 """For a machine that has better things to do; `make bench` is about milliseconds."""
 
+DEAF_NS = 6 * NS_PER_S
+"""Longer than a backup waits for a silent master."""
+
 PATIENCE_S = 8.0
 """Longer than anything here takes."""
 
@@ -42,7 +45,7 @@ class DemoError(Exception):
 
 
 class Demo:
-    """The play, in four acts."""
+    """The play, in five acts."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -57,8 +60,8 @@ class Demo:
         self.introduce()
         with Pinger(self.client, VIP, PING_INTERVAL_S) as pinger:
             self.elect(pinger)
-            acts = (self.crash, self.stop, self.kill)
-            verdicts = [act(pinger) for act in acts]
+            verdicts = [act(pinger) for act in (self.crash, self.stop, self.kill)]
+            verdicts.append(self.deafen(pinger))
         return "\n".join(f"  {verdict}" for verdict in verdicts)
 
     def introduce(self) -> None:
@@ -165,6 +168,29 @@ class Demo:
         return (
             f"daemon killed: taken by the other host after {milliseconds(taken_ns)}, "
             f"never on both hosts, {pings(lost)}"
+        )
+
+    def deafen(self, pinger: Pinger) -> str:
+        self.begin_act(
+            "5. Not heard: the switch forwards no multicast to host1 any more",
+            "So host1 hears no adverts, and would take over from a master that lives.",
+            "It first asks for an advert, by broadcast, which the switch does forward.",
+        )
+        self.stand_by(self.first, FLAGS[0], self.second)
+        deaf_ns = time.time_ns()
+        self.say(deaf_ns, "switch", "forwards no multicast to host1", RED)
+        self.first.forward_multicast(False)
+        self.wait_for("that time", lambda: time.time_ns() > deaf_ns + DEAF_NS)
+        self.say(time.time_ns(), "switch", "forwards multicast to host1 again", GREEN)
+        self.first.forward_multicast(True)
+        self.await_adverts(self.second, 1)
+        self.end_act(pinger)
+        self.check_single(deaf_ns)
+        if not self.holds(self.second) or self.lost_since(deaf_ns):
+            raise DemoError("host1 took the address, although host2 lives")
+        return (
+            f"not heard for {DEAF_NS // NS_PER_S} s: the master is asked, answers, "
+            "and keeps the address"
         )
 
     # What the acts are made of.

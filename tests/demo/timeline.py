@@ -9,9 +9,12 @@ from itertools import groupby
 from tests.netns.daemons import Daemon
 from tests.netns.lab import VIP, Host, Lab
 from tests.netns.ping import Outage
-from tests.netns.wire import NS_PER_S
+from tests.netns.wire import NS_PER_S, Advert
 
 NS_PER_MS = NS_PER_S // 1000
+BROADCAST = b"\xff" * 6
+SOLICITATION = 3
+"""The type of a packet that asks the master for an advert."""
 
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 
@@ -59,6 +62,7 @@ def moments(lab: Lab, outages: Iterable[Outage], since_ns: int) -> Iterator[Mome
     """
     yield from transitions(lab)
     yield from adverts(lab, since_ns)
+    yield from solicitations(lab)
     yield from announcements(lab)
     yield from holdings(lab)
     yield from losses(outages)
@@ -76,8 +80,11 @@ def transitions(lab: Lab) -> Iterator[Moment]:
 def adverts(lab: Lab, since_ns: int) -> Iterator[Moment]:
     """The first of each row of adverts, and the last one in this act."""
     names = {host.address: host.name for host in lab.hosts}
+    to_all = (
+        each for each in lab.wire.adverts() if each.ethernet_destination != BROADCAST
+    )
     for (source, is_farewell), row in groupby(
-        lab.wire.adverts(), lambda advert: (advert.source, advert.is_farewell)
+        to_all, lambda advert: (advert.source, advert.is_farewell)
     ):
         sent = list(row)
         first, who = sent[0], names[str(source)]
@@ -92,6 +99,22 @@ def adverts(lab: Lab, since_ns: int) -> Iterator[Moment]:
             every_ns = (sent[-1].time_ns - first.time_ns) // (len(sent) - 1)
             text += f", number {len(sent)}, every {seconds(every_ns)}"
             yield Moment(in_act[-1].time_ns, who, text)
+
+
+def solicitations(lab: Lab) -> Iterator[Moment]:
+    """What a host that hears no master asks, and what it is answered."""
+    names = {host.address: host.name for host in lab.hosts}
+    for packet in lab.wire.packets:
+        if not isinstance(packet, Advert) or packet.ethernet_destination != BROADCAST:
+            continue
+        who = names[str(packet.source)]
+        if packet.type == SOLICITATION:
+            text = "asks by broadcast: is there a master?"
+            yield Moment(packet.time_ns, who, text, YELLOW)
+        else:
+            to = names.get(str(packet.destination), "all")
+            text = f"advert to {to} by broadcast: yes, here"
+            yield Moment(packet.time_ns, who, text)
 
 
 def announcements(lab: Lab) -> Iterator[Moment]:
