@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from carppcap.commands.check import CHECK_OPTIONS
+from carppcap.commands.convert import CONVERT_OPTIONS
+from carppcap.commands.init import INIT_OPTIONS
 from carppcap.election.config import GuardMode, SourceMac
 from carppcap.options.parsers import FACILITIES, NO_SYSLOG
 from carppcap.options.settings import OnConflict
@@ -23,6 +26,10 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "carppcap" / "completions"
 COMMANDS: dict[str, Sequence[Option]] = {
     "replay": (*REPLAY_OPTIONS, *OPTIONS),
     "simulate": ROWS,
+    "run": (),
+    "check": CHECK_OPTIONS,
+    "init": (*INIT_OPTIONS, *OPTIONS),
+    "convert": CONVERT_OPTIONS,
 }
 """The commands beside the daemon, each with its options."""
 

@@ -234,6 +234,7 @@ def test_each_key_can_be_given(name: str) -> None:
     special = {
         "credential": "x", "facility": "user", "syslog": "user", "mcastip": "224.0.0.19",
         "source_mac": "real", "lladdr": "0:1:2:3:4:5", "replay_guard": "off",
+        "on_conflict": "script",
     }  # fmt: skip
     line = given_as(name, special.get(name, values[KEYS[name].kind]))
     field = KEYS[name].option.field
