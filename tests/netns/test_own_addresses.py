@@ -81,7 +81,7 @@ def test_killed_keeper(more: str) -> None:
 
         assert keeper_of(master) != first
         assert lab.addresses.time_with(1, killed_ns) >= 3 * NS_PER_S
-        assert lab.addresses.time_with(0, killed_ns) == 0
+        assert lab.addresses.time_with(0, killed_ns) <= lab.stalled_ns(killed_ns)
         assert (master.states, backup.states) == (["BACKUP", "MASTER"], ["BACKUP"])
 
         master.kill()
