@@ -157,6 +157,7 @@ def test_no_file_names_the_tree() -> None:
 def test_others_find_their_files() -> None:
     """systemd, man and the shells look in these places."""
     names = """
+        lib/systemd/system/carppcap.service
         lib/systemd/system/carppcap@.service
         share/bash-completion/completions/carppcap
         share/doc/carppcap/Containerfile

@@ -68,6 +68,24 @@ def test_example_of_a_group() -> None:
     assert settings.virtual_host("eth0").vhid == 42
 
 
+OWN_LINES = "Description Documentation EnvironmentFile ExecStart LoadCredential"
+"""What a unit has for itself, by directive."""
+
+
+def test_units_are_restricted_alike() -> None:
+    """What is proved of one unit in tests/netns holds for the other."""
+
+    def lines(unit: Path) -> list[str]:
+        return [
+            line
+            for line in unit.read_text().splitlines()
+            if line[:1] != "#" and line.partition("=")[0] not in OWN_LINES.split()
+        ]
+
+    one, other = UNITS
+    assert lines(one) == lines(other)
+
+
 @every_unit
 def test_real_time_is_permitted(unit: Path) -> None:
     """What an advert needs that must not be late, and a line in the log else."""

@@ -15,6 +15,7 @@ def usage(name: str) -> str:
         "Usage: {name} [OPTIONS]\n"
         "       carppcap replay FILE [OPTIONS]\n"
         "       carppcap simulate [FILE] [OPTIONS]\n"
+        "       carppcap run FILE\n"
         "       carppcap init | check FILE | convert FILE [OPTIONS]\n"
         "\n"
         "Shares a virtual IP address with other hosts: one of them holds it, and when\n"

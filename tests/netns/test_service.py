@@ -203,6 +203,43 @@ def test_a_start_that_fails_is_tried_for_ever() -> None:
         assert manager.show(NAME, "ActiveState") == "active"
 
 
+GROUPS = """
+passfile = "/etc/carppcap/vip.pass"
+interface = "eth0"
+srcip = "{address}"
+
+[group.one]
+vhid = 7
+addr = ["{vips[0]}"]
+
+[group.two]
+vhid = 8
+addr = ["{vips[1]}"]
+"""
+
+
+def test_all_groups_of_a_host() -> None:
+    """Two groups of /etc/carppcap.toml in one process, with the same restrictions."""
+    vips = ("10.9.0.100", "10.9.0.102")
+    with Lab(1, vips=vips) as lab, systemd(lab.hosts[0]) as manager:
+        [host] = lab.hosts
+        text = GROUPS.format(address=host.address, vips=vips)
+        manager.write("/etc/carppcap.toml", text)
+        manager.write("/etc/carppcap/vip.pass", f"{PASSWORD}\n", 0o600)
+        manager.install("carppcap.service", "carppcap.service")
+        manager.control("start", "carppcap", check=True)
+        wait_for("both addresses", lambda: host.holds_all)
+        wait_for(
+            "the status", lambda: manager.show("carppcap", "StatusText") == "2 MASTER"
+        )
+
+        manager.control("stop", "carppcap", check=True)
+
+        assert manager.show("carppcap", "Result") == "success"
+        assert lab.holders == ()
+        assert not manager.logged("ERROR")
+
+
 CONTAINER = """
 mount --make-rprivate /
 mount --bind "$0" /opt
