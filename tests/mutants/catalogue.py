@@ -189,7 +189,7 @@ MUTANTS = (
     _fsm("no wait at the start", "listening = Listening(now + self._master_down_ns, self._master_down_ns)", "listening = Listening(now, self._master_down_ns)", _HEARD),
     _fsm("a shorter wait", "self._master_down_ns = config.master_down_interval_ns", "self._master_down_ns = config.master_down_interval_ns - 1", _HEARD),
     _fsm("silence is always over", "case Listening() as listening, events.Tick() if now >= listening.deadline:", "case Listening() as listening, events.Tick():", "early_ticks_change_nothing"),
-    _fsm("an advert is always due", "case Master() as master, events.Tick() if now >= master.deadline:", "case Master() as master, events.Tick():", "early_ticks_change_nothing"),
+    _fsm("an advert is always due", "if now < master.advert_at:", "if False:", "early_ticks_change_nothing"),
     _situation("answers a rival at once", "        self.answer_at = max(now + ANSWER_AFTER_NS, self.answer_at)", "        self.answer_at = max(now, self.answer_at)"),
     _situation("answers rivals as often as they come", "        self.rival, self.answer_at = None, now + ANSWER_INTERVAL_NS", "        self.rival, self.answer_at = None, now"),
     _situation("answers one rival for ever", "        self.rival, self.answer_at = None, now + ANSWER_INTERVAL_NS", "        self.answer_at = now + ANSWER_INTERVAL_NS"),
