@@ -1,8 +1,8 @@
 """The log lines about multicast that is lost while broadcast arrives."""
 
-from carppcap.election.actions import State
+from carppcap.election.actions import SendAdvert, State
 from carppcap.election.config import VirtualHostConfig
-from carppcap.election.events import AdvertReceived
+from carppcap.election.events import STALL_NS, AdvertReceived
 from carppcap.log.limited import RateLimit
 from carppcap.node.groups import Step
 from carppcap.node.ingress import SolicitationReceived
@@ -29,12 +29,16 @@ class DeafnessLog:
         self._config = config
         self._limit = RateLimit(PERIOD_NS)
         self._master_since: Instant = 0
+        self._sent_at: Instant = 0
 
     def note(self, step: Step) -> None:
         """Log what the message of `step` shows, if anything."""
         change = step.change
         if change is not None and change.new is State.MASTER:
             self._master_since = step.at
+        sent_at, interval_ns = self._sent_at, self._config.interval_ns
+        if any(isinstance(action, SendAdvert) for action in step.actions):
+            self._sent_at = step.at
         if step.refused:
             return
         match step.event:
@@ -46,10 +50,12 @@ class DeafnessLog:
                     f"Adverts of {source} arrive by broadcast only, since multicast is "
                     "lost on the way to this host",
                 )
-            # A new master is asked by others that have just become master.
+            # A new master is asked by others that have just become master.  A master
+            # that was stalled is asked because it was silent.
             case SolicitationReceived(source=source) if (
                 step.state is State.MASTER
-                and step.at - self._master_since >= self._config.interval_ns
+                and step.at - self._master_since >= interval_ns
+                and step.at - sent_at <= interval_ns + STALL_NS
             ):
                 self._write(
                     step.at,

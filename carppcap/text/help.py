@@ -166,7 +166,7 @@ def init_usage(rows: Sequence[Option]) -> str:
     end = translate(
         "Example: two hosts share 10.1.1.252.  On the first:\n"
         "\n"
-        "  carppcap init -a 10.1.1.252 -v 42 -P --output /etc/carppcap/carppcap.toml\n"
+        "  carppcap init -a 10.1.1.252 -v 42 -P --output /etc/carppcap.toml\n"
         "\n"
         "and the same with -k 100 on the second, with the passfile of the first."
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carppcap.election.actions import Cause, State, StateChanged
+from carppcap.election.actions import Action, Cause, SendAdvert, State, StateChanged
 from carppcap.election.events import AdvertReceived, Tick
 from carppcap.log.deafness import PERIOD_NS, DeafnessLog
 from carppcap.node.groups import GroupEvent, Step
@@ -13,13 +13,14 @@ from tests.shell import MemoryLog
 HEARD = AdvertReceived(LOWER, 1, 0, 9, to_us=True)
 ASKED = SolicitationReceived(9, HIGHER)
 CLAIM = StateChanged(State.BACKUP, State.MASTER, Cause.MASTER_DOWN)
+SENT = SendAdvert(1, 0, 9)
 
 
 def step(
     event: GroupEvent,
     at: int,
     state: State = State.BACKUP,
-    *actions: StateChanged,
+    *actions: Action,
     refused: bool = False,
 ) -> Step:
     return Step(at, "eth0", 7, event, actions, state, None, refused=refused)
@@ -29,6 +30,7 @@ def said(*steps: Step) -> list[str]:
     log = MemoryLog()
     deafness = DeafnessLog(log, config())
     for each in steps:
+        deafness.note(step(Tick(), each.at - ns(0.5), State.MASTER, SENT))
         deafness.note(each)
     assert {level for level, _ in log.lines} <= {"WARNING"}
     return [text.partition(",")[0] for _, text in log.lines]
@@ -68,6 +70,18 @@ def test_a_new_master_is_asked_by_another_one() -> None:
 
     assert said(claim, step(ASKED, ns(10.5), State.MASTER)) == []
     assert len(said(claim, step(ASKED, ns(11), State.MASTER))) == 1
+
+
+def test_a_master_that_was_stalled_is_asked() -> None:
+    """Its adverts were not lost, but not sent."""
+    log = MemoryLog()
+    deafness = DeafnessLog(log, config())
+    deafness.note(step(Tick(), ns(10), State.MASTER, SENT))
+    deafness.note(step(ASKED, ns(12.7), State.MASTER, SENT))
+    assert log.lines == []
+
+    deafness.note(step(ASKED, ns(13), State.MASTER, SENT))
+    assert len(log.lines) == 1
 
 
 def test_a_refused_message_proves_nothing() -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,10 +124,16 @@ class Daemon:
         """Send a signal, unless the daemon has ended."""
         self._process.send_signal(number)
 
-    def kill(self) -> None:
-        """End the daemon by SIGKILL; return once it is gone."""
+    def kill(self) -> int:
+        """End the daemon by SIGKILL; return when the signal was sent.
+
+        That is an instant of `time.time_ns`.  Returns once the process is gone.
+        """
         self._process.kill()
+        # Read afterwards: with many scenarios in one process, a call may have to wait.
+        sent_ns = time.time_ns()
         self._process.wait()
+        return sent_ns
 
     def wait(self, timeout_s: float = 20.0) -> int:
         """Wait for its end; return its exit status.

@@ -57,8 +57,7 @@ def test_killed_daemon(families: str, more: str) -> str:
     with Lab(2, families=families) as lab:
         master, _ = _pair(lab, more)
 
-        killed_ns = time.time_ns()
-        master.kill()
+        killed_ns = master.kill()
         wait_for("a successor", lambda: lab.hosts[1].holds_all)
 
         taken_ns = max(change.time_ns for change in lab.addresses.changes)

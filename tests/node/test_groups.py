@@ -205,12 +205,18 @@ def test_receive_returns_the_rejection_of_a_frame() -> None:
 
 
 def test_last_will() -> None:
-    """A farewell in each family, later than the last advert."""
+    """A farewell in each family, later than all that was sent."""
     host = config(vips=(VIP, VIP6), source6=OURS6, demotion=3)
     group = Node([host], numbers).group("eth0", 7)
     group.handle(Start(), ns(0))
-    step = group.handle(Tick(), ns(4))
-    adverts = [each for each in step.actions if isinstance(each, SendAdvert)]
+    steps = [group.handle(Tick(), ns(4)) for _ in range(3)]
+    assert group.state is State.MASTER
+    sent = [
+        each
+        for step in steps
+        for each in step.actions
+        if isinstance(each, (SendAdvert, SendSolicitation))
+    ]
 
     will = group.last_will(ns(4))
 
@@ -219,7 +225,7 @@ def test_last_will() -> None:
         (255, 255, 3)
     ] * 2
     assert [each.family for each in will] == [Family.IPV4, Family.IPV6]
-    counters = [each.counter for each in (*adverts, *will)]
+    counters = [each.counter for each in (*sent, *will)]
     assert counters == sorted(set(counters))
 
 
