@@ -41,14 +41,14 @@ if TYPE_CHECKING:  # Only with --own-addresses.
 class Tools(NamedTuple):
     """What the loop lends to the driver of a group.
 
-    `origin` is the instant from which times in the log count.  `watch` is called with
-    the index of our own interface (`--vmac`) after it was made.  `tend_soon` makes the
-    loop call `tend` at the end of its turn, and in each turn until nothing is left to
-    do.  If `keeper` is given, it sets the addresses as its `charge`.
+    `origin` is the instant from which times in the log count.  `watch` is called after
+    our own interface (`--vmac`) was made.  `tend_soon` makes the loop call `tend` at
+    the end of its turn, and in each turn until nothing is left to do.  If `keeper` is
+    given, it sets the addresses as its `charge`.
     """
 
     origin: Instant
-    watch: Callable[[int], None]
+    watch: Callable[[], None]
     tend_soon: "Callable[[GroupDriver], None]"
     keeper: "KeeperProcess | None" = None
     charge: int = 0
@@ -71,6 +71,8 @@ class GroupDriver:
         self._node = node
         self._tools = tools
         self.journal = Journal(log, config, tools.origin)
+        # The link may have chosen an IPv6 source, which the node does not know yet.
+        node.readdress(config)
         self._group = node.group(config.interface, config.vhid)
         self._egress = Egress(config, interface.mac, draw(2), interface.next_hop_mac)
         self.vips = self._open_vips(log)
@@ -235,7 +237,7 @@ class GroupDriver:
         self._tools.tend_soon(self)
         news = self.vips.acquire(step)
         if self.vips.own_index:
-            self._tools.watch(self.vips.own_index)
+            self._tools.watch()
         return news
 
     def release(self, step: Step) -> Iterable[Event]:

@@ -74,7 +74,7 @@ class Daemon:
         settings = [group.settings for group in groups]
         self._signals = signals or SignalPipe(heeded_signals(settings))
         origin = now_ns()
-        self._node = Node(
+        self.node = Node(
             [group.config for group in groups],
             lambda: counter.CounterSequence(wall_ns(), origin, draw(1)),
         )
@@ -86,7 +86,7 @@ class Daemon:
         for group in groups:
             by_interface.setdefault(group.config.interface, []).append(group)
         self.segments = {
-            name: Segment([group.config for group in there], self._node, log, origin)
+            name: Segment([group.config for group in there], self.node, log, origin)
             for name, there in by_interface.items()
         }
         for group in groups:
@@ -114,7 +114,7 @@ class Daemon:
             self._keeper if settings.own_addresses else None,
             len(self._kept),
         )
-        driver = GroupDriver(settings, self._node, link, log, tools)
+        driver = GroupDriver(settings, self.node, link, log, tools)
         segment.drivers[config.vhid] = driver
         self.drivers[config.interface, config.vhid] = driver
         if tools.keeper is not None:
@@ -173,7 +173,7 @@ class Daemon:
     def _wait(self) -> AbstractSet[_Input]:
         """Sleep until there is input or a deadline; return the inputs with news."""
         self._wake_by = earliest(
-            self._node.deadline,
+            self.node.deadline,
             None if self._keeper is None else self._keeper.deadline,
             *[segment.deadline for segment in self.segments.values()],
             *[driver.deadline for driver in self._busy],
@@ -198,7 +198,7 @@ class Daemon:
         self._read_signals(now)
         for segment in self.segments.values():
             segment.doubt_silence(self._wake_by)
-        for step in self._node.tick(now):
+        for step in self.node.tick(now):
             self.drivers[step.interface, step.vhid].perform(step)
         # Last, because a job without a script has ended as soon as it was requested.
         if self._keeper is not None:

@@ -167,13 +167,14 @@ class Segment:
         for driver in self.drivers.values():
             driver.heed_link(refreshed, now)
 
-    def watch(self, index: int) -> None:
-        """Watch the interface with that `index`, too: it has a virtual MAC of ours."""
+    def watch(self) -> None:
+        """Watch the interfaces with virtual MACs that our groups have now."""
+        own = {driver.vips.own_index for driver in self.drivers.values()} - {0}
         try:
-            self.interface.monitor.hear_also(index)
+            self.interface.monitor.hear_also(*sorted(own))
         except LinkError as error:
             self._log.warning(str(error))
-        self._look_again_at = now_ns()  # It may be gone already.
+        self._look_again_at = now_ns()  # One may be gone already.
 
     def doubt_silence(self, woke_by: Instant | None) -> None:
         """Tell the groups if frames were lost while this process was stopped.

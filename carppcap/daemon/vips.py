@@ -341,9 +341,11 @@ def abandon(every: Sequence[Vips]) -> None:
         while not all(each.scripts.idle for each in every) and now_ns() < until:
             time.sleep(_POLL_S)
             for each in every:
-                each.tend(now_ns())
+                with suppress(Exception):
+                    each.tend(now_ns())
         for each in every:
-            each.scripts.kill()
+            with suppress(Exception):
+                each.scripts.kill()
 
 
 def _own_interface(config: VirtualHostConfig, *, bare: bool) -> "VirtualMac | None":

@@ -123,9 +123,8 @@ class KeeperProcess:
         with theirs, given_back():
             try:
                 ours.setblocking(False)
-                for end in (ours, theirs) if len(self._charges) > 1 else ():
-                    room = len(self._charges) * _ROOM_BYTES
-                    end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, room)
+                for end in (ours, theirs):
+                    _make_room(end, len(self._charges) * _ROOM_BYTES)
                 self._pid = os.fork()
             except OSError:
                 ours.close()
@@ -315,3 +314,13 @@ class KeeperProcess:
         while self._children and time.monotonic() < until_s:
             time.sleep(_POLL_S)
             self._reap()
+
+
+def _make_room(end: socket.socket, room: int) -> None:
+    """Let `end` hold `room` bytes that were not read yet, or as many as permitted."""
+    if end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= room:
+        return
+    try:
+        end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, room)
+    except PermissionError:  # as in a container without privileges
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)

@@ -50,6 +50,9 @@ NAME_LENGTH_MAX = 15
 
 _NO_INFO = N_("Unable to get hardware info about an interface: {why}")
 
+_JUMPS_MAX = 250
+"""The most comparisons from which a filter can jump to its end (by 8 bits)."""
+
 _LOAD_INDEX = (LOAD_WORD, 0, 0, 20)  # ifi_index or ifa_index
 
 
@@ -129,8 +132,8 @@ class LinkMonitor:
         self._name = os.fsencode(device_of(interface)) + b"\0"
         # The indexes of the interfaces whose events are heard: ours (0 if it does not
         # exist) and one other (0 for none).  None before the first filter: all events.
-        self._heard: tuple[int, int] | None = None
-        self._other = 0
+        self._heard: tuple[int, ...] | None = None
+        self._others: tuple[int, ...] = ()
         with link_errors(_NO_INFO):
             self._events = open_netlink(_RTMGRP_OF_STATUS)
             self._kernel = Enquiry()
@@ -160,18 +163,21 @@ class LinkMonitor:
                 found = self._ask_status(index)
         return found
 
-    def hear_also(self, index: int) -> None:
-        """Watch the interface with that `index`, too.  Raises `LinkError`."""
-        self._other = index
+    def hear_also(self, *indexes: int) -> None:
+        """Watch the interfaces with these `indexes`, too, instead of earlier ones.
+
+        Raises `LinkError`.
+        """
+        self._others = indexes
         with link_errors(_NO_INFO):
             self._hear(0 if self._heard is None else self._heard[0])
 
     def _hear(self, index: int) -> bool:
-        """Hear only events of interface `index` and of the one given to `hear_also`.
+        """Hear only events of interface `index` and of those given to `hear_also`.
 
         Return True if the filter of events had to be changed.
         """
-        wanted = (index, self._other)
+        wanted = (index, *self._others)
         if wanted == self._heard:
             return False
         attach_filter(self._events, _only_about(*wanted))
@@ -239,12 +245,15 @@ def _only_about(*indexes: int) -> list[Instruction]:
     It drops refreshes of own addresses (`SKIP_REFRESHES`).
 
     If the first index is 0, our interface does not exist yet, and its index is not
-    known: then the filter accepts every event of a link, and no other event.
+    known: then the filter accepts every event of a link, and no other event.  With more
+    indexes than a jump can skip it accepts all events.
     """
     load, operands = _LOAD_INDEX, [socket.htonl(index) for index in indexes if index]
     if not indexes[0]:
         load = LOAD_TYPE
         operands = [socket.htons(kind) for kind in (_RTM_NEWLINK, _RTM_DELLINK)]
+    if len(operands) > _JUMPS_MAX:
+        return [*SKIP_REFRESHES, ACCEPT]
     jumps = [
         (IF_EQUAL, len(operands) - number, 0, operand)
         for number, operand in enumerate(operands)

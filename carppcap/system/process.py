@@ -18,6 +18,9 @@ PASSWORD_VARIABLE = "CARPPCAP_PASS"
 _FILES = 512
 """More files than the daemon has open beside those of each group."""
 
+_FILES_PER_GROUP = 10
+"""More files than a group has open on an interface of its own."""
+
 
 def fill_standard_streams() -> None:
     """Open the null device in place of each standard stream that is closed.
@@ -132,7 +135,7 @@ def become_daemon() -> Verdict:
 
 def allow_descriptors(groups: int) -> None:
     """Allow this process enough open files for so many groups, if that is permitted."""
-    wanted = _FILES + 2 * groups
+    wanted = _FILES + _FILES_PER_GROUP * groups
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):

@@ -11,8 +11,10 @@ import pytest
 from carppcap.addresses import Address
 from carppcap.daemon.group_link import GroupLink
 from carppcap.daemon.interface import Interface
+from carppcap.daemon.loop import Daemon, NamedGroup
 from carppcap.election.config import VirtualHostConfig
 from carppcap.election.events import LinkDown, LinkUp
+from carppcap.options.settings import Settings
 from carppcap.system.syslog import NamedLog
 from tests.builders import VIP, config
 from tests.daemon.test_interface import Subject
@@ -168,3 +170,15 @@ def test_the_name_of_the_group() -> None:
         GroupLink(interface, NO_SOURCE, NamedLog(log, "web"), any_source6=True)
 
     assert any(text.startswith("web: Using [fe80::") for text in log.texts)
+
+
+def test_a_source_that_is_there_at_once_is_known_to_the_election() -> None:
+    """It takes our own frames for ours, and compares our address in a tie."""
+    sourced(NO_SOURCE)
+    daemon = Daemon([NamedGroup("", Settings(), NO_SOURCE)], MemoryLog())
+    with closing(daemon):
+        [driver] = daemon.drivers.values()
+        known = daemon.node.group("a0", NO_SOURCE.vhid).config
+
+    assert known == driver.config
+    assert known.source6 is not None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import Mock
 
 import pytest
 
@@ -28,6 +29,7 @@ from carppcap.log.journal import Journal
 from carppcap.node.groups import Step
 from carppcap.options.settings import OnConflict, Settings
 from carppcap.system.link import Held
+from carppcap.units import NS_PER_S
 from tests.builders import LOWER, OURS, VIP, config
 from tests.shell import MemoryLog
 
@@ -521,6 +523,26 @@ def test_abandoning(fake: type[FakeInterface], tmp_path: Path, is_master: bool) 
     assert (told.read_text() if is_master else told.exists()) == (
         "INIT\n" if is_master else False
     )
+
+
+def test_abandoning_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in one group does not keep another one's addresses."""
+    ran = tmp_path / "ran"
+    down = tmp_path / "down"
+    down.write_text(f"#!/bin/sh\necho down >>{ran}\n")
+    up = tmp_path / "up"
+    up.write_text("#!/bin/sh\nsleep 0.2\n")
+    for script in (up, down):
+        script.chmod(0o755)
+    broken, sound = Subject(), Subject(str(up), str(down))
+    broken.vips.acquire(STEP)
+    sound.vips.acquire(STEP)
+    monkeypatch.setattr(broken.vips, "tend", Mock(side_effect=RuntimeError))
+    monkeypatch.setattr("carppcap.daemon.vips.ABANDON_NS", NS_PER_S)
+
+    abandon([broken.vips, sound.vips])
+
+    assert ran.read_text() == "down\n"
 
 
 def test_an_up_script_after_our_own_interface(

@@ -444,6 +444,22 @@ def test_other_interfaces() -> None:
     monitor.drain()
     ip("address add 10.2.0.1/32 dev a0")
     assert is_readable(monitor)
+    monitor.drain()
+    # Several virtual MACs can be on one interface.
+    monitor.hear_also(*(socket.if_nametoindex(name) for name in ("c0", "e0")))
+    for name in ("c0", "e0"):
+        ip(f"link set {name} down")
+        ip(f"link set {name} up")
+        assert is_readable(monitor)
+        monitor.drain()
+    ip("link set d0 up")
+    monitor.drain()
+    ip("address add 10.2.0.9/32 dev f0")
+    assert not is_readable(monitor)
+    # With more of them than a filter can compare every event is heard.
+    monitor.hear_also(*range(1000, 1300))
+    ip("address delete 10.2.0.9/32 dev f0")
+    assert is_readable(monitor)
     monitor.close()
 
 

@@ -355,7 +355,7 @@ def test_end_by_signal(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize(
     ("groups", "before", "after"),
-    [(1, (1024, 4096), 1024), (1000, (1024, 4096), 2512), (4000, (1024, 4096), 4096)],
+    [(1, (1024, 4096), 1024), (200, (1024, 4096), 2512), (4000, (1024, 4096), 4096)],
 )
 def test_open_files_for_many_groups(
     monkeypatch: pytest.MonkeyPatch, groups: int, before: tuple[int, int], after: int
