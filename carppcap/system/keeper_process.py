@@ -107,6 +107,8 @@ class KeeperProcess:
         # The order that each charge would have to get again.
         self._standing: dict[int, Order] = {}
         self._give_up_at: Instant | None = None
+        # True if the keeper did not get an order; another one gets it.
+        self._has_lost = False
         # When the lifetimes of the addresses have ended, if no keeper works; else None.
         self._expired_at: Instant | None = None
         self._is_closed = False
@@ -212,11 +214,16 @@ class KeeperProcess:
         return number
 
     def _send(self, order: Order) -> None:
-        # One that is full is not read, nor is one whose reader has ended: both are
-        # found by the report that does not come.
-        with suppress(OSError):
+        # One that is full is not read, nor is one whose reader has ended.  Both are
+        # found by the report that does not come, but an order that changes what is held
+        # must not be lost until then: reports to others would hide that.
+        try:
             if self._channel is not None:
                 self._channel.send(order.encode())
+        except BlockingIOError:
+            self._has_lost |= order.kind is not Kind.KEEP
+        except OSError:
+            pass
 
     def reports(self, now: Instant) -> list[Report]:
         """Return the new reports; start another keeper if this one ended or hangs.
@@ -234,7 +241,9 @@ class KeeperProcess:
         if numbers := [report.number for report in found if report.number]:
             is_done = numbers[-1] == self._expected
             self._give_up_at = None if is_done else now + PATIENCE_NS
-        if self._give_up_at is not None and now >= self._give_up_at:
+        is_late = self._give_up_at is not None and now >= self._give_up_at
+        if is_late or self._has_lost:
+            self._has_lost = False
             self._give_up_at = now + PATIENCE_NS
             self._give_up("does not answer, and was killed", now)
         may_start = not self._is_closed and now - self._started_at >= RETRY_NS

@@ -376,3 +376,25 @@ def test_many_orders_at_once() -> None:
 
         wait_for(are_answered)
         process.close()
+
+
+@pytest.mark.netns
+def test_an_order_that_the_keeper_cannot_get() -> None:
+    """Another keeper gets it; a report about another charge does not hide the loss."""
+    with network():
+        make_link()
+        other = Charge((Place(LOWER, 32),), tenure(config()))
+        subject = Subject(CHARGE, other)
+        assert subject.report(subject.order(Kind.TAKE)).ok
+        os.kill(subject.pid, signal.SIGSTOP)
+        for _ in range(2000):
+            subject.order(Kind.KEEP)
+        lost = subject.order(Kind.DROP)
+        os.kill(subject.pid, signal.SIGCONT)
+        time.sleep(0.5)
+        subject.process.order(Kind.DROP, now_ns(), "a0", "a0", [], charge=1)
+
+        assert subject.report(lost).ok
+        assert not subject.is_held
+        subject.process.close()
+        subject.kernel.close()
