@@ -42,26 +42,30 @@ def compare(
 ) -> Iterator[Finding]:
     """Yield how the groups of this host, `ours`, go with those of the peer.
 
-    Groups belong together if they have the same name, or else the same vhid.  Lines are
-    those of our file.
+    Groups belong together if they have the same name, or else the same vhid, or else an
+    address in common.  Lines are those of our file.
     """
-    rest = list(theirs)
-    for group in ours:
-        same = [other for other in rest if other.name == group.name]
-        same += [o for o in rest if o.settings.vhid == group.settings.vhid]
-        if not same:
+    mine, rest = list(ours), list(theirs)
+    pairs: dict[str, Group] = {}
+    for belong_together in (_same_name, _same_vhid, _shared_address):
+        for group in mine:
+            same = [other for other in rest if belong_together(group, other)]
+            if same and group.name not in pairs:
+                pairs[group.name] = same[0]
+                rest.remove(same[0])
+    for group in mine:
+        if group.name in pairs:
+            yield from _compare_groups(group, pairs[group.name], same_password)
+        else:
             yield warning(
                 group.line,
                 ConfigError(
-                    "the peer has no group {group}, and none with the vhid {vhid}",
+                    "the peer has no group {group}, and none with the vhid {vhid} or "
+                    "one of its addresses",
                     group=group.name,
                     vhid=group.settings.vhid,
                 ),
             )
-            continue
-        rest.remove(same[0])
-        yield from _compare_settings(group, same[0], same_password)
-        yield from _compare_ranks(_side(group), _side(same[0]))
     for group in rest:
         yield warning(
             1,
@@ -71,6 +75,34 @@ def compare(
                 line=group.line,
             ),
         )
+
+
+def _same_name(our: Group, their: Group) -> bool:
+    return our.name == their.name
+
+
+def _same_vhid(our: Group, their: Group) -> bool:
+    return our.settings.vhid == their.settings.vhid
+
+
+def _shared_address(our: Group, their: Group) -> bool:
+    return not set(our.settings.vips).isdisjoint(their.settings.vips)
+
+
+def _compare_groups(
+    our: Group, their: Group, same_password: SamePassword
+) -> Iterator[Finding]:
+    if not _same_name(our, their):
+        yield note(
+            our.line,
+            ConfigError(
+                "{group}: compared with the group {other} of the peer",
+                group=our.name,
+                other=their.name,
+            ),
+        )
+    yield from _compare_settings(our, their, same_password)
+    yield from _compare_ranks(_side(our), _side(their))
 
 
 def _side(group: Group) -> _Side:
@@ -135,17 +167,27 @@ def _shown(value: object) -> str:
     return f"{value}".lower() if isinstance(value, bool) else f"{value}"
 
 
+_ONE_SIDED = {
+    True: N_(
+        "{group}: only this host has --peer, so the other one does not hear it, and "
+        "both are master (allowed: --peer on both hosts, or on none)"
+    ),
+    False: N_(
+        "{group}: only the other host has --peer, so this one does not hear it, and "
+        "both are master (allowed: --peer on both hosts, or on none)"
+    ),
+}
+"""The mistake if one host has peers; whether it is ours.
+
+A host without peers hears multicast only (`node.ingress`).
+"""
+
+
 def _compare_sources(our: Group, their: Group) -> Iterator[Finding]:
     ours, theirs = our.settings, their.settings
     line = our.line_of("peer", "srcip")
     if bool(ours.peers) != bool(theirs.peers):
-        yield warning(
-            line,
-            ConfigError(
-                "{group}: only one of the hosts has --peer (should be both, or none)",
-                group=our.name,
-            ),
-        )
+        yield mistake(line, ConfigError(_ONE_SIDED[bool(ours.peers)], group=our.name))
     for mine, other in ((ours.source, theirs.source), (ours.source6, theirs.source6)):
         if mine is not None and mine == other:
             yield mistake(

@@ -51,7 +51,8 @@ def test_who_wins(ours: str, theirs: str, expected: str) -> None:
         ("addr = ['10.1.1.252', '10.1.1.250']", "addr = ['10.1.1.251', '10.1.1.252/24']",
          "mistake: web: only one of the hosts has 10.1.1.250, 10.1.1.251, so both are master (allowed: the same addr on both)"),
         ("", "srcip = '10.1.1.1'", "mistake: web: both hosts have the srcip 10.1.1.1 (allowed: each its own)"),
-        ("peer = '10.1.1.2'", "", "warning: web: only one of the hosts has peer (should be both, or none)"),
+        ("peer = '10.1.1.2'", "", "mistake: web: only this host has peer, so the other one does not hear it, and both are master (allowed: peer on both hosts, or on none)"),
+        ("", "peer = '10.1.1.1'", "mistake: web: only the other host has peer, so this one does not hear it, and both are master (allowed: peer on both hosts, or on none)"),
         ("peer = '10.1.1.3'", "peer = '10.1.1.1'", "mistake: web: peer lacks 10.1.1.2, the srcip of the peer"),
         ("peer = '10.1.1.2'", "peer = '10.1.1.4'", "mistake: web: the peer of the other host lacks our 10.1.1.1"),
         ("demotion = 5", "", "warning: web: the host with the shorter interval can never win, as its demotion is 5 and that of the other host 0"),
@@ -102,7 +103,7 @@ def test_a_tie_without_sources() -> None:
     assert "after a partition the --srcip: -" in str(found.error)
 
 
-def test_groups_belong_together_by_name_or_vhid() -> None:
+def test_groups_belong_together_by_name_or_else_by_vhid() -> None:
     """What is left over on either host is said."""
     ours = groups(
         GOOD + GOOD.replace("web", "db").replace("42", "43").replace("252", "3")
@@ -126,6 +127,25 @@ def test_groups_belong_together_by_name_or_vhid() -> None:
     )
     alone = list(compare(ours[:1], [], same_password))
     assert shown(alone) == [
-        "1: warning: the peer has no group web, and none with the vhid 42"
+        "1: warning: the peer has no group web, and none with the vhid 42 or one of "
+        "its addresses"
     ]
     assert alone[0].severity is Severity.WARNING
+
+
+def test_groups_belong_together_by_an_address() -> None:
+    """If neither name nor vhid fits; a better fit of another group goes before."""
+    ours = groups(GOOD + GOOD.replace("web", "db").replace("42", "43"))
+    theirs = groups(
+        GOOD.replace("web", "db").replace("42", "50")
+        + GOOD.replace("web", "www").replace("42", "44")
+    )
+
+    found = shown(list(compare(ours, theirs, lambda *_: True)))
+
+    assert "1: note: web: compared with the group www of the peer" in found
+    assert (
+        "4: mistake: web: vhid is 42 here and 44 on the peer, so both hosts are master "
+        "(allowed: the same on both)"
+    ) in found
+    assert not [line for line in found if "compared with the group db" in line]
