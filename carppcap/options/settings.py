@@ -118,7 +118,7 @@ class Settings(GroupSettings):
             if self.own_addresses and address in self.vips:
                 yield ConfigError(
                     "{address} is an address of this host: --own-addresses would take "
-                    "it away (leave it out of --addr, or leave out --own-addresses)",
+                    "it away (allowed: an --addr that no host has of its own)",
                     address=address,
                 )
 

@@ -124,7 +124,7 @@ downscript = "/down"
         (GOOD + "peer = '10.1.1.252'", ["7: mistake: 10.1.1.252 is no peer, but an address of this host or of the group (peer)"]),
         (GOOD + "peer = '10.1.1.2'\nnomcast = true", ["7: mistake: With peer adverts go to no group (leave out mcastip and nomcast)"]),
         (GOOD + "advbase = 0", ["7: mistake: You must supply an advertisement time base: advbase and advskew cannot both be 0"]),
-        (GOOD.replace('"10.1.1.252"', '"10.1.1.1"'), ["5: mistake: 10.1.1.1 is an address of this host: own_addresses would take it away (leave it out of addr, or leave out own_addresses)"]),
+        (GOOD.replace('"10.1.1.252"', '"10.1.1.1"'), ["5: mistake: 10.1.1.1 is an address of this host: own_addresses would take it away (allowed: an addr that no host has of its own)"]),
         ("[group.web]", [
             "1: mistake: You must supply a network interface (interface)",
             "1: mistake: You must supply a valid virtual host id (vhid, 1-255)",

@@ -471,7 +471,7 @@ BAD_TOGETHER = [
     (
         "--own-addresses -a 10.1.1.5",
         ("10.1.1.5 is an address of this host: --own-addresses would take it away "
-         "(leave it out of --addr, or leave out --own-addresses)"),
+         "(allowed: an --addr that no host has of its own)"),
     ),
     (
         "--peer 10.1.1.6,10.1.1.5",
