@@ -31,6 +31,10 @@ INIT_OPTIONS = (
 NAME_DEFAULT = "vip"
 VHID_DEFAULT = "1"
 _PASSFILE = "/etc/carppcap/{name}.pass"
+_SCRIPT_TIMEOUT_S = 30
+_SHUTDOWN_COMMENT = (
+    "On a signal to stop: drop the addresses, send a farewell, exit with 0."
+)
 
 
 def init(arguments: Sequence[str]) -> int:
@@ -95,6 +99,8 @@ def _draft(
     values.setdefault("advskew", 0)
     values.setdefault("preempt", False)
     values.setdefault("shutdown", True)
+    if "vmac" not in values:
+        values.setdefault("own_addresses", True)
     if not values.keys() & {"pass", "passfile"}:
         values["passfile"] = _PASSFILE.format(name=name)
     for key in values.keys() & {"passfile", "upscript", "downscript"}:
@@ -102,6 +108,11 @@ def _draft(
         values[key] = os.path.abspath(f"{values[key]}")
     for key in values:
         draft.comments.setdefault(key, [_help(key)])
+    if "downscript" not in values:
+        draft.comments["shutdown"] = [_SHUTDOWN_COMMENT]
+    whole.top.setdefault("facility", "none")
+    if "script_timeout" not in values:
+        whole.top["script_timeout"] = _SCRIPT_TIMEOUT_S
     return draft, whole
 
 
@@ -119,6 +130,7 @@ def _head(output: str | None) -> list[str]:
         "The groups of this host; carppcap.toml(5) has all keys.",
         "The other host has the same file, but another srcip and advskew.",
         f"After a change: carppcap check {output or 'FILE'}",
+        'With the facility "none" systemd has each line of the log once.',
     ]
 
 

@@ -34,11 +34,13 @@ def made(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 def test_the_kernel_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
     """For the interface in the network of the address, and for our address there."""
     assert made(capfd, "-a", "10.2.2.252") == {
+        "facility": "none",
+        "script_timeout": 30,
         "group": {
             "vip": {
                 "interface": "c0", "srcip": "10.2.2.5", "vhid": 1, "addr": "10.2.2.252",
                 "passfile": "/etc/carppcap/vip.pass", "advskew": 0, "preempt": False,
-                "shutdown": True,
+                "shutdown": True, "own_addresses": True,
             }
         }
     }  # fmt: skip
@@ -57,10 +59,12 @@ def test_options_of_the_daemon(capfd: pytest.CaptureFixture[str]) -> None:
 
     assert made(capfd, *words, "--group", "web") == {
         "facility": "user",
+        "script_timeout": 30,
         "group": {
             "web": {
                 "interface": "a0", "srcip": "10.9.9.9", "vhid": 42, "addr": "10.2.2.252",
                 "passfile": "/p", "advskew": 100, "preempt": True, "shutdown": True,
+                "own_addresses": True,
             }
         },
     }  # fmt: skip
@@ -77,6 +81,22 @@ def test_paths_are_whole(
     assert table["passfile"] == f"{tmp_path}/p"
     assert table["upscript"] == f"{tmp_path}/up"
     assert table["downscript"] == "/down"
+
+
+def test_who_sets_the_address(capfd: pytest.CaptureFixture[str]) -> None:
+    """The file says it, and its comments speak of scripts only if there are any."""
+    words = ["-a", "10.1.1.252"]
+
+    assert main(["init", *words]) == 0
+    text = capfd.readouterr().out
+    assert "# On a signal to stop: drop the addresses, send a farewell" in text
+    assert "\nown_addresses = true\n" in text
+    assert main(["init", *words, "-d", "/down", "--script-timeout", "5"]) == 0
+    text = capfd.readouterr().out
+    assert "# On a signal to stop: run the down script" in text
+    assert "own_addresses = false" in text
+    assert "script_timeout = 30" not in text
+    assert "own_addresses" not in made(capfd, *words, "--vmac")["group"]["vip"]
 
 
 def test_ipv6_needs_no_source(capfd: pytest.CaptureFixture[str]) -> None:
