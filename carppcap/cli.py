@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from carppcap.system.keeper_process import KeeperProcess
 
 UCARP_NAME = "ucarp"
+COMMANDS = ("run", "init", "check", "convert", "replay", "simulate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run_file(name, words[1:])
         if words[:1] in (["check"], ["init"], ["convert"]) and name != UCARP_NAME:
             return _configure(words)
+        if words and not words[0].startswith("-") and name != UCARP_NAME:
+            raise _unknown_command(words[0])
         return _daemon(name, words)
     except CarpError as error:
         _complain(name, error)
@@ -110,6 +113,22 @@ def _configure(words: Sequence[str]) -> int:
     return convert(words[1:])
 
 
+def _unknown_command(word: str) -> ConfigError:
+    """Return the error for a first word that is no command."""
+    from carppcap.configuration.keys import nearest  # noqa: PLC0415 - not for the daemon
+
+    meant = nearest(word, COMMANDS)
+    if meant is not None:
+        return ConfigError(
+            "Unknown command: [{word}] (did you mean {meant}?)", word=word, meant=meant
+        )
+    return ConfigError(
+        "Unknown command: [{word}] (allowed: options, or {commands})",
+        word=word,
+        commands=", ".join(COMMANDS),
+    )
+
+
 def _complain(name: str, error: CarpError) -> None:
     with suppress(OSError, ValueError):
         print(f"{name}: {translate_error(error)}", file=sys.stderr)
@@ -137,7 +156,10 @@ def _run_file(name: str, arguments: Sequence[str]) -> int:
     from carppcap.commands.load import load  # noqa: PLC0415 - not for ucarp's way
 
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise ConfigError("Usage: carppcap run FILE (a file as in carppcap.toml(5))")
+        raise ConfigError(
+            "Usage: carppcap run FILE (as in carppcap.toml(5); options are keys of "
+            "FILE, such as debug = true)"
+        )
     every = dict(load(arguments[0], Log(name)))
     common = next(iter(every.values()))
     return _serve(name, lambda: every, common, _log(name, common))

@@ -62,6 +62,23 @@ def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["chekc", "x.toml", "--strict"], "Unknown command: [chekc] (did you mean check?)"),
+        (["x.toml"], "Unknown command: [x.toml] (allowed: options, or run, init, check, convert, replay, simulate)"),
+        (["run", "-D", "x.toml"], "Usage: carppcap run FILE (as in carppcap.toml(5); options are keys of FILE, such as debug = true)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command(
+    words: list[str], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is allowed there, and what was probably meant."""
+    assert main(words) == 1
+
+    assert capfd.readouterr().err == f"carppcap: {sentence}\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence", "status"),
     [
         ("-s 10.1.1.5", "You must supply a valid virtual host id (--vhid, 1-255)", 1),
