@@ -127,8 +127,10 @@ def test_groups_belong_together_by_name_or_else_by_vhid() -> None:
     )
     alone = list(compare(ours[:1], [], same_password))
     assert shown(alone) == [
-        "1: warning: the peer has no group web, and none with the vhid 42 or one of "
-        "its addresses"
+        (
+            "1: warning: the peer has no group web, and none with the vhid 42 or one "
+            "of its addresses"
+        )
     ]
     assert alone[0].severity is Severity.WARNING
 
