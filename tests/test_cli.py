@@ -70,13 +70,17 @@ def test_a_trailing_word(capfd: pytest.CaptureFixture[str]) -> None:
         ),
         (
             "x.toml",
-            "Unknown command: [x.toml] (allowed: options, or run, init, check, "
-            "convert, replay, simulate)",
+            (
+                "Unknown command: [x.toml] (allowed: options, or run, init, check, "
+                "convert, replay, simulate)"
+            ),
         ),
         (
             "run -D x.toml",
-            "Usage: carppcap run FILE (as in carppcap.toml(5); options are keys of "
-            "FILE, such as debug = true)",
+            (
+                "Usage: carppcap run FILE (as in carppcap.toml(5); options are keys "
+                "of FILE, such as debug = true)"
+            ),
         ),
     ],
 )

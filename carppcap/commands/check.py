@@ -66,7 +66,8 @@ def check(arguments: Sequence[str]) -> int:
 def line_of(path: str, finding: Finding) -> str:
     """Return the line that shows a finding, in the user's language."""
     label = translate(_LABELS[finding.severity])
-    sentence = visible(in_file(translate_error(finding.error)))
+    text = in_file(translate_error(finding.error))
+    sentence = visible(finding.sentence(text))
     return f"{path}:{finding.line}: {label}: {sentence}"
 
 

@@ -49,7 +49,7 @@ def compare_with_host(group: Group) -> Iterator[Finding]:
     try:
         status = status_of(group.settings.interface or "")
     except LinkError as error:
-        yield mistake(line, error)
+        yield mistake(line, error, group.name)
         return
     if not status.exists:
         yield warning(
@@ -66,12 +66,12 @@ def compare_with_host(group: Group) -> Iterator[Finding]:
         try:
             load_pyroute2()
         except ConfigError as error:
-            yield mistake(group.line_of("vmac"), error)
+            yield mistake(group.line_of("vmac"), error, group.name)
     manager = manager_of(status.name, status.index)
     if not group.settings.vmac:
         own = group.settings.own_addresses
         for threat in threats(manager, own_addresses=own):
-            yield warning(line, threat)
+            yield warning(line, threat, group.name)
 
 
 def password_of(group: Group, log: Log) -> bytes | None:
@@ -97,9 +97,9 @@ def check_password(group: Group) -> Iterator[Finding]:
     try:
         password_of(group, log)
     except ConfigError as error:
-        yield mistake(line, error)
+        yield mistake(line, error, group.name)
     for text in log.lines:
-        yield warning(line, ConfigError("{text}", text=text))
+        yield warning(line, ConfigError("{text}", text=text), group.name)
 
 
 def _check_scripts(group: Group) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def _check_scripts(group: Group) -> Iterator[Finding]:
             continue
         why = _why_not_runnable(path)
         if why is not None:
-            yield warning(group.line_of(key), why)
+            yield warning(group.line_of(key), why, group.name)
 
 
 def _why_not_runnable(path: str) -> ConfigError | None:
@@ -138,6 +138,7 @@ def _check_interface(group: Group, status: LinkStatus) -> Iterator[Finding]:
                 "Unable to find MAC address of [{interface}]: not Ethernet",
                 interface=group.device,
             ),
+            group.name,
         )
     if not settings.ignore_link_state:
         for source in (settings.source, settings.source6):

@@ -35,9 +35,14 @@ def load(path: str, log: Log) -> list[Loaded]:
             loaded.append(Loaded(group.name, _with_password(group, log)))
         except ConfigError as error:
             line = group.line_of("passfile", "credential", "pass")
-            findings.append(mistake(line, error))
+            findings.append(mistake(line, error, group.name))
     for finding in sorted(findings, key=lambda finding: finding.line):
-        log.error(f"{path}:{finding.line}: {visible(in_file(f'{finding.error}'))}")
+        sentence = finding.sentence(in_file(f"{finding.error}"))
+        log.error(f"{path}:{finding.line}: {visible(sentence)}")
+    if len(findings) == 1:
+        raise ConfigError(
+            "{path}: 1 mistake (carppcap check {path} says more)", path=path
+        )
     if findings:
         raise ConfigError(
             "{path}: {count} mistakes (carppcap check {path} says more)",

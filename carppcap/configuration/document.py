@@ -237,7 +237,7 @@ class _Reader:
         for error in _mistakes(group):
             # What was given, but is wrong, is not missing.
             if not wrong.intersection(options_in(error.template)):
-                self._mistake(group.line_about(error), error)
+                self._mistake(group.line_about(error), error, path)
         return group
 
     def _table(self, table: Mapping[str, Any], path: Path) -> _Table:
@@ -268,6 +268,7 @@ class _Reader:
                         first=first,
                         names=", ".join(names),
                     ),
+                    path,
                 )
         return read
 
@@ -286,7 +287,7 @@ class _Reader:
             )
         else:
             error = unknown_key(name, known)
-        self._mistake(line, error)
+        self._mistake(line, error, path)
 
     def _fields(self, key: Key, value: Any, path: Path) -> dict[str, Any] | None:
         """Return the settings that a key gives, or None if its value is wrong."""
@@ -306,14 +307,16 @@ class _Reader:
                 put(fields, key.option.field, parse(_text(text), key.name))
             except ConfigError as error:
                 is_good = False
-                self._mistake(line, error)
+                self._mistake(line, error, path)
         if is_list and not texts:
             is_good = False
-            self._mistake(self._lines[path], wrong_kind(key, value))
+            self._mistake(self._lines[path], wrong_kind(key, value), path)
         return fields if is_good else None
 
-    def _mistake(self, line: int, error: CarpError) -> None:
-        self.findings.append(mistake(line, error))
+    def _mistake(self, line: int, error: CarpError, path: Path = ()) -> None:
+        """Add a mistake; `path` leads to the table, or into it, if it is of a group."""
+        group = f"{path[1]}"[:80] if path[:1] == (GROUP,) else ""
+        self.findings.append(mistake(line, error, group))
 
 
 def _is_table(value: Any) -> bool:
@@ -333,6 +336,10 @@ def _mistakes(group: Group) -> Iterator[ConfigError]:
     settings = group.settings
     if settings.interface is None:
         yield ConfigError("You must supply a network interface (--interface)")
-    if settings.passfile is not None or group.credential is not None:
+    if settings.password is None:
+        if settings.passfile is None and group.credential is None:
+            yield ConfigError(
+                "You must supply a password (--passfile, --pass or credential)"
+            )
         settings = replace(settings, password=_UNREAD)
     yield from settings.mistakes()

@@ -24,22 +24,28 @@ class Finding(NamedTuple):
 
     The sentence is an error that nothing raises, so that it can be translated when it
     is shown.  It may name options as the command line has them (`--own-addresses`);
-    `keys.in_file` turns them into keys.
+    `keys.in_file` turns them into keys.  If the sentence does not name the group that
+    it is about, `group` does; `sentence` puts that name before it.
     """
 
     severity: Severity
     line: int
     error: CarpError
+    group: str = ""
+
+    def sentence(self, text: str) -> str:
+        """Return `text`, the error in some language, with the group if it lacks it."""
+        return f"{self.group}: {text}" if self.group else text
 
 
-def mistake(line: int, error: CarpError) -> Finding:
+def mistake(line: int, error: CarpError, group: str = "") -> Finding:
     """Return a finding because of which the daemon refuses the file."""
-    return Finding(Severity.MISTAKE, line, error)
+    return Finding(Severity.MISTAKE, line, error, group)
 
 
-def warning(line: int, error: CarpError) -> Finding:
+def warning(line: int, error: CarpError, group: str = "") -> Finding:
     """Return a finding about something that will not work as it was meant."""
-    return Finding(Severity.WARNING, line, error)
+    return Finding(Severity.WARNING, line, error, group)
 
 
 def note(line: int, error: CarpError) -> Finding:

@@ -71,10 +71,10 @@ def test_every_mistake_is_said(desk: Desk) -> None:
 
     assert status == 2
     assert lines == [
-        "4: mistake: Invalid number: [300] for vhid (allowed: 1 to 255)",
-        "6: mistake: unable to open passfile none.pass for reading: No such file or directory",
-        "7: warning: script none cannot be run: No such file or directory",
-        "8: mistake: unknown key [advskw] (allowed: those in carppcap.toml(5)); did you mean advskew?",
+        "4: mistake: web: Invalid number: [300] for vhid (allowed: 1 to 255)",
+        "6: mistake: web: unable to open passfile none.pass for reading: No such file or directory",
+        "7: warning: web: script none cannot be run: No such file or directory",
+        "8: mistake: web: unknown key [advskw] (allowed: those in carppcap.toml(5)); did you mean advskew?",
     ]  # fmt: skip
 
 
@@ -82,14 +82,14 @@ def test_every_mistake_is_said(desk: Desk) -> None:
     ("lines", "expected"),
     [
         ("interface = 'b9'", "6: warning: web: there is no interface b9 (the daemon will wait)"),
-        ("interface = 'b/9'", "6: mistake: Unable to open interface [b/9]: no such interface"),
-        ("interface = 'lo'", "6: mistake: Unable to find MAC address of [lo]: not Ethernet"),
+        ("interface = 'b/9'", "6: mistake: web: Unable to open interface [b/9]: no such interface"),
+        ("interface = 'lo'", "6: mistake: web: Unable to find MAC address of [lo]: not Ethernet"),
         ("srcip = '10.1.1.6'", "6: warning: web: a0 does not have the srcip 10.1.1.6 (the daemon will wait for it)"),
         ("addr = '10.1.1.77'", "6: warning: web: 10.1.1.77/32 is set on b0, and not by carppcap: so it may be on two hosts at once (remedy: take it out of the configuration of the network)"),
-        ("upscript = '/dev/null'", "7: warning: script /dev/null is no file"),
-        ("downscript = '{directory}/web.pass'", "7: warning: script web.pass is not executable (remedy: chmod +x web.pass)"),
-        ("passfile = '{directory}/crlf.pass'", "6: warning: the password in crlf.pass contains a carriage return; if that is a mistake, on all hosts: sed -i '1s/\\r$//' crlf.pass"),
-        ("passfile = '{directory}/open.pass'", "6: warning: passfile open.pass can be read by every user: chmod o-r"),
+        ("upscript = '/dev/null'", "7: warning: web: script /dev/null is no file"),
+        ("downscript = '{directory}/web.pass'", "7: warning: web: script web.pass is not executable (remedy: chmod +x web.pass)"),
+        ("passfile = '{directory}/crlf.pass'", "6: warning: web: the password in crlf.pass contains a carriage return; if that is a mistake, on all hosts: sed -i '1s/\\r$//' crlf.pass"),
+        ("passfile = '{directory}/open.pass'", "6: warning: web: passfile open.pass can be read by every user: chmod o-r"),
         ("advbase = 255\nadvskew = 255", "8: warning: web can never win: with an interval of 255/255 each advert is a farewell (allowed: an advskew up to 254)"),
     ],
 )  # fmt: skip
@@ -140,7 +140,9 @@ def test_a_network_manager(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         lambda name, _: Manager(name, networkmanager="managed=true"),
     )
 
-    assert desk.check()[1][1].startswith("2: warning: NetworkManager deletes the addr")
+    assert desk.check()[1][1].startswith(
+        "2: warning: web: NetworkManager deletes the addr"
+    )
     desk.write("one.toml", GOOD + "vmac = true\n")
     assert "NetworkManager" not in "".join(desk.check()[1])
 
@@ -156,7 +158,7 @@ def test_the_package_for_virtual_macs(
     status, lines = desk.check()
     assert status == 2
     assert lines[1].startswith(
-        "7: mistake: vmac needs pyroute2, which is not installed"
+        "7: mistake: web: vmac needs pyroute2, which is not installed"
     )
 
 
@@ -218,7 +220,7 @@ def test_mistakes_in_the_file_of_the_peer(desk: Desk) -> None:
     status, lines = desk.check("--peer", two)
 
     assert status == 2
-    assert lines[-1].startswith("two.toml:7: mistake: unknown key [advskw]")
+    assert lines[-1].startswith("two.toml:7: mistake: web: unknown key [advskw]")
     assert "chance" not in "".join(lines)
 
 
@@ -227,7 +229,7 @@ def test_a_finding_is_one_line(desk: Desk) -> None:
     desk.write("one.toml", GOOD + '"a\\nb\\u001b[2J" = 1\n')
 
     assert desk.check()[1][-1].startswith(
-        "7: mistake: unknown key [a?b?[2J] (allowed: "
+        "7: mistake: web: unknown key [a?b?[2J] (allowed: "
     )
 
 
@@ -273,7 +275,7 @@ def test_people_read_their_language(desk: Desk) -> None:
     ended = run("check", f"{desk.directory}/one.toml", **german)
 
     assert ended.returncode == 2
-    assert ": Fehler: preempt muss true oder false sein (ist 1)" in ended.stdout
+    assert ": Fehler: web: preempt muss true oder false sein (ist 1)" in ended.stdout
 
 
 def test_standard_input(desk: Desk) -> None:

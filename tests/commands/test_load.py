@@ -65,12 +65,20 @@ def test_every_mistake_is_logged(tmp_path: Path) -> None:
 
     assert str(raised.value) == f"{path}: 4 mistakes (carppcap check {path} says more)"
     assert [line.removeprefix(f"{path}:") for line in log.texts] == [
-        "4: Invalid number: [300] for vhid (allowed: 1 to 255)",
-        "6: credential x needs LoadCredential=x:FILE in the unit: there is no CREDENTIALS_DIRECTORY",
-        "12: unable to open passfile /none for reading: No such file or directory",
-        "13: unknown key [own] (allowed: those in carppcap.toml(5)); did you mean own_addresses?",
+        "4: web: Invalid number: [300] for vhid (allowed: 1 to 255)",
+        "6: web: credential x needs LoadCredential=x:FILE in the unit: there is no CREDENTIALS_DIRECTORY",
+        "12: two: unable to open passfile /none for reading: No such file or directory",
+        "13: two: unknown key [own] (allowed: those in carppcap.toml(5)); did you mean own_addresses?",
     ]
     assert {level for level, _ in log.lines} == {"ERROR"}
+
+
+def test_one_mistake_is_counted(tmp_path: Path) -> None:
+    """In the singular."""
+    path = written(tmp_path, GOOD + "advskew = 256\n")
+
+    with pytest.raises(ConfigError, match=r": 1 mistake \(carppcap check "):
+        load(path, MemoryLog())
 
 
 def test_no_file() -> None:

@@ -20,7 +20,10 @@ pass = "love"
 
 def shown(findings: list[Finding] | tuple[Finding, ...]) -> list[str]:
     """Each finding in a line."""
-    return [f"{f.line}: {f.severity.value}: {in_file(f'{f.error}')}" for f in findings]
+    return [
+        f"{f.line}: {f.severity.value}: {f.sentence(in_file(f'{f.error}'))}"
+        for f in findings
+    ]
 
 
 def groups(text: str) -> tuple[Group, ...]:
