@@ -104,6 +104,8 @@ def _readable(path: str, configuration: Configuration) -> Iterator[Finding]:
 def _same_password(ours: Group, theirs: Group) -> bool | None:
     if ours.credential or theirs.credential:
         return None  # They are in the services of two hosts.
+    if ours.settings.passfile and ours.settings.passfile == theirs.settings.passfile:
+        return None  # Each host has a file of that name.
     silent = Log("carppcap")
     silent.terminal = False
     try:

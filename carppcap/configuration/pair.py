@@ -150,15 +150,33 @@ def _compare_settings(
                 addresses=", ".join(map(str, different)),
             ),
         )
-    if same_password(our, their) is False:
+    yield from _compare_passwords(our, their, same_password)
+    yield from _compare_sources(our, their)
+
+
+def _compare_passwords(
+    our: Group, their: Group, same_password: SamePassword
+) -> Iterator[Finding]:
+    line = our.line_of("pass", "passfile", "credential")
+    is_same = same_password(our, their)
+    if is_same is False:
         yield mistake(
-            our.line_of("pass", "passfile", "credential"),
+            line,
             ConfigError(
                 "{group}: the peer has another password, so both hosts are master",
                 group=our.name,
             ),
         )
-    yield from _compare_sources(our, their)
+    elif is_same is None:
+        yield note(
+            line,
+            ConfigError(
+                "{group}: the passwords were not compared (compare `sha256sum {path}` "
+                "on both hosts)",
+                group=our.name,
+                path=our.settings.passfile or "FILE",
+            ),
+        )
 
 
 def _shown(value: object) -> str:

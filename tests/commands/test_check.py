@@ -211,6 +211,8 @@ def test_passwords_of_a_pair(desk: Desk) -> None:
             expected,
             expected == 2,
         )
+        is_unknown = "the passwords were not compared (compare `sha256sum web.pass`"
+        assert (is_unknown in "".join(lines)) == (expected == 0)
 
 
 def test_mistakes_in_the_file_of_the_peer(desk: Desk) -> None:

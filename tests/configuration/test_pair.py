@@ -93,6 +93,10 @@ def test_passwords() -> None:
 
     assert trouble(same=False) == [line]
     assert trouble(same=True) == trouble(same=None) == []
+    assert two(same=None)[0] == (
+        "6: note: web: the passwords were not compared (compare `sha256sum FILE` on "
+        "both hosts)"
+    )
 
 
 def test_a_tie_without_sources() -> None:
