@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from carppcap.addresses import tie_break
 from carppcap.configuration.document import Group
-from carppcap.configuration.findings import Finding, mistake, note, warning
+from carppcap.configuration.findings import Finding, Severity, mistake, note, warning
 from carppcap.configuration.review import host_of, seconds
 from carppcap.election.advertiser import Advertiser
 from carppcap.election.config import VirtualHostConfig
@@ -101,8 +101,12 @@ def _compare_groups(
                 other=their.name,
             ),
         )
-    yield from _compare_settings(our, their, same_password)
-    yield from _compare_ranks(_side(our), _side(their))
+    found = list(_compare_settings(our, their, same_password))
+    yield from found
+    are_both_master = any(each.severity is Severity.MISTAKE for each in found)
+    for each in _compare_ranks(_side(our), _side(their)):
+        if not (are_both_master and each.severity is Severity.NOTE):
+            yield each
 
 
 def _side(group: Group) -> _Side:

@@ -66,6 +66,14 @@ def test_trouble(ours: str, theirs: str, expected: str) -> None:
     assert expected in [line.partition(": ")[2] for line in trouble(ours, theirs)]
 
 
+@pytest.mark.parametrize("ours", ["vhid = 41", "peer = '10.1.1.2'"])
+def test_none_is_preferred_of_two_masters(ours: str) -> None:
+    """Beside the mistake there is no word of a fail-over."""
+    (found,) = two(ours, "preempt = true")
+
+    assert "both" in found
+
+
 def test_lines() -> None:
     """That of the key in our file, or of our group."""
     assert trouble("nomcast = true")[0].startswith("7: warning: web: nomcast")
