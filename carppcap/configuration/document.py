@@ -32,12 +32,15 @@ from carppcap.configuration.keys import (
     wrong_kind,
 )
 from carppcap.configuration.locate import Path, locate
+from carppcap.configuration.render import quoted
 from carppcap.errors import CarpError, ConfigError
 from carppcap.options.command_line import put
 from carppcap.options.settings import Settings
 
 GROUP = "group"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
+_PAIR = re.compile(r"\s*([\w-]+)\s*=\s*([^\s\[{#]\S*)", re.ASCII)
+"""A key, and the first word of its value, which is neither an array nor a table."""
 _UNREAD = b"?"
 """Stands for a password that is in a file."""
 
@@ -159,6 +162,20 @@ def _syntax_error(text: str, error: Exception) -> Finding:
     line = int(place[1]) if place and place[1] else max(last, 1) if place else 1
     if place:
         why = why[: place.start()] + (f" in column {place[2]}" if place[2] else "")
+    pair = _PAIR.match(text.split("\n")[line - 1])
+    if pair and why.startswith("Cannot overwrite"):
+        return mistake(line, ConfigError("not TOML: {key} is there twice", key=pair[1]))
+    is_here = place is not None and place[1] is not None
+    is_text = pair and pair[1] in KEYS and KEYS[pair[1]].kind in (Kind.TEXT, Kind.LIST)
+    if pair and is_text and is_here and pair[2][0] not in "\"'":
+        return mistake(
+            line,
+            ConfigError(
+                "not TOML: a text needs quotes: {key} = {value}",
+                key=pair[1],
+                value=quoted(pair[2]),
+            ),
+        )
     return mistake(line, ConfigError("not TOML: {why}", why=why))
 
 
