@@ -29,20 +29,24 @@ def read_text(path: str) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise LinkError("{path}:{line}: not UTF-8", path=path, line=line) from None
+        raise LinkError(
+            "{path}:{line}: not UTF-8 (allowed: text in UTF-8)", path=path, line=line
+        ) from None
 
 
 def write_text(path: str | None, text: str, *, mode: int, force: bool = False) -> None:
     """Write `text` to a new file, or to standard output if `path` is None.
 
     The file has the permissions `mode`.  A file that exists is replaced only with
-    `force`.  Raises `ConfigError` if the file exists, and `LinkError` if it cannot be
-    written.
+    `force`.  Raises `ConfigError` if the file exists or is a directory, and `LinkError`
+    if it cannot be written.
     """
     if path is None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
+    if os.path.isdir(path):
+        raise ConfigError("{path} is a directory (allowed: a file)", path=path)
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
     with link_errors(_FAILURE, path=path):
         try:

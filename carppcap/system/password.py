@@ -49,6 +49,13 @@ def _read_passfile(path: str, log: Log) -> tuple[bytes, bytes | None]:
         with open(path, "rb") as file:
             line, second_line = file.readline(4096), file.readline(4096)
             mode = os.fstat(file.fileno()).st_mode
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "unable to open passfile {path} for reading: {why} (remedy: copy it from "
+            "the other host)",
+            path=path,
+            why=error.strerror,
+        ) from None
     except OSError as error:
         raise ConfigError(
             "unable to open passfile {path} for reading: {why}",
@@ -59,7 +66,9 @@ def _read_passfile(path: str, log: Log) -> tuple[bytes, bytes | None]:
         log.warning(f"passfile {path} can be read by every user: chmod o-r")
     if not line:
         raise ConfigError(
-            "error reading passfile {path}: unexpected end of file", path=path
+            "error reading passfile {path}: unexpected end of file (allowed: 1 to 19 "
+            "bytes in the first line)",
+            path=path,
         )
     # As in ucarp, every byte before the newline is part of the key.
     password = line.partition(b"\n")[0]

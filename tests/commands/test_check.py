@@ -72,7 +72,7 @@ def test_every_mistake_is_said(desk: Desk) -> None:
     assert status == 2
     assert lines == [
         "4: mistake: web: Invalid number: [300] for vhid (allowed: 1 to 255)",
-        "6: mistake: web: unable to open passfile none.pass for reading: No such file or directory",
+        "6: mistake: web: unable to open passfile none.pass for reading: No such file or directory (remedy: copy it from the other host)",
         "7: warning: web: script none cannot be run: No such file or directory",
         "8: mistake: web: unknown key [advskw] (allowed: those in carppcap.toml(5)); did you mean advskew?",
     ]  # fmt: skip

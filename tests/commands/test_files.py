@@ -17,7 +17,7 @@ def test_reading(tmp_path: Path) -> None:
     assert read_text(f"{path}") == "é\r\n"
 
     path.write_bytes(b"a\nb\n\xff\n")
-    with pytest.raises(LinkError, match=f"^{path}:3: not UTF-8$"):
+    with pytest.raises(LinkError, match=f"^{path}:3: not UTF-8 "):
         read_text(f"{path}")
 
 
@@ -43,6 +43,9 @@ def test_writing(tmp_path: Path) -> None:
     assert path.read_text() == "é\n"
     write_text(f"{path}", "b\n", mode=0o600, force=True)
     assert path.read_text() == "b\n"
+    for force in (False, True):
+        with pytest.raises(ConfigError, match=r"is a directory \(allowed: a file\)"):
+            write_text(f"{tmp_path}", "b\n", mode=0o600, force=force)
     with pytest.raises(LinkError, match="Not a directory"):
         write_text(f"{path}/y", "b\n", mode=0o600)
 

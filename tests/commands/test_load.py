@@ -67,7 +67,7 @@ def test_every_mistake_is_logged(tmp_path: Path) -> None:
     assert [line.removeprefix(f"{path}:") for line in log.texts] == [
         "4: web: Invalid number: [300] for vhid (allowed: 1 to 255)",
         "6: web: credential x needs LoadCredential=x:FILE in the unit: there is no CREDENTIALS_DIRECTORY",
-        "12: two: unable to open passfile /none for reading: No such file or directory",
+        "12: two: unable to open passfile /none for reading: No such file or directory (remedy: copy it from the other host)",
         "13: two: unknown key [own] (allowed: those in carppcap.toml(5)); did you mean own_addresses?",
     ]
     assert {level for level, _ in log.lines} == {"ERROR"}

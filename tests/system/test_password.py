@@ -136,7 +136,14 @@ def test_the_remedies_for_what_cannot_be_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence", "status"),
     [
-        (b"", "error reading passfile {}: unexpected end of file", 1),
+        (
+            b"",
+            (
+                "error reading passfile {}: unexpected end of file (allowed: 1 to 19 "
+                "bytes in the first line)"
+            ),
+            1,
+        ),
         (b"\nlove\n", "You must supply a password (allowed: 1 to 19 bytes)", 1),
         (b"x" * 20, "Password too long: 20 bytes (allowed: 1 to 19)", 2),
         (b"x" * 19 + b"\r\n", "Password too long: 20 bytes (allowed: 1 to 19)", 2),
@@ -159,7 +166,13 @@ def test_bad_passfile(
 
 @pytest.mark.parametrize(
     ("path", "why"),
-    [("/nonexistent", "No such file or directory"), ("/", "Is a directory")],
+    [
+        (
+            "/nonexistent",
+            "No such file or directory (remedy: copy it from the other host)",
+        ),
+        ("/", "Is a directory"),
+    ],
 )
 def test_no_passfile(path: str, why: str) -> None:
     """The error has the path and the reason."""
