@@ -3,8 +3,10 @@
 import os
 import re
 import secrets
+import socket
 from collections.abc import Sequence
 
+from carppcap.addresses import Address
 from carppcap.commands.files import write_text
 from carppcap.commands.sources import addresses_of, source_for, way_to
 from carppcap.configuration.document import check_name
@@ -16,7 +18,9 @@ from carppcap.errors import N_, ConfigError
 from carppcap.options.command_line import split
 from carppcap.options.parsers import plain_text
 from carppcap.options.table import OPTIONS, Option
+from carppcap.system.link import device_of
 from carppcap.system.password import hide_passwords
+from carppcap.system.routes import route_to
 from carppcap.text.help import init_usage
 from carppcap.text.i18n import translate
 from carppcap.wire.auth import PASSWORD_LENGTH_MAX
@@ -80,7 +84,7 @@ def _draft(
     if "interface" not in values:
         way = way_to(addresses)
         if way is None or way.is_local or not way.is_direct:
-            raise ConfigError(
+            raise _own_address(addresses) or ConfigError(
                 "No interface of this host is in a network with {address} (name one: "
                 "--interface)",
                 address=addresses[0],
@@ -91,9 +95,13 @@ def _draft(
     if source is not None:
         values.setdefault("srcip", [f"{source}"])
     elif "srcip" not in values and any(a.version == 4 for a in addresses):
-        raise ConfigError(
-            "{interface} has no IPv4 address to send from (give one: --srcip)",
-            interface=interface,
+        raise (
+            _own_address(addresses)
+            or _no_interface(interface)
+            or ConfigError(
+                "{interface} has no IPv4 address to send from (give one: --srcip)",
+                interface=interface,
+            )
         )
     values.setdefault("vhid", int(VHID_DEFAULT))
     values.setdefault("advskew", 0)
@@ -114,6 +122,31 @@ def _draft(
     if "script_timeout" not in values:
         whole.top["script_timeout"] = _SCRIPT_TIMEOUT_S
     return draft, whole
+
+
+def _own_address(addresses: Sequence[Address]) -> ConfigError | None:
+    """Return the error for the first address that this host has, None without one."""
+    for address in addresses:
+        way = route_to(address)
+        if way is not None and way.is_local:
+            return ConfigError(
+                "{address} is this host's own address (allowed: an --addr that the "
+                "hosts share)",
+                address=address,
+            )
+    return None
+
+
+def _no_interface(interface: str) -> ConfigError | None:
+    """Return the error if there is no such interface, None if there is one."""
+    names = [name for _, name in socket.if_nameindex()]
+    if device_of(interface) in names:
+        return None
+    return ConfigError(
+        "there is no interface {interface} (here: {names})",
+        interface=interface,
+        names=", ".join(names),
+    )
 
 
 def _help(key: str) -> str:

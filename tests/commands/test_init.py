@@ -1,5 +1,6 @@
 """The command `carppcap init`, on a host of its own."""
 
+import socket
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -162,9 +163,11 @@ def test_two_hosts_fit_together(
         ("-a x", 1, "Invalid address: [x] for addr (allowed: an IPv4 or IPv6 address such as 10.1.1.252 or fd00::252)"),
         ("-a 10.9.9.9", 1, "No interface of this host is in a network with 10.9.9.9 (name one: --interface)"),
         ("-a 10.7.7.7", 1, "No interface of this host is in a network with 10.7.7.7 (name one: --interface)"),
-        ("-a 10.1.1.5", 1, "No interface of this host is in a network with 10.1.1.5 (name one: --interface)"),
+        ("-a 10.1.1.5", 1, "10.1.1.5 is this host's own address (allowed: an --addr that the hosts share)"),
+        ("-a 10.1.1.5 -i a0", 1, "10.1.1.5 is this host's own address (allowed: an --addr that the hosts share)"),
+        ("-a 10.1.1.252 -i nope0", 1, "there is no interface nope0 (here: {names})"),
         ("-a 10.8.8.8 -i b0", 1, "b0 has no IPv4 address to send from (give one: --srcip)"),
-        ("-a 10.8.8.8 -i e/9", 1, "e/9 has no IPv4 address to send from (give one: --srcip)"),
+        ("-a 10.8.8.8 -i e/9", 1, "there is no interface e/9 (here: {names})"),
         ("-a 10.1.1.252 --group a.b", 1, "[a.b] cannot be the name of a group (allowed: 1 to 32 letters, digits, _ and -)"),
         ("-a 10.1.1.252 -B", 1, "-B is left out: a service manager starts the daemon"),
         ("file", 1, "Unexpected argument: [file] (options only, see --help)"),
@@ -175,8 +178,10 @@ def test_wrong_command_lines(
     words: str, status: int, sentence: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One line on standard error, and nothing is written."""
+    names = ", ".join(name for _, name in socket.if_nameindex())
     assert main(["init", *words.split()]) == status
 
+    sentence = sentence.replace("{names}", names)
     assert capfd.readouterr() == ("", f"carppcap: {sentence}\n")
 
 
