@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from carppcap.addresses import Address
 from carppcap.commands.files import write_text
 from carppcap.commands.sources import addresses_of, source_for, way_to
-from carppcap.configuration.document import check_name
+from carppcap.configuration.document import check_name, read
 from carppcap.configuration.keys import description
 from carppcap.configuration.render import Draft, render
 from carppcap.conversion.result import Conversion
@@ -62,6 +62,8 @@ def init(arguments: Sequence[str]) -> int:
     check_name(name)
     draft, whole = _draft(name, [each for each in given if each[0] in OPTIONS])
     text = render(_head(output), whole.top, [draft])
+    for finding in read(text).findings:
+        raise finding.error
     write_text(output, text, mode=0o600, force="force" in own)
     if output is not None:
         print(translate("{path} is written").format(path=output))

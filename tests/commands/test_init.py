@@ -170,6 +170,8 @@ def test_two_hosts_fit_together(
         ("-a 10.8.8.8 -i e/9", 1, "there is no interface e/9 (here: {names})"),
         ("-a 10.1.1.252 --group a.b", 1, "[a.b] cannot be the name of a group (allowed: 1 to 32 letters, digits, _ and -)"),
         ("-a 10.1.1.252 -B", 1, "-B is left out: a service manager starts the daemon"),
+        ("-a 10.1.1.252 -b 0", 1, "You must supply an advertisement time base: --advbase and --advskew cannot both be 0"),
+        ("-a 10.1.1.252 --peer 10.1.1.6 --nomcast", 1, "With --peer adverts go to no group (leave out --mcastip and --nomcast)"),
         ("file", 1, "Unexpected argument: [file] (options only, see --help)"),
         ("-a 10.1.1.252 --output /dev/null/x", 2, "/dev/null/x: Not a directory"),
     ],
