@@ -127,7 +127,7 @@ class VirtualHostConfig(GroupSettings):
             raise ConfigError(wrong, length=length)
         if not self.group.is_multicast:
             raise ConfigError(
-                "{group} is not a multicast group (allowed: 224.0.0.0 to "
+                "{group} is not a multicast group for --mcastip (allowed: 224.0.0.0 to "
                 "239.255.255.255)",
                 group=self.group,
             )

@@ -130,6 +130,7 @@ downscript = "/down"
         ]),
         (GOOD + "peer = '10.1.1.252'", ["7: mistake: web: 10.1.1.252 is no peer, but an address of this host or of the group (peer)"]),
         (GOOD + "peer = '10.1.1.2'\nnomcast = true", ["7: mistake: web: With peer adverts go to no group (leave out mcastip and nomcast)"]),
+        (GOOD + "mcastip = '10.0.0.1'", ["7: mistake: web: 10.0.0.1 is not a multicast group for mcastip (allowed: 224.0.0.0 to 239.255.255.255)"]),
         (GOOD + "advbase = 0", ["7: mistake: web: You must supply an advertisement time base: advbase and advskew cannot both be 0"]),
         (GOOD.replace('"10.1.1.252"', '"10.1.1.1"'), ["5: mistake: web: 10.1.1.1 is an address of this host: own_addresses would take it away (allowed: an addr that no host has of its own)"]),
         ("[group.web]", [
