@@ -141,6 +141,16 @@ class _Instance:
         text = "".join(statement.words[1:2])
         if re.fullmatch(r"[0-9]{1,3}(\.0*)?", text, re.ASCII):
             self._put("advbase", statement, text.partition(".")[0].lstrip("0") or "0")
+        elif re.fullmatch(r"0?\.[0-9]{1,6}", text, re.ASCII):
+            self._remark(
+                statement.line,
+                ConfigError(
+                    "{what}: the advbase is 1 s now (for less: an advbase of 0, and an "
+                    "advskew in 1/256 s, here {skew})",
+                    what=" ".join(statement.words),
+                    skew=min(max(round(float(text) * 256), 1), 255),
+                ),
+            )
         else:
             self._report(statement)
 
@@ -155,7 +165,7 @@ class _Instance:
                         inner.line,
                         ConfigError(
                             "VRRP sends its password in clear text: choose a new one, "
-                            "better in a --passfile"
+                            "better in a passfile"
                         ),
                     )
                 case _:

@@ -35,15 +35,21 @@ def convert(sources: Sequence[Source]) -> Conversion:
                 words = words_of(command)
                 given, others = split(words, OPTIONS)
             except ConfigError as error:
-                result.remark(path, line, error)
+                _lose(result, path, line, error)
                 continue
             except ValueError as error:
-                result.remark(path, line, ConfigError("{why}", why=error))
+                _lose(result, path, line, ConfigError("{why}", why=error))
                 continue
             add_group(result, given, path, line)
             for word in others:
                 result.without_counterpart(path, line, word)
     return result
+
+
+def _lose(result: Conversion, path: str, line: int, error: ConfigError) -> None:
+    """Add remarks that because of `error` a line gives no group."""
+    result.remark(path, line, error)
+    result.remark(path, line, ConfigError("this line was not converted"))
 
 
 def command_lines(source: Source) -> Iterator[tuple[int, str]]:

@@ -37,7 +37,9 @@ PLAIN = {
     "pass": "love", "addr": ["10.1.1.252/24", "10.1.1.253"], "preempt": True,
     "shutdown": True,
 }  # fmt: skip
-IN_CLEAR = "10: VRRP sends its password in clear text: choose a new one, better in a --passfile"
+IN_CLEAR = (
+    "10: VRRP sends its password in clear text: choose a new one, better in a passfile"
+)
 
 
 def added(line: str) -> str:
@@ -96,7 +98,9 @@ def test_priorities(priority: str, skew: int) -> None:
         ("preempt_delay 60", "3: no counterpart for: preempt_delay 60"),
         ("priority high", "3: no counterpart for: priority high"),
         ("priority 256", "3: no counterpart for: priority 256"),
-        ("advert_int 0.5", "3: no counterpart for: advert_int 0.5"),
+        ("advert_int 0.5", "3: advert_int 0.5: the advbase is 1 s now (for less: an advbase of 0, and an advskew in 1/256 s, here 128)"),
+        ("advert_int .999999", "3: advert_int .999999: the advbase is 1 s now (for less: an advbase of 0, and an advskew in 1/256 s, here 255)"),
+        ("advert_int 1.5", "3: no counterpart for: advert_int 1.5"),
         ("interface", "3: interface is empty"),
         ("authentication { auth_type SHA }", "3: no counterpart for: auth_type SHA"),
         ("unicast_peer {\n 10.1.1.2 min_ttl 200\n}", "4: no counterpart for: 10.1.1.2 min_ttl 200"),
