@@ -49,7 +49,7 @@ def convert(arguments: Sequence[str]) -> int:
     sources = [Source(path, read_text(path)) for path in words]
     result = _converted(sources, values)
     for draft in result.drafts:
-        _complete(draft)
+        _complete(draft, result)
     text = render(_head(sources, result), result.top, result.drafts)
     write_text(values.get("output"), text, mode=0o600, force=values.get("force", False))
     for remark in result.remarks:
@@ -68,9 +68,10 @@ def _converted(sources: Sequence[Source], values: dict[str, Any]) -> Conversion:
     return result
 
 
-def _complete(draft: Draft) -> None:
+def _complete(draft: Draft, result: Conversion) -> None:
     """Add the interface and the source address that this host has, if they are missing.
 
+    If this host has no such address, a remark says that it has to be written.
     ucarp takes the first interface; scripts often ask the kernel for the address.
     """
     addresses = addresses_of(draft)
@@ -78,8 +79,21 @@ def _complete(draft: Draft) -> None:
     if way is not None:
         draft.values["interface"] = way.interface
         draft.comment("interface", "As this host has it; it was not given.")
-    source = source_for(f"{draft.values.get('interface', '')}", addresses)
-    if source is not None and "srcip" not in draft.values:
+    interface = f"{draft.values.get('interface', '')}"
+    source = source_for(interface, addresses)
+    if "srcip" in draft.values:
+        return
+    if source is None and interface and any(a.version == 4 for a in addresses):
+        result.remark(
+            *result.places[draft.name],
+            ConfigError(
+                "{interface} has no IPv4 address on this host: write the srcip of "
+                "[group.{group}]",
+                interface=interface,
+                group=draft.name,
+            ),
+        )
+    if source is not None:
         draft.values["srcip"] = [f"{source}"]
         draft.comment("srcip", "As this host has it; it was not given.")
 

@@ -97,8 +97,8 @@ def _stanzas(source: Source) -> Iterator[_Stanza]:
 
 
 def _add_group(result: Conversion, stanza: _Stanza, stanzas: Sequence[_Stanza]) -> None:
-    draft = result.draft(f"vip-{stanza.value('ucarp-vid')}")
     path = stanza.path
+    draft = result.draft(f"vip-{stanza.value('ucarp-vid')}", path, stanza.line)
     result.put(draft, "interface", stanza.interface, path, stanza.line)
     address, _ = stanza.network
     if address:

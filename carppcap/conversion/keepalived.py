@@ -88,7 +88,8 @@ class _Instance:
         self._result = result
         self._path = path
         self._block = block
-        self._draft: Draft = result.draft(" ".join(block.words[1:]))
+        name = " ".join(block.words[1:])
+        self._draft: Draft = result.draft(name, path, block.line)
 
     def convert(self) -> None:
         """Take over what has a counterpart, and report the rest."""

@@ -51,20 +51,28 @@ Converter = Callable[[Sequence[Source]], "Conversion"]
 
 @dataclass(slots=True)
 class Conversion:
-    """The groups of a conversion, the values for the whole daemon, and the remarks."""
+    """The groups of a conversion, the values for the whole daemon, and the remarks.
+
+    `places` has the path and the line that each group comes from, by its name.
+    """
 
     drafts: list[Draft] = field(default_factory=list)
     top: dict[str, Value] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    places: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def draft(self, name: str) -> Draft:
-        """Add a group with this name, or a similar one that is free and allowed."""
+    def draft(self, name: str, path: str, line: int) -> Draft:
+        """Add a group with this name, or a similar one that is free and allowed.
+
+        It comes from line `line` of `path`.
+        """
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:28] or "vip"
         taken = {draft.name for draft in self.drafts}
         number, free = 1, plain
         while free in taken:
             number += 1
             free = f"{plain}-{number}"
+        self.places[free] = (path, line)
         self.drafts.append(Draft(free))
         return self.drafts[-1]
 

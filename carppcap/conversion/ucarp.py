@@ -87,7 +87,7 @@ def add_group(
     """Add the group that these options describe; return it."""
     texts = {key_of(row): text for row, _, text in given}
     name = f"vip-{texts['vhid']}" if "vhid" in texts else "vip"
-    draft = result.draft(name)
+    draft = result.draft(name, path, line)
     for row, _, text in given:
         key = KEYS.get(key_of(row))
         if key is None:

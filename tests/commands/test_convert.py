@@ -83,6 +83,23 @@ def test_what_was_not_given_is_asked_from_the_kernel(
     assert "interface" not in capfd.readouterr().out
 
 
+def test_an_interface_of_another_host(
+    directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its address is not known here; a remark says what to write."""
+    path = directory / "script"
+    path.write_text("\nucarp -i eth9 -v 42 -p x -a 10.1.1.252\n")
+    with network():
+        assert main(["convert", f"{path}"]) == 0
+        assert capfd.readouterr().err == (
+            f"{path}:2: eth9 has no IPv4 address on this host: write the srcip of "
+            "[group.vip-42]\n"
+        )
+        path.write_text("ucarp -i eth9 -v 42 -p x -a fd00::252\n")
+        assert main(["convert", f"{path}"]) == 0
+        assert capfd.readouterr().err == ""
+
+
 def test_the_format_can_be_named(
     directory: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ def test_names(name: str, expected: str) -> None:
     """Always such that a group can have it, also the second time."""
     result = Conversion()
 
-    assert [result.draft(name).name for _ in range(3)] == [
+    assert [result.draft(name, "file", 1).name for _ in range(3)] == [
         expected, f"{expected}-2", f"{expected}-3",
     ]  # fmt: skip
     for draft in result.drafts:
@@ -31,7 +31,7 @@ def test_names(name: str, expected: str) -> None:
 def test_values() -> None:
     """Lists grow, others are replaced, wrong ones are said."""
     result = Conversion()
-    draft = result.draft("x")
+    draft = result.draft("x", "file", 1)
     for key, text in (
         ("addr", "10.1.1.1,10.1.1.2"), ("addr", "10.1.1.2"), ("addr", "10.1.1.3"),
         ("vhid", "1"), ("vhid", "0x2"), ("preempt", ""), ("vhid", "-1"),
@@ -47,7 +47,7 @@ def test_values() -> None:
 def test_the_last_of_alternatives_counts() -> None:
     """As on the command line."""
     result = Conversion()
-    draft = result.draft("x")
+    draft = result.draft("x", "file", 1)
     for key, text in (("pass", "love"), ("passfile", "/p"), ("vhid", "1")):
         result.put(draft, key, text, "f", 3)
 
