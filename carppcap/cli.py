@@ -67,20 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(sys.stdout, TextIOWrapper):
             # A terminal may be unable to show some letters in translations and names.
             sys.stdout.reconfigure(errors="backslashreplace")
-        if words[:1] == ["replay"] and name != UCARP_NAME:
-            from carppcap.replay.command import replay  # noqa: PLC0415 - not for the daemon
-
-            return replay(words[1:])
-        if words[:1] == ["simulate"] and name != UCARP_NAME:
-            from carppcap.simulation.command import simulate  # noqa: PLC0415 - nor this
-
-            return simulate(words[1:])
-        if words[:1] == ["run"] and name != UCARP_NAME:
-            return _run_file(name, words[1:])
-        if words[:1] in (["check"], ["init"], ["convert"]) and name != UCARP_NAME:
-            return _configure(words)
-        if words and not words[0].startswith("-") and name != UCARP_NAME:
-            raise _unknown_command(words[0])
+        if name != UCARP_NAME and words and not words[0].startswith("-"):
+            return _command(name, *words)
         return _daemon(name, words)
     except CarpError as error:
         _complain(name, error)
@@ -97,20 +85,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _configure(words: Sequence[str]) -> int:
-    """Run one of the commands about configuration files; return its exit status."""
+def _command(name: str, word: str, *arguments: str) -> int:
+    """Run the command `word`; return its exit status.  Raises `ConfigError`."""
     # Imported here, so that the daemon starts without them.
-    if words[0] == "check":
-        from carppcap.commands.check import check  # noqa: PLC0415
+    match word:
+        case "run":
+            return _run_file(name, arguments)
+        case "replay":
+            from carppcap.replay.command import replay  # noqa: PLC0415
 
-        return check(words[1:])
-    if words[0] == "init":
-        from carppcap.commands.init import init  # noqa: PLC0415
+            return replay(arguments)
+        case "simulate":
+            from carppcap.simulation.command import simulate  # noqa: PLC0415
 
-        return init(words[1:])
-    from carppcap.commands.convert import convert  # noqa: PLC0415
+            return simulate(arguments)
+        case "check":
+            from carppcap.commands.check import check  # noqa: PLC0415
 
-    return convert(words[1:])
+            return check(arguments)
+        case "init":
+            from carppcap.commands.init import init  # noqa: PLC0415
+
+            return init(arguments)
+        case "convert":
+            from carppcap.commands.convert import convert  # noqa: PLC0415
+
+            return convert(arguments)
+        case _:
+            raise _unknown_command(word)
 
 
 def _unknown_command(word: str) -> ConfigError:

@@ -76,6 +76,17 @@ def make_link(name: str = "a0", peer: str = "b0", address: str = "10.1.1.5") -> 
 
 
 @contextmanager
+def ipv6_network() -> Generator[None]:
+    """Be in a network of our own with a cable, whose first end has fd00::5, too."""
+    with network():
+        for name in ("all", "default"):
+            Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("0")
+        make_link()
+        ip("address add fd00::5/64 dev a0 nodad")
+        yield
+
+
+@contextmanager
 def network() -> Generator[None]:
     """Be in a network of our own, with nothing but `lo`; only the main thread is."""
     with open("/proc/thread-self/ns/net", "rb") as before:

@@ -63,18 +63,16 @@ class GroupDriver:
     def __init__(
         self, settings: Settings, node: Node, link: GroupLink, log: Log, tools: Tools
     ) -> None:
-        config = link.config
         self._settings = settings
-        self.config = config
         self._link = link
         self._interface = interface = link.interface
         self._node = node
         self._tools = tools
-        self.journal = Journal(log, config, tools.origin)
-        # The link may have chosen an IPv6 source, which the node does not know yet.
-        node.readdress(config)
-        self._group = node.group(config.interface, config.vhid)
+        self._group = node.group(link.config.interface, link.config.vhid)
+        self.config = config = self._group.config
         self._egress = Egress(config, interface.mac, draw(2), interface.next_hop_mac)
+        self._follow_source()
+        self.journal = Journal(log, self.config, tools.origin)
         self.vips = self._open_vips(log)
         self._performer = Performer(self._group, self)
         self._advert_left = False
@@ -92,6 +90,13 @@ class GroupDriver:
         from carppcap.daemon.own_vips import OwnVips  # noqa: PLC0415 - not for ucarp's way
 
         return OwnVips(settings, config, journal, keeper, self._tools.charge)
+
+    def _follow_source(self) -> None:
+        """Send from the source that the link has chosen, if that is another one."""
+        if self._link.config is not self.config:
+            self.config = self._link.config
+            self._egress.readdress(self.config)
+            self._node.readdress(self.config)
 
     def _held_addresses(self) -> Held | None:
         try:
@@ -140,10 +145,7 @@ class GroupDriver:
         """Pass on what a refresh of the interface means to the group."""
         events = self._link.news(refreshed)
         self._egress.nic_mac = self._interface.mac
-        if self._link.config is not self.config:
-            self.config = self._link.config
-            self._egress.readdress(self.config)
-            self._node.readdress(self.config)
+        self._follow_source()
         self.vips.rename(self._interface.name)
         for event in events:
             # A keeper says itself what was lost, and knows what it has removed.

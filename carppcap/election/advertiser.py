@@ -161,7 +161,7 @@ class Advertiser:
         """
         return [
             SendSolicitation(self._draw_counter(now), family)
-            for family in self._config.families
+            for family in self._families
             if self._config.solicited(family) is not None
         ]
 

@@ -100,7 +100,7 @@ class VirtualHost:
             case Backup(), events.Stop():
                 return [self._enter_init()]
 
-            case Master() as master, events.Tick() if now >= master.deadline:
+            case Master() as master, events.Tick():
                 return self._advertise(master, now)
             case Master(), (AdvertReceived() as theirs) | events.TwinReceived(theirs):
                 return self._master_heard(theirs, now)

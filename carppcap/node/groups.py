@@ -43,7 +43,7 @@ from carppcap.node.ingress import (
     SolicitationReceived,
 )
 from carppcap.node.replay_guard import Guard
-from carppcap.units import Instant, Interval
+from carppcap.units import Instant, Interval, earliest
 from carppcap.wire.decode import Datagram, Defect
 from carppcap.wire.header import BOW_OUT
 
@@ -192,7 +192,7 @@ class Group:
         if not isinstance(event, AdvertReceived):
             return False
         heard = self._heard.get(event.counter)
-        return heard == replace(event, to_us=not event.to_us)
+        return heard is not None and heard == replace(event, to_us=not event.to_us)
 
     def _handle_solicitation(
         self, solicitation: SolicitationReceived, now: Instant
@@ -286,16 +286,14 @@ class Node:
             by_interface.setdefault(config.interface, []).append(config)
         self._ingress = {name: Ingress(each) for name, each in by_interface.items()}
         parts = min(len(self._groups), PARTS_MAX)
-        for number, group in enumerate(self._groups.values()):
-            # A single group advertises as ucarp does.
-            if parts > 1:
+        if parts > 1:  # A single group advertises as ucarp does.
+            for number, group in enumerate(self._groups.values()):
                 group.spread(number % parts, parts)
 
     @property
     def deadline(self) -> Instant | None:
         """The earliest instant at which `tick` has work to do, or None for never."""
-        deadlines = [group.deadline for group in self._groups.values()]
-        return min([each for each in deadlines if each is not None], default=None)
+        return earliest(*[group.deadline for group in self._groups.values()])
 
     def group(self, interface: str, vhid: int) -> Group:
         """Return the group with this `vhid` on this `interface`."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from ipaddress import IPv6Address
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from carppcap.options.settings import Settings
 from carppcap.system.syslog import NamedLog
 from tests.builders import VIP, config
 from tests.daemon.test_interface import Subject
-from tests.shell import MemoryLog, ip, make_link, network, wait_for
+from tests.shell import MemoryLog, ip, ipv6_network, wait_for
 
 pytestmark = pytest.mark.netns
 
@@ -30,12 +29,7 @@ LACKING = "a0 has no IPv6 address to send from: waiting for one (or give --srcip
 
 @pytest.fixture(autouse=True)
 def inside() -> Iterator[None]:
-    with network():
-        for name in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("0")
-        make_link()
-        ip("address add fd00::5/64 dev a0 nodad")
-        wait_for(lambda: Path("/sys/class/net/a0/carrier").exists)
+    with ipv6_network():
         yield
 
 

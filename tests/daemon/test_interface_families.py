@@ -15,7 +15,7 @@ from carppcap.system.neighbours import NotPermittedError
 from tests.builders import LOWER, VIP, config
 from tests.daemon.test_group_link import sourced
 from tests.daemon.test_interface import IGMP_OF_GROUP, Subject, groups
-from tests.shell import ip, make_link, network, wait_for
+from tests.shell import ip, ipv6_network, make_link, wait_for
 
 pytestmark = pytest.mark.netns
 
@@ -28,12 +28,7 @@ ONLY_IPV6 = config(interface="a0", source=None, vips=(VIP6,), source6=OURS6)
 
 @pytest.fixture(autouse=True)
 def inside() -> Iterator[None]:
-    with network():
-        for name in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("0")
-        make_link()
-        ip("address add fd00::5/64 dev a0 nodad")
-        wait_for(lambda: Path("/sys/class/net/a0/carrier").exists)
+    with ipv6_network():
         yield
 
 
